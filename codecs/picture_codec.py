@@ -1,0 +1,118 @@
+"""The picture codec: analysis, gain, latent model, synthesis, written once for every port."""
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from kodec.entropy import Conditions, GainUnit, SymbolPort
+from kodec.native import InvalidInputError
+
+PORTABILITY = ("exact", "guarded", "local")
+
+
+class LatentModel(Protocol):
+    """What a picture codec needs of a latent model: one order, through a port."""
+
+    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Pass latents (N, C, h, w) through the port; return what the decoder sees."""
+
+    def build_tables(self) -> None:
+        """Build the coder tables from the present weights."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """x_hat: pixels (N, 3, H, W), around [0, 1]. y_hat: latents as the decoder sees them."""
+
+    x_hat: Tensor
+    y_hat: Tensor
+
+
+class PictureCodec(nn.Module):
+    """A transform and a latent model put together.
+
+    analysis: (N, 3, H, W) in [0, 1], quality (N,) -> (N, C, H/stride, W/stride); has `stride`.
+    synthesis: the way back. latents: a `LatentModel`. gain: a `GainUnit`, for variable rate; None
+    for a fixed-rate model. portability: "guarded" runs the entropy path in float64 and signals
+    close calls, "local" runs it in float32 and is decodable on the same kind of machine only.
+    """
+
+    def __init__(
+        self,
+        analysis: nn.Module,
+        latents: nn.Module,
+        synthesis: nn.Module,
+        gain: GainUnit | None = None,
+        portability: str = "guarded",
+    ) -> None:
+        super().__init__()
+        if portability not in PORTABILITY:
+            raise InvalidInputError(f"portability is one of {PORTABILITY}, not {portability!r}")
+        self.analysis = analysis
+        self.latents = latents
+        self.synthesis = synthesis
+        self.gain = gain
+        self.portability = portability
+
+    @property
+    def stride(self) -> int:
+        """Pixels per latent position, each way."""
+        return int(self.analysis.stride)  # type: ignore[arg-type]
+
+    @property
+    def variable_rate(self) -> bool:
+        """Whether the codec takes a quality."""
+        return self.gain is not None
+
+    def pad(self, x: Tensor) -> Tensor:
+        """Replicate the right and bottom edges up to a multiple of the stride."""
+        h, w = x.shape[-2:]
+        return nn.functional.pad(x, (0, -w % self.stride, 0, -h % self.stride), mode="replicate")
+
+    def code(
+        self, x: Tensor | None, size: tuple[int, int, int], quality: Tensor | None, port: SymbolPort
+    ) -> Reconstruction:
+        """Pass pictures through the port.
+
+        x: (N, 3, H, W) in [0, 1], or None on the reading side. size: (N, H, W). quality: (N,) in
+        [0, 63], or None. Returns pixels of the same size.
+        """
+        n, height, width = size
+        y = None
+        if x is not None:
+            y = self.analysis(self.pad(x), quality)
+            if self.gain is not None and quality is not None:
+                y = self.gain.apply_gain(y.float(), quality)
+        rows, columns = -(-height // self.stride), -(-width // self.stride)
+        channels = int(self.latents.channels)  # type: ignore[arg-type]
+        shape = torch.Size((n, channels, rows, columns))
+        coded = self.latents.code(y, Conditions(shape, quality), port)
+        y_hat = coded.float()
+        if self.gain is not None and quality is not None:
+            y_hat = self.gain.remove_gain(y_hat, quality)
+        x_hat = self.synthesis(y_hat, quality)[..., :height, :width]
+        return Reconstruction(x_hat, coded)
+
+    @torch.no_grad()
+    def calibrate(self, x: Tensor, quality: Tensor | None) -> None:
+        """Before training: let the latent model start from one batch's statistics, if it can."""
+        start = getattr(self.latents, "calibrate", None)
+        if start is not None:
+            y = self.analysis(self.pad(x), quality)
+            if self.gain is not None and quality is not None:
+                y = self.gain.apply_gain(y, quality)
+            start(y, quality)
+
+    def prepare(self) -> Self:
+        """Evaluation mode, with the entropy path in the precision of its portability class."""
+        self.eval()
+        if self.portability != "local":
+            self.latents.double()
+        return self
+
+    def deploy(self) -> Self:
+        """Build the coder tables from the present weights, then `prepare`."""
+        self.latents.build_tables()
+        return self.prepare()

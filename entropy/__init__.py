@@ -1,0 +1,32 @@
+"""From latents to integers to bits, and everything both sides must agree on."""
+
+from .distributions import (
+    Distribution,
+    FactorisedBlock,
+    FactorisedPrior,
+    LocationScale,
+    ScaleTables,
+    Uniform,
+)
+from .frequency_slices import FrequencySlices
+from .gain import GainUnit
+from .integer_tables import IntegerTables, tables_of
+from .ports import Conditions, RateMeter, SymbolPort, SymbolReader, SymbolWriter
+
+__all__ = [
+    "Conditions",
+    "Distribution",
+    "FactorisedBlock",
+    "FactorisedPrior",
+    "FrequencySlices",
+    "GainUnit",
+    "IntegerTables",
+    "LocationScale",
+    "RateMeter",
+    "ScaleTables",
+    "SymbolPort",
+    "SymbolReader",
+    "SymbolWriter",
+    "Uniform",
+    "tables_of",
+]

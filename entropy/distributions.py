@@ -1,0 +1,330 @@
+"""Distributions of latents: each owns its quantisation, its likelihood and its table indexes."""
+
+import math
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kodec.native import InvalidInputError, Tables
+
+from .integer_tables import IntegerTables, quantise_pmf, symmetric_table
+
+LIKELIHOOD_FLOOR = 1e-9
+
+
+class Distribution(Protocol):
+    """What a port needs to know about one block of latents of shape (N, ...)."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """Shape of the block, batch first."""
+
+    def quantise(self, y: Tensor) -> Tensor:
+        """Latents to symbols: integer-valued, same shape and dtype."""
+
+    def dequantise(self, symbols: Tensor) -> Tensor:
+        """Symbols (any dtype) to the values that the decoder sees, in the model's own dtype."""
+
+    def bits(self, y: Tensor) -> Tensor:
+        """Code length in bit of each value, differentiable; `y` may be noisy or dequantised."""
+
+    def indexes(self) -> tuple[Tensor, Tensor]:
+        """Table index per symbol (0 = skip), and where it is too close to call (bool)."""
+
+    @property
+    def tables(self) -> Tables:
+        """The coder tables that the indexes refer to."""
+
+
+class _LowerBound(torch.autograd.Function):
+    """max(x, bound) whose gradient still lets x grow where it lies below the bound."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, bound: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.bound = bound  # type: ignore[attr-defined]
+        return x.clamp(min=bound)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        (grad,) = grads
+        keep = (x >= ctx.bound) | (grad < 0)  # type: ignore[attr-defined]
+        return grad * keep, None
+
+
+def lower_bound(x: Tensor, bound: float) -> Tensor:
+    """max(x, bound), with a one-sided gradient below the bound."""
+    return _LowerBound.apply(x, bound)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class ScaleTables(IntegerTables):
+    """Coder tables of one zero-mean family at `levels` log-spaced scales.
+
+    A scale's table is the nearest one in log scale; `guard` is the distance from a boundary, in
+    natural-log units of scale, inside which the writer signals its choice (0 switches signalling
+    off). Scales below `smallest` are skipped: no bits, the mean. Families: "gaussian" (scale =
+    standard deviation) and "laplace" (scale = mean absolute value).
+    """
+
+    def __init__(
+        self,
+        family: str = "gaussian",
+        levels: int = 64,
+        smallest: float = 0.11,
+        largest: float = 256.0,
+        guard: float = 1e-9,
+    ) -> None:
+        super().__init__()
+        if family not in ("gaussian", "laplace"):
+            raise InvalidInputError(f"unknown family {family!r}: choose 'gaussian' or 'laplace'")
+        if levels < 2 or not 0 < smallest < largest or guard < 0:
+            raise InvalidInputError("scale tables need levels >= 2, 0 < smallest < largest, guard >= 0")
+        self.family = family
+        self.guard = guard
+        self.log_smallest = math.log(smallest)
+        self.log_step = (math.log(largest) - math.log(smallest)) / (levels - 1)
+        self.levels = levels
+
+    def build(self) -> None:
+        """Fill the tables; deterministic, from float64 on the CPU."""
+        tables, offsets, shifts = [], [], []
+        for level in range(self.levels):
+            scale = math.exp(self.log_smallest + level * self.log_step)
+            reach = scale * (4.2 if self.family == "gaussian" else 10.5)
+            half = np.arange(math.ceil(reach) + 1) + 0.5
+            if self.family == "gaussian":
+                inside = np.array([math.erf(h / (scale * math.sqrt(2))) for h in half])
+            else:
+                inside = -np.expm1(-half / scale)
+            table, first, shift = symmetric_table(inside)
+            tables.append(table)
+            offsets.append(first)
+            shifts.append(shift)
+        self.fill(tables, offsets, shifts)
+
+    def indexes(self, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Table index 0 (skip) .. `levels` of each log scale (float64), and where it is close."""
+        position = (log_scale - self.log_smallest) / self.log_step + 0.5
+        clamped = position.clamp(-1.0, self.levels - 0.5)
+        level = torch.floor(clamped)
+        # Beyond the last boundary nothing is close: only 0 .. levels - 1 are boundaries.
+        nearest = torch.round(position).clamp(0, self.levels - 1)
+        close = (position - nearest).abs() * self.log_step < self.guard
+        return (level + 1).to(torch.int32), close
+
+    def bits(self, v: Tensor, scale: Tensor) -> Tensor:
+        """-log2 P(v - 1/2 < X < v + 1/2) for zero-mean X; Gaussians floored at 1e-9."""
+        v = v.abs()
+        if self.family == "gaussian":
+            inverse = math.sqrt(0.5) / scale
+            p = 0.5 * (torch.erfc((v - 0.5) * inverse) - torch.erfc((v + 0.5) * inverse))
+            return -torch.log2(lower_bound(p, LIKELIHOOD_FLOOR))
+        # Outside the central interval the Laplace code length is linear in v: no floor needed, and
+        # outliers keep their gradient.
+        tail = (v - 0.5).clamp(min=0) / scale - torch.log(-0.5 * torch.expm1(-1 / scale))
+        low, high = (0.5 - v).clamp(min=0) / scale, (0.5 + v) / scale
+        centre = -torch.log(lower_bound(1 - 0.5 * (torch.exp(-low) + torch.exp(-high)), 1e-9))
+        return torch.where(v < 0.5, centre, tail) / math.log(2)
+
+
+class LocationScale:
+    """A Gaussian or Laplace block with predicted mean and log scale, both (N, ...).
+
+    Symbols are differences from the mean, rounded; with `lagrangian` > 0 a symbol moves one step
+    towards zero where (error^2 + lagrangian * bits) is smaller there (rate-distortion optimised
+    quantisation, at the encoder alone; unit: squared quantisation step per bit).
+    """
+
+    def __init__(
+        self, mean: Tensor, log_scale: Tensor, scale_tables: ScaleTables, lagrangian: float = 0.0
+    ) -> None:
+        self.mean = mean
+        self.log_scale = log_scale
+        self.scale_tables = scale_tables
+        self.lagrangian = lagrangian
+
+    @property
+    def shape(self) -> torch.Size:
+        """Shape of the block, batch first."""
+        return self.mean.shape
+
+    def _scale(self) -> Tensor:
+        return torch.exp(lower_bound(self.log_scale, self.scale_tables.log_smallest))
+
+    def quantise(self, y: Tensor) -> Tensor:
+        """Round the difference from the mean; skipped positions give 0."""
+        d = (y - self.mean).detach()
+        symbols = torch.round(d)
+        if self.lagrangian > 0:
+            scale = self._scale().detach()
+            lower = symbols - torch.sign(symbols)
+            saved = self.scale_tables.bits(symbols, scale) - self.scale_tables.bits(lower, scale)
+            worse = (d - lower).square() - (d - symbols).square()
+            symbols = torch.where(worse < self.lagrangian * saved, lower, symbols)
+        skipped = self.log_scale < self.scale_tables.log_smallest - 0.5 * self.scale_tables.log_step
+        return symbols.masked_fill(skipped, 0.0)
+
+    def dequantise(self, symbols: Tensor) -> Tensor:
+        """Symbols + mean."""
+        return symbols.to(self.mean) + self.mean
+
+    def bits(self, y: Tensor) -> Tensor:
+        """Code length of `y` (N, ...) in bit."""
+        return self.scale_tables.bits(y - self.mean, self._scale())
+
+    def indexes(self) -> tuple[Tensor, Tensor]:
+        """Table index per symbol, and where it is too close to call."""
+        return self.scale_tables.indexes(self.log_scale)
+
+    @property
+    def tables(self) -> Tables:
+        """The family's tables."""
+        return self.scale_tables.native
+
+
+class Uniform:
+    """Integers below `high` (at most 255), all equally likely: the code of `port.integers`."""
+
+    def __init__(self, shape: torch.Size, high: int) -> None:
+        self.shape = shape
+        self.high = high
+
+    def quantise(self, y: Tensor) -> Tensor:
+        """The integers themselves."""
+        return torch.round(y)
+
+    def dequantise(self, symbols: Tensor) -> Tensor:
+        """The integers themselves."""
+        return symbols
+
+    def bits(self, y: Tensor) -> Tensor:
+        """log2(high) each."""
+        return torch.full_like(y, math.log2(self.high))
+
+    def indexes(self) -> tuple[Tensor, Tensor]:
+        """Always the one table; never close."""
+        return torch.ones(self.shape, dtype=torch.int32), torch.zeros(self.shape, dtype=torch.bool)
+
+    @property
+    def tables(self) -> Tables:
+        """One flat table, made from integers alone."""
+        holder = IntegerTables()
+        pmf = np.append(np.ones(self.high), 0.0)
+        holder.fill([quantise_pmf(pmf)], [0], [0])
+        return holder.native
+
+
+class FactorisedPrior(nn.Module):
+    """A learned density per channel, the same at every position, for hyper-latents.
+
+    Source: "Variational image compression with a scale hyperprior" (2018), appendix 6.1: the
+    cumulative is a monotone network with filters (3, 3, 3). No auxiliary loss: the support of the
+    coding tables is found by bisection in `build`.
+    """
+
+    def __init__(self, channels: int, filters: tuple[int, ...] = (3, 3, 3), init_scale: float = 10.0):
+        super().__init__()
+        self.channels = channels
+        self.filters = filters
+        widths = (1, *filters, 1)
+        spread = init_scale ** (1 / (len(filters) + 1))
+        self.matrices = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        self.factors = nn.ParameterList()
+        for i, (w_in, w_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+            start = math.log(math.expm1(1 / spread / w_out))
+            self.matrices.append(nn.Parameter(torch.full((channels, w_out, w_in), start)))
+            self.biases.append(nn.Parameter(torch.empty(channels, w_out, 1).uniform_(-0.5, 0.5)))
+            if i < len(filters):
+                self.factors.append(nn.Parameter(torch.zeros(channels, w_out, 1)))
+        self.coder = IntegerTables()
+
+    def logits(self, v: Tensor) -> Tensor:
+        """Logit of the cumulative at `v`, shape (channels, points)."""
+        h = v.unsqueeze(1)
+        for i, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
+            h = torch.matmul(nn.functional.softplus(matrix), h) + bias
+            if i < len(self.factors):
+                h = h + torch.tanh(self.factors[i]) * torch.tanh(h)
+        return h.squeeze(1)
+
+    def probability(self, v: Tensor) -> Tensor:
+        """P(v - 1/2 < X < v + 1/2) for `v` of shape (channels, points)."""
+        low, high = self.logits(v - 0.5), self.logits(v + 0.5)
+        # Take the difference on the side of zero where sigmoids keep their precision.
+        sign = -torch.sign(low + high).detach()
+        return (torch.sigmoid(sign * high) - torch.sigmoid(sign * low)).abs()
+
+    def distribution(self, shape: torch.Size) -> "FactorisedBlock":
+        """The distribution of a block of shape (N, channels, ...)."""
+        return FactorisedBlock(self, shape)
+
+    @torch.no_grad()
+    def _quantile(self, probability: float) -> Tensor:
+        """Value of each channel where the cumulative reaches `probability`, by bisection."""
+        target = math.log(probability / (1 - probability))
+        matrix = self.matrices[0]
+        low = torch.full((self.channels, 1), -1e5, dtype=torch.float64, device=matrix.device)
+        high = -low
+        for _ in range(80):
+            middle = (low + high) / 2
+            below = self.logits(middle) < target
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return (low + high).squeeze(1) / 2
+
+    @torch.no_grad()
+    def build(self) -> None:
+        """Fill the coding tables from the weights, in float64 on the CPU."""
+        copy = FactorisedPrior(self.channels, self.filters)
+        copy.load_state_dict(self.state_dict())
+        copy = copy.double()
+        first = torch.floor(copy._quantile(2.0**-15)).long().tolist()
+        last = torch.ceil(copy._quantile(1 - 2.0**-15)).long().tolist()
+        tables, offsets = [], []
+        for c in range(self.channels):
+            lo, hi = first[c], max(last[c], first[c])
+            if hi - lo > 254:
+                centre = (lo + hi) // 2
+                lo, hi = centre - 127, centre + 127
+            points = torch.arange(lo, hi + 1, dtype=torch.float64).expand(self.channels, -1)
+            pmf = copy.probability(points)[c].numpy()
+            tables.append(quantise_pmf(np.append(pmf, max(1 - pmf.sum(), 0.0))))
+            offsets.append(lo)
+        self.coder.fill(tables, offsets, [0] * self.channels)
+
+
+class FactorisedBlock:
+    """A block (N, C, ...) under a `FactorisedPrior`: rounded to integers, one table a channel."""
+
+    def __init__(self, prior: FactorisedPrior, shape: torch.Size) -> None:
+        self.prior = prior
+        self.shape = shape
+
+    def quantise(self, y: Tensor) -> Tensor:
+        """Round to the nearest integer."""
+        return torch.round(y.detach())
+
+    def dequantise(self, symbols: Tensor) -> Tensor:
+        """The integers themselves."""
+        return symbols.to(self.prior.matrices[0])
+
+    def bits(self, y: Tensor) -> Tensor:
+        """Code length of `y` (N, C, ...) in bit."""
+        flat = y.transpose(0, 1).reshape(self.prior.channels, -1)
+        p = lower_bound(self.prior.probability(flat), LIKELIHOOD_FLOOR)
+        n, c, *rest = self.shape
+        return -torch.log2(p).reshape(c, n, *rest).transpose(0, 1)
+
+    def indexes(self) -> tuple[Tensor, Tensor]:
+        """Channel number + 1; never close, since nothing is computed."""
+        ids = torch.arange(1, self.prior.channels + 1, dtype=torch.int32)
+        ids = ids.reshape(1, -1, *[1] * (len(self.shape) - 2)).expand(self.shape)
+        return ids, torch.zeros(self.shape, dtype=torch.bool)
+
+    @property
+    def tables(self) -> Tables:
+        """One table a channel."""
+        return self.prior.coder.native

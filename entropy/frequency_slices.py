@@ -1,0 +1,261 @@
+"""The default model's latent order: hyperprior, frequency slices, spatial phases.
+
+    z ----> state (width channels a position)
+    for each slice of channels, low frequencies first:
+        state += spatial mixing of the state
+        for each phase of a 2 x 2 pattern of positions:
+            mean, scale <- head(state, context(phases of this slice coded so far))
+            code the slice's latents at the phase's positions
+        state += embedding of the slice
+
+Slices: "Channel-wise autoregressive entropy models" (2020); phases: "Checkerboard context model"
+(2021). Means and scales are predicted relative to a learned spread per channel and quality, so
+that one network serves all qualities. Everything runs on (N, positions, channels) tokens.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from kodec.models.blocks import (
+    DepthwiseBlock,
+    DepthwiseConv2d,
+    QualityEmbedding,
+    normalised,
+)
+from kodec.native import InvalidInputError
+
+from .distributions import FactorisedPrior, LocationScale, ScaleTables
+from .ports import Conditions, SymbolPort
+
+HYPER_STRIDE = 4
+EMBEDDING = 32
+# Phase of each position in a 2 x 2 cell: two for a checkerboard, four for a quad-tree order.
+PATTERNS = {1: ((0, 0), (0, 0)), 2: ((0, 1), (1, 0)), 4: ((0, 2), (3, 1))}
+
+
+def phase_positions(h: int, w: int, phases: int) -> list[Tensor]:
+    """Flat positions (row-major in h x w) of each phase."""
+    if phases not in PATTERNS:
+        raise InvalidInputError(f"phases must be one of {sorted(PATTERNS)}, not {phases}")
+    cell = torch.tensor(PATTERNS[phases])
+    grid = cell.repeat(-(-h // 2), -(-w // 2))[:h, :w].reshape(-1)
+    return [torch.nonzero(grid == p).squeeze(1) for p in range(phases)]
+
+
+def magnitude_features(y: Tensor) -> Tensor:
+    """Latents (N, P, C) -> (N, P, 2 C): log size, and log size with its sign."""
+    size = torch.log1p(y.abs())
+    return torch.cat([size, torch.sign(y) * size], dim=-1)
+
+
+def to_grid(tokens: Tensor, h: int, w: int) -> Tensor:
+    """(N, h w, C) -> (N, C, h, w), channels-last in memory."""
+    n, _, c = tokens.shape
+    return tokens.reshape(n, h, w, c).permute(0, 3, 1, 2)
+
+
+def to_tokens(grid: Tensor) -> Tensor:
+    """(N, C, h, w) -> (N, h w, C)."""
+    return grid.flatten(2).transpose(1, 2)
+
+
+class _Slice(nn.Module):
+    """The networks of one slice of `channels` latents."""
+
+    def __init__(self, channels: int, width: int, context: int, phases: int, last: bool) -> None:
+        super().__init__()
+        self.channels = channels
+        self.phases = phases
+        self.mix = DepthwiseBlock(width)
+        self.phase_embedding = nn.Parameter(torch.zeros(phases, width))
+        self.look = nn.Sequential(nn.Linear(2 * channels, context), nn.GELU(approximate="tanh"))
+        self.spread_out = DepthwiseConv2d(context, 5)
+        self.join = nn.Linear(context, width)
+        self.neighbours = nn.ModuleList(
+            [DepthwiseConv2d(channels, 5) for _ in range(phases - 1)]
+        )
+        for conv in self.neighbours:
+            nn.init.zeros_(conv.weight)
+            nn.init.zeros_(conv.bias)
+        self.hidden = nn.Linear(width, width)
+        self.out = nn.Linear(width, 2 * channels)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.embed = None if last else nn.Linear(2 * channels, width)
+
+    def context(self, tokens: Tensor, done: Tensor, h: int, w: int) -> Tensor:
+        """Features (N, h w, width) from the latents coded so far; `done` is 1 there, else 0."""
+        seen = self.look(magnitude_features(tokens)) * done
+        return to_tokens(self.spread_out(to_grid(seen, h, w)))
+
+    def parameters_at(self, features: Tensor) -> Tensor:
+        """Features (N, P, width) -> relative means and log scales (N, P, 2 channels)."""
+        h = nn.functional.gelu(self.hidden(features), approximate="tanh")
+        with torch.autocast(h.device.type, enabled=False):
+            out: Tensor = self.out(h.to(self.out.weight.dtype))
+        return out
+
+
+class FrequencySlices(nn.Module):
+    """Latents (N, C, h, w) in quantisation steps, ordered by falling variance.
+
+    slices: channels of each slice, summing to C. phases: of each slice, 1, 2 (checkerboard) or 4.
+    width: of the state. context: of the spatial context. hyper: channels of the hyper-latents at a
+    quarter of the latents' resolution. lagrangian: see `LocationScale`, at the encoder only.
+    """
+
+    def __init__(
+        self,
+        slices: Sequence[int] = (12, 36, 96, 208, 416),
+        phases: Sequence[int] = (4, 2, 2, 2, 2),
+        width: int = 192,
+        context: int = 96,
+        hyper: int = 64,
+        family: str = "laplace",
+        guard: float = 1e-9,
+        lagrangian: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if len(slices) != len(phases):
+            raise InvalidInputError("give as many phases as slices")
+        channels = sum(slices)
+        self.channels = channels
+        self.slice_sizes = tuple(slices)
+        self.width = width
+        self.lagrangian = lagrangian
+        self.level = nn.Parameter(torch.zeros(channels))
+        self.slope = nn.Parameter(torch.zeros(channels))
+        self.quality = QualityEmbedding(EMBEDDING)
+        self.quality_to_state = nn.Linear(EMBEDDING, width)
+        self.quality_to_hyper = nn.Linear(EMBEDDING, width)
+        self.hyper_in = nn.Linear(2 * channels, width)
+        self.hyper_analysis = nn.Sequential(
+            DepthwiseBlock(width),
+            nn.Conv2d(width, width, 4, stride=2, padding=1),
+            nn.GELU(approximate="tanh"),
+            nn.Conv2d(width, hyper, 4, stride=2, padding=1),
+        )
+        self.hyper_prior = FactorisedPrior(hyper)
+        self.hyper_synthesis = nn.Sequential(
+            nn.Conv2d(hyper, 4 * width, 1),
+            nn.PixelShuffle(2),
+            nn.GELU(approximate="tanh"),
+            DepthwiseBlock(width),
+            nn.Conv2d(width, 4 * width, 1),
+            nn.PixelShuffle(2),
+            nn.GELU(approximate="tanh"),
+        )
+        self.slices = nn.ModuleList(
+            _Slice(c, width, context, p, last=i == len(slices) - 1)
+            for i, (c, p) in enumerate(zip(slices, phases, strict=True))
+        )
+        if family == "laplace":
+            self.scale_tables = ScaleTables("laplace", smallest=0.05, largest=200.0, guard=guard)
+        else:
+            self.scale_tables = ScaleTables(family, guard=guard)
+
+    @torch.no_grad()
+    def calibrate(self, y: Tensor, quality: Tensor) -> None:
+        """Start the spread of each channel from one batch of latents, before training.
+
+        y: (N, C, h, w) in quantisation steps, at qualities (N,) that differ.
+        """
+        log_mean = y.abs().mean(dim=(2, 3)).clamp(min=1e-4).log()
+        t = normalised(quality.to(y))[:, None]
+        slope = ((t - t.mean()) * (log_mean - log_mean.mean(0))).sum(0) / (t - t.mean()).square().sum()
+        self.slope.copy_(slope)
+        self.level.copy_((log_mean - slope * t).mean(0))
+
+    def build_tables(self) -> None:
+        """Build the coder tables from the present weights."""
+        self.scale_tables.build()
+        self.hyper_prior.build()
+
+    def _hyper(self, y: Tensor | None, e: Tensor, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Codes z; returns the first state (N, width, h, w)."""
+        n, _, h, w = cond.latent_shape
+        hz, wz = -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)
+        z = None
+        if y is not None:
+            features = self.hyper_in(magnitude_features(to_tokens(y))) + self.quality_to_hyper(e)
+            grid = to_grid(features, h, w)
+            pad = (0, wz * HYPER_STRIDE - w, 0, hz * HYPER_STRIDE - h)
+            grid = nn.functional.pad(grid, pad, mode="replicate")
+            z = self.hyper_analysis(grid).to(y.dtype)
+        shape = torch.Size((n, self.hyper_prior.channels, hz, wz))
+        z_hat = port.code("z", z, self.hyper_prior.distribution(shape))
+        state: Tensor = self.hyper_synthesis(z_hat)[..., :h, :w]
+        return state + self.quality_to_state(e).transpose(1, 2)[..., None]
+
+    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
+        n, channels, h, w = cond.latent_shape
+        if channels != self.channels:
+            raise InvalidInputError(f"latents have {channels} channels, the model {self.channels}")
+        dtype, device = self.level.dtype, self.level.device
+        quality = cond.quality
+        if quality is None:
+            quality = torch.full((n,), 31.5)
+        quality = quality.to(device)
+        y = None if y is None else y.to(device, dtype)
+        e = self.quality(quality)[:, None]
+        state = self._hyper(y, e, cond, port)
+        t = normalised(quality.to(dtype))[:, None, None]
+        log_spread = self.level + self.slope * t
+        y_tokens = None if y is None else to_tokens(y)
+        coded = []
+        start = 0
+        for number, part in enumerate(self.slices):
+            assert isinstance(part, _Slice)
+            span = slice(start, start + part.channels)
+            start += part.channels
+            target = None if y_tokens is None else y_tokens[..., span]
+            state = part.mix(state)
+            values = self._code_slice(
+                part, f"y{number}", target, to_tokens(state), log_spread[..., span], (h, w), port
+            )
+            if part.embed is not None:
+                state = state + to_grid(part.embed(magnitude_features(values)), h, w)
+            coded.append(values)
+        return to_grid(torch.cat(coded, dim=-1), h, w)
+
+    def _code_slice(
+        self,
+        part: _Slice,
+        name: str,
+        y: Tensor | None,
+        features: Tensor,
+        log_spread: Tensor,
+        size: tuple[int, int],
+        port: SymbolPort,
+    ) -> Tensor:
+        """Codes one slice, tokens (N, h w, channels), phase by phase."""
+        h, w = size
+        n = features.shape[0]
+        values = log_spread.new_zeros(n, h * w, part.channels)
+        done = log_spread.new_zeros(1, h * w, 1)
+        for phase, positions in enumerate(phase_positions(h, w, part.phases)):
+            positions = positions.to(features.device)
+            if not len(positions):
+                continue
+            here = features[:, positions] + part.phase_embedding[phase]
+            predicted: Tensor | float = 0.0
+            if phase:
+                context = part.context(values, done, h, w)[:, positions]
+                here = here + part.join(nn.functional.gelu(context, approximate="tanh"))
+                with torch.autocast(values.device.type, enabled=False):
+                    grid = part.neighbours[phase - 1](to_grid(values, h, w))
+                predicted = to_tokens(grid)[:, positions]
+            mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
+            dist = LocationScale(
+                mean * torch.exp(log_spread) + predicted,
+                log_scale + log_spread,
+                self.scale_tables,
+                self.lagrangian,
+            )
+            coded = port.code(name, None if y is None else y[:, positions], dist)
+            values = values.index_copy(1, positions, coded)
+            done = done.index_fill(1, positions, 1.0)
+        return values

@@ -1,0 +1,183 @@
+"""Ports: one latent order, written once, run for training, estimation, writing and reading."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kodec.native import Decoder, Encoder, InvalidInputError
+
+from .distributions import Distribution, Uniform
+from .integer_tables import as_indexes
+
+LARGEST_SYMBOL = 2**30
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What an order may depend on besides what was coded before; never the pixels.
+
+    latent_shape: (N, C, h, w) of the latents. quality: (N,) in [0, 63], or None (fixed rate).
+    """
+
+    latent_shape: torch.Size
+    quality: Tensor | None = None
+
+
+class SymbolPort(Protocol):
+    """The channel between the two sides: see `RateMeter`, `SymbolWriter`, `SymbolReader`."""
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        """Pass one block through the channel; return what the decoder will see (N, ...)."""
+
+    def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
+        """Pass side integers 0 <= v < high of `shape` (N, ...) through the channel."""
+
+
+class RateMeter:
+    """Counts bits, without writing any.
+
+    training=True: likelihoods under additive uniform noise, straight-through rounded values for
+    what follows ("Channel-wise autoregressive entropy models", 2020, mixed quantisation).
+    training=False: likelihoods of the rounded values, so that estimates compare with files.
+    `bits` maps each block's name to bits per sample, shape (N,).
+    """
+
+    def __init__(self, training: bool) -> None:
+        self.training = training
+        self.bits: dict[str, Tensor] = {}
+
+    def _count(self, name: str, bits: Tensor) -> None:
+        per_sample = bits.flatten(1).sum(1)
+        self.bits[name] = self.bits[name] + per_sample if name in self.bits else per_sample
+
+    def total(self) -> Tensor:
+        """Bits per sample over all blocks, shape (N,)."""
+        return torch.stack(list(self.bits.values())).sum(0)
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        """Count the block's bits; return straight-through (training) or rounded values."""
+        y = _given(name, y, dist.shape)
+        rounded = dist.dequantise(dist.quantise(y))
+        if self.training:
+            self._count(name, dist.bits(y + torch.rand_like(y) - 0.5))
+            return y + (rounded - y).detach()
+        self._count(name, dist.bits(rounded))
+        return rounded
+
+    def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
+        """Count log2(high) bits each."""
+        values = _given(name, values, shape)
+        for place, digit in _digits(values, high):
+            self._count(name, Uniform(shape, place).bits(digit.float()))
+        return values
+
+
+class SymbolWriter:
+    """Writes each item of the batch to a stream of its own; `finish` returns the streams."""
+
+    def __init__(self, items: int) -> None:
+        self._encoders = [Encoder() for _ in range(items)]
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        """Quantise, write, and return what the reader will see.
+
+        Raises `InvalidInputError` where latents are not finite or beyond the coder's range.
+        """
+        y = _given(name, y, dist.shape)
+        symbols = dist.quantise(y)
+        limit = symbols.abs().max().item() if symbols.numel() else 0.0
+        if not limit < LARGEST_SYMBOL:
+            raise InvalidInputError(
+                f"latents {name!r} are not finite or out of the coder's range; "
+                "the model does not fit this picture"
+            )
+        indexes, close = dist.indexes()
+        integers = symbols.to(torch.int32).cpu()
+        for i, encoder in enumerate(self._encoders):
+            encoder.add(
+                np.ascontiguousarray(integers[i].reshape(-1).numpy()),
+                as_indexes(indexes[i]),
+                dist.tables,
+                np.flatnonzero(close[i].reshape(-1).cpu().numpy()).astype(np.uint32),
+            )
+        return dist.dequantise(symbols)
+
+    def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
+        """Write the integers digit by digit."""
+        values = _given(name, values, shape)
+        for place, digit in _digits(values, high):
+            self.code(name, digit, Uniform(shape, place))
+        return values
+
+    def finish(self, segments: int = 0, lanes: int = 0) -> list[bytes]:
+        """The streams, one an item; 0 lets the coder choose."""
+        return [encoder.finish(segments, lanes) for encoder in self._encoders]
+
+
+class SymbolReader:
+    """Reads what `SymbolWriter` wrote, one stream an item; call `finish` at the end."""
+
+    def __init__(self, streams: Sequence[bytes]) -> None:
+        self._decoders = [Decoder(stream) for stream in streams]
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        """Read the block that the writer wrote at this place; `y` is ignored."""
+        indexes, _ = dist.indexes()
+        items = [
+            decoder.decode(as_indexes(indexes[i]), dist.tables)
+            for i, decoder in enumerate(self._decoders)
+        ]
+        return dist.dequantise(torch.from_numpy(np.stack(items)).reshape(dist.shape))
+
+    def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
+        """Read the integers digit by digit."""
+        total = torch.zeros(shape, dtype=torch.int64)
+        scale = 1
+        for place in _places(high):
+            total += self.code(name, None, Uniform(shape, place)).long() * scale
+            scale *= place
+        if (total >= high).any():
+            raise InvalidInputError(f"side integers {name!r} are out of range: a damaged stream")
+        return total
+
+    def finish(self) -> None:
+        """Check that every stream ended exactly where its writer ended.
+
+        Raises `BitstreamError` on damage and `MismatchError` where this machine computed other
+        table indexes than the encoder did.
+        """
+        for decoder in self._decoders:
+            decoder.finish()
+
+
+def _given(name: str, y: Tensor | None, shape: torch.Size) -> Tensor:
+    if y is None:
+        raise InvalidInputError(f"block {name!r}: only a SymbolReader can do without the latents")
+    if y.shape != shape:
+        raise InvalidInputError(f"block {name!r} has shape {tuple(y.shape)}, not {tuple(shape)}")
+    return y
+
+
+def _places(high: int) -> list[int]:
+    """Mixed-radix alphabet sizes, least significant first, for integers below `high`."""
+    if not 1 <= high <= 2**31:
+        raise InvalidInputError(f"side integers need 1 <= high <= 2**31, not {high}")
+    places = []
+    while high > 255:
+        places.append(128)
+        high = -(-high // 128)
+    return [*places, high]
+
+
+def _digits(values: Tensor, high: int) -> list[tuple[int, Tensor]]:
+    if values.numel() and not bool(((values >= 0) & (values < high)).all()):
+        raise InvalidInputError(f"side integers must lie in 0..{high - 1}")
+    digits, rest = [], values.long()
+    for place in _places(high):
+        digits.append((place, rest % place))
+        rest = rest // place
+    return digits

@@ -1,0 +1,33 @@
+"""Numbers about codecs: data sets, metrics, measurements, results files and BD-rate."""
+
+from .bdrate import BDResult, Method, bd_rate, describe
+from .datasets import Dataset, DatasetError, Validation, find_dataset, known_datasets
+from .metrics import fits_ms_ssim, ms_ssim, ms_ssim_db, psnr
+from .results import Curve, ImageRow, Results, join_results, read_results, write_results
+from .run import CodecLike, Progress, describe_machine, evaluate
+
+__all__ = [
+    "BDResult",
+    "CodecLike",
+    "Curve",
+    "Dataset",
+    "DatasetError",
+    "ImageRow",
+    "Method",
+    "Progress",
+    "Results",
+    "Validation",
+    "bd_rate",
+    "describe",
+    "describe_machine",
+    "evaluate",
+    "find_dataset",
+    "fits_ms_ssim",
+    "join_results",
+    "known_datasets",
+    "ms_ssim",
+    "ms_ssim_db",
+    "psnr",
+    "read_results",
+    "write_results",
+]

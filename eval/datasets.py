@@ -1,0 +1,190 @@
+"""The registry of data sets: what `datasets.yaml` names, and where it lies on this machine."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kodec.native import KodecError
+
+# At the repository's root in a checkout, inside the package in a wheel: one level up in both.
+_REGISTRY = Path(__file__).resolve().parent.parent / "datasets.yaml"
+
+_IMAGE_SUFFIXES = frozenset(
+    {".avif", ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+
+
+class DatasetError(KodecError):
+    """A data set is unknown, absent, empty, or asked for what it must not be used for."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The held-out part of a training set, chosen by source picture and not by crop."""
+
+    manifest: str
+    """JSON lines under the set's location; each names a `file` and the picture it came from."""
+    group: str
+    """The manifest's key for that picture."""
+    fraction: float
+    """Expected fraction of the pictures held out, in (0, 1)."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry of `datasets.yaml`."""
+
+    name: str
+    location: str
+    """Folder, relative to KODEC_DATA."""
+    pattern: str
+    split: str
+    """`train` or `test`."""
+    licence: str
+    description: str
+    absent: str
+    """What to do when the files are not there."""
+    validation: Validation | None = None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that may be asked for; the first is meant when none is named."""
+        return (self.split,) if self.validation is None else (self.split, "validation")
+
+
+@lru_cache(maxsize=1)
+def known_datasets() -> dict[str, Dataset]:
+    """Every registered data set, by name, in the registry's order."""
+    entries: list[dict[str, Any]] = yaml.safe_load(_REGISTRY.read_text(encoding="utf-8"))
+    found = {}
+    for entry in entries:
+        held_out = entry.pop("validation", None)
+        validation = None if held_out is None else Validation(**held_out)
+        found[entry["name"]] = Dataset(validation=validation, **entry)
+    return found
+
+
+def find_dataset(
+    name_or_folder: str, split: str | None = None, root: Path | None = None
+) -> list[Path]:
+    """The pictures of a data set, in natural order (`kodim2` before `kodim10`).
+
+    `name_or_folder` is a registered name (which wins over a folder of that name: write `./name` for
+    the folder), a name with a split (`natural-crops:validation`), or a folder, of which every
+    picture directly inside it is taken. `split` is `train`, `validation` or `test`; without it, a
+    registered set's own (`train` leaves the held-out part away), and all of a folder. `root`
+    replaces KODEC_DATA.
+
+    Raises DatasetError for an unknown name, a split the set does not have (so a test set is never
+    trained on by mistake), absent files, or no files.
+    """
+    name, _, suffix = name_or_folder.partition(":")
+    known = known_datasets()
+    if name not in known:
+        folder = Path(name_or_folder)
+        if not folder.is_dir():
+            raise DatasetError(
+                f"no data set or folder {name_or_folder!r}: give a folder of pictures or one of "
+                + ", ".join(known)
+            )
+        return _pictures_in(folder)
+    entry = known[name]
+    if suffix and split and suffix != split:
+        raise DatasetError(f"{name_or_folder!r} contradicts the split {split!r}: name one of them")
+    split = suffix or split or entry.split
+    if split not in entry.splits:
+        raise DatasetError(
+            f"data set {name} has no split {split!r}, only {' and '.join(entry.splits)}"
+            + (": it is for testing, never train or tune on it" if entry.split == "test" else "")
+        )
+    folder = _folder_of(entry, root)
+    files = _in_natural_order(folder.glob(entry.pattern))
+    if not files:
+        raise DatasetError(
+            f"data set {name}: no {entry.pattern} in {folder}; to get it: {entry.absent}"
+        )
+    if entry.validation is None:
+        return files
+    held_out = _held_out_files(folder, entry.name, entry.validation)
+    unnamed = next((file for file in files if file.name not in held_out), None)
+    if unnamed is not None:
+        raise DatasetError(
+            f"data set {name}: {entry.validation.manifest} does not name {unnamed.name}, "
+            "so its split is unknown: add it there or remove the file"
+        )
+    wanted = [file for file in files if held_out[file.name] == (split == "validation")]
+    if not wanted:
+        raise DatasetError(f"data set {name}: no picture in {folder} falls into the split {split}")
+    return wanted
+
+
+def _folder_of(entry: Dataset, root: Path | None) -> Path:
+    if root is None:
+        variable = os.environ.get("KODEC_DATA")
+        if not variable:
+            raise DatasetError(
+                f"data set {entry.name} is absent: the environment variable KODEC_DATA is not set; "
+                f"set it to the folder that holds {entry.location}/; to get it: {entry.absent}"
+            )
+        root = Path(variable)
+    folder = root / entry.location
+    if not folder.is_dir():
+        raise DatasetError(
+            f"data set {entry.name} is absent: no folder {folder} (KODEC_DATA is "
+            f"{os.environ.get('KODEC_DATA') or 'not set'}); to get it: {entry.absent}"
+        )
+    return folder
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    files = _in_natural_order(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in _IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+    if not files:
+        raise DatasetError(
+            f"no pictures in {folder}: looked for " + " ".join(sorted(_IMAGE_SUFFIXES))
+        )
+    return files
+
+
+def _held_out_files(folder: Path, name: str, validation: Validation) -> dict[str, bool]:
+    """For every file the manifest names, whether it belongs to the held-out part."""
+    manifest = folder / validation.manifest
+    held_out = {}
+    try:
+        with manifest.open(encoding="utf-8") as lines:
+            for line in lines:
+                row = json.loads(line)
+                held_out[str(row["file"])] = _is_held_out(str(row[validation.group]), validation)
+    except OSError as error:
+        raise DatasetError(f"data set {name}: cannot read {manifest}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"data set {name}: line {len(held_out) + 1} of {manifest} is not a JSON object with "
+            f"`file` and `{validation.group}`"
+        ) from error
+    return held_out
+
+
+def _is_held_out(source: str, validation: Validation) -> bool:
+    # By the picture's file name alone: one picture may lie in two folders of its collection.
+    digest = hashlib.sha256(source.rsplit("/", 1)[-1].encode()).digest()
+    return int.from_bytes(digest[:8], "big") < validation.fraction * 2**64
+
+
+def _in_natural_order(paths: Iterable[Path]) -> list[Path]:
+    def key(path: Path) -> tuple[list[tuple[bool, int, str]], str]:
+        parts = re.findall(r"\d+|\D+", path.name)
+        return [(p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts], path.name
+
+    return sorted((path for path in paths if path.is_file()), key=key)

@@ -1,0 +1,96 @@
+"""Picture quality. The names are the ones of results files: `psnr-rgb` and `ms-ssim-rgb`.
+
+- `psnr-rgb`: PSNR of one picture in dB, from the mean squared error over all samples of all three
+  channels; for a set, the mean over its pictures of their PSNR (not the PSNR of the mean error).
+- `ms-ssim-rgb`: MS-SSIM of one picture, computed per channel and averaged over R, G and B; for a
+  set, the mean over its pictures.
+- `ms-ssim-db-rgb`: -10 log10(1 - ms-ssim-rgb), of the set's mean.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_msssim import ms_ssim as _torch_ms_ssim
+
+from kodec.native import InvalidInputError
+
+_MS_SSIM_SMALLEST_SIDE = 161  # an 11-tap window must fit at the fifth scale: side > 10 * 2**4
+
+
+def psnr(a: NDArray[Any], b: NDArray[Any], max_value: int | None = None) -> float:
+    """PSNR of two pictures in dB, infinite when they are identical.
+
+    Both are uint8 or uint16, HxWxC or HxW, of one shape and type. The mean squared error is taken
+    over all samples, in float64. `max_value` is the largest sample value: 255 for uint8; for
+    uint16 it must be given, as samples of 10, 12 and 16 bits look alike.
+
+    Raises InvalidInputError for other types or shapes, and uint16 without `max_value`.
+    """
+    _check_pair(a, b)
+    if max_value is None:
+        if a.dtype != np.uint8:
+            raise InvalidInputError(
+                "PSNR of uint16 pictures needs max_value, for instance 1023 or 65535"
+            )
+        max_value = 255
+    if max_value <= 0:
+        raise InvalidInputError(f"PSNR: max_value must be positive, not {max_value}")
+    error = float(np.mean(np.square(a.astype(np.float64) - b.astype(np.float64))))
+    return math.inf if error == 0 else 10 * math.log10(max_value**2 / error)
+
+
+def ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """MS-SSIM of two 8-bit pictures, in [0, 1], 1 when they are identical.
+
+    HxWx3, or gray as HxW or HxWx1; five scales, an 11-tap Gaussian window, data range 255, float32.
+    "Multi-scale structural similarity for image quality assessment" (Wang, Simoncelli, Bovik,
+    2003), as in pytorch-msssim.
+
+    Raises InvalidInputError for other types or shapes, and for sides below 161 pixels, where five
+    scales do not fit.
+    """
+    _check_pair(a, b)
+    if a.dtype != np.uint8:
+        raise InvalidInputError(f"MS-SSIM takes uint8 pictures, not {a.dtype}")
+    if not fits_ms_ssim(a):
+        raise InvalidInputError(
+            f"MS-SSIM needs both sides of a picture to be at least {_MS_SSIM_SMALLEST_SIDE} pixels "
+            f"for its five scales, not {a.shape[1]}x{a.shape[0]}"
+        )
+    with torch.inference_mode():
+        value = float(_torch_ms_ssim(_to_tensor(a), _to_tensor(b), data_range=255))
+    return min(value, 1.0)  # float32 rounds identical pictures to a little above
+
+
+def ms_ssim_db(value: float) -> float:
+    """MS-SSIM on a decibel scale, -10 log10(1 - value); infinite at 1.
+
+    Raises InvalidInputError outside of [0, 1].
+    """
+    if not 0 <= value <= 1:
+        raise InvalidInputError(f"MS-SSIM lies in [0, 1], not {value}")
+    return math.inf if value == 1 else -10 * math.log10(1 - value)
+
+
+def fits_ms_ssim(picture: NDArray[Any]) -> bool:
+    """Whether a picture (H, W, ...) is large enough for the five scales of MS-SSIM."""
+    return min(picture.shape[:2]) >= _MS_SSIM_SMALLEST_SIDE
+
+
+def _to_tensor(picture: NDArray[np.uint8]) -> torch.Tensor:
+    planes = picture.reshape(*picture.shape[:2], -1).transpose(2, 0, 1)
+    return torch.from_numpy(planes.astype(np.float32)).unsqueeze(0)
+
+
+def _check_pair(a: NDArray[Any], b: NDArray[Any]) -> None:
+    if a.dtype not in (np.uint8, np.uint16) or b.dtype != a.dtype:
+        raise InvalidInputError(
+            f"pictures to compare must both be uint8 or both uint16, not {a.dtype} and {b.dtype}"
+        )
+    if a.shape != b.shape:
+        raise InvalidInputError(f"pictures to compare differ in shape: {a.shape} and {b.shape}")
+    if a.ndim not in (2, 3) or a.size == 0:
+        raise InvalidInputError(f"a picture is HxWxC or HxW, not of shape {a.shape}")

@@ -1,0 +1,44 @@
+"""Conditioning on the quality step: an embedding, and feature modulation by it."""
+
+import torch
+from torch import Tensor, nn
+
+QUALITY_STEPS = 64
+
+
+def normalised(quality: Tensor) -> Tensor:
+    """Quality (N,) in [0, 63] to [-1, 1]."""
+    return quality * (2 / (QUALITY_STEPS - 1)) - 1
+
+
+class QualityEmbedding(nn.Module):
+    """Quality (N,) in [0, 63] -> (N, width), smooth in quality."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
+
+    def forward(self, quality: Tensor) -> Tensor:
+        """(N,) -> (N, width)."""
+        t = normalised(quality.to(self.layers[0].weight))
+        powers = torch.stack([t, t**2, t**3], dim=1)
+        out: Tensor = self.layers(powers)
+        return out
+
+
+class Modulation(nn.Module):
+    """x * (1 + scale(e)) + shift(e), channel-wise; the identity at the start.
+
+    `e`: (N, embedding). `x`: (N, C, H, W).
+    """
+
+    def __init__(self, embedding: int, channels: int) -> None:
+        super().__init__()
+        self.affine = nn.Linear(embedding, 2 * channels)
+        nn.init.zeros_(self.affine.weight)
+        nn.init.zeros_(self.affine.bias)
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        """(N, C, H, W), (N, embedding) -> (N, C, H, W)."""
+        scale, shift = self.affine(e)[..., None, None].chunk(2, dim=1)
+        return x * (1 + scale) + shift

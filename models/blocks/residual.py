@@ -1,0 +1,50 @@
+"""Residual blocks."""
+
+from torch import Tensor, nn
+
+from .depthwise import DepthwiseConv2d
+from .quality import Modulation
+
+
+class ResidualBlock(nn.Module):
+    """x + conv3(gelu(conv3(x))), the identity at the start: (N, C, H, W) -> the same shape.
+
+    With `embedding` > 0 the hidden features are modulated by a quality embedding (N, embedding).
+    """
+
+    def __init__(self, channels: int, embedding: int = 0) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.modulation = Modulation(embedding, channels) if embedding else None
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        h = self.first(x)
+        if self.modulation is not None and e is not None:
+            h = self.modulation(h, e)
+        out: Tensor = x + self.second(nn.functional.gelu(h, approximate="tanh"))
+        return out
+
+
+class DepthwiseBlock(nn.Module):
+    """x + W2 gelu(W1 depthwise3(x)), expansion 2, the identity at the start.
+
+    Cheap spatial mixing at latent resolution: (N, C, H, W) -> the same shape.
+    """
+
+    def __init__(self, channels: int, expansion: int = 2) -> None:
+        super().__init__()
+        self.mix = DepthwiseConv2d(channels, 3)
+        self.expand = nn.Conv2d(channels, expansion * channels, 1)
+        self.project = nn.Conv2d(expansion * channels, channels, 1)
+        nn.init.zeros_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        h = nn.functional.gelu(self.expand(self.mix(x)), approximate="tanh")
+        out: Tensor = x + self.project(h)
+        return out

@@ -1,0 +1,128 @@
+"""The default model's transforms: a lapped linear transform plus networks that refine it.
+
+    x --+--> lapped analysis ----------------(+)--> y          stride 16
+        |                                     |
+        +--> 1/4: conv, residual --> 1/8 --> 1/16
+
+    y --+--> lapped synthesis --------------------------(+)--> x_hat
+        |                            |                   |
+        +--> 1/16 --> 1/8 -----------+--> 1/4: residual -+
+
+Every network's last layer starts at zero, so that training starts from the linear codec and
+cannot begin worse. The networks see the quality, through modulation of their hidden features.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import DepthwiseBlock, Modulation, QualityEmbedding, ResidualBlock, normalised
+from .lapped import LappedAnalysis, LappedSynthesis, channel_order
+
+EMBEDDING = 32
+
+
+def _zero(conv: nn.Conv2d) -> nn.Conv2d:
+    nn.init.zeros_(conv.weight)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+class RefinedLappedAnalysis(nn.Module):
+    """Pixels (N, 3, H, W) in [0, 1] -> latents (N, 768, H/16, W/16), largest variance first.
+
+    widths: channels of the refining network at 1/4, 1/8 and 1/16 of the resolution.
+    """
+
+    stride = 16
+
+    def __init__(self, widths: tuple[int, int, int] = (48, 96, 192), boost: float = 1.4) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        self.linear = LappedAnalysis(self.stride, boost)
+        self.quality = QualityEmbedding(EMBEDDING)
+        self.stem = nn.Conv2d(48, fine, 3, padding=1)
+        self.fine = ResidualBlock(fine, EMBEDDING)
+        self.to_middle = nn.Conv2d(4 * fine, middle, 1)
+        self.middle = ResidualBlock(middle, EMBEDDING)
+        self.to_coarse = nn.Conv2d(4 * middle, coarse, 1)
+        self.coarse = nn.ModuleList([DepthwiseBlock(coarse), DepthwiseBlock(coarse)])
+        self.out = _zero(nn.Conv2d(coarse, 3 * self.stride**2, 1))
+        _, spread = channel_order(self.stride)
+        # The correction is learned in units of each channel's own spread.
+        self.register_buffer(
+            "spread", torch.tensor(spread, dtype=torch.float32).view(1, -1, 1, 1), persistent=False
+        )
+        self.spread: Tensor
+
+    def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
+        """(N, 3, H, W), sides multiples of 16; quality (N,) -> (N, 768, H/16, W/16)."""
+        if quality is None:
+            quality = x.new_full((len(x),), 31.5)
+        with torch.autocast(x.device.type, enabled=False):
+            y = self.linear(x.float())
+        e = self.quality(quality)
+        h = self.stem(nn.functional.pixel_unshuffle(x - 0.5, 4))
+        h = self.fine(h, e)
+        h = self.middle(self.to_middle(nn.functional.pixel_unshuffle(h, 2)), e)
+        h = self.to_coarse(nn.functional.pixel_unshuffle(h, 2))
+        for block in self.coarse:
+            h = block(h)
+        return y + self.out(h).float() * self.spread
+
+
+class RefinedLappedSynthesis(nn.Module):
+    """Latents (N, 768, h, w) -> pixels (N, 3, 16 h, 16 w), around [0, 1].
+
+    widths: channels of the refining network at 1/4, 1/8 and 1/16 of the resolution.
+    blocks: residual blocks at 1/4 of the resolution.
+    """
+
+    stride = 16
+
+    def __init__(
+        self,
+        widths: tuple[int, int, int] = (64, 96, 192),
+        blocks: int = 3,
+        boost: float = 1.4,
+    ) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        self.linear = LappedSynthesis(self.stride, boost)
+        self.quality = QualityEmbedding(EMBEDDING)
+        # Latents enter as asinh(y * exp(level + slope * t)): about their size in quantisation
+        # steps, whatever the quality.
+        channels = 3 * self.stride**2
+        self.level = nn.Parameter(torch.full((channels,), math.log(9.0)))
+        self.slope = nn.Parameter(torch.full((channels,), 1.6))
+        self.stem = nn.Conv2d(channels, coarse, 1)
+        self.coarse = nn.ModuleList([DepthwiseBlock(coarse), DepthwiseBlock(coarse)])
+        self.coarse_modulation = Modulation(EMBEDDING, coarse)
+        self.to_middle = nn.Conv2d(coarse, 4 * middle, 1)
+        self.middle = ResidualBlock(middle, EMBEDDING)
+        self.to_fine = nn.Conv2d(middle, 4 * fine, 1)
+        self.from_pixels = nn.Conv2d(48, fine, 3, padding=1)
+        self.fine = nn.ModuleList([ResidualBlock(fine, EMBEDDING) for _ in range(blocks)])
+        self.out = _zero(nn.Conv2d(fine, 48, 3, padding=1))
+
+    def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
+        """(N, 768, h, w), quality (N,) -> (N, 3, 16 h, 16 w)."""
+        if quality is None:
+            quality = y.new_full((len(y),), 31.5)
+        with torch.autocast(y.device.type, enabled=False):
+            x = self.linear(y.float())
+            t = normalised(quality.to(y)).view(-1, 1, 1, 1)
+            size = torch.exp(self.level.view(1, -1, 1, 1) + self.slope.view(1, -1, 1, 1) * t)
+            features = torch.asinh(y * size)
+        e = self.quality(quality)
+        h = self.coarse_modulation(self.stem(features), e)
+        for block in self.coarse:
+            h = block(h)
+        h = self.middle(nn.functional.pixel_shuffle(self.to_middle(h), 2), e)
+        h = nn.functional.pixel_shuffle(self.to_fine(h), 2)
+        h = h + self.from_pixels(nn.functional.pixel_unshuffle(x - 0.5, 4))
+        for block in self.fine:
+            h = block(h, e)
+        return x + nn.functional.pixel_shuffle(self.out(h), 4).float()

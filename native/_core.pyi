@@ -1,0 +1,101 @@
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+def crc32c(data: bytes | bytearray | memoryview, value: int = 0) -> int:
+    """CRC32C of `data`, continuing from `value`, the checksum of what came before."""
+
+@final
+class Tables:
+    """An immutable set of integer probability tables.
+
+    Table t has `sizes[t]` codes (2..256), the last of which is the escape; `frequencies` is the
+    concatenation of all tables' frequencies, each at least 1, each table's sum 2**14.
+    `offsets[t]` is the symbol value of code 0. `shifts[t]` (0..8) low bits of each symbol are sent
+    raw: symbol v has code (v - offset) >> shift. Symbols outside the codes are escaped.
+
+    A symbol's index selects its table: 0 is "skip" (no bits, the symbol is 0), i is table i - 1.
+
+    Raises InvalidInputError for anything else.
+    """
+
+    def __init__(
+        self,
+        frequencies: NDArray[np.uint16],
+        sizes: NDArray[np.uint16],
+        offsets: NDArray[np.int32],
+        shifts: NDArray[np.uint8],
+    ) -> None: ...
+    def __len__(self) -> int:
+        """Number of tables, without skip."""
+    @property
+    def fingerprint(self) -> int:
+        """CRC32C of sizes, offsets, shifts and frequencies, in this order, little-endian."""
+
+@final
+class Encoder:
+    """Table rANS encoder: one item (picture, tile, frame), block by block."""
+
+    def __init__(self) -> None: ...
+    def add(
+        self,
+        symbols: NDArray[np.int16] | NDArray[np.int32],
+        indexes: NDArray[np.uint8] | NDArray[np.uint16],
+        tables: Tables,
+        overrides: NDArray[np.uint32],
+    ) -> None:
+        """Append a block; all is copied.
+
+        Args:
+            symbols: (n,), any value; 0 where the index is 0.
+            indexes: (n,), each 0..len(tables).
+            tables: may be another set for each block.
+            overrides: (m,) strictly ascending positions in this block whose index is written into
+                the stream, so that the decoder's own does not matter there.
+
+        Raises:
+            InvalidInputError: an argument is not so. The encoder is then as before.
+        """
+
+    def finish(self, segments: int = 0, lanes: int = 0) -> bytes:
+        """Return the stream; the encoder is of no further use.
+
+        Args:
+            segments: 1..1024 independently decodable parts; 0 chooses one for each 64 KiB.
+            lanes: 1, 4, 8, 16 or 32 interleaved states; 0 chooses by compressed size.
+        """
+
+@final
+class Decoder:
+    """Table rANS decoder of what an Encoder wrote, block by block."""
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        """Copy and check the whole stream.
+
+        Raises:
+            BitstreamError: it is damaged or truncated.
+            UnsupportedError: it is intact, but needs another coder.
+        """
+
+    def decode(
+        self, indexes: NDArray[np.uint8] | NDArray[np.uint16], tables: Tables
+    ) -> NDArray[np.int32]:
+        """Return the next block's symbols (n,) for its indexes (n,).
+
+        Blocks must have the sizes they were encoded with. Symbols are to be trusted only after
+        `finish`: wrong indexes may go unnoticed until then.
+
+        Raises:
+            InvalidInputError: an argument is wrong; nothing has been decoded.
+            MismatchError: the stream ran out or makes no sense with these indexes.
+            BitstreamError: more symbols are asked for than were encoded.
+        """
+
+    def finish(self) -> None:
+        """Check that all was decoded, and with the encoder's indexes; ends the decoder.
+
+        Raises:
+            MismatchError: the indexes were not the encoder's (after its overrides).
+            BitstreamError: symbols are left, or the tables were other ones.
+        """

@@ -1,0 +1,54 @@
+#include "arguments.hpp"
+
+#include <string>
+
+#include "errors.hpp"
+
+namespace kodec {
+namespace {
+
+std::string kind_of(nb::handle value) { return Py_TYPE(value.ptr())->tp_name; }
+
+}  // namespace
+
+Array array_argument(nb::handle value, const char *name,
+                     std::initializer_list<nb::dlpack::dtype> types, const char *wanted) {
+  const std::string subject = name;
+  nb::ndarray<nb::ro> any;
+  if (!nb::try_cast(value, any, false))
+    throw InvalidInputError(subject + " must be an array of " + wanted + ", not " +
+                            kind_of(value) + " (or one of a type that cannot be read in place)");
+  if (any.device_type() != nb::device::cpu::value)
+    throw InvalidInputError(subject + " must lie in CPU memory; copy it there");
+  if (any.ndim() != 1)
+    throw InvalidInputError(subject + " must have one dimension, not " +
+                            std::to_string(any.ndim()) + "; flatten it");
+  bool known = false;
+  for (const nb::dlpack::dtype &type : types) known = known || any.dtype() == type;
+  if (!known) throw InvalidInputError(subject + " must be of type " + wanted + "; convert it");
+  if (any.shape(0) > 1 && any.stride(0) != 1)
+    throw InvalidInputError(subject + " must be contiguous; copy it");
+  return Array(any);
+}
+
+std::int64_t integer_argument(nb::handle value, const char *name) {
+  const nb::object integer = nb::steal(PyNumber_Index(value.ptr()));
+  if (!integer) {
+    PyErr_Clear();
+    throw InvalidInputError(std::string(name) + " must be an integer, not " + kind_of(value));
+  }
+  int overflow = 0;
+  const long long result = PyLong_AsLongLongAndOverflow(integer.ptr(), &overflow);
+  if (overflow != 0) throw InvalidInputError(std::string(name) + " is out of range");
+  return result;
+}
+
+BytesArgument::BytesArgument(nb::handle value, const char *name) {
+  if (PyObject_GetBuffer(value.ptr(), &view_, PyBUF_SIMPLE) != 0) {
+    PyErr_Clear();
+    throw InvalidInputError(std::string(name) + " must be contiguous bytes, not " +
+                            kind_of(value));
+  }
+}
+
+}  // namespace kodec

@@ -1,0 +1,195 @@
+// The module kodec.native._core; _core.pyi documents it.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "arguments.hpp"
+#include "crc32c.hpp"
+#include "decoder.hpp"
+#include "encoder.hpp"
+#include "errors.hpp"
+#include "tables.hpp"
+
+namespace nb = nanobind;
+using namespace kodec;
+
+namespace {
+
+void raise_python(const char *class_name, const char *message) {
+  nb::module_ errors = nb::module_::import_("kodec.native.errors");
+  PyErr_SetString(errors.attr(class_name).ptr(), message);
+}
+
+void translate(const std::exception_ptr &pointer, void *) {
+  try {
+    std::rethrow_exception(pointer);
+  } catch (const InvalidInputError &error) {
+    raise_python("InvalidInputError", error.what());
+  } catch (const MismatchError &error) {
+    raise_python("MismatchError", error.what());
+  } catch (const BitstreamError &error) {
+    raise_python("BitstreamError", error.what());
+  } catch (const UnsupportedError &error) {
+    raise_python("UnsupportedError", error.what());
+  }
+}
+
+template <typename T>
+const T *data_of(const Array &array) {
+  return static_cast<const T *>(array.data());
+}
+
+Array index_argument(nb::handle indexes) {
+  return array_argument(indexes, "indexes", {nb::dtype<std::uint8_t>(), nb::dtype<std::uint16_t>()},
+                        "uint8 or uint16");
+}
+
+struct Tables {
+  std::shared_ptr<const TableSet> set;
+
+  Tables(nb::handle frequencies, nb::handle sizes, nb::handle offsets, nb::handle shifts) {
+    const Array f = array_argument(frequencies, "frequencies", {nb::dtype<std::uint16_t>()}, "uint16");
+    const Array n = array_argument(sizes, "sizes", {nb::dtype<std::uint16_t>()}, "uint16");
+    const Array o = array_argument(offsets, "offsets", {nb::dtype<std::int32_t>()}, "int32");
+    const Array k = array_argument(shifts, "shifts", {nb::dtype<std::uint8_t>()}, "uint8");
+    if (n.shape(0) != o.shape(0) || n.shape(0) != k.shape(0))
+      throw InvalidInputError("sizes, offsets and shifts must have one element for each table");
+    set = std::make_shared<TableSet>(data_of<std::uint16_t>(f), f.shape(0), data_of<std::uint16_t>(n),
+                                     data_of<std::int32_t>(o), data_of<std::uint8_t>(k), n.shape(0));
+  }
+};
+
+std::shared_ptr<const TableSet> tables_argument(nb::handle tables) {
+  if (!nb::isinstance<Tables>(tables)) throw InvalidInputError("tables must be a Tables object");
+  return nb::cast<const Tables &>(tables).set;
+}
+
+// An encoder or decoder that belongs to one thread at a time (the GIL is released while it works)
+// and is gone after `finish`, or after an error that leaves it half way.
+template <typename Coder>
+class Exclusive {
+ public:
+  explicit Exclusive(const char *name) : name_(name) {}
+  std::optional<Coder> coder;
+
+  // Runs `work` on the coder without the GIL.
+  template <typename Work>
+  auto use(Work work) {
+    if (busy_.exchange(true))
+      throw InvalidInputError(name_ + " is at work in another thread; use one for each thread");
+    const Release release{busy_};
+    if (!coder) throw InvalidInputError(name_ + " is finished, or was stopped by an error; make a new one");
+    nb::gil_scoped_release no_gil;
+    return work(*coder);
+  }
+
+ private:
+  struct Release {
+    std::atomic<bool> &busy;
+    ~Release() { busy = false; }
+  };
+
+  std::string name_;
+  std::atomic<bool> busy_{false};
+};
+
+struct PyEncoder {
+  Exclusive<Encoder> exclusive{"this Encoder"};
+
+  PyEncoder() { exclusive.coder.emplace(); }
+
+  void add(nb::handle symbols, nb::handle indexes, nb::handle tables, nb::handle overrides) {
+    const Array s = array_argument(symbols, "symbols",
+                                   {nb::dtype<std::int16_t>(), nb::dtype<std::int32_t>()},
+                                   "int16 or int32");
+    const Array i = index_argument(indexes);
+    const Array o = array_argument(overrides, "overrides", {nb::dtype<std::uint32_t>()}, "uint32");
+    if (s.shape(0) != i.shape(0))
+      throw InvalidInputError("there are " + std::to_string(s.shape(0)) + " symbols, but " +
+                              std::to_string(i.shape(0)) + " indexes");
+    std::shared_ptr<const TableSet> set = tables_argument(tables);
+    const BlockInput input{s.data(), int(s.itemsize()), i.data(), int(i.itemsize()), s.shape(0),
+                           data_of<std::uint32_t>(o), o.shape(0)};
+    exclusive.use([&](Encoder &encoder) { encoder.add(input, std::move(set)); });
+  }
+
+  nb::bytes finish(nb::handle segments, nb::handle lanes) {
+    const std::int64_t s = integer_argument(segments, "segments");
+    const std::int64_t l = integer_argument(lanes, "lanes");
+    const Bytes stream = exclusive.use([&](Encoder &encoder) { return encoder.finish(s, l); });
+    exclusive.coder.reset();
+    return nb::bytes(stream.data(), stream.size());
+  }
+};
+
+struct PyDecoder {
+  Exclusive<Decoder> exclusive{"this Decoder"};
+
+  explicit PyDecoder(nb::handle data) {
+    const BytesArgument bytes(data, "data");
+    exclusive.coder.emplace(bytes.data(), bytes.size());
+  }
+
+  nb::ndarray<nb::numpy, std::int32_t, nb::ndim<1>> decode(nb::handle indexes, nb::handle tables) {
+    const Array i = index_argument(indexes);
+    const std::shared_ptr<const TableSet> set = tables_argument(tables);
+    const std::size_t count = i.shape(0);
+    std::unique_ptr<std::int32_t[]> symbols(new std::int32_t[count]);
+    try {
+      exclusive.use([&](Decoder &decoder) {
+        if (i.itemsize() == 1)
+          decoder.decode(data_of<std::uint8_t>(i), count, *set, symbols.get());
+        else
+          decoder.decode(data_of<std::uint16_t>(i), count, *set, symbols.get());
+      });
+    } catch (const BitstreamError &) {
+      exclusive.coder.reset();
+      throw;
+    }
+    const nb::capsule owner(symbols.get(), [](void *p) noexcept { delete[] static_cast<std::int32_t *>(p); });
+    return nb::ndarray<nb::numpy, std::int32_t, nb::ndim<1>>(symbols.release(), {count}, owner);
+  }
+
+  void finish() {
+    std::optional<Decoder> last;
+    exclusive.use([&](Decoder &decoder) { last.emplace(std::move(decoder)); });
+    exclusive.coder.reset();
+    last->finish();
+  }
+};
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+  nb::register_exception_translator(translate);
+
+  m.def("crc32c", [](nb::handle data, nb::handle value) {
+    const BytesArgument bytes(data, "data");
+    const std::int64_t start = integer_argument(value, "value");
+    if (start < 0 || start > 0xFFFFFFFFll)
+      throw InvalidInputError("value must be a checksum, 0 to 2^32 - 1");
+    return crc32c(bytes.data(), bytes.size(), std::uint32_t(start));
+  }, nb::arg("data").none(), nb::arg("value").none() = 0);
+
+  nb::class_<Tables>(m, "Tables")
+      .def(nb::init<nb::handle, nb::handle, nb::handle, nb::handle>(), nb::arg("frequencies").none(),
+           nb::arg("sizes").none(), nb::arg("offsets").none(), nb::arg("shifts").none())
+      .def("__len__", [](const Tables &tables) { return tables.set->size(); })
+      .def_prop_ro("fingerprint", [](const Tables &tables) { return tables.set->fingerprint(); });
+
+  nb::class_<PyEncoder>(m, "Encoder")
+      .def(nb::init<>())
+      .def("add", &PyEncoder::add, nb::arg("symbols").none(), nb::arg("indexes").none(), nb::arg("tables").none(),
+           nb::arg("overrides").none())
+      .def("finish", &PyEncoder::finish, nb::arg("segments").none() = 0, nb::arg("lanes").none() = 0);
+
+  nb::class_<PyDecoder>(m, "Decoder")
+      .def(nb::init<nb::handle>(), nb::arg("data").none())
+      .def("decode", &PyDecoder::decode, nb::arg("indexes").none(), nb::arg("tables").none())
+      .def("finish", &PyDecoder::finish);
+}

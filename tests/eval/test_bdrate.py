@@ -1,0 +1,180 @@
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.interpolate import Akima1DInterpolator  # type: ignore[import-untyped]
+
+from kodec.eval import Curve, Method, bd_rate, describe, read_results
+from kodec.native import InvalidInputError
+
+needs_data = pytest.mark.skipif(
+    not os.environ.get("KODEC_DATA"), reason="KODEC_DATA does not say where the data lie"
+)
+
+METHODS: tuple[Method, ...] = ("pchip", "akima", "cubic")
+ANCHOR = Curve("anchor", (0.1, 0.22, 0.4, 0.9, 1.3), (28, 30.5, 33, 37, 39), "psnr-rgb")
+TEST = Curve("test", (0.13, 0.2, 0.47, 0.8, 1.9, 2.4), (27, 29.5, 32, 34.5, 39.5, 40), "psnr-rgb")
+
+
+def pchip(
+    x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Fritsch and Carlson's monotone interpolation, written out: the reference for the library."""
+    h, d = np.diff(x), np.diff(y) / np.diff(x)
+    m = np.zeros_like(x)
+    for k in range(1, len(x) - 1):
+        if d[k - 1] * d[k] > 0:
+            w1, w2 = 2 * h[k] + h[k - 1], h[k] + 2 * h[k - 1]
+            m[k] = (w1 + w2) / (w1 / d[k - 1] + w2 / d[k])
+
+    def end(h0: float, h1: float, d0: float, d1: float) -> float:
+        slope = ((2 * h0 + h1) * d0 - h0 * d1) / (h0 + h1)
+        if slope * d0 <= 0:
+            return 0.0
+        return 3 * d0 if d0 * d1 <= 0 and abs(slope) > 3 * abs(d0) else slope
+
+    m[0], m[-1] = end(h[0], h[1], d[0], d[1]), end(h[-1], h[-2], d[-1], d[-2])
+    i = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
+    t = (at - x[i]) / h[i]
+    return np.asarray(
+        y[i] * (1 + 2 * t) * (1 - t) ** 2
+        + h[i] * m[i] * t * (1 - t) ** 2
+        + y[i + 1] * t**2 * (3 - 2 * t)
+        + h[i] * m[i + 1] * t**2 * (t - 1)
+    )
+
+
+def reference_bd_rate(test: Curve, anchor: Curve, method: Method) -> float:
+    """The mean over 200,001 samples of quality, instead of the library's exact integrals."""
+    low = max(min(test.values), min(anchor.values))
+    high = min(max(test.values), max(anchor.values))
+    at = np.linspace(low, high, 200_001)
+    logs = []
+    for curve in (test, anchor):
+        x, order = np.unique(curve.values, return_index=True)
+        y = np.log(np.asarray(curve.rates)[order])
+        if method == "pchip":
+            logs.append(pchip(x, y, at))
+        elif method == "akima":
+            logs.append(Akima1DInterpolator(x, y)(at))
+        else:
+            logs.append(np.vander(at, 4) @ np.linalg.lstsq(np.vander(x, 4), y, rcond=None)[0])
+    difference = logs[0] - logs[1]
+    mean = (difference.sum() - (difference[0] + difference[-1]) / 2) / (len(at) - 1)
+    return 100 * (math.exp(mean) - 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.25])
+def test_a_constant_factor_in_rate_is_the_bd_rate(method: Method, factor: float) -> None:
+    test = Curve("test", tuple(factor * r for r in ANCHOR.rates), ANCHOR.values, ANCHOR.metric)
+    result = bd_rate(test, ANCHOR, method)
+    assert result.value_percent == pytest.approx(100 * (factor - 1), abs=1e-6)
+    assert result.test_fraction == result.anchor_fraction == 1
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_agrees_with_an_independent_computation(method: Method) -> None:
+    result = bd_rate(TEST, ANCHOR, method)
+    assert result.value_percent == pytest.approx(reference_bd_rate(TEST, ANCHOR, method), abs=1e-5)
+    assert result.overlap == (28, 39)
+    assert result.test_fraction == pytest.approx(11 / 13)
+    assert (result.test_points, result.anchor_points) == (6, 5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_order_of_points_does_not_matter(method: Method) -> None:
+    order = (3, 0, 5, 1, 4, 2)
+    shuffled = Curve(
+        "test",
+        tuple(TEST.rates[i] for i in order),
+        tuple(TEST.values[i] for i in order),
+        "psnr-rgb",
+    )
+    assert bd_rate(shuffled, ANCHOR, method) == bd_rate(TEST, ANCHOR, method)
+
+
+def test_swapping_the_curves_inverts_the_factor() -> None:
+    forth, back = bd_rate(TEST, ANCHOR).value_percent, bd_rate(ANCHOR, TEST).value_percent
+    assert (1 + forth / 100) * (1 + back / 100) == pytest.approx(1)
+    assert forth > 0 > back
+
+
+def test_errors_say_what_is_wrong() -> None:
+    other = Curve("other", TEST.rates, tuple(v / 100 for v in TEST.values), "ms-ssim-rgb")
+    with pytest.raises(InvalidInputError, match="ms-ssim-rgb.*psnr-rgb"):
+        bd_rate(other, ANCHOR)
+    apart = Curve("apart", (1, 2, 3, 4), (39, 40, 41, 42), "psnr-rgb")  # touch in one point
+    with pytest.raises(InvalidInputError, match=r"39\.00\.\.42\.00 dB.*28\.00\.\.39\.00 dB"):
+        bd_rate(apart, ANCHOR)
+    with pytest.raises(InvalidInputError, match="spline.*pchip"):
+        bd_rate(TEST, ANCHOR, "spline")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("method", "fewest"), [("pchip", 2), ("akima", 3), ("cubic", 4)])
+def test_fewest_points(method: Method, fewest: int) -> None:
+    def first(points: int) -> Curve:
+        return Curve("short", ANCHOR.rates[:points], ANCHOR.values[:points], "psnr-rgb")
+
+    assert bd_rate(first(fewest), ANCHOR, method).test_points == fewest
+    with pytest.raises(InvalidInputError, match=f"short.*{fewest} points"):
+        bd_rate(first(fewest - 1), ANCHOR, method)
+
+
+def test_warnings_name_the_doubtful() -> None:
+    doubtful = Curve("doubtful", (0.1, 0.3, 0.25, 0.25, 0.9), (20, 30, 31, 30, 31.5), "psnr-rgb")
+    short = Curve("short", ANCHOR.rates[:3], ANCHOR.values[:3], "psnr-rgb")
+    text = "\n".join(bd_rate(doubtful, short).warnings)
+    assert "doubtful: two points at 30.00 dB, the dearer left out" in text
+    assert "doubtful: the rate does not rise from 30.00 dB to 31.00 dB" in text
+    assert "doubtful: only 30 % of its range is compared" in text
+    assert "short: 3 points" in text
+
+
+def test_the_cheaper_of_two_points_of_one_quality_counts() -> None:
+    doubled = Curve("test", (*TEST.rates, 3.0), (*TEST.values, 34.5), "psnr-rgb")
+    result = bd_rate(doubled, ANCHOR)
+    assert result.value_percent == bd_rate(TEST, ANCHOR).value_percent
+    assert result.test_points == 6
+
+
+def test_description() -> None:
+    result = bd_rate(TEST, ANCHOR)
+    assert describe(result) == (
+        f"BD-rate {result.value_percent:+.2f} % (psnr-rgb, pchip; 6 against 5 points; "
+        "overlap 28.00..39.00 dB = 85 % of the test's range)"
+    )
+    short = Curve("short", ANCHOR.rates[:3], ANCHOR.values[:3], "psnr-rgb")
+    assert describe(bd_rate(short, ANCHOR)).splitlines()[1].startswith("note: short: 3 points")
+
+
+def test_description_of_ms_ssim_has_no_unit() -> None:
+    curve = Curve("x", (1, 2, 3, 4), (0.9, 0.93, 0.95, 0.96), "ms-ssim-rgb")
+    assert "overlap 0.9000..0.9600 = 100 %" in describe(bd_rate(curve, curve))
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("file", "percent"),
+    [
+        ("compressai-bmshj2018-factorized_mse_cuda", 68.10),
+        ("compressai-bmshj2018-hyperprior_mse_cuda", 30.49),
+        ("compressai-mbt2018_mse_cuda", 11.02),
+        ("paper-elic2022_mse", -7.02),
+        ("jpeg", 208.49),
+        ("webp", 78.75),
+        ("bpg_444_x265_ycbcr", 21.99),
+    ],
+)
+def test_published_results_against_vtm(file: str, percent: float) -> None:
+    folder = Path(os.environ["KODEC_DATA"]) / "results/compressai/image/kodak"
+    test = read_results(folder / f"{file}.json").curve("psnr-rgb")
+    anchor = read_results(folder / "vtm.json").curve("psnr-rgb")
+    assert bd_rate(test, anchor).value_percent == pytest.approx(percent, abs=0.01)
+    for method in METHODS:
+        expected = reference_bd_rate(test, anchor, method)
+        assert bd_rate(test, anchor, method).value_percent == pytest.approx(expected, abs=1e-3)

@@ -1,0 +1,153 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from kodec.eval import DatasetError, find_dataset, known_datasets
+from kodec.native import KodecError
+
+needs_data = pytest.mark.skipif(
+    not os.environ.get("KODEC_DATA"), reason="KODEC_DATA does not say where the data lie"
+)
+
+
+def make_crops(root: Path, sources: list[str], crops_each: int = 3) -> None:
+    folder = root / "train"
+    folder.mkdir()
+    lines = []
+    for number, source in enumerate(sources):
+        for crop in range(crops_each):
+            name = f"{number}_{crop}.jpg"
+            (folder / name).touch()
+            lines.append(json.dumps({"file": name, "source": source}))
+    (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def test_every_entry_says_what_a_user_needs() -> None:
+    assert set(known_datasets()) == {"kodak", "natural-crops"}
+    for entry in known_datasets().values():
+        assert entry.split in ("train", "test")
+        for text in (entry.licence, entry.description, entry.absent):
+            assert len(text) > 10 and "\n" not in text
+    assert known_datasets()["kodak"].split == "test"
+
+
+def test_pictures_come_in_natural_order(tmp_path: Path) -> None:
+    (tmp_path / "kodak").mkdir()
+    for name in ("kodim10.png", "kodim2.png", "kodim1.png", "other.png", "kodim3.txt"):
+        (tmp_path / "kodak" / name).touch()
+    names = [path.name for path in find_dataset("kodak", root=tmp_path)]
+    assert names == ["kodim1.png", "kodim2.png", "kodim10.png"]
+
+
+def test_root_defaults_to_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kodak").mkdir()
+    (tmp_path / "kodak" / "kodim01.png").touch()
+    monkeypatch.setenv("KODEC_DATA", str(tmp_path))
+    assert find_dataset("kodak", "test") == [tmp_path / "kodak" / "kodim01.png"]
+
+
+def test_folder_gives_its_pictures_only(tmp_path: Path) -> None:
+    for name in ("b12.JPG", "b2.png", "notes.txt", ".hidden.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "inner.png").mkdir()
+    assert [path.name for path in find_dataset(str(tmp_path))] == ["b2.png", "b12.JPG"]
+
+
+def test_unknown_name_lists_the_known() -> None:
+    with pytest.raises(DatasetError, match="kodack.*kodak, natural-crops") as caught:
+        find_dataset("kodack")
+    assert isinstance(caught.value, KodecError)
+
+
+def test_absent_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KODEC_DATA", raising=False)
+    with pytest.raises(DatasetError, match="KODEC_DATA is not set.*r0k.us"):
+        find_dataset("kodak")
+
+
+def test_absent_folder_says_where_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KODEC_DATA", str(tmp_path))
+    with pytest.raises(DatasetError, match=f"no folder {tmp_path}.*KODEC_DATA is {tmp_path}"):
+        find_dataset("kodak")
+
+
+def test_empty_places(tmp_path: Path) -> None:
+    (tmp_path / "kodak").mkdir()
+    with pytest.raises(DatasetError, match=r"no kodim\*\.png.*r0k.us"):
+        find_dataset("kodak", root=tmp_path)
+    with pytest.raises(DatasetError, match="no pictures in"):
+        find_dataset(str(tmp_path))
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_test_set_cannot_be_trained_on(split: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="never train"):
+        find_dataset("kodak", split, tmp_path)
+    with pytest.raises(DatasetError, match="never train"):
+        find_dataset(f"kodak:{split}", root=tmp_path)
+
+
+def test_validation_is_held_out_by_source_picture(tmp_path: Path) -> None:
+    sources = [f"collection/{number}.png" for number in range(300)]
+    make_crops(tmp_path, sources)
+    train = find_dataset("natural-crops", "train", tmp_path)
+    held_out = find_dataset("natural-crops", "validation", tmp_path)
+    assert len(train) + len(held_out) == 900
+    assert 3 * 3 <= len(held_out) <= 3 * 24  # 12 of 300 expected
+    numbers_of = [{path.name.split("_")[0] for path in part} for part in (train, held_out)]
+    assert not numbers_of[0] & numbers_of[1]
+    assert find_dataset("natural-crops", root=tmp_path) == train
+    assert find_dataset("natural-crops:validation", root=tmp_path) == held_out
+
+
+def test_same_picture_in_two_folders_stays_together(tmp_path: Path) -> None:
+    make_crops(tmp_path, [f"{folder}/{n}.png" for n in range(200) for folder in ("a", "b/c")], 1)
+    held_out = find_dataset("natural-crops", "validation", tmp_path)
+    numbers = [int(path.name.split("_")[0]) for path in held_out]
+    assert numbers and sorted(number ^ 1 for number in numbers) == sorted(numbers)
+
+
+def test_split_named_twice(tmp_path: Path) -> None:
+    make_crops(tmp_path, ["a", "b"])
+    with pytest.raises(DatasetError, match="contradicts"):
+        find_dataset("natural-crops:validation", "train", tmp_path)
+
+
+def test_no_picture_falls_into_the_split(tmp_path: Path) -> None:
+    make_crops(tmp_path, ["a"])
+    with pytest.raises(DatasetError, match="split validation"):
+        find_dataset("natural-crops", "validation", tmp_path)
+
+
+@pytest.mark.parametrize("manifest", [None, '{"file": "0_0.jpg"}', "not JSON", "[]"])
+def test_unusable_manifest(manifest: str | None, tmp_path: Path) -> None:
+    make_crops(tmp_path, ["a"])
+    path = tmp_path / "train" / "manifest.jsonl"
+    path.unlink()
+    if manifest is not None:
+        path.write_text(manifest)
+    with pytest.raises(DatasetError, match=r"manifest\.jsonl"):
+        find_dataset("natural-crops", root=tmp_path)
+
+
+def test_picture_the_manifest_does_not_name(tmp_path: Path) -> None:
+    make_crops(tmp_path, ["a"])
+    (tmp_path / "train" / "new.jpg").touch()
+    with pytest.raises(DatasetError, match=r"does not name new\.jpg"):
+        find_dataset("natural-crops", root=tmp_path)
+
+
+@needs_data
+def test_real_data_are_complete() -> None:
+    assert [path.name for path in find_dataset("kodak")] == [
+        f"kodim{number:02d}.png" for number in range(1, 25)
+    ]
+    train = find_dataset("natural-crops", "train")
+    held_out = find_dataset("natural-crops", "validation")
+    assert len(train) + len(held_out) == 2395
+    assert 0.03 < len(held_out) / 2395 < 0.05
+    assert not set(train) & set(held_out)

@@ -1,0 +1,227 @@
+"""The rANS coder as a caller sees it: what goes in comes out, and nothing wrong is accepted."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from kodec.native import (
+    Decoder,
+    Encoder,
+    Tables,
+)
+
+INT32 = np.iinfo(np.int32)
+NO_OVERRIDES = np.zeros(0, np.uint32)
+LANES = (1, 4, 8, 16, 32)
+
+
+def quantised(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Integer frequencies >= 1 with sum 2**14, the rounding error on the largest."""
+    room = 2**14 - len(probabilities)
+    frequencies = 1 + np.floor(probabilities / probabilities.sum() * room).astype(np.int64)
+    frequencies[np.argmax(frequencies)] += 2**14 - frequencies.sum()
+    return frequencies.astype(np.uint16)
+
+
+def make_tables(
+    sizes: list[int], offsets: list[int] | None = None, shifts: list[int] | None = None
+) -> Tables:
+    """Bell-shaped tables of the given sizes, centred on 0 unless offsets are given."""
+    frequencies = []
+    for size in sizes:
+        codes = np.arange(size - 1)
+        bell = np.exp(-0.5 * ((codes - (size - 2) / 2) / (0.2 * size + 0.3)) ** 2)
+        frequencies.append(quantised(np.append(bell, 1e-6)))
+    shifts = [0] * len(sizes) if shifts is None else shifts
+    if offsets is None:
+        offsets = [-((size - 1) << k) // 2 for size, k in zip(sizes, shifts, strict=True)]
+    return Tables(
+        np.concatenate(frequencies),
+        np.array(sizes, np.uint16),
+        np.array(offsets, np.int32),
+        np.array(shifts, np.uint8),
+    )
+
+
+def encode(
+    symbols: NDArray[np.int32],
+    indexes: NDArray[np.uint8],
+    tables: Tables,
+    segments: int = 0,
+    lanes: int = 0,
+) -> bytes:
+    encoder = Encoder()
+    encoder.add(symbols, indexes, tables, NO_OVERRIDES)
+    return encoder.finish(segments, lanes)
+
+
+def decode(data: bytes, indexes: NDArray[np.uint8], tables: Tables) -> NDArray[np.int32]:
+    decoder = Decoder(data)
+    symbols = decoder.decode(indexes, tables)
+    decoder.finish()
+    return symbols
+
+
+def sample(
+    rng: np.random.Generator, count: int, scales: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Zero-mean Gaussian symbols; index 0 (skip) for a tenth, else index i has scales[i - 1]."""
+    indexes = rng.integers(1, len(scales) + 1, count).astype(np.uint8)
+    indexes[rng.random(count) < 0.1] = 0
+    deviations = np.append(0.0, scales)[indexes]
+    return np.rint(rng.standard_normal(count) * deviations).astype(np.int32), indexes
+
+
+@st.composite
+def table_sets(draw: st.DrawFn) -> Tables:
+    count = draw(st.integers(1, 5))
+    sizes = [draw(st.sampled_from([2, 3, 17, 255, 256])) for _ in range(count)]
+    shifts = [draw(st.sampled_from([0, 0, 1, 5, 8])) for _ in range(count)]
+    highest = [INT32.max - ((size - 1) << k) for size, k in zip(sizes, shifts, strict=True)]
+    offsets = [draw(st.sampled_from([0, -1, -100, INT32.min, high])) for high in highest]
+    return make_tables(sizes, offsets, shifts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_every_stream_comes_back(data: st.DataObject, seed: int) -> None:
+    """Any tables, sizes, lanes, segments, number of blocks, overrides; values up to the ends."""
+    rng = np.random.default_rng(seed)
+    encoder = Encoder()
+    blocks = []
+    for _ in range(data.draw(st.integers(0, 4), "blocks")):
+        tables = data.draw(table_sets(), "tables")
+        count = data.draw(st.one_of(st.integers(0, 70), st.integers(0, 5000)), "count")
+        kind = data.draw(st.sampled_from([np.uint8, np.uint16]), "index type")
+        spread = data.draw(st.sampled_from([0.3, 20.0, 1e4, 1e9]), "spread")
+        symbols = np.clip(rng.standard_normal(count) * spread, INT32.min, INT32.max)
+        symbols = np.rint(symbols).astype(np.int32)
+        symbols[rng.random(count) < 0.01] = INT32.min
+        symbols[rng.random(count) < 0.01] = INT32.max
+        indexes = rng.integers(0, len(tables) + 1, count).astype(kind)
+        symbols[indexes == 0] = 0
+        overrides = np.flatnonzero(rng.random(count) < rng.choice([0, 0.01, 0.5]))
+        encoder.add(symbols, indexes, tables, overrides.astype(np.uint32))
+        theirs = indexes.copy()
+        theirs[overrides] = rng.integers(0, len(tables) + 1, len(overrides))
+        blocks.append((symbols, theirs, tables))
+    segments = data.draw(st.sampled_from([0, 1, 2, 7, 1024]), "segments")
+    decoder = Decoder(encoder.finish(segments, data.draw(st.sampled_from((0, *LANES)), "lanes")))
+    for symbols, theirs, tables in blocks:
+        np.testing.assert_array_equal(decoder.decode(theirs, tables), symbols)
+    decoder.finish()
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("segments", [1, 3])
+def test_many_small_blocks_share_a_stream(lanes: int, segments: int) -> None:
+    rng = np.random.default_rng(3)
+    tables = make_tables([3, 40, 256], shifts=[0, 0, 4])
+    scales = np.array([0.5, 6.0, 700.0])
+    blocks = [sample(rng, int(n), scales) for n in rng.integers(0, 200, 40)]
+    encoder = Encoder()
+    for symbols, indexes in blocks:
+        encoder.add(symbols.astype(np.int16), indexes, tables, NO_OVERRIDES)
+    decoder = Decoder(encoder.finish(segments, lanes))
+    for symbols, indexes in blocks:
+        decoded = decoder.decode(indexes, tables)
+        assert decoded.dtype == np.int32
+        np.testing.assert_array_equal(decoded, symbols)
+    decoder.finish()
+
+
+def test_symbols_at_the_ends_of_the_range_escape() -> None:
+    symbols = np.array([INT32.min, INT32.max, -1, 0, 1, INT32.min + 1], np.int32)
+    for shift in (0, 3, 8):
+        tables = make_tables([2, 4], [0, -7], [shift, shift])
+        indexes = np.array([1, 2, 1, 2, 1, 2], np.uint8)
+        np.testing.assert_array_equal(
+            decode(encode(symbols, indexes, tables), indexes, tables), symbols
+        )
+
+
+def scale_tables(scales: NDArray[np.float64]) -> tuple[Tables, list[NDArray[np.uint16]]]:
+    """Gaussian tables over -r..r and the escape."""
+    frequencies = []
+    for scale in scales:
+        reach = max(1, int(np.ceil(6 * scale)))
+        codes = np.arange(-reach, reach + 1)
+        fine = (codes[:, None] + np.linspace(-0.5, 0.5, 33)[None]) / scale
+        frequencies.append(quantised(np.append(np.exp(-0.5 * fine**2).mean(1), 0.0)))
+    sizes = np.array([len(f) for f in frequencies], np.uint16)
+    offsets = -(sizes.astype(np.int32) // 2 - 1)
+    shifts = np.zeros(len(scales), np.uint8)
+    return Tables(np.concatenate(frequencies), sizes, offsets, shifts), frequencies
+
+
+def ideal_bits(
+    symbols: NDArray[np.int32], indexes: NDArray[np.uint8], tables: list[NDArray[np.uint16]]
+) -> float:
+    bits = 0.0
+    for index, frequencies in enumerate(tables, 1):
+        codes = symbols[indexes == index] + len(frequencies) // 2 - 1
+        inside = (codes >= 0) & (codes < len(frequencies) - 1)
+        codes = np.where(inside, codes, len(frequencies) - 1)
+        bits += float(-np.log2(frequencies[codes] / 2**14).sum()) + 8 * int((~inside).sum())
+    return bits
+
+
+LOW_RATE_SCALES = np.geomspace(0.11, 256, 64)[:21]
+
+
+def test_a_million_symbols_are_within_a_thousandth_of_the_ideal() -> None:
+    tables, frequencies = scale_tables(LOW_RATE_SCALES)
+    rng = np.random.default_rng(5)
+    indexes = rng.integers(1, 22, 1_000_000).astype(np.uint8)
+    deviations = LOW_RATE_SCALES[indexes - 1]
+    symbols = np.rint(rng.standard_normal(1_000_000) * deviations).astype(np.int32)
+    stream = encode(symbols, indexes, tables)
+    assert 8 * len(stream) <= 1.001 * ideal_bits(symbols, indexes, frequencies)
+    np.testing.assert_array_equal(decode(stream, indexes, tables), symbols)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_hundred_symbols_cost_at_most_sixteen_bytes_more_than_the_ideal(seed: int) -> None:
+    tables, frequencies = scale_tables(LOW_RATE_SCALES)
+    symbols, indexes = sample(np.random.default_rng(seed), 100, LOW_RATE_SCALES)
+    stream = encode(symbols, indexes, tables)
+    assert len(stream) - ideal_bits(symbols, indexes, frequencies) / 8 <= 16
+
+
+def test_raw_bits_cost_no_more_than_their_number() -> None:
+    tables = make_tables([256], [0], [8])
+    indexes = np.ones(100, np.uint8)
+    plain = make_tables([256], [0], [0])
+    codes = np.arange(100, dtype=np.int32)
+    difference = len(encode(codes * 256 + 77, indexes, tables)) - len(encode(codes, indexes, plain))
+    assert 99 <= difference <= 101
+
+
+def test_streams_without_coded_symbols_are_a_few_bytes() -> None:
+    tables = make_tables([3])
+    assert Encoder().finish() == b"\0"
+    assert encode(np.zeros(0, np.int32), np.zeros(0, np.uint8), tables, 5, 32) == b"\0"
+    decoder = Decoder(b"\0")
+    assert decoder.decode(np.zeros(0, np.uint8), tables).shape == (0,)
+    decoder.finish()
+    skips = np.zeros(10_000, np.uint8)
+    stream = encode(skips.astype(np.int32), skips, tables)
+    assert len(stream) <= 12
+    assert not decode(stream, skips, tables).any()
+
+
+def test_lanes_and_segments_are_chosen_by_compressed_size() -> None:
+    tables, _ = scale_tables(np.array([0.5, 4.0]))
+    rng = np.random.default_rng(11)
+    lanes_of = {}
+    for count in (100, 10_000, 20_000, 40_000, 80_000):
+        stream = encode(*sample(rng, count, np.array([0.5, 4.0])), tables)
+        lanes_of[count] = LANES[(stream[0] >> 2 & 7) - 1]
+        assert stream[0] < 128  # no further segment
+    assert lanes_of == {100: 1, 10_000: 4, 20_000: 8, 40_000: 16, 80_000: 32}
+    symbols, indexes = sample(rng, 600_000, np.array([0.5, 4.0]))
+    stream = encode(symbols, indexes, tables)
+    assert stream[0] >= 128
+    assert len(stream) < 1.002 * len(encode(symbols, indexes, tables, segments=1))

@@ -1,0 +1,171 @@
+"""Rate-distortion training of picture codecs."""
+
+import copy
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from pytorch_msssim import ms_ssim
+from torch import Tensor
+
+from kodec.codecs import PictureCodec, as_pixels
+from kodec.entropy import RateMeter, SymbolWriter
+from kodec.native import InvalidInputError
+
+from .schedule import WarmupStableDecay
+
+HIGHEST_QUALITY = 63
+
+
+class RateDistortion(lightning.LightningModule):
+    """Minimises bpp + lambda * distortion over all qualities of a codec.
+
+    Distortion is 255^2 MSE, or 1 - MS-SSIM. A quality is drawn for each sample, uniformly over
+    0..63; lambda runs from `lambda_low` to `lambda_high` geometrically with it, and each sample's
+    loss is divided by sqrt(lambda), so that all qualities learn at about the same pace. A
+    fixed-rate codec uses `lambda_high` alone.
+
+    Args:
+        codec: the codec to train.
+        distortion: "mse" or "ms-ssim".
+        lambda_low: lambda at quality 0.
+        lambda_high: lambda at quality 63.
+        learning_rate: of Adam, after warm-up.
+        slow: parts of parameter names -> factor on their learning rate, such as {"linear": 0.1}.
+        warmup: steps of linear warm-up.
+        decay: fraction of the run over which the rate falls linearly to zero.
+        validation_qualities: qualities at which validation writes real streams.
+    """
+
+    def __init__(
+        self,
+        codec: PictureCodec,
+        distortion: str = "mse",
+        lambda_low: float = 0.0006,
+        lambda_high: float = 0.4,
+        learning_rate: float = 1e-3,
+        slow: Mapping[str, float] | None = None,
+        warmup: int = 200,
+        decay: float = 0.25,
+        validation_qualities: tuple[int, ...] = (8, 24, 40, 56),
+    ) -> None:
+        super().__init__()
+        if distortion not in ("mse", "ms-ssim"):
+            raise InvalidInputError(f"distortion is 'mse' or 'ms-ssim', not {distortion!r}")
+        if not 0 < lambda_low <= lambda_high:
+            raise InvalidInputError("lambdas need 0 < lambda_low <= lambda_high")
+        self.codec = codec
+        self.distortion = distortion
+        self.lambda_low = lambda_low
+        self.lambda_high = lambda_high
+        self.learning_rate = learning_rate
+        self.slow = dict(slow or {})
+        self.warmup = warmup
+        self.decay = decay
+        self.validation_qualities = validation_qualities
+        self.codec_config: dict[str, Any] | None = None
+        self._deployed: PictureCodec | None = None
+        self._last_step_at = 0.0
+
+    def lambdas(self, quality: Tensor) -> Tensor:
+        """Lambda (N,) of qualities (N,)."""
+        ratio = self.lambda_high / self.lambda_low
+        return self.lambda_low * ratio ** (quality / HIGHEST_QUALITY)
+
+    def distortions(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        """Distortion per sample (N,) of pixels (N, 3, H, W) in [0, 1]."""
+        if self.distortion == "mse":
+            return (x - x_hat).square().mean(dim=(1, 2, 3)) * 255**2
+        similarity: Tensor = ms_ssim(x_hat.clamp(0, 1), x, data_range=1.0, size_average=False)
+        return 1 - similarity
+
+    def on_fit_start(self) -> None:
+        """Data-dependent start of codecs that know one, before the first step only."""
+        calibrate = getattr(self.codec, "calibrate", None)
+        if self.global_step == 0 and calibrate is not None:
+            loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+            batches = iter(loader)
+            x = torch.cat([next(batches) for _ in range(8)]).to(self.device)
+            quality = torch.linspace(0, HIGHEST_QUALITY, len(x), device=self.device)
+            calibrate(x, quality if self.codec.variable_rate else None)
+
+    def training_step(self, x: Tensor, batch_idx: int) -> Tensor:
+        """One step's loss; logs bpp per stream, PSNR, loss and pictures per second."""
+        # Noise and qualities are a function of (seed, step, rank), so that runs resume exactly.
+        torch.manual_seed(hash((self.global_step, self.global_rank)) & 0x7FFFFFFF)
+        n, _, h, w = x.shape
+        quality = torch.randint(HIGHEST_QUALITY + 1, (n,), device=self.device).float()
+        if not self.codec.variable_rate:
+            quality = torch.full_like(quality, HIGHEST_QUALITY)
+        lam = self.lambdas(quality)
+        port = RateMeter(training=True)
+        given = quality if self.codec.variable_rate else None
+        x_hat = self.codec.code(x, (n, h, w), given, port).x_hat.float()
+        bpp = port.total() / (h * w)
+        distortion = self.distortions(x, x_hat)
+        loss = ((bpp + lam * distortion) / lam.sqrt()).mean()
+        mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))
+        now = time.perf_counter()
+        figures = {"loss": loss, "bpp": bpp.mean(), "psnr": -10 * torch.log10(mse).mean()}
+        figures |= {f"bpp_{k}": v.mean() / (h * w) for k, v in port.bits.items()}
+        figures["images_per_second"] = torch.tensor(n / max(now - self._last_step_at, 1e-9))
+        self._last_step_at = now
+        self.log_dict({f"train/{k}": v.detach() for k, v in figures.items()}, batch_size=n)
+        self.log("loss", loss.detach(), prog_bar=True, logger=False)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Freeze a copy of the codec as it would be exported now."""
+        self._deployed = copy.deepcopy(self.codec).deploy()
+
+    @torch.no_grad()
+    def validation_step(self, x: Tensor, batch_idx: int) -> None:
+        """Writes real streams and logs bits per pixel, PSNR and the loss of 8-bit pictures."""
+        assert self._deployed is not None
+        n, _, h, w = x.shape
+        losses = []
+        qualities = self.validation_qualities if self.codec.variable_rate else (HIGHEST_QUALITY,)
+        for q in qualities:
+            quality = torch.full((n,), float(q), device=self.device)
+            writer = SymbolWriter(n)
+            given = quality if self.codec.variable_rate else None
+            with torch.autocast(x.device.type, enabled=False):
+                x_hat = self._deployed.code(x, (n, h, w), given, writer).x_hat
+            x_hat = as_pixels(x_hat).float() / 255
+            bpp = sum(8 * len(s) for s in writer.finish()) / (n * h * w)
+            psnr = -10 * torch.log10((x - x_hat).square().mean())
+            lam = self.lambdas(quality)
+            loss = ((bpp + lam * self.distortions(x, x_hat)) / lam.sqrt()).mean()
+            losses.append(loss)
+            figures = {f"val/bpp_q{q}": torch.tensor(bpp), f"val/psnr_q{q}": psnr}
+            self.log_dict(figures, batch_size=n, sync_dist=True)
+        self.log("val/loss", torch.stack(losses).mean(), prog_bar=True, batch_size=n, sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        """Drop the frozen copy."""
+        self._deployed = None
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Adam, one optimiser for everything, with the warm-up/stable/decay schedule."""
+        groups: dict[float, list[torch.nn.Parameter]] = {}
+        for name, parameter in self.codec.named_parameters():
+            factor = next((f for part, f in self.slow.items() if part in name), 1.0)
+            groups.setdefault(factor, []).append(parameter)
+        optimiser = torch.optim.Adam(
+            [{"params": p, "lr": self.learning_rate * f} for f, p in groups.items()]
+        )
+        total = int(self.trainer.estimated_stepping_batches)
+        schedule = WarmupStableDecay(total, self.warmup, self.decay)
+        # A plain function: callable objects would be restored from checkpoints, old total and all.
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: schedule(step))
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store what the codec was built from: `kodec export` needs nothing else."""
+        checkpoint["codec_config"] = self.codec_config
