@@ -28,7 +28,9 @@ def _build(value: Any, trusted: tuple[str, ...]) -> Any:
             try:
                 return _find(str(value["class_path"]), trusted)(**arguments)
             except TypeError as error:
-                raise BitstreamError(f"the config does not fit {value['class_path']}: {error}") from None
+                raise BitstreamError(
+                    f"the config does not fit {value['class_path']}: {error}"
+                ) from None
         return {key: _build(item, trusted) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return tuple(_build(item, trusted) for item in value)
@@ -58,5 +60,3 @@ def class_paths(config: Mapping[str, Any]) -> list[str]:
         if isinstance(value, Mapping):
             paths += class_paths(value)
     return paths
-
-

@@ -13,7 +13,18 @@ PORTABILITY = ("exact", "guarded", "local")
 
 
 class LatentModel(Protocol):
-    """What a picture codec needs of a latent model: one order, through a port."""
+    """What a picture codec needs of a latent model: one order, through a port.
+
+    channels: of the latents. encoder_only_modules, encoder_only_arguments: names of its parts and
+    of its init arguments that decoding does not depend on.
+    """
+
+    channels: int
+    encoder_only_modules: tuple[str, ...]
+    encoder_only_arguments: tuple[str, ...]
+
+    def symbols(self, h: int, w: int) -> int:
+        """Symbols that one item of h x w latent positions puts through the port."""
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass latents (N, C, h, w) through the port; return what the decoder sees."""
@@ -111,6 +122,15 @@ class PictureCodec(nn.Module):
         if self.portability != "local":
             self.latents.double()
         return self
+
+    def decoder_state(self) -> dict[str, Tensor]:
+        """The weights that decoding depends on, by name."""
+        prefixes = ("analysis.", *(f"latents.{m}." for m in self.latents.encoder_only_modules))
+        return {k: v for k, v in self.state_dict().items() if not k.startswith(prefixes)}
+
+    def symbols_per_item(self, height: int, width: int) -> int:
+        """Symbols in the stream of one picture."""
+        return self.latents.symbols(-(-height // self.stride), -(-width // self.stride))
 
     def deploy(self) -> Self:
         """Build the coder tables from the present weights, then `prepare`."""

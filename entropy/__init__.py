@@ -10,6 +10,7 @@ from .distributions import (
 )
 from .frequency_slices import FrequencySlices
 from .gain import GainUnit
+from .hyperprior import MeanScaleHyperprior
 from .integer_tables import IntegerTables, tables_of
 from .ports import Conditions, RateMeter, SymbolPort, SymbolReader, SymbolWriter
 
@@ -22,6 +23,7 @@ __all__ = [
     "GainUnit",
     "IntegerTables",
     "LocationScale",
+    "MeanScaleHyperprior",
     "RateMeter",
     "ScaleTables",
     "SymbolPort",

@@ -81,7 +81,9 @@ class ScaleTables(IntegerTables):
         if family not in ("gaussian", "laplace"):
             raise InvalidInputError(f"unknown family {family!r}: choose 'gaussian' or 'laplace'")
         if levels < 2 or not 0 < smallest < largest or guard < 0:
-            raise InvalidInputError("scale tables need levels >= 2, 0 < smallest < largest, guard >= 0")
+            raise InvalidInputError(
+                "scale tables need levels >= 2, 0 < smallest < largest, guard >= 0"
+            )
         self.family = family
         self.guard = guard
         self.log_smallest = math.log(smallest)
@@ -225,7 +227,9 @@ class FactorisedPrior(nn.Module):
     coding tables is found by bisection in `build`.
     """
 
-    def __init__(self, channels: int, filters: tuple[int, ...] = (3, 3, 3), init_scale: float = 10.0):
+    def __init__(
+        self, channels: int, filters: tuple[int, ...] = (3, 3, 3), init_scale: float = 10.0
+    ):
         super().__init__()
         self.channels = channels
         self.filters = filters

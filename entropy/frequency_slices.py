@@ -70,12 +70,12 @@ class _Slice(nn.Module):
         self.phases = phases
         self.mix = DepthwiseBlock(width)
         self.phase_embedding = nn.Parameter(torch.zeros(phases, width))
-        self.look = nn.Sequential(nn.Linear(2 * channels, context), nn.GELU(approximate="tanh"))
-        self.spread_out = DepthwiseConv2d(context, 5)
-        self.join = nn.Linear(context, width)
-        self.neighbours = nn.ModuleList(
-            [DepthwiseConv2d(channels, 5) for _ in range(phases - 1)]
-        )
+        # A slice coded in one phase has no neighbours of its own to look at.
+        if phases > 1:
+            self.look = nn.Sequential(nn.Linear(2 * channels, context), nn.GELU(approximate="tanh"))
+            self.spread_out = DepthwiseConv2d(context, 5)
+            self.join = nn.Linear(context, width)
+        self.neighbours = nn.ModuleList([DepthwiseConv2d(channels, 5) for _ in range(phases - 1)])
         for conv in self.neighbours:
             nn.init.zeros_(conv.weight)
             nn.init.zeros_(conv.bias)
@@ -105,6 +105,9 @@ class FrequencySlices(nn.Module):
     width: of the state. context: of the spatial context. hyper: channels of the hyper-latents at a
     quarter of the latents' resolution. lagrangian: see `LocationScale`, at the encoder only.
     """
+
+    encoder_only_modules = ("hyper_in", "hyper_analysis", "quality_to_hyper")
+    encoder_only_arguments = ("lagrangian",)
 
     def __init__(
         self,
@@ -164,7 +167,9 @@ class FrequencySlices(nn.Module):
         """
         log_mean = y.abs().mean(dim=(2, 3)).clamp(min=1e-4).log()
         t = normalised(quality.to(y))[:, None]
-        slope = ((t - t.mean()) * (log_mean - log_mean.mean(0))).sum(0) / (t - t.mean()).square().sum()
+        slope = ((t - t.mean()) * (log_mean - log_mean.mean(0))).sum(0) / (
+            t - t.mean()
+        ).square().sum()
         self.slope.copy_(slope)
         self.level.copy_((log_mean - slope * t).mean(0))
 
@@ -172,6 +177,11 @@ class FrequencySlices(nn.Module):
         """Build the coder tables from the present weights."""
         self.scale_tables.build()
         self.hyper_prior.build()
+
+    def symbols(self, h: int, w: int) -> int:
+        """Symbols that one item of h x w latent positions puts through the port."""
+        hyper_positions = -(-h // HYPER_STRIDE) * -(-w // HYPER_STRIDE)
+        return h * w * self.channels + hyper_positions * self.hyper_prior.channels
 
     def _hyper(self, y: Tensor | None, e: Tensor, cond: Conditions, port: SymbolPort) -> Tensor:
         """Codes z; returns the first state (N, width, h, w)."""

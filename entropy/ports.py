@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kodec.native import Decoder, Encoder, InvalidInputError
+from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError
 
 from .distributions import Distribution, Uniform
 from .integer_tables import as_indexes
@@ -61,7 +61,7 @@ class RateMeter:
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
         """Count the block's bits; return straight-through (training) or rounded values."""
         y = _given(name, y, dist.shape)
-        rounded = dist.dequantise(dist.quantise(y))
+        rounded = dist.dequantise(dist.quantise(y).contiguous())
         if self.training:
             self._count(name, dist.bits(y + torch.rand_like(y) - 0.5))
             return y + (rounded - y).detach()
@@ -88,7 +88,8 @@ class SymbolWriter:
         Raises `InvalidInputError` where latents are not finite or beyond the coder's range.
         """
         y = _given(name, y, dist.shape)
-        symbols = dist.quantise(y)
+        # Contiguous like the reader's, so that both sides run the same kernels on what follows.
+        symbols = dist.quantise(y).contiguous()
         limit = symbols.abs().max().item() if symbols.numel() else 0.0
         if not limit < LARGEST_SYMBOL:
             raise InvalidInputError(
@@ -141,8 +142,17 @@ class SymbolReader:
             total += self.code(name, None, Uniform(shape, place)).long() * scale
             scale *= place
         if (total >= high).any():
-            raise InvalidInputError(f"side integers {name!r} are out of range: a damaged stream")
+            raise BitstreamError(f"side integers {name!r} are out of range: a damaged stream")
         return total
+
+    def expect(self, symbols: int) -> None:
+        """Refuse, before any work, streams that do not hold this many symbols each."""
+        for decoder in self._decoders:
+            if decoder.symbols != symbols:
+                raise BitstreamError(
+                    f"the stream holds {decoder.symbols} symbols where its picture has {symbols}: "
+                    "a damaged file"
+                )
 
     def finish(self) -> None:
         """Check that every stream ended exactly where its writer ended.

@@ -78,6 +78,13 @@ class Decoder:
             UnsupportedError: it is intact, but needs another coder.
         """
 
+    @property
+    def symbols(self) -> int:
+        """Number of symbols in the stream, as its headers say; all segments together.
+
+        To compare with what is expected, never to allocate by: a forged header may say anything.
+        """
+
     def decode(
         self, indexes: NDArray[np.uint8] | NDArray[np.uint16], tables: Tables
     ) -> NDArray[np.int32]:

@@ -2,6 +2,7 @@
 
 from .cli import train
 from .data import CropData
+from .export import export_checkpoint
 from .rate_distortion import RateDistortion
 
-__all__ = ["CropData", "RateDistortion", "train"]
+__all__ = ["CropData", "RateDistortion", "export_checkpoint", "train"]

@@ -137,7 +137,9 @@ class CropData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Validation pictures, one a batch."""
-        name, split = (self.dataset, "validation") if self.validation is None else (self.validation, None)
+        name, split = (
+            (self.dataset, "validation") if self.validation is None else (self.validation, None)
+        )
         paths = find_dataset(name, split)
         chosen = np.linspace(0, len(paths) - 1, min(self.validation_pictures, len(paths)))
         return DataLoader(Pictures([paths[int(i)] for i in chosen]), batch_size=1)

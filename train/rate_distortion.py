@@ -142,7 +142,9 @@ class RateDistortion(lightning.LightningModule):
             losses.append(loss)
             figures = {f"val/bpp_q{q}": torch.tensor(bpp), f"val/psnr_q{q}": psnr}
             self.log_dict(figures, batch_size=n, sync_dist=True)
-        self.log("val/loss", torch.stack(losses).mean(), prog_bar=True, batch_size=n, sync_dist=True)
+        self.log(
+            "val/loss", torch.stack(losses).mean(), prog_bar=True, batch_size=n, sync_dist=True
+        )
 
     def on_validation_epoch_end(self) -> None:
         """Drop the frozen copy."""

@@ -135,6 +135,10 @@ struct PyDecoder {
     exclusive.coder.emplace(bytes.data(), bytes.size());
   }
 
+  std::uint64_t symbols() {
+    return exclusive.use([](const Decoder &decoder) { return decoder.symbols(); });
+  }
+
   nb::ndarray<nb::numpy, std::int32_t, nb::ndim<1>> decode(nb::handle indexes, nb::handle tables) {
     const Array i = index_argument(indexes);
     const std::shared_ptr<const TableSet> set = tables_argument(tables);
@@ -190,6 +194,7 @@ NB_MODULE(_core, m) {
 
   nb::class_<PyDecoder>(m, "Decoder")
       .def(nb::init<nb::handle>(), nb::arg("data").none())
+      .def_prop_ro("symbols", &PyDecoder::symbols)
       .def("decode", &PyDecoder::decode, nb::arg("indexes").none(), nb::arg("tables").none())
       .def("finish", &PyDecoder::finish);
 }

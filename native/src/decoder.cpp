@@ -40,9 +40,10 @@ inline DecodeEntry decode_symbol(std::uint32_t &x, const std::uint8_t *buckets,
     ++entry;
   }
   const std::uint32_t y = (std::uint32_t(*entry) >> 16) * (x >> kPrecision) + within;
-  const bool empty = y < kStateLow;
-  x = empty ? y << 16 | load_u16(word) : y;
-  word += empty ? 2 : 0;
+  // Whether a word is due is as good as random: masks, because compilers make branches of `?:`.
+  const std::uint32_t due = 0u - std::uint32_t(y < kStateLow);
+  x = y << (due & 16) | (load_u16(word) & due);
+  word += due & 2;
   return *entry;
 }
 
@@ -57,6 +58,12 @@ Decoder::Decoder(const std::uint8_t *data, std::size_t size) {
     segments_.back().view = view;
     start(segments_.back());
   }
+}
+
+std::uint64_t Decoder::symbols() const {
+  std::uint64_t total = 0;
+  for (const Segment &segment : segments_) total += segment.view.symbols;
+  return total;
 }
 
 void Decoder::start(Segment &segment) {

@@ -24,6 +24,9 @@ class Decoder {
   void decode(const std::uint16_t *indexes, std::size_t count, const TableSet &tables,
               std::int32_t *symbols);
 
+  // Symbols in the whole stream, as its headers say.
+  std::uint64_t symbols() const;
+
   // Throws unless every segment is exactly at its end and its indexes were the encoder's.
   void finish() const;
 

@@ -33,9 +33,10 @@ inline std::uint8_t *encode_symbol(std::uint32_t &x, const EncodeEntry &entry, s
   const std::uint32_t frequency = entry.frequency;
   p[-2] = std::uint8_t(x);
   p[-1] = std::uint8_t(x >> 8);
-  const bool full = (x >> (32 - kPrecision)) >= frequency;
-  p -= full ? 2 : 0;
-  const std::uint32_t y = full ? x >> 16 : x;
+  // Arithmetic, because compilers make branches of `?:`, and this one is as good as random.
+  const std::uint32_t full = (x >> (32 - kPrecision)) >= frequency;
+  p -= 2 * full;
+  const std::uint32_t y = x >> (16 * full);
   // Exact: y < frequency * 2^18, so the product stays below 2^64 and its error below 1 / frequency.
   const std::uint32_t quotient = std::uint32_t(y * entry.reciprocal >> 46);
   x = y + entry.start + quotient * (kTotal - frequency);

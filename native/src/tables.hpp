@@ -17,7 +17,7 @@ constexpr std::size_t kMaxTables = 65535;
 constexpr std::uint32_t kStateLow = 1u << 16;
 
 // Buckets of 16 slots: 1 KiB a table, which keeps 64 tables in the second-level cache.
-constexpr int kBucketBits = 11;
+constexpr int kBucketBits = 10;
 constexpr int kBucketShift = kPrecision - kBucketBits;
 
 // Fraction bits of EncodeEntry::cost.

@@ -1,5 +1,7 @@
 """Wrong arguments are refused one by one, in words."""
 
+import threading
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,9 +14,7 @@ from kodec.native import (
     Tables,
 )
 
-INT32 = np.iinfo(np.int32)
 NO_OVERRIDES = np.zeros(0, np.uint32)
-LANES = (1, 4, 8, 16, 32)
 
 
 def quantised(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
@@ -209,3 +209,24 @@ def test_read_only_arrays_are_welcome() -> None:
     expected = decode(stream, indexes, tables)
     indexes.flags.writeable = False
     np.testing.assert_array_equal(decode(stream, indexes, tables), expected)
+
+
+def test_a_coder_at_work_without_the_gil_is_refused_to_other_threads() -> None:
+    tables = make_tables([9])
+    ones = np.ones(2_000_000, np.uint8)
+    decoder = Decoder(encode(ones.astype(np.int16), ones, tables))
+    nothing = ones[:0]
+    decoded: list[NDArray[np.int32]] = []
+    worker = threading.Thread(target=lambda: decoded.append(decoder.decode(ones, tables)))
+    refused = 0
+    worker.start()
+    while worker.is_alive():
+        try:
+            decoder.decode(nothing, tables)
+        except InvalidInputError as error:
+            assert "another thread" in str(error)
+            refused += 1
+    worker.join()
+    assert refused > 0
+    assert (decoded[0] == 1).all()
+    decoder.finish()

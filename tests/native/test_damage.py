@@ -19,9 +19,7 @@ from kodec.native import (
     crc32c,
 )
 
-INT32 = np.iinfo(np.int32)
 NO_OVERRIDES = np.zeros(0, np.uint32)
-LANES = (1, 4, 8, 16, 32)
 
 
 def quantised(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
@@ -236,6 +234,8 @@ def test_more_or_fewer_symbols_than_encoded_are_refused() -> None:
     decoder.decode(ones[:49], tables)
     with pytest.raises(BitstreamError, match="49 of the 50"):
         decoder.finish()
+    assert Decoder(stream).symbols == 50
+    assert Decoder(b"\0").symbols == 0
     with pytest.raises(BitstreamError, match="no symbols"):
         Decoder(b"\0").decode(ones, tables)
 

@@ -1,0 +1,192 @@
+"""A loaded codec: whole pictures to whole files and back."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
+from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
+
+from .catalogue import find_model, model_path
+from .container import Container, read_container, write_container
+from .model_file import ModelInfo, load_model
+from .picture import Picture, picture_from_image
+from .picture_codec import PictureCodec
+from .picture_header import PictureHeader
+from .pixels import to_array, to_tensor
+
+DEFAULT_QUALITY = 32
+HIGHEST_QUALITY = 63
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A file's bytes, and the picture that decoding them will give."""
+
+    data: bytes
+    reconstruction: Picture
+
+
+class Codec:
+    """A model ready to code pictures, on one device."""
+
+    def __init__(self, network: PictureCodec, info: ModelInfo, device: str = "cpu") -> None:
+        self.network = network.to(device)
+        self.info = info
+        self.device = device
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.info.name
+
+    @property
+    def variable_rate(self) -> bool:
+        """Whether `encode` takes a quality."""
+        return self.network.variable_rate
+
+    def encode(self, image: NDArray[np.uint8] | Image.Image, quality: int | None = None) -> bytes:
+        """A picture as the bytes of a `.kdc` file.
+
+        image: uint8 (H, W), (H, W, 1) or (H, W, 3), or a Pillow image of mode L or RGB. quality: 0
+        (smallest) to 63 (best), by default 32; fixed-rate models take none. Raises
+        `InvalidInputError` or `UnsupportedError`.
+        """
+        return self.encode_picture(as_picture(image), quality).data
+
+    def decode(self, data: bytes) -> NDArray[np.uint8]:
+        """The picture in a `.kdc` file's bytes, uint8 (H, W, 1) or (H, W, 3).
+
+        Raises `BitstreamError` for damaged data, `UnsupportedError` for another model's.
+        """
+        return self.decode_picture(data).pixels
+
+    def check_quality(self, quality: int | None) -> int | None:
+        """The quality to use; raises `InvalidInputError` where the model can't have it."""
+        if not self.variable_rate:
+            if quality is not None:
+                raise InvalidInputError(
+                    f"the model {self.name} has one fixed rate: leave the quality out"
+                )
+            return None
+        quality = DEFAULT_QUALITY if quality is None else quality
+        if isinstance(quality, bool) or not isinstance(quality, int | np.integer):
+            raise InvalidInputError(f"quality is a whole number, 0 to 63, not {quality!r}")
+        if not 0 <= quality <= HIGHEST_QUALITY:
+            raise InvalidInputError(f"quality goes from 0 to {HIGHEST_QUALITY}, not {quality}")
+        return int(quality)
+
+    @torch.inference_mode()
+    def encode_picture(self, picture: Picture, quality: int | None = None) -> Encoded:
+        """Code a picture with its metadata; also gives the reconstruction."""
+        quality = self.check_quality(quality)
+        height, width, components = picture.pixels.shape
+        header = PictureHeader(
+            width, height, components, quality, self.info.model_id, self.network.portability
+        )
+        writer = SymbolWriter(1)
+        x = to_tensor(picture.pixels).to(self.device)
+        with self._out_of_memory(width, height):
+            coded = self.network.code(x, (1, height, width), self._condition(quality), writer)
+        metadata = {"icc": picture.icc, "exif": picture.exif}
+        data = write_container(header, writer.finish(), {k: v for k, v in metadata.items() if v})
+        pixels = to_array(coded.x_hat, components)
+        return Encoded(data, Picture(pixels, picture.icc, picture.exif))
+
+    @torch.inference_mode()
+    def decode_picture(self, data: bytes) -> Picture:
+        """Decode a `.kdc` file's bytes, with its metadata."""
+        return self.decode_container(read_container(data))
+
+    @torch.inference_mode()
+    def decode_container(self, container: Container) -> Picture:
+        """Decode a container that was read already."""
+        header = container.header
+        if header.model_id != self.info.model_id:
+            raise UnsupportedError(
+                f"this file was written with the model {header.model_id.hex()}, not with "
+                f"{self.name} ({self.info.model_id.hex()}): name the right one"
+            )
+        if header.portability != self.network.portability or len(container.packets) != 1:
+            raise BitstreamError("the file's header does not fit its model: a damaged file")
+        if (header.quality is not None) != self.variable_rate:
+            raise BitstreamError("the file's quality does not fit its model: a damaged file")
+        size = (1, header.height, header.width)
+        reader = SymbolReader(container.packets)
+        reader.expect(self.network.symbols_per_item(header.height, header.width))
+        with self._out_of_memory(header.width, header.height):
+            coded = self.network.code(None, size, self._condition(header.quality), reader)
+        reader.finish()
+        pixels = to_array(coded.x_hat, header.components)
+        return Picture(pixels, container.metadata.get("icc"), container.metadata.get("exif"))
+
+    @torch.inference_mode()
+    def estimate_bits(self, picture: Picture, quality: int | None = None) -> dict[str, float]:
+        """Bits of each block of latents by the model's own likelihoods, without writing any."""
+        height, width, _ = picture.pixels.shape
+        meter = RateMeter(training=False)
+        x = to_tensor(picture.pixels).to(self.device)
+        condition = self._condition(self.check_quality(quality))
+        self.network.code(x, (1, height, width), condition, meter)
+        return {name: float(bits) for name, bits in meter.bits.items()}
+
+    def _condition(self, quality: int | None) -> torch.Tensor | None:
+        return None if quality is None else torch.tensor([float(quality)], device=self.device)
+
+    def _out_of_memory(self, width: int, height: int) -> "_MemoryGuard":
+        return _MemoryGuard(f"{width}x{height}")
+
+
+class _MemoryGuard:
+    """Turns running out of memory into one clear line."""
+
+    def __init__(self, size: str) -> None:
+        self.size = size
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if exhausted or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
+            raise KodecError(f"not enough memory for a picture of {self.size} pixels") from None
+
+
+def as_picture(image: NDArray[np.uint8] | Image.Image) -> Picture:
+    """An array (H, W), (H, W, 1), (H, W, 3) or a Pillow image as a `Picture`."""
+    if isinstance(image, Image.Image):
+        return picture_from_image(image)
+    pixels = np.asarray(image)
+    return Picture(pixels[..., None] if pixels.ndim == 2 else pixels)
+
+
+def load(
+    model: str | Path = "default", device: str = "cpu", trusted: tuple[str, ...] = ("kodec",)
+) -> Codec:
+    """Load an embedded model by name, or a model file by path.
+
+    device: "cpu" or "cuda". trusted: packages whose classes a model file may name. Raises
+    `InvalidInputError` for an unknown name, `BitstreamError` for a damaged file.
+    """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InvalidInputError("no CUDA device is available: use --device cpu")
+    network, info = load_model(find_model(model), trusted)
+    return Codec(network, info, device)
+
+
+def load_for(container: Container, device: str = "cpu") -> Codec:
+    """Load the embedded model that a file was written with.
+
+    Raises `UnsupportedError` where none of the embedded ones is it.
+    """
+    return load(model_path(container.header.model_id), device)
+
+
+def decode(data: bytes, device: str = "cpu") -> NDArray[np.uint8]:
+    """Decode a `.kdc` file's bytes with the embedded model that wrote it: uint8 (H, W, C)."""
+    container = read_container(data)
+    return load_for(container, device).decode_container(container).pixels

@@ -1,0 +1,150 @@
+"""Model files: safetensors with weights and integer tables; config and provenance as metadata."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from kodec.entropy import tables_of
+from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
+
+from .atomic_file import write_atomically
+from .building import build_module, class_paths
+from .file_kind import identify_file
+from .picture_codec import PictureCodec
+
+FORMAT = "kodec-model-0"
+TABLE_PREFIX = "tables/"
+WEIGHT_PREFIX = "weights/"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says about itself, beside its weights."""
+
+    name: str
+    config: Mapping[str, Any]
+    model_id: bytes
+    """First 8 bytes of the hash over all that the decoder needs."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """Free text by topic: licence, training, source."""
+
+
+def round_weights(network: PictureCodec) -> None:
+    """Round every parameter to float16, in place: what a model file stores is what codes."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            rounded = parameter.half()
+            if not torch.isfinite(rounded).all():
+                raise InvalidInputError(f"the weights {name} are not finite in 16 bits")
+            parameter.copy_(rounded)
+
+
+def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
+    """Hash of decode-side weights, tables and config; the encoder's own parts don't count."""
+    decoder_config = copy.deepcopy(dict(config))
+    arguments = decoder_config.get("init_args", {})
+    arguments.pop("analysis", None)
+    for name in network.latents.encoder_only_arguments:
+        arguments.get("latents", {}).get("init_args", {}).pop(name, None)
+    digest = hashlib.sha256(json.dumps(decoder_config, sort_keys=True).encode())
+    for name, tensor in sorted(network.decoder_state().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.half().cpu().contiguous().numpy().tobytes())
+    for name, tables in sorted(tables_of(network).items()):
+        for key, array in sorted(tables.arrays().items()):
+            digest.update(f"{name}/{key}".encode())
+            digest.update(array.astype("<i4").tobytes())
+    return digest.digest()[:8]
+
+
+def save_model(
+    network: PictureCodec,
+    config: Mapping[str, Any],
+    path: Path,
+    name: str,
+    notes: Mapping[str, str] | None = None,
+) -> ModelInfo:
+    """Round the weights, build the tables, and write the model file, whole or not at all.
+
+    network: a trained codec in float32; it is changed in place and left ready to code. config: the
+    section it was built from. Raises `InvalidInputError` where weights do not fit 16 bits.
+    """
+    network = network.float()
+    round_weights(network)
+    network.deploy()
+    tensors: dict[str, Tensor] = {
+        WEIGHT_PREFIX + key: value.half().contiguous()
+        for key, value in network.state_dict().items()
+    }
+    for key, tables in tables_of(network).items():
+        for part, array in tables.arrays().items():
+            tensors[f"{TABLE_PREFIX}{key}/{part}"] = torch.from_numpy(np.ascontiguousarray(array))
+    info = ModelInfo(name, config, model_id(network, config), dict(notes or {}))
+    metadata = {
+        "format": FORMAT,
+        "name": name,
+        "config": json.dumps(config, sort_keys=True),
+        "model_id": info.model_id.hex(),
+        "notes": json.dumps(info.notes, sort_keys=True),
+    }
+    write_atomically(path, safetensors.torch.save(tensors, metadata))
+    return info
+
+
+def load_model(path: Path, trusted: Sequence[str] = ("kodec",)) -> tuple[PictureCodec, ModelInfo]:
+    """Read a model file; only classes of `trusted` packages are built, nothing is unpickled.
+
+    Raises `BitstreamError` for anything that is not a whole, consistent model file and
+    `UnsupportedError` for a format of another version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError:
+        with path.open("rb") as file_:
+            kind = identify_file(file_.read(64))
+        looks = f"; it looks like {kind}" if kind else ""
+        raise BitstreamError(f"{path} is not a kodec model file, or is damaged{looks}") from None
+    if metadata.get("format") != FORMAT:
+        if metadata.get("format", "").startswith("kodec-model-"):
+            raise UnsupportedError(f"{path} needs a newer kodec ({metadata['format']})")
+        raise BitstreamError(f"{path} is a safetensors file, but not a kodec model")
+    try:
+        config, notes = json.loads(metadata["config"]), json.loads(metadata["notes"])
+        info = ModelInfo(metadata["name"], config, bytes.fromhex(metadata["model_id"]), notes)
+    except (KeyError, ValueError):
+        raise BitstreamError(
+            f"{path} is a damaged model file: its metadata can't be read"
+        ) from None
+    network = build_module(config, trusted)
+    if not isinstance(network, PictureCodec):
+        raise BitstreamError(f"{path} holds a {class_paths(config)[0]}, not a picture codec")
+    weights = {
+        key.removeprefix(WEIGHT_PREFIX): value.float()
+        for key, value in tensors.items()
+        if key.startswith(WEIGHT_PREFIX)
+    }
+    try:
+        network.load_state_dict(weights)
+        for key, tables in tables_of(network).items():
+            prefix = f"{TABLE_PREFIX}{key}/"
+            parts = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            tables.load_arrays({k: v.numpy().astype(np.int32) for k, v in parts.items()})
+    except (RuntimeError, KeyError, InvalidInputError) as error:
+        line = str(error).splitlines()[0]
+        raise BitstreamError(f"{path} is a damaged model file: {line}") from None
+    network.prepare()
+    if model_id(network, config) != info.model_id:
+        raise BitstreamError(f"{path} is a damaged model file: its contents do not match its id")
+    return network, info

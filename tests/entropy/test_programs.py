@@ -1,0 +1,211 @@
+"""Every latent order, through every port: a new latent model joins by one line in `MODELS`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from kodec.entropy import (
+    Conditions,
+    Distribution,
+    FrequencySlices,
+    MeanScaleHyperprior,
+    RateMeter,
+    SymbolReader,
+    SymbolWriter,
+    Uniform,
+)
+from kodec.native import BitstreamError, InvalidInputError
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "mean-scale hyperprior": lambda: MeanScaleHyperprior(channels=12, hyper=6),
+    "mean-scale hyperprior, laplace": lambda: MeanScaleHyperprior(12, 6, family="laplace"),
+    "mean-scale hyperprior, optimised": lambda: MeanScaleHyperprior(12, 6, lagrangian=0.1),
+    "frequency slices": lambda: FrequencySlices(
+        slices=(3, 4, 5), phases=(4, 2, 1), width=16, context=8, hyper=6
+    ),
+    "frequency slices, gaussian": lambda: FrequencySlices(
+        slices=(3, 9), phases=(2, 2), width=16, context=8, hyper=6, family="gaussian"
+    ),
+}
+SIZES = [(1, 1), (5, 7), (16, 24)]
+
+
+def build(name: str) -> Any:
+    """A model with weights that give contexts something to do, ready to code."""
+    torch.manual_seed(3)
+    model = MODELS[name]()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.15)
+    model.build_tables()
+    return model.double().eval()
+
+
+def latents(h: int, w: int, n: int = 2) -> tuple[Tensor, Conditions]:
+    torch.manual_seed(h * 100 + w)
+    y = torch.randn(n, 12, h, w, dtype=torch.float64) * torch.logspace(1, -1, 12)[:, None, None]
+    return y, Conditions(y.shape, torch.linspace(5, 60, n))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_reader_returns_what_writer_saw(name: str, size: tuple[int, int]) -> None:
+    model = build(name)
+    y, cond = latents(*size)
+    writer = SymbolWriter(len(y))
+    written = model.code(y, cond, writer)
+    streams = writer.finish()
+    reader = SymbolReader(streams)
+    reader.expect(model.symbols(*size))
+    assert torch.equal(model.code(None, cond, reader), written)
+    reader.finish()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_items_do_not_depend_on_their_batch(name: str) -> None:
+    model = build(name)
+    y, cond = latents(5, 7, n=3)
+    writer = SymbolWriter(3)
+    model.code(y, cond, writer)
+    together = writer.finish()
+    assert cond.quality is not None
+    for i in range(3):
+        alone = SymbolWriter(1)
+        model.code(y[i : i + 1], Conditions(y[i : i + 1].shape, cond.quality[i : i + 1]), alone)
+        assert alone.finish()[0] == together[i]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_bytes_are_close_to_estimated_bits(name: str) -> None:
+    model = build(name)
+    y, cond = latents(32, 32, n=1)
+    meter, writer = RateMeter(training=False), SymbolWriter(1)
+    estimated = model.code(y, cond, meter)
+    assert torch.equal(estimated, model.code(y, cond, writer))
+    size = len(writer.finish()[0])
+    # Escapes are cheaper in the stream than in a Gaussian's tail, hence no lower bound near 1.
+    assert size <= 1.01 * meter.total().item() / 8 + 64
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_meter_gives_gradients_to_every_weight(name: str) -> None:
+    model = build(name).float().train()
+    y, cond = latents(8, 8)
+    y = y.float().requires_grad_()
+    meter = RateMeter(training=True)
+    y_hat = model.code(y, cond, meter)
+    (meter.total().sum() + y_hat.square().sum()).backward()
+    missing = [
+        n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()
+    ]
+    assert not missing
+
+
+class Recorder:
+    """A port that keeps each block's distribution and replaces symbols on request."""
+
+    def __init__(self, values: list[Tensor] | None = None) -> None:
+        self.values = values
+        self.coded: list[Tensor] = []
+        self.indexes: list[Tensor] = []
+        self.means: list[Tensor] = []
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        if self.values is None:
+            assert y is not None
+            symbols = dist.quantise(y)
+        else:
+            symbols = self.values[len(self.coded)]
+        symbols = symbols.contiguous()
+        self.coded.append(symbols)
+        self.indexes.append(dist.indexes()[0])
+        self.means.append(dist.dequantise(torch.zeros_like(symbols)))
+        return dist.dequantise(symbols)
+
+    def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
+        raise AssertionError("these models send no side integers")
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_causality(name: str) -> None:
+    """Changing a symbol changes no distribution at or before it, and some after it."""
+    model = build(name)
+    y, cond = latents(6, 6, n=1)
+    first = Recorder()
+    model.code(y, cond, first)
+    for block in range(len(first.coded)):
+        values = [v.clone() for v in first.coded]
+        values[block].view(-1)[values[block].numel() // 2] += 3
+        second = Recorder(values)
+        model.code(None, cond, second)
+        for b in range(block + 1):
+            assert torch.equal(first.means[b], second.means[b])
+            assert torch.equal(first.indexes[b], second.indexes[b])
+        if block == 0:
+            later = zip(first.means[1:], second.means[1:], strict=True)
+            assert any(not torch.equal(a, b) for a, b in later)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_guard_absorbs_small_differences_and_reports_large_ones(name: str) -> None:
+    """Scales off by up to the guard decode exactly; scales off by 1e-3 are an error."""
+    model = build(name)
+    model.scale_tables.guard = 1e-4
+    y, cond = latents(24, 24, n=1)
+    writer = SymbolWriter(1)
+    written = model.code(y, cond, writer)
+    (stream,) = writer.finish()
+    exact = model.scale_tables.indexes
+
+    def disturbed(amount: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        generator = torch.Generator().manual_seed(1)
+
+        def indexes(log_scale: Tensor) -> tuple[Tensor, Tensor]:
+            noise = torch.rand(log_scale.shape, generator=generator, dtype=torch.float64) * 2 - 1
+            return exact(log_scale + amount * noise.sign() * noise.abs().clamp(min=0.5))  # type: ignore[no-any-return]
+
+        return indexes
+
+    model.scale_tables.indexes = disturbed(0.99e-4)
+    reader = SymbolReader([stream])
+    assert torch.equal(model.code(None, cond, reader), written)
+    reader.finish()
+
+    model.scale_tables.indexes = disturbed(1e-2)
+    with pytest.raises(BitstreamError):
+        reader = SymbolReader([stream])
+        model.code(None, cond, reader)
+        reader.finish()
+
+
+def test_integers_round_trip_and_refuse_what_is_out_of_range() -> None:
+    for high in (1, 2, 255, 256, 1000, 70000):
+        values = torch.randint(0, high, (2, 9))
+        writer = SymbolWriter(2)
+        assert torch.equal(writer.integers("ids", values, high, values.shape), values)
+        reader = SymbolReader(writer.finish())
+        assert torch.equal(reader.integers("ids", None, high, values.shape), values)
+        reader.finish()
+        meter = RateMeter(training=False)
+        meter.integers("ids", values, high, values.shape)
+        assert meter.total().shape == (2,)
+    with pytest.raises(InvalidInputError, match="0..3"):
+        SymbolWriter(1).integers("ids", torch.tensor([[4]]), 4, torch.Size((1, 1)))
+    assert Uniform(torch.Size((1, 3)), 8).bits(torch.zeros(1, 3)).sum() == 9
+
+
+def test_latents_that_cannot_be_coded_are_refused() -> None:
+    model = build("mean-scale hyperprior")
+    y, cond = latents(4, 4, n=1)
+    for value in (float("nan"), float("inf"), 1e12):
+        bad = y.clone()
+        bad[0, 0, 0, 0] = value
+        with torch.no_grad(), pytest.raises(InvalidInputError, match="out of the coder's range"):
+            model.code(bad, cond, SymbolWriter(1))
