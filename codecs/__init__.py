@@ -1,16 +1,47 @@
-"""Codecs: a transform and a latent model together; every byte on disk."""
+"""Codecs: a transform and a latent model together; every byte on disk.
+
+What needs torch is imported when it is first asked for: torch takes seconds, and a command that
+only looks at files, or refuses one, needs none of it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from .atomic_file import check_output_target, write_atomically
-from .building import build_module, class_paths
 from .catalogue import EmbeddedModel, embedded_models, find_model
-from .codec import Codec, Encoded, as_picture, decode, load, load_for
 from .container import Container, read_container, write_container
-from .model_file import ModelInfo, load_model, save_model
 from .picture import Picture, picture_from_image
-from .picture_codec import PictureCodec, Reconstruction
 from .picture_file import check_picture_output, read_picture, write_picture
 from .picture_header import MAX_PIXELS, PictureHeader, Portability
-from .pixels import as_pixels, to_array, to_tensor
+from .quality_search import Found, highest_quality, lowest_quality
+
+if TYPE_CHECKING:
+    from .building import build_module, class_paths
+    from .codec import Codec, Encoded, as_picture, decode, load, load_for
+    from .model_file import ModelInfo, load_model, read_model_info, save_model
+    from .picture_codec import PictureCodec, Reconstruction
+    from .pixels import as_pixels, to_array, to_tensor
+else:
+    _HOMES = {
+        "building": ("build_module", "class_paths"),
+        "codec": ("Codec", "Encoded", "as_picture", "decode", "load", "load_for"),
+        "model_file": ("ModelInfo", "load_model", "read_model_info", "save_model"),
+        "picture_codec": ("PictureCodec", "Reconstruction"),
+        "pixels": ("as_pixels", "to_array", "to_tensor"),
+    }
+    _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+    def __getattr__(name: str) -> object:
+        """Import a public name that needs torch, at its first use (PEP 562)."""
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = import_module(f"{__name__}.{_HOME_OF[name]}")
+        value = globals()[name] = getattr(home, name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "MAX_PIXELS",
@@ -18,6 +49,7 @@ __all__ = [
     "Container",
     "EmbeddedModel",
     "Encoded",
+    "Found",
     "ModelInfo",
     "Picture",
     "PictureCodec",
@@ -33,11 +65,14 @@ __all__ = [
     "decode",
     "embedded_models",
     "find_model",
+    "highest_quality",
     "load",
     "load_for",
     "load_model",
+    "lowest_quality",
     "picture_from_image",
     "read_container",
+    "read_model_info",
     "read_picture",
     "save_model",
     "to_array",

@@ -19,7 +19,7 @@ from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 from .atomic_file import write_atomically
 from .building import build_module, class_paths
-from .file_kind import identify_file
+from .file_kind import SNIFF_BYTES, identify_file
 from .picture_codec import PictureCodec
 
 FORMAT = "kodec-model-0"
@@ -54,7 +54,7 @@ def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
     decoder_config = copy.deepcopy(dict(config))
     arguments = decoder_config.get("init_args", {})
     arguments.pop("analysis", None)
-    for name in network.latents.encoder_only_arguments:
+    for name in network.latent_model.encoder_only_arguments:
         arguments.get("latents", {}).get("init_args", {}).pop(name, None)
     digest = hashlib.sha256(json.dumps(decoder_config, sort_keys=True).encode())
     for name, tensor in sorted(network.decoder_state().items()):
@@ -91,6 +91,7 @@ def save_model(
             tensors[f"{TABLE_PREFIX}{key}/{part}"] = torch.from_numpy(np.ascontiguousarray(array))
     info = ModelInfo(name, config, model_id(network, config), dict(notes or {}))
     metadata = {
+        "checksum": _checksum(tensors),
         "format": FORMAT,
         "name": name,
         "config": json.dumps(config, sort_keys=True),
@@ -101,25 +102,42 @@ def save_model(
     return info
 
 
-def load_model(path: Path, trusted: Sequence[str] = ("kodec",)) -> tuple[PictureCodec, ModelInfo]:
-    """Read a model file; only classes of `trusted` packages are built, nothing is unpickled.
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Of all that a file holds; the model id leaves the encoder's own weights out."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
-    Raises `BitstreamError` for anything that is not a whole, consistent model file and
-    `UnsupportedError` for a format of another version.
+
+def read_model_info(path: Path) -> ModelInfo:
+    """What a model file says about itself; its weights are neither read nor checked.
+
+    Raises as `load_model` does, but for what the weights and tables hold.
     """
+    return _read(path, weights=False)[0]
+
+
+def _read(path: Path, weights: bool) -> tuple[ModelInfo, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            keys = file.keys() if weights else []
+            tensors = {key: file.get_tensor(key) for key in keys}
+        # Files written before there were checksums have the model id alone.
+        whole = not weights or metadata.get("checksum") in (None, _checksum(tensors))
     except SafetensorError:
         with path.open("rb") as file_:
-            kind = identify_file(file_.read(64))
-        looks = f"; it looks like {kind}" if kind else ""
+            kind = identify_file(file_.read(SNIFF_BYTES))
+        looks = f"; it looks like {kind.title}" if kind else ""
         raise BitstreamError(f"{path} is not a kodec model file, or is damaged{looks}") from None
     if metadata.get("format") != FORMAT:
         if metadata.get("format", "").startswith("kodec-model-"):
             raise UnsupportedError(f"{path} needs a newer kodec ({metadata['format']})")
         raise BitstreamError(f"{path} is a safetensors file, but not a kodec model")
+    if not whole:
+        raise BitstreamError(f"{path} is a damaged model file: its checksum is wrong")
     try:
         config, notes = json.loads(metadata["config"]), json.loads(metadata["notes"])
         info = ModelInfo(metadata["name"], config, bytes.fromhex(metadata["model_id"]), notes)
@@ -127,6 +145,17 @@ def load_model(path: Path, trusted: Sequence[str] = ("kodec",)) -> tuple[Picture
         raise BitstreamError(
             f"{path} is a damaged model file: its metadata can't be read"
         ) from None
+    return info, tensors
+
+
+def load_model(path: Path, trusted: Sequence[str] = ("kodec",)) -> tuple[PictureCodec, ModelInfo]:
+    """Read a model file; only classes of `trusted` packages are built, nothing is unpickled.
+
+    Raises `BitstreamError` for anything that is not a whole, consistent model file and
+    `UnsupportedError` for a format of another version.
+    """
+    info, tensors = _read(path, weights=True)
+    config = info.config
     network = build_module(config, trusted)
     if not isinstance(network, PictureCodec):
         raise BitstreamError(f"{path} holds a {class_paths(config)[0]}, not a picture codec")

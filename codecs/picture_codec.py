@@ -1,7 +1,7 @@
 """The picture codec: analysis, gain, latent model, synthesis, written once for every port."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kodec.entropy import Conditions, GainUnit, SymbolPort
 from kodec.native import InvalidInputError
 
-PORTABILITY = ("exact", "guarded", "local")
+from .picture_header import Portability
 
 
 class LatentModel(Protocol):
@@ -56,16 +56,28 @@ class PictureCodec(nn.Module):
         latents: nn.Module,
         synthesis: nn.Module,
         gain: GainUnit | None = None,
-        portability: str = "guarded",
+        portability: Portability = "guarded",
     ) -> None:
         super().__init__()
-        if portability not in PORTABILITY:
-            raise InvalidInputError(f"portability is one of {PORTABILITY}, not {portability!r}")
+        if portability not in get_args(Portability):
+            raise InvalidInputError(
+                f"portability is one of {get_args(Portability)}, not {portability!r}"
+            )
+        if gain is not None and gain.channels != latents.channels:
+            raise InvalidInputError(
+                f"the gain unit is for {gain.channels} channels, the latent model for "
+                f"{latents.channels}: give both the same"
+            )
         self.analysis = analysis
         self.latents = latents
         self.synthesis = synthesis
         self.gain = gain
-        self.portability = portability
+        self.portability: Portability = portability
+
+    @property
+    def latent_model(self) -> LatentModel:
+        """The latent model, typed."""
+        return cast(LatentModel, self.latents)
 
     @property
     def stride(self) -> int:
@@ -91,15 +103,19 @@ class PictureCodec(nn.Module):
         [0, 63], or None. Returns pixels of the same size.
         """
         n, height, width = size
+        rows, columns = -(-height // self.stride), -(-width // self.stride)
+        shape = torch.Size((n, self.latent_model.channels, rows, columns))
         y = None
         if x is not None:
             y = self.analysis(self.pad(x), quality)
+            if y.shape != shape:
+                raise InvalidInputError(
+                    f"the analysis gives latents of shape {tuple(y.shape)}, where the latent model "
+                    f"takes {tuple(shape)}: give both the same channels"
+                )
             if self.gain is not None and quality is not None:
                 y = self.gain.apply_gain(y.float(), quality)
-        rows, columns = -(-height // self.stride), -(-width // self.stride)
-        channels = int(self.latents.channels)  # type: ignore[arg-type]
-        shape = torch.Size((n, channels, rows, columns))
-        coded = self.latents.code(y, Conditions(shape, quality), port)
+        coded = self.latent_model.code(y, Conditions(shape, quality), port)
         y_hat = coded.float()
         if self.gain is not None and quality is not None:
             y_hat = self.gain.remove_gain(y_hat, quality)
@@ -125,14 +141,14 @@ class PictureCodec(nn.Module):
 
     def decoder_state(self) -> dict[str, Tensor]:
         """The weights that decoding depends on, by name."""
-        prefixes = ("analysis.", *(f"latents.{m}." for m in self.latents.encoder_only_modules))
+        prefixes = ("analysis.", *(f"latents.{m}." for m in self.latent_model.encoder_only_modules))
         return {k: v for k, v in self.state_dict().items() if not k.startswith(prefixes)}
 
     def symbols_per_item(self, height: int, width: int) -> int:
         """Symbols in the stream of one picture."""
-        return self.latents.symbols(-(-height // self.stride), -(-width // self.stride))
+        return self.latent_model.symbols(-(-height // self.stride), -(-width // self.stride))
 
     def deploy(self) -> Self:
         """Build the coder tables from the present weights, then `prepare`."""
-        self.latents.build_tables()
+        self.latent_model.build_tables()
         return self.prepare()

@@ -28,7 +28,10 @@ class Distribution(Protocol):
         """Symbols (any dtype) to the values that the decoder sees, in the model's own dtype."""
 
     def bits(self, y: Tensor) -> Tensor:
-        """Code length in bit of each value, differentiable; `y` may be noisy or dequantised."""
+        """Code length in bit of each value; `y` as `dequantise` gives it."""
+
+    def training_bits(self, y: Tensor) -> Tensor:
+        """Code length in bit of each value, with gradients fit for training."""
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Table index per symbol (0 = skip), and where it is too close to call (bool)."""
@@ -57,7 +60,7 @@ class _LowerBound(torch.autograd.Function):
 
 def lower_bound(x: Tensor, bound: float) -> Tensor:
     """max(x, bound), with a one-sided gradient below the bound."""
-    return _LowerBound.apply(x, bound)  # type: ignore[no-any-return,no-untyped-call]
+    return _LowerBound.apply(x, bound)  # type: ignore[no-any-return]
 
 
 class ScaleTables(IntegerTables):
@@ -177,6 +180,17 @@ class LocationScale:
         """Code length of `y` (N, ...) in bit."""
         return self.scale_tables.bits(y - self.mean, self._scale())
 
+    def training_bits(self, y: Tensor) -> Tensor:
+        """Code length of the quantised `y` (N, ...) in bit.
+
+        Scales learn from the symbols that will be coded; latents and means from additive uniform
+        noise, since rounding gives them no useful gradient.
+        """
+        scale = self._scale()
+        noisy = self.scale_tables.bits(y + torch.rand_like(y) - 0.5 - self.mean, scale.detach())
+        coded = self.scale_tables.bits(self.quantise(y), scale)
+        return coded + noisy - noisy.detach()
+
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Table index per symbol, and where it is too close to call."""
         return self.scale_tables.indexes(self.log_scale)
@@ -205,6 +219,10 @@ class Uniform:
     def bits(self, y: Tensor) -> Tensor:
         """log2(high) each."""
         return torch.full_like(y, math.log2(self.high))
+
+    def training_bits(self, y: Tensor) -> Tensor:
+        """log2(high) each."""
+        return self.bits(y)
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Always the one table; never close."""
@@ -321,6 +339,10 @@ class FactorisedBlock:
         p = lower_bound(self.prior.probability(flat), LIKELIHOOD_FLOOR)
         n, c, *rest = self.shape
         return -torch.log2(p).reshape(c, n, *rest).transpose(0, 1)
+
+    def training_bits(self, y: Tensor) -> Tensor:
+        """Code length of `y` (N, C, ...) under additive uniform noise."""
+        return self.bits(y + torch.rand_like(y) - 0.5)
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Channel number + 1; never close, since nothing is computed."""

@@ -23,6 +23,7 @@ from kodec.models.blocks import (
     DepthwiseConv2d,
     QualityEmbedding,
     normalised,
+    zeroed,
 )
 from kodec.native import InvalidInputError
 
@@ -75,14 +76,11 @@ class _Slice(nn.Module):
             self.look = nn.Sequential(nn.Linear(2 * channels, context), nn.GELU(approximate="tanh"))
             self.spread_out = DepthwiseConv2d(context, 5)
             self.join = nn.Linear(context, width)
-        self.neighbours = nn.ModuleList([DepthwiseConv2d(channels, 5) for _ in range(phases - 1)])
-        for conv in self.neighbours:
-            nn.init.zeros_(conv.weight)
-            nn.init.zeros_(conv.bias)
+        self.neighbours = nn.ModuleList(
+            zeroed(DepthwiseConv2d(channels, 5)) for _ in range(phases - 1)
+        )
         self.hidden = nn.Linear(width, width)
-        self.out = nn.Linear(width, 2 * channels)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = zeroed(nn.Linear(width, 2 * channels))
         self.embed = None if last else nn.Linear(2 * channels, width)
 
     def context(self, tokens: Tensor, done: Tensor, h: int, w: int) -> Tensor:
@@ -160,12 +158,17 @@ class FrequencySlices(nn.Module):
             self.scale_tables = ScaleTables(family, guard=guard)
 
     @torch.no_grad()
-    def calibrate(self, y: Tensor, quality: Tensor) -> None:
+    def calibrate(self, y: Tensor, quality: Tensor | None) -> None:
         """Start the spread of each channel from one batch of latents, before training.
 
-        y: (N, C, h, w) in quantisation steps, at qualities (N,) that differ.
+        y: (N, C, h, w) in quantisation steps, at qualities (N,) that differ; None if the rate is
+        fixed.
         """
         log_mean = y.abs().mean(dim=(2, 3)).clamp(min=1e-4).log()
+        if quality is None:
+            self.slope.zero_()
+            self.level.copy_(log_mean.mean(0))
+            return
         t = normalised(quality.to(y))[:, None]
         slope = ((t - t.mean()) * (log_mean - log_mean.mean(0))).sum(0) / (
             t - t.mean()
@@ -197,7 +200,8 @@ class FrequencySlices(nn.Module):
         shape = torch.Size((n, self.hyper_prior.channels, hz, wz))
         z_hat = port.code("z", z, self.hyper_prior.distribution(shape))
         state: Tensor = self.hyper_synthesis(z_hat)[..., :h, :w]
-        return state + self.quality_to_state(e).transpose(1, 2)[..., None]
+        shift: Tensor = self.quality_to_state(e).transpose(1, 2)[..., None]
+        return state + shift
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""

@@ -21,6 +21,7 @@ class GainUnit(nn.Module):
         super().__init__()
         if knots < 2 or not 0 < lowest < highest:
             raise InvalidInputError("a gain unit needs at least 2 knots and 0 < lowest < highest")
+        self.channels = channels
         self.knots = knots
         first = torch.full((channels,), lowest).log()
         rise = (torch.full((channels,), highest).log() - first) / (knots - 1)

@@ -38,7 +38,8 @@ def quantise_pmf(pmf: Array) -> NDArray[np.uint16]:
         cheapest = np.argsort(cost, kind="stable")[: abs(excess)]
         cheapest = cheapest[np.isfinite(cost[cheapest])]
         freq[cheapest] += step
-    return freq.astype(np.uint16)
+    result: NDArray[np.uint16] = freq.astype(np.uint16)
+    return result
 
 
 class IntegerTables(nn.Module):

@@ -40,8 +40,8 @@ class SymbolPort(Protocol):
 class RateMeter:
     """Counts bits, without writing any.
 
-    training=True: likelihoods under additive uniform noise, straight-through rounded values for
-    what follows ("Channel-wise autoregressive entropy models", 2020, mixed quantisation).
+    training=True: the distributions' training bits, straight-through rounded values for what
+    follows (as in "Channel-wise autoregressive entropy models", 2020, mixed quantisation).
     training=False: likelihoods of the rounded values, so that estimates compare with files.
     `bits` maps each block's name to bits per sample, shape (N,).
     """
@@ -63,7 +63,7 @@ class RateMeter:
         y = _given(name, y, dist.shape)
         rounded = dist.dequantise(dist.quantise(y).contiguous())
         if self.training:
-            self._count(name, dist.bits(y + torch.rand_like(y) - 0.5))
+            self._count(name, dist.training_bits(y))
             return y + (rounded - y).detach()
         self._count(name, dist.bits(rounded))
         return rounded

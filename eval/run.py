@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from kodec.codecs import read_picture
 from kodec.native import InvalidInputError, KodecError
 
 from .metrics import fits_ms_ssim, ms_ssim, psnr
@@ -52,7 +52,8 @@ def evaluate(
     memory. MS-SSIM is left out, with a note, when a picture is too small for it.
 
     Raises InvalidInputError without pictures or qualities, for a quality named twice and for a
-    picture that is not 8-bit RGB or gray; KodecError, naming the picture, when the codec fails or
+    picture that cannot be read; UnsupportedError for one that is not 8-bit RGB or gray,
+    BitstreamError for one that is damaged; KodecError, naming the picture, when the codec fails or
     returns a picture of another shape.
     """
     if not images or not qualities:
@@ -132,17 +133,9 @@ def _measure(
 
 def _read(path: Path) -> NDArray[np.uint8]:
     try:
-        with Image.open(path) as image:
-            if image.mode not in ("RGB", "L"):
-                raise InvalidInputError(
-                    f"{path}: only 8-bit RGB and gray pictures are measured, not mode {image.mode}"
-                )
-            pixels = np.asarray(image)
-    except UnidentifiedImageError as error:
-        raise InvalidInputError(f"{path} is not a picture") from error
+        return read_picture(path).pixels
     except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error}") from error
-    return pixels.reshape(*pixels.shape[:2], -1)
+        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _mean(numbers: Sequence[float]) -> float:

@@ -126,4 +126,5 @@ class LappedSynthesis(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """(N, 3 block^2, h, w) -> (N, 3, block h, block w)."""
         blocks = nn.functional.linear(y.movedim(1, -1), self.basis).movedim(-1, 1)
-        return self.boundaries(nn.functional.pixel_shuffle(blocks, self.block)) + 0.5
+        pixels: Tensor = self.boundaries(nn.functional.pixel_shuffle(blocks, self.block))
+        return pixels + 0.5

@@ -17,17 +17,17 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .blocks import DepthwiseBlock, Modulation, QualityEmbedding, ResidualBlock, normalised
+from .blocks import (
+    DepthwiseBlock,
+    Modulation,
+    QualityEmbedding,
+    ResidualBlock,
+    normalised,
+    zeroed,
+)
 from .lapped import LappedAnalysis, LappedSynthesis, channel_order
 
 EMBEDDING = 32
-
-
-def _zero(conv: nn.Conv2d) -> nn.Conv2d:
-    nn.init.zeros_(conv.weight)
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return conv
 
 
 class RefinedLappedAnalysis(nn.Module):
@@ -49,7 +49,7 @@ class RefinedLappedAnalysis(nn.Module):
         self.middle = ResidualBlock(middle, EMBEDDING)
         self.to_coarse = nn.Conv2d(4 * middle, coarse, 1)
         self.coarse = nn.ModuleList([DepthwiseBlock(coarse), DepthwiseBlock(coarse)])
-        self.out = _zero(nn.Conv2d(coarse, 3 * self.stride**2, 1))
+        self.out = zeroed(nn.Conv2d(coarse, 3 * self.stride**2, 1))
         _, spread = channel_order(self.stride)
         # The correction is learned in units of each channel's own spread.
         self.register_buffer(
@@ -70,7 +70,8 @@ class RefinedLappedAnalysis(nn.Module):
         h = self.to_coarse(nn.functional.pixel_unshuffle(h, 2))
         for block in self.coarse:
             h = block(h)
-        return y + self.out(h).float() * self.spread
+        corrected: Tensor = y + self.out(h).float() * self.spread
+        return corrected
 
 
 class RefinedLappedSynthesis(nn.Module):
@@ -105,7 +106,7 @@ class RefinedLappedSynthesis(nn.Module):
         self.to_fine = nn.Conv2d(middle, 4 * fine, 1)
         self.from_pixels = nn.Conv2d(48, fine, 3, padding=1)
         self.fine = nn.ModuleList([ResidualBlock(fine, EMBEDDING) for _ in range(blocks)])
-        self.out = _zero(nn.Conv2d(fine, 48, 3, padding=1))
+        self.out = zeroed(nn.Conv2d(fine, 48, 3, padding=1))
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 768, h, w), quality (N,) -> (N, 3, 16 h, 16 w)."""
@@ -125,4 +126,5 @@ class RefinedLappedSynthesis(nn.Module):
         h = h + self.from_pixels(nn.functional.pixel_unshuffle(x - 0.5, 4))
         for block in self.fine:
             h = block(h, e)
-        return x + nn.functional.pixel_shuffle(self.out(h), 4).float()
+        out: Tensor = x + nn.functional.pixel_shuffle(self.out(h), 4).float()
+        return out

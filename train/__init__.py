@@ -4,5 +4,6 @@ from .cli import train
 from .data import CropData
 from .export import export_checkpoint
 from .rate_distortion import RateDistortion
+from .trainer import Trainer
 
-__all__ = ["CropData", "RateDistortion", "export_checkpoint", "train"]
+__all__ = ["CropData", "RateDistortion", "Trainer", "export_checkpoint", "train"]

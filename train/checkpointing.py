@@ -4,7 +4,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import lightning
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
+
+from kodec.native import InvalidInputError
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -23,3 +28,38 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.replace(beside, target)
         finally:
             beside.unlink(missing_ok=True)
+
+
+class LastCheckpoint(Checkpoint):
+    """Keeps one checkpoint, `path`: of every `every`-th step, and of the end of training."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        if every < 1:
+            raise InvalidInputError(f"checkpoint_every is 1 step or more, not {every}")
+        self.path = path
+        self.every = every
+        self._saved_at = -1
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Tensor,
+        batch_idx: int,
+    ) -> None:
+        """Save at every `every`-th step."""
+        if trainer.global_step and trainer.global_step % self.every == 0:
+            self._save(trainer)
+
+    def on_train_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Save what training ended with."""
+        self._save(trainer)
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        # With accumulated gradients several batches share a step.
+        if trainer.global_step != self._saved_at and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._saved_at = trainer.global_step
+            trainer.save_checkpoint(self.path, weights_only=False)

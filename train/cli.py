@@ -1,25 +1,109 @@
 """`kodec train`: LightningCLI over `RateDistortion` and `CropData`."""
 
+import logging
+import pickle
+import re
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import lightning
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningCLI
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+import torch
+from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from .checkpointing import AtomicCheckpointIO
+from kodec.native import BitstreamError, InvalidInputError
+
 from .data import CropData
 from .rate_distortion import RateDistortion
+from .trainer import Trainer
+
+# Remarks that a user of `kodec train` can do nothing about.
+_USELESS_WARNINGS = (
+    ".*isinstance\\(treespec, LeafSpec\\).*",
+    ".*does not have many workers which may be a bottleneck.*",
+    ".*`torch.jit.script` is deprecated.*",
+    # Its own crops are a function of the step: there is nothing to fast-forward.
+    "You're resuming from a checkpoint that ended before the epoch ended.*",
+)
 
 
 class KodecCLI(LightningCLI):
-    """Fit only; remembers the codec's config section for the checkpoint."""
+    """Fits, and nothing else: no subcommands."""
 
-    def before_fit(self) -> None:
-        """Hand the codec's config section to the module, which stores it in checkpoints."""
-        section = self.config["fit"]["model"]["codec"]
-        self.model.codec_config = _plain(section)
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what Lightning gives only to subcommands."""
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            default=None,
+            help="checkpoint to go on from: FOLDER/checkpoints/last.ckpt",
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse `args`; raises `InvalidInputError` in one line for anything wrong with them."""
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            raise InvalidInputError(_one_line(error)) from error
+
+    def fit(self) -> None:
+        """Train, from the checkpoint that was given or from the start."""
+        checkpoint = self.config["ckpt_path"]
+        if checkpoint is not None:
+            _check_checkpoint(Path(checkpoint))
+        # The module stores it in checkpoints, and `kodec export` builds the codec from it.
+        self.model.codec_config = _plain(self.config["model"]["codec"])
+        try:
+            self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
+        except MisconfigurationException as error:
+            raise InvalidInputError(f"training can't run so: {_one_line(error)}") from error
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Run `kodec train` with the command line's arguments.
+
+    Raises `InvalidInputError` where they or the config they name are wrong, `DatasetError` where
+    data are absent and `BitstreamError` where the checkpoint to go on from is damaged.
+    """
+    advice = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    advice.addFilter(_is_no_advertisement)
+    try:
+        with warnings.catch_warnings():
+            for message in _USELESS_WARNINGS:
+                warnings.filterwarnings("ignore", message=message)
+            KodecCLI(
+                RateDistortion,
+                CropData,
+                trainer_class=Trainer,
+                save_config_kwargs={"overwrite": True},
+                seed_everything_default=0,
+                parser_kwargs={"prog": "kodec train", "exit_on_error": False},
+                args=list(arguments),
+                run=False,
+            ).fit()
+    finally:
+        advice.removeFilter(_is_no_advertisement)
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "Tip:" not in record.getMessage()
+
+
+def _check_checkpoint(path: Path) -> None:
+    """Refuse what training can't go on from, before Lightning meets it."""
+    if not path.is_file():
+        raise InvalidInputError(f"there is no checkpoint {path} to go on from")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        whole = {"state_dict", "optimizer_states", "loops", "codec_config"} <= content.keys()
+    except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, ValueError, KeyError):
+        whole = False
+    if not whole:
+        raise BitstreamError(
+            f"{path} is not a whole checkpoint of `kodec train`; give one of its *.ckpt files"
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -33,40 +117,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-class Trainer(lightning.Trainer):
-    """Lightning's trainer with this project's defaults.
-
-    Logs go to CSV and TensorBoard files under `default_root_dir`; a checkpoint `last.ckpt` is
-    written there every `checkpoint_every` steps. All of Lightning's own arguments are accepted.
-    """
-
-    def __init__(self, checkpoint_every: int = 500, **kwargs: Any) -> None:
-        root = str(kwargs.get("default_root_dir") or "runs/default")
-        kwargs["default_root_dir"] = root
-        if kwargs.get("logger") is None:
-            kwargs["logger"] = [CSVLogger(root, "logs"), TensorBoardLogger(root, "logs")]
-        callbacks = list(kwargs.pop("callbacks", None) or [])
-        callbacks.append(
-            ModelCheckpoint(
-                dirpath=f"{root}/checkpoints",
-                filename="last",
-                every_n_train_steps=checkpoint_every,
-                save_top_k=1,
-                enable_version_counter=False,
-                save_on_train_epoch_end=False,
-            )
-        )
-        plugins = [*(kwargs.pop("plugins", None) or []), AtomicCheckpointIO()]
-        super().__init__(callbacks=callbacks, plugins=plugins, **kwargs)
-
-
-def train(arguments: Sequence[str]) -> None:
-    """Run `kodec train` with the command line's arguments."""
-    KodecCLI(
-        RateDistortion,
-        CropData,
-        trainer_class=Trainer,
-        save_config_kwargs={"overwrite": True},
-        seed_everything_default=0,
-        args=["fit", *arguments],
-    )
+def _one_line(error: Exception) -> str:
+    """The error's words on one line, without what jsonargparse says about its own insides."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"Does not validate against any of the Union subtypes .*?Errors: - ", "", text)
+    text = re.sub(r" - Expected a <class 'NoneType'>.*", "", text)
+    text = re.sub(r"Problem with given class_path '(.*?)':", r"\1:", text)
+    return re.sub(r'Parser key "(.*?)":', r"\1:", text)

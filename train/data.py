@@ -1,18 +1,24 @@
 """Random crops for training and fixed ones for validation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from kodec.codecs import read_picture
-from kodec.eval import find_dataset
+from kodec.eval import find_dataset, known_datasets
 from kodec.native import InvalidInputError
+
+# Of a folder without a validation set, one picture in so many is held out.
+HELD_OUT = 16
+CACHE_BYTES = 2**30
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
@@ -22,38 +28,60 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
 
 
 class RandomCrops(IterableDataset[Tensor]):
-    """Endless batches of random crops, a function of (seed, step, rank) alone.
+    """Endless batches of random crops, a function of (seed, number of the batch, rank) alone.
 
-    Whoever asks for the batches from `first_step` on gets the same ones, whatever ran before:
-    that is what makes a resumed run equal to an unbroken one. Yields float32 (N, 3, crop, crop)
-    in [0, 1]; crops are flipped and transposed at random. Pictures stay decoded in memory.
+    Whoever asks for the batches from `first` on gets the same ones, whatever ran before: that is
+    what makes a resumed run equal to an unbroken one. Yields float32 (N, 3, crop, crop) in
+    [0, 1]; crops are flipped and transposed at random. Decoded pictures stay in memory, up to
+    `cache_bytes`.
     """
 
     def __init__(
-        self, paths: list[Path], crop: int, batch_size: int, seed: int, rank: int, first_step: int
+        self,
+        paths: list[Path],
+        crop: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        first: int = 0,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.paths = paths
         self.crop = crop
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
-        self.first_step = first_step
+        self.first = first
+        self._room = cache_bytes
         self._decoded: dict[int, NDArray[np.uint8]] = {}
 
-    def _picture(self, number: int) -> NDArray[np.uint8]:
-        if number not in self._decoded:
-            pixels = load_rgb(self.paths[number])
-            if min(pixels.shape[:2]) < self.crop:
+    def check_sizes(self) -> None:
+        """Read the head of every picture; raises `InvalidInputError` if one is below the crop."""
+        for path in self.paths:
+            try:
+                with Image.open(path) as image:
+                    size = image.size
+            except OSError:
+                height, width, _ = load_rgb(path).shape
+                size = width, height
+            if min(size) < self.crop:
                 raise InvalidInputError(
-                    f"{self.paths[number]} is smaller than the crop of {self.crop} pixels; "
+                    f"{path} has {size[0]}x{size[1]} pixels, less than a crop of {self.crop}; "
                     "lower data.crop or leave the picture out"
                 )
-            self._decoded[number] = pixels
-        return self._decoded[number]
 
-    def batch(self, step: int) -> Tensor:
-        """The batch of one step."""
-        rng = np.random.default_rng((self.seed, step, self.rank))
+    def _picture(self, number: int) -> NDArray[np.uint8]:
+        if number in self._decoded:
+            return self._decoded[number]
+        pixels = load_rgb(self.paths[number])
+        if pixels.nbytes <= self._room:
+            self._room -= pixels.nbytes
+            self._decoded[number] = pixels
+        return pixels
+
+    def batch(self, number: int) -> Tensor:
+        """The batch of that number, from 0."""
+        rng = np.random.default_rng((self.seed, number, self.rank))
         crops = []
         for _ in range(self.batch_size):
             pixels = self._picture(int(rng.integers(len(self.paths))))
@@ -73,34 +101,60 @@ class RandomCrops(IterableDataset[Tensor]):
     def __iter__(self) -> Iterator[Tensor]:
         worker = get_worker_info()
         number, count = (worker.id, worker.num_workers) if worker else (0, 1)
-        step = self.first_step + number
+        at = self.first + number
         while True:
-            yield self.batch(step)
-            step += count
+            yield self.batch(at)
+            at += count
+
+
+class _CropLoader(DataLoader[Tensor]):
+    """Starts, each time it is iterated, at the batch that the run is at.
+
+    Lightning iterates it anew in every epoch and after a restart.
+    """
+
+    def __init__(self, crops: RandomCrops, present: Callable[[], int], workers: int) -> None:
+        super().__init__(crops, batch_size=None, num_workers=workers)
+        self._crops = crops
+        self._present = present
+
+    def __iter__(self) -> Any:
+        self._crops.first = self._present()
+        return super().__iter__()
 
 
 class Pictures(Dataset[Tensor]):
-    """Whole pictures, float32 (3, H, W) in [0, 1]."""
+    """Pictures, or their middles where they are larger than `largest` pixels each way.
 
-    def __init__(self, paths: list[Path]) -> None:
+    Items: float32 (3, H, W) in [0, 1].
+    """
+
+    def __init__(self, paths: list[Path], largest: int) -> None:
         self.paths = paths
+        self.largest = largest
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, number: int) -> Tensor:
-        return torch.from_numpy(load_rgb(self.paths[number])).permute(2, 0, 1).float() / 255
+        pixels = load_rgb(self.paths[number])
+        h, w, _ = pixels.shape
+        top, left = max(h - self.largest, 0) // 2, max(w - self.largest, 0) // 2
+        middle = np.ascontiguousarray(pixels[top : top + self.largest, left : left + self.largest])
+        return torch.from_numpy(middle).permute(2, 0, 1).float() / 255
 
 
 class CropData(lightning.LightningDataModule):
     """Training crops and validation pictures of a data set.
 
     Args:
-        dataset: a name from datasets.yaml, or a folder (then give `validation` too).
-        validation: data set of the validation pictures; by default the dataset's validation split.
+        dataset: a name from datasets.yaml, or a folder of pictures.
+        validation: data set of the validation pictures; by default the dataset's validation split,
+            of a folder every 16th picture, which training then leaves alone.
         crop: side of the training crops, in pixels.
         batch_size: crops per step and process.
         validation_pictures: how many validation pictures to use, evenly spread over the split.
+        validation_size: of larger validation pictures, the middle of so many pixels each way.
         workers: loader processes; 0 decodes in the training process.
         seed: of crops, flips and their order.
     """
@@ -112,34 +166,58 @@ class CropData(lightning.LightningDataModule):
         crop: int = 192,
         batch_size: int = 4,
         validation_pictures: int = 16,
+        validation_size: int = 768,
         workers: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if crop < 1 or batch_size < 1 or validation_pictures < 1 or workers < 0:
-            raise InvalidInputError("crop, batch_size, validation_pictures must be 1 or more")
+        if min(crop, batch_size, validation_pictures, validation_size) < 1:
+            raise InvalidInputError(
+                "crop, batch_size, validation_pictures and validation_size are 1 or more"
+            )
+        if workers < 0 or seed < 0:
+            raise InvalidInputError("workers and seed are 0 or more")
         self.dataset = dataset
         self.validation = validation
         self.crop = crop
         self.batch_size = batch_size
         self.validation_pictures = validation_pictures
+        self.validation_size = validation_size
         self.workers = workers
         self.seed = seed
 
+    def paths(self, split: str) -> list[Path]:
+        """The pictures of `train` or `validation`."""
+        if self.validation is not None:
+            return find_dataset(self.dataset if split == "train" else self.validation)
+        if self.dataset.partition(":")[0] in known_datasets():
+            return find_dataset(self.dataset, split)
+        every = find_dataset(self.dataset)
+        held_out = every[HELD_OUT // 2 :: HELD_OUT] or every[-1:]
+        if split == "validation":
+            return held_out
+        # A single picture has to serve as both.
+        return [path for path in every if path not in held_out] or every
+
+    def prepare_data(self) -> None:
+        """Find the pictures, so that absent ones fail before a run has written anything."""
+        self.paths("train")
+        self.paths("validation")
+
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Batches from the trainer's present step on."""
-        paths = find_dataset(self.dataset, "train" if self.validation is None else None)
+        rank = self.trainer.global_rank if self.trainer else 0
+        crops = RandomCrops(self.paths("train"), self.crop, self.batch_size, self.seed, rank)
+        crops.check_sizes()
+        return _CropLoader(crops, self._batches_done, self.workers)
+
+    def _batches_done(self) -> int:
         trainer = self.trainer
-        rank = trainer.global_rank if trainer else 0
-        step = trainer.global_step if trainer else 0
-        crops = RandomCrops(paths, self.crop, self.batch_size, self.seed, rank, step)
-        return DataLoader(crops, batch_size=None, num_workers=self.workers)
+        return trainer.global_step * trainer.accumulate_grad_batches if trainer else 0
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Validation pictures, one a batch."""
-        name, split = (
-            (self.dataset, "validation") if self.validation is None else (self.validation, None)
-        )
-        paths = find_dataset(name, split)
+        paths = self.paths("validation")
         chosen = np.linspace(0, len(paths) - 1, min(self.validation_pictures, len(paths)))
-        return DataLoader(Pictures([paths[int(i)] for i in chosen]), batch_size=1)
+        pictures = Pictures([paths[int(i)] for i in chosen], self.validation_size)
+        return DataLoader(pictures, batch_size=1)

@@ -10,6 +10,8 @@ from kodec.codecs import ModelInfo, PictureCodec, build_module, save_model
 from kodec.native import BitstreamError
 
 PREFIX = "codec."
+# What `torch.load` raises for files that are damaged or none of its own.
+_DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, ValueError)
 
 
 def export_checkpoint(
@@ -28,8 +30,12 @@ def export_checkpoint(
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         config = content["codec_config"]
-        weights = content["state_dict"]
-    except (RuntimeError, pickle.UnpicklingError, KeyError, EOFError, TypeError, ValueError):
+        weights = {
+            name.removeprefix(PREFIX): value
+            for name, value in content["state_dict"].items()
+            if name.startswith(PREFIX)
+        }
+    except (*_DAMAGE, KeyError, TypeError):
         raise BitstreamError(
             f"{checkpoint} is not a whole checkpoint of `kodec train`; give one of its *.ckpt files"
         ) from None
@@ -37,11 +43,8 @@ def export_checkpoint(
     if not isinstance(network, PictureCodec):
         raise BitstreamError(f"{checkpoint} holds no picture codec")
     try:
-        network.load_state_dict(
-            {k.removeprefix(PREFIX): v for k, v in weights.items() if k.startswith(PREFIX)}
-        )
+        network.load_state_dict(weights)
     except RuntimeError as error:
-        raise BitstreamError(
-            f"{checkpoint} does not fit this version of kodec: {str(error).splitlines()[-1].strip()}"
-        ) from None
+        reason = str(error).splitlines()[-1].strip()
+        raise BitstreamError(f"{checkpoint} does not fit this version of kodec: {reason}") from None
     return save_model(network, config, output, name or output.stem, notes)

@@ -1,11 +1,13 @@
 """Rate-distortion training of picture codecs."""
 
 import copy
-import time
+import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from pytorch_msssim import ms_ssim
@@ -13,11 +15,15 @@ from torch import Tensor
 
 from kodec.codecs import PictureCodec, as_pixels
 from kodec.entropy import RateMeter, SymbolWriter
-from kodec.native import InvalidInputError
+from kodec.native import InvalidInputError, KodecError
 
+from .running_means import RunningMeans
 from .schedule import WarmupStableDecay
 
 HIGHEST_QUALITY = 63
+CALIBRATION_BATCHES = 8
+# MS-SSIM halves a picture four times and then needs its window of 11 pixels.
+SMALLEST_FOR_MS_SSIM = 161
 
 
 class RateDistortion(lightning.LightningModule):
@@ -38,6 +44,7 @@ class RateDistortion(lightning.LightningModule):
         warmup: steps of linear warm-up.
         decay: fraction of the run over which the rate falls linearly to zero.
         validation_qualities: qualities at which validation writes real streams.
+        seed: of the quantisation noise and of the qualities drawn.
     """
 
     def __init__(
@@ -51,12 +58,17 @@ class RateDistortion(lightning.LightningModule):
         warmup: int = 200,
         decay: float = 0.25,
         validation_qualities: tuple[int, ...] = (8, 24, 40, 56),
+        seed: int = 0,
     ) -> None:
         super().__init__()
         if distortion not in ("mse", "ms-ssim"):
             raise InvalidInputError(f"distortion is 'mse' or 'ms-ssim', not {distortion!r}")
         if not 0 < lambda_low <= lambda_high:
             raise InvalidInputError("lambdas need 0 < lambda_low <= lambda_high")
+        if not all(0 <= q <= HIGHEST_QUALITY for q in validation_qualities):
+            raise InvalidInputError(f"validation_qualities lie in 0..{HIGHEST_QUALITY}")
+        if learning_rate <= 0 or seed < 0:
+            raise InvalidInputError("learning_rate is above 0, and seed 0 or more")
         self.codec = codec
         self.distortion = distortion
         self.lambda_low = lambda_low
@@ -66,9 +78,10 @@ class RateDistortion(lightning.LightningModule):
         self.warmup = warmup
         self.decay = decay
         self.validation_qualities = validation_qualities
+        self.seed = seed
         self.codec_config: dict[str, Any] | None = None
         self._deployed: PictureCodec | None = None
-        self._last_step_at = 0.0
+        self._meter = RunningMeans()
 
     def lambdas(self, quality: Tensor) -> Tensor:
         """Lambda (N,) of qualities (N,)."""
@@ -79,23 +92,33 @@ class RateDistortion(lightning.LightningModule):
         """Distortion per sample (N,) of pixels (N, 3, H, W) in [0, 1]."""
         if self.distortion == "mse":
             return (x - x_hat).square().mean(dim=(1, 2, 3)) * 255**2
+        if min(x.shape[-2:]) < SMALLEST_FOR_MS_SSIM:
+            raise InvalidInputError(
+                f"MS-SSIM needs crops and pictures of {SMALLEST_FOR_MS_SSIM} pixels or more each "
+                f"way, not {x.shape[-1]}x{x.shape[-2]}: raise data.crop"
+            )
         similarity: Tensor = ms_ssim(x_hat.clamp(0, 1), x, data_range=1.0, size_average=False)
         return 1 - similarity
 
-    def on_fit_start(self) -> None:
+    def on_train_start(self) -> None:
         """Data-dependent start of codecs that know one, before the first step only."""
         calibrate = getattr(self.codec, "calibrate", None)
-        if self.global_step == 0 and calibrate is not None:
-            loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-            batches = iter(loader)
-            x = torch.cat([next(batches) for _ in range(8)]).to(self.device)
-            quality = torch.linspace(0, HIGHEST_QUALITY, len(x), device=self.device)
-            calibrate(x, quality if self.codec.variable_rate else None)
+        loader = self.trainer.train_dataloader
+        if self.global_step or calibrate is None or loader is None:
+            return
+        x = torch.cat(list(itertools.islice(loader, CALIBRATION_BATCHES))).to(self.device)
+        quality = torch.linspace(0, HIGHEST_QUALITY, len(x), device=self.device)
+        calibrate(x, quality if self.codec.variable_rate else None)
+        # Every process saw other crops; all must start from the same weights.
+        weights = {name: value.cpu() for name, value in self.codec.state_dict().items()}
+        self.codec.load_state_dict(self.trainer.strategy.broadcast(weights))
 
     def training_step(self, x: Tensor, batch_idx: int) -> Tensor:
         """One step's loss; logs bpp per stream, PSNR, loss and pictures per second."""
-        # Noise and qualities are a function of (seed, step, rank), so that runs resume exactly.
-        torch.manual_seed(hash((self.global_step, self.global_rank)) & 0x7FFFFFFF)
+        # Noise and qualities are a function of the place in the run, so that runs resume exactly.
+        part = batch_idx % self.trainer.accumulate_grad_batches
+        place = (self.seed, self.global_step, part, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
         n, _, h, w = x.shape
         quality = torch.randint(HIGHEST_QUALITY + 1, (n,), device=self.device).float()
         if not self.codec.variable_rate:
@@ -105,20 +128,35 @@ class RateDistortion(lightning.LightningModule):
         given = quality if self.codec.variable_rate else None
         x_hat = self.codec.code(x, (n, h, w), given, port).x_hat.float()
         bpp = port.total() / (h * w)
-        distortion = self.distortions(x, x_hat)
-        loss = ((bpp + lam * distortion) / lam.sqrt()).mean()
+        loss = ((bpp + lam * self.distortions(x, x_hat)) / lam.sqrt()).mean()
         mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))
-        now = time.perf_counter()
         figures = {"loss": loss, "bpp": bpp.mean(), "psnr": -10 * torch.log10(mse).mean()}
         figures |= {f"bpp_{k}": v.mean() / (h * w) for k, v in port.bits.items()}
-        figures["images_per_second"] = torch.tensor(n / max(now - self._last_step_at, 1e-9))
-        self._last_step_at = now
-        self.log_dict({f"train/{k}": v.detach() for k, v in figures.items()}, batch_size=n)
-        self.log("loss", loss.detach(), prog_bar=True, logger=False)
+        self._record(figures, n, last_part=part == self.trainer.accumulate_grad_batches - 1)
         return loss
+
+    def _record(self, figures: Mapping[str, Tensor], images: int, last_part: bool) -> None:
+        """Add to the means since the last logged step; log them when the next is due."""
+        meter = self._meter
+        meter.add({name: value.detach() for name, value in figures.items()}, images)
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if not last_part or (self.global_step + 1) % every:
+            return
+        means, images_per_second = meter.take()
+        if not math.isfinite(float(means["loss"])):
+            raise KodecError(
+                f"the loss is not finite at step {self.global_step}: lower model.learning_rate "
+                "and go on from the last checkpoint"
+            )
+        if images_per_second is not None:
+            means["images_per_second"] = torch.tensor(images_per_second * self.trainer.world_size)
+        self.log("train/loss", means.pop("loss"), prog_bar=True, batch_size=images, sync_dist=True)
+        logged = {f"train/{name}": value for name, value in means.items()}
+        self.log_dict(logged, batch_size=images, sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
         """Freeze a copy of the codec as it would be exported now."""
+        self._meter.pause()
         self._deployed = copy.deepcopy(self.codec).deploy()
 
     @torch.no_grad()
@@ -149,6 +187,7 @@ class RateDistortion(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Drop the frozen copy."""
         self._deployed = None
+        self._meter.resume()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam, one optimiser for everything, with the warm-up/stable/decay schedule."""
@@ -171,3 +210,13 @@ class RateDistortion(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store what the codec was built from: `kodec export` needs nothing else."""
         checkpoint["codec_config"] = self.codec_config
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse, in one line, the weights of another codec."""
+        own = {name: value.shape for name, value in self.state_dict().items()}
+        given = {name: value.shape for name, value in checkpoint["state_dict"].items()}
+        differs = next((n for n in (*own, *given) if own.get(n) != given.get(n)), None)
+        if differs is not None:
+            raise InvalidInputError(
+                f"the checkpoint is of another codec than the config describes: {differs} differs"
+            )

@@ -3,6 +3,7 @@
 from .depthwise import DepthwiseConv2d
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .residual import DepthwiseBlock, ResidualBlock
+from .zero import zeroed
 
 __all__ = [
     "QUALITY_STEPS",
@@ -12,4 +13,5 @@ __all__ = [
     "QualityEmbedding",
     "ResidualBlock",
     "normalised",
+    "zeroed",
 ]

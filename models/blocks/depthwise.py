@@ -14,15 +14,15 @@ class DepthwiseConv2d(nn.Conv2d):
     def __init__(self, channels: int, kernel_size: int) -> None:
         super().__init__(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        if input.dtype != torch.float64:
-            return super().forward(input)
+        if x.dtype != torch.float64:
+            return super().forward(x)
         k = self.kernel_size[0]
-        h, w = input.shape[-2:]
-        padded = nn.functional.pad(input, (k // 2,) * 4)
+        h, w = x.shape[-2:]
+        padded = nn.functional.pad(x, (k // 2,) * 4)
         assert self.bias is not None
-        out = self.bias.view(1, -1, 1, 1).expand(input.shape).clone()
+        out = self.bias.view(1, -1, 1, 1).expand(x.shape).clone()
         for dy in range(k):
             for dx in range(k):
                 tap = self.weight[:, 0, dy, dx].view(1, -1, 1, 1)

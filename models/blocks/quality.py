@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from .zero import zeroed
+
 QUALITY_STEPS = 64
 
 
@@ -17,10 +19,13 @@ class QualityEmbedding(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
+        # Follows the module's device and precision.
+        self.register_buffer("like", torch.zeros(()), persistent=False)
+        self.like: Tensor
 
     def forward(self, quality: Tensor) -> Tensor:
         """(N,) -> (N, width)."""
-        t = normalised(quality.to(self.layers[0].weight))
+        t = normalised(quality.to(self.like))
         powers = torch.stack([t, t**2, t**3], dim=1)
         out: Tensor = self.layers(powers)
         return out
@@ -34,11 +39,10 @@ class Modulation(nn.Module):
 
     def __init__(self, embedding: int, channels: int) -> None:
         super().__init__()
-        self.affine = nn.Linear(embedding, 2 * channels)
-        nn.init.zeros_(self.affine.weight)
-        nn.init.zeros_(self.affine.bias)
+        self.affine = zeroed(nn.Linear(embedding, 2 * channels))
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         """(N, C, H, W), (N, embedding) -> (N, C, H, W)."""
         scale, shift = self.affine(e)[..., None, None].chunk(2, dim=1)
-        return x * (1 + scale) + shift
+        out: Tensor = x * (1 + scale) + shift
+        return out

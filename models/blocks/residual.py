@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from .depthwise import DepthwiseConv2d
 from .quality import Modulation
+from .zero import zeroed
 
 
 class ResidualBlock(nn.Module):
@@ -15,10 +16,8 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, embedding: int = 0) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
         self.modulation = Modulation(embedding, channels) if embedding else None
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
 
     def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
@@ -39,9 +38,7 @@ class DepthwiseBlock(nn.Module):
         super().__init__()
         self.mix = DepthwiseConv2d(channels, 3)
         self.expand = nn.Conv2d(channels, expansion * channels, 1)
-        self.project = nn.Conv2d(expansion * channels, channels, 1)
-        nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.project.bias)
+        self.project = zeroed(nn.Conv2d(expansion * channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""

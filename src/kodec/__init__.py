@@ -1,6 +1,15 @@
-"""kodec: train learned image and video codecs, code real files with them, compute BD-rate."""
+"""kodec: train learned image and video codecs, code real files with them, compute BD-rate.
 
+    codec = kodec.load()                      # the embedded default model; or a name, or a file
+    data = codec.encode(image, quality=32)    # uint8 array (H, W), (H, W, 1 or 3) or Pillow image
+    pixels = kodec.decode(data)               # uint8 array (H, W, 1 or 3)
+
+What needs torch is imported when it is first asked for: `import kodec` takes no time.
+"""
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from kodec.native import (
     BitstreamError,
@@ -10,13 +19,32 @@ from kodec.native import (
     UnsupportedError,
 )
 
+if TYPE_CHECKING:
+    from kodec.codecs import Codec, Encoded, decode, load
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name that needs torch, at its first use (PEP 562)."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module("kodec.codecs"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
 __version__ = version("kodec")
 
 __all__ = [
     "BitstreamError",
+    "Codec",
+    "Encoded",
     "InvalidInputError",
     "KodecError",
     "MismatchError",
     "UnsupportedError",
     "__version__",
+    "decode",
+    "load",
 ]

@@ -1,0 +1,419 @@
+"""Damaged files: an error in one line or the right picture, in bounded time and memory.
+
+    python benchmarks/damage.py [--model default] [--values 255] [--mutations 1000]
+                                [--sealed 1000] [--json REPORT.json]
+
+Two files of a 64x48 picture that is rendered here, one with an ICC profile and EXIF:
+
+1. every change of a single byte, every truncation, and random mutations. Almost all of these end
+   at the container's checksums, so then
+2. mutations inside, with checksums made right again: of the container's parts ("container sealed")
+   and of the coder's segment too ("stream sealed"). Against a forger checksums are no protection:
+   an error or some picture, but no crash, no hang, no memory.
+3. heads that claim a huge picture, the coder's symbol count forged to match: the memory that such a
+   file of a few hundred bytes makes the decoder take is reported, not judged.
+
+Failures, after which the exit status is 1: another exception than kodec's or one of several lines;
+a wrong picture in part 1; a crash of the process; a decode slower than --limit seconds; peak memory
+above that of the sound file's decode, beside what the loaded model takes, by more than 4 times.
+"""
+
+import argparse
+import faulthandler
+import json
+import multiprocessing
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms
+
+from kodec.codecs import Codec, Picture, load, write_atomically
+from kodec.codecs.varint import read_varint, write_varint
+from kodec.eval import describe_machine
+from kodec.native import BitstreamError, KodecError, crc32c
+
+WIDTH, HEIGHT, QUALITY = 64, 48, 32
+MEMORY_FACTOR = 4.0
+PREAMBLE_BYTES = 5
+CRC_BYTES = 4
+CLAIMED_SIDES = (1024, 4096, 16384, 32768)
+
+Chunk = tuple[int, bytes]
+"""A chunk's type and payload."""
+
+
+def render() -> Picture:
+    """A picture with smooth areas, edges and noise."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    noise = np.random.default_rng(7).normal(0, 6, (HEIGHT, WIDTH, 3))
+    smooth = np.stack([90 + 2 * x, 60 + 3 * y, 200 - x - y], axis=-1)
+    disc = 70.0 * ((x - 40) ** 2 + (y - 20) ** 2 < 150)
+    return Picture(np.clip(smooth + disc[..., None] + noise, 0, 255).astype(np.uint8))
+
+
+def with_metadata(picture: Picture) -> Picture:
+    """The picture with an sRGB profile and an EXIF block."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "rendered"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    undated = profile[:24] + bytes(12) + profile[36:]
+    return Picture(picture.pixels, undated, exif.tobytes().removeprefix(b"Exif\0\0"))
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """One random mutation, never `data` itself: bytes, deletion, insertion, swap or repetition."""
+    while True:
+        out = bytearray(data)
+        start, length = rng.randrange(len(out)), rng.choice((1, 2, 4, 16, 64))
+        other = rng.randrange(len(out))
+        kind = rng.randrange(6)
+        if kind == 0:
+            for _ in range(rng.randint(1, 8)):
+                out[rng.randrange(len(out))] = rng.randrange(256)
+        elif kind == 1:
+            out[start] ^= 1 << rng.randrange(8)
+        elif kind == 2:
+            del out[start : start + length]
+        elif kind == 3:
+            out[start:start] = rng.randbytes(length)
+        elif kind == 4:
+            low, high = sorted((start, other))
+            length = min(length, high - low, len(out) - high)
+            block = out[low : low + length]
+            out[low : low + length] = out[high : high + length]
+            out[high : high + length] = block
+        else:
+            out[other:other] = out[start : start + length]
+        if bytes(out) != data and out:
+            return bytes(out)
+
+
+def split(data: bytes) -> list[Chunk]:
+    """The chunks of a sound file."""
+    chunks, position = [], PREAMBLE_BYTES
+    while position < len(data):
+        kind = data[position]
+        length, position = read_varint(data, position + 1)
+        chunks.append((kind, data[position : position + length]))
+        position += length + CRC_BYTES
+    return chunks
+
+
+def seal(preamble: bytes, chunks: Iterable[Chunk]) -> bytes:
+    """A file of these chunks with right checksums; docs/bitstream.md has the rule."""
+    out, seed, packets = preamble, None, 0
+    for kind, payload in chunks:
+        chunk = bytes([kind]) + write_varint(len(payload)) + payload
+        if seed is None:
+            seed = crc = crc32c(preamble + chunk)
+        elif kind == ord("P"):
+            crc = crc32c(chunk, seed ^ packets)
+            packets += 1
+        else:
+            seed = crc = crc32c(chunk, seed)
+        out += chunk + crc.to_bytes(CRC_BYTES, "little")
+    return out
+
+
+def seal_stream(stream: bytes) -> bytes:
+    """A coder stream with its checksum made right, if it has one segment and a whole header."""
+    if not stream or stream[0] & 0x80:
+        return stream
+    kind = stream[0]
+    lanes = kind >> 2 & 7
+    fields = 1 + 2 * (lanes > 0) + (kind >> 5 & 1) + (kind >> 6 & 1)
+    position = 1
+    try:
+        for _ in range(fields):
+            _, position = read_varint(stream, position)
+    except BitstreamError:
+        return stream
+    checksum = position + CRC_BYTES
+    front, body = stream[:checksum], stream[checksum + CRC_BYTES :]
+    crc = crc32c(bytes(2) + front + body)
+    return front + crc.to_bytes(CRC_BYTES, "little") + body
+
+
+def mutate_chunks(chunks: list[Chunk], rng: random.Random) -> list[Chunk]:
+    """One chunk's payload mutated; now and then its type or the chunks' order."""
+    out = list(chunks)
+    number = rng.randrange(len(out))
+    kind, payload = out[number]
+    choice = rng.randrange(10)
+    if choice == 0:
+        out[number] = (rng.choice(b"HPceXxiZ"), payload)
+    elif choice == 1:
+        out.insert(rng.randrange(len(out) + 1), out[number])
+    elif choice == 2 and len(out) > 1:
+        del out[number]
+    else:
+        out[number] = (kind, mutate(payload, rng))
+    return out
+
+
+def single_bytes(data: bytes, values: int, rng: random.Random) -> Iterator[bytes]:
+    """Every byte set to `values` (up to 255) others."""
+    for position, byte in enumerate(data):
+        others = [value for value in range(256) if value != byte]
+        for value in others if values >= 255 else rng.sample(others, values):
+            yield data[:position] + bytes([value]) + data[position + 1 :]
+
+
+def truncations(data: bytes) -> Iterator[bytes]:
+    """Every proper beginning."""
+    for length in range(len(data)):
+        yield data[:length]
+
+
+def container_sealed(data: bytes, count: int, rng: random.Random) -> Iterator[bytes]:
+    """Mutations that pass the container's checksums."""
+    for _ in range(count):
+        yield seal(data[:PREAMBLE_BYTES], mutate_chunks(split(data), rng))
+
+
+def stream_sealed(data: bytes, count: int, rng: random.Random) -> Iterator[bytes]:
+    """Mutations of the packet that pass the container's and the coder's checksums."""
+    *front, (kind, packet) = split(data)
+    for _ in range(count):
+        damaged = seal_stream(mutate(packet, rng))
+        yield seal(data[:PREAMBLE_BYTES], [*front, (kind, damaged)])
+
+
+def claim_size(codec: Codec, data: bytes, side: int) -> bytes:
+    """The file with a head that claims a large picture and a coder header that plays along."""
+    (head_type, head), *rest, (packet_type, packet) = split(data)
+    _, position = read_varint(head, 1)
+    _, position = read_varint(head, position)
+    forged_head = head[:1] + 2 * write_varint(side) + head[position:]
+    _, position = read_varint(packet, 1)
+    symbols = write_varint(codec.network.symbols_per_item(side, side))
+    forged_packet = seal_stream(packet[:1] + symbols + packet[position:])
+    chunks = [(head_type, forged_head), *rest, (packet_type, forged_packet)]
+    return seal(data[:PREAMBLE_BYTES], chunks)
+
+
+@dataclass
+class Tally:
+    """What became of one family of damaged files."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    """Seconds."""
+    peak_kib: int = 0
+    """Highest resident size of the process since the model was loaded."""
+
+
+def try_all(
+    codec: Codec, right: Picture, cases: Iterable[bytes], forged: bool, limit: float
+) -> Tally:
+    """Decode every case; a hang ends the process, with a traceback, after `limit` seconds."""
+    tally = Tally()
+    for number, case in enumerate(cases):
+        faulthandler.dump_traceback_later(limit, exit=True)
+        start = time.perf_counter()
+        outcome, failed = attempt(codec, right, case)
+        tally.slowest = max(tally.slowest, time.perf_counter() - start)
+        faulthandler.cancel_dump_traceback_later()
+        tally.outcomes[outcome] += 1
+        if failed or (outcome == "another picture" and not forged):
+            tally.failures.append(f"case {number}: {outcome}: {case.hex()}")
+    tally.peak_kib = status_kib("VmHWM")
+    return tally
+
+
+def attempt(codec: Codec, right: Picture, case: bytes) -> tuple[str, bool]:
+    """What decoding gives, in words, and whether that is never acceptable."""
+    try:
+        picture = codec.decode_picture(case)
+    except KodecError as error:
+        lines = len(str(error).splitlines())
+        return type(error).__name__, lines != 1
+    except Exception as error:  # whatever else comes out is what this program looks for
+        return f"{type(error).__name__}: {error}", True
+    same = (
+        np.array_equal(picture.pixels, right.pixels)
+        and picture.icc == right.icc
+        and picture.exif == right.exif
+    )
+    return "the right picture" if same else "another picture", False
+
+
+def status_kib(field_name: str) -> int:
+    """A size of this process in KiB: VmRSS is its memory now, VmHWM the most since `forget_peak`.
+
+    The kernel's file and not `getrusage`, whose maximum can't be set back: loading the model takes
+    more than decoding a small picture, and would hide it.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{field_name}:"):
+            return int(line.split()[1])
+    raise KodecError("this system does not say how much memory a process has taken: use Linux")
+
+
+def forget_peak() -> None:
+    """Set VmHWM back to VmRSS."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def examine(model: str, metadata: bool, options: argparse.Namespace) -> dict[str, Any]:
+    """All families of damage on one file; runs in a process of its own."""
+    faulthandler.enable()
+    torch.set_num_threads(1)
+    picture = with_metadata(render()) if metadata else render()
+    data = encode_elsewhere(model, metadata)
+    codec = load(model)
+    forget_peak()
+    loaded = status_kib("VmRSS")
+    start = time.perf_counter()
+    right = codec.decode_picture(data)
+    seconds = time.perf_counter() - start
+    sound = status_kib("VmHWM")
+    if (right.icc, right.exif) != (picture.icc, picture.exif):
+        raise KodecError("the sound file came back with other metadata")
+    rng = random.Random(1)
+    families: dict[str, tuple[Callable[[], Iterable[bytes]], bool]] = {
+        "single bytes": (lambda: single_bytes(data, options.values, rng), False),
+        "truncations": (lambda: truncations(data), False),
+        "mutations": (lambda: (mutate(data, rng) for _ in range(options.mutations)), False),
+        "container sealed": (lambda: container_sealed(data, options.sealed, rng), True),
+        "stream sealed": (lambda: stream_sealed(data, options.sealed, rng), True),
+    }
+    tallies = {}
+    for name, (cases, forged) in families.items():
+        print(f"{'with' if metadata else 'no'} metadata: {name}", file=sys.stderr, flush=True)
+        tallies[name] = try_all(codec, right, cases(), forged, options.limit)
+    peak = status_kib("VmHWM")
+    claims = {}
+    for side in CLAIMED_SIDES:
+        forget_peak()
+        before = status_kib("VmRSS")
+        tally = try_all(codec, right, [claim_size(codec, data, side)], True, options.limit)
+        (outcome,) = tally.outcomes
+        claims[f"{side}x{side}"] = {
+            "outcome": outcome,
+            "kib": tally.peak_kib - before,
+            "seconds": tally.slowest,
+            "failures": len(tally.failures),
+        }
+    return {
+        "bytes": len(data),
+        "sound_decode_seconds": seconds,
+        "loaded_kib": loaded,
+        "sound_kib": sound - loaded,
+        "damaged_kib": peak - loaded,
+        "claimed_sizes": claims,
+        "memory_ratio": (peak - loaded) / max(sound - loaded, 1),
+        "families": {
+            name: {
+                "cases": sum(tally.outcomes.values()),
+                "outcomes": dict(tally.outcomes),
+                "slowest_seconds": tally.slowest,
+                "peak_kib": tally.peak_kib - loaded,
+                "failures": len(tally.failures),
+                "first_failures": tally.failures[:5],
+            }
+            for name, tally in tallies.items()
+        },
+    }
+
+
+def encode(model: str, metadata: bool) -> bytes:
+    """The sound file."""
+    torch.set_num_threads(1)
+    picture = with_metadata(render()) if metadata else render()
+    codec = load(model)
+    return codec.encode_picture(picture, QUALITY if codec.variable_rate else None).data
+
+
+def encode_elsewhere(model: str, metadata: bool) -> bytes:
+    """The sound file, from another process: encoding must leave no memory behind in this one."""
+    data: bytes = in_child(encode, model, metadata)
+    return data
+
+
+def in_child(work: Callable[..., Any], *arguments: Any) -> Any:
+    """`work` in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def describe(name: str, report: dict[str, Any]) -> None:
+    """One file's report, as a table."""
+    print(f"\n{name}: {report['bytes']} bytes")
+    print(f"{'damage':18s} {'cases':>7s} {'failures':>8s} {'slowest':>8s}  outcomes")
+    for family, row in report["families"].items():
+        outcomes = ", ".join(f"{count} {what}" for what, count in sorted(row["outcomes"].items()))
+        print(
+            f"{family:18s} {row['cases']:7d} {row['failures']:8d} {row['slowest_seconds']:6.2f} s  "
+            f"{outcomes}"
+        )
+        for failure in row["first_failures"]:
+            print(f"  {failure[:400]}")
+    print(
+        f"peak memory above the loaded model: sound file {report['sound_kib'] / 1024:.1f} MiB, "
+        f"damaged ones {report['damaged_kib'] / 1024:.1f} MiB = {report['memory_ratio']:.2f} times "
+        f"(allowed: {MEMORY_FACTOR:.0f})"
+    )
+    for size, claim in report["claimed_sizes"].items():
+        print(
+            f"claims to be {size}: {claim['outcome']} after {claim['seconds']:.2f} s and "
+            f"{claim['kib'] / 1024:.1f} MiB"
+        )
+
+
+def main() -> int:
+    """Measure, print, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", default="default", help="embedded model or model file")
+    parser.add_argument("--values", type=int, default=255, help="other values for each byte")
+    parser.add_argument("--mutations", type=int, default=1000)
+    parser.add_argument("--sealed", type=int, default=1000, help="of each of the two kinds")
+    parser.add_argument("--limit", type=float, default=20.0, help="seconds that a decode may take")
+    parser.add_argument("--json", type=Path, help="write the report")
+    options = parser.parse_args()
+    codec = load(options.model)
+    reports: dict[str, Any] = {}
+    held = True
+    for name, metadata in (("plain", False), ("with ICC profile and EXIF", True)):
+        try:
+            report = in_child(examine, options.model, metadata, options)
+        except BrokenProcessPool:
+            print(f"\n{name}: the process crashed or hung, see above")
+            reports[name], held = {"crashed": True}, False
+            continue
+        describe(name, report)
+        reports[name] = report
+        held &= report["memory_ratio"] <= MEMORY_FACTOR
+        rows = [*report["families"].values(), *report["claimed_sizes"].values()]
+        held &= not any(row["failures"] for row in rows)
+    print("\nall held" if held else "\nFAILED")
+    if options.json:
+        document = {
+            "model": codec.name,
+            "model_id": codec.info.model_id.hex(),
+            "machine": describe_machine(),
+            "picture": f"{WIDTH}x{HEIGHT}, quality {QUALITY}",
+            "held": held,
+            "files": reports,
+        }
+        write_atomically(options.json, (json.dumps(document, indent=2) + "\n").encode())
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KodecError as error:
+        sys.exit(f"damage.py: {error}")

@@ -1,0 +1,438 @@
+"""Do files written under one instruction set decode under another, and is the guard wide enough?
+
+    python benchmarks/portability.py [--model default] [--qualities 8,48] [--pictures N]
+                                     [--jobs 2] [--work FOLDER] [--json REPORT.json]
+
+Processes with five environments write every Kodak picture; each of them then reads every other's
+files: the best and the oldest instruction set, each with 1 and 2 threads, and the oldest with MKL
+held to its oldest kernels (MKL heeds MKL_ENABLE_INSTRUCTIONS on Intel's processors only, MKL_CBWR
+on all; the kernels' hashes in the report show which environments really compute otherwise). Must
+hold, or the exit status is 1:
+
+- every reader gets the symbols that the writer wrote, and pixels within 1 of its reconstruction;
+- the guard of the scale tables is at least 100 times the worst difference of a log scale between
+  any writer and reader of one stream;
+- every log scale in the reader moved by 0.99 of the guard, up or down at random: the same symbols;
+  moved by 1e-3: an error for every picture, never a picture.
+
+For comparison, not judged: the entropy path in float32, same writers and readers. KODEC_DATA names
+the folder with kodak/. The work folder takes 19 MB a picture, quality and environment; the whole
+run an hour or so; --jobs is for environments at work at the same time.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kodec.codecs import Codec, load, read_picture, write_atomically
+from kodec.entropy import (
+    Distribution,
+    LocationScale,
+    ScaleTables,
+    SymbolReader,
+    SymbolWriter,
+)
+from kodec.eval import describe_machine, find_dataset
+from kodec.native import KodecError, Tables
+
+OLDEST = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+}
+OLDEST_MKL = {**OLDEST, "MKL_CBWR": "COMPATIBLE"}
+VARIANTS: dict[str, tuple[int, dict[str, str]]] = {
+    "best-1": (1, {}),
+    "best-2": (2, {}),
+    "oldest-1": (1, OLDEST),
+    "oldest-2": (2, OLDEST),
+    "oldest-mkl": (1, OLDEST_MKL),
+}
+FLOAT32_WRITERS = ("best-1", "oldest-mkl")
+GUARD_MARGIN = 100.0
+WITHIN_GUARD = 0.99
+FAR_OUTSIDE = 1e-3
+
+
+@dataclass
+class Tap:
+    """What passed through a port, and how far to move the log scales on the way (0: not)."""
+
+    shift: float = 0.0
+    seed: int = 0
+    symbols: Any = field(default_factory=hashlib.sha256)
+    log_scales: list[NDArray[np.float64]] = field(default_factory=list)
+    close: int = 0
+    coded: int = 0
+
+    def of(self, dist: Distribution) -> "Tapped":
+        """`dist`, listened to and moved."""
+        if isinstance(dist, LocationScale):
+            self.log_scales.append(dist.log_scale.double().reshape(-1).numpy())
+            if self.shift:
+                self.seed += 1
+                generator = torch.Generator().manual_seed(self.seed)
+                up = torch.rand(dist.log_scale.shape, generator=generator) < 0.5
+                moved = dist.log_scale + torch.where(up, self.shift, -self.shift).to(dist.log_scale)
+                dist = LocationScale(dist.mean, moved, dist.scale_tables, dist.lagrangian)
+        return Tapped(dist, self)
+
+
+class Tapped:
+    """A distribution whose symbols and close calls a `Tap` hears of."""
+
+    def __init__(self, inner: Distribution, tap: Tap) -> None:
+        self.inner = inner
+        self.tap = tap
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the block."""
+        return self.inner.shape
+
+    @property
+    def tables(self) -> Tables:
+        """Of the block's family."""
+        return self.inner.tables
+
+    def quantise(self, y: Tensor) -> Tensor:
+        """As the inner one's."""
+        return self.inner.quantise(y)
+
+    def bits(self, y: Tensor) -> Tensor:
+        """As the inner one's."""
+        return self.inner.bits(y)
+
+    def training_bits(self, y: Tensor) -> Tensor:
+        """As the inner one's."""
+        return self.inner.training_bits(y)
+
+    def indexes(self) -> tuple[Tensor, Tensor]:
+        """The inner one's, close calls counted."""
+        indexes, close = self.inner.indexes()
+        self.tap.close += int(close.sum())
+        return indexes, close
+
+    def dequantise(self, symbols: Tensor) -> Tensor:
+        """The inner one's; both ports pass every symbol through here."""
+        self.tap.coded += symbols.numel()
+        self.tap.symbols.update(symbols.to(torch.int32).contiguous().numpy().tobytes())
+        return self.inner.dequantise(symbols)
+
+
+class TappedWriter(SymbolWriter):
+    """A writer that a `Tap` listens to."""
+
+    def __init__(self, tap: Tap, items: int) -> None:
+        super().__init__(items)
+        self.tap = tap
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        """Write the block."""
+        return super().code(name, y, self.tap.of(dist))
+
+
+class TappedReader(SymbolReader):
+    """A reader that a `Tap` listens to."""
+
+    def __init__(self, tap: Tap, streams: Sequence[bytes]) -> None:
+        super().__init__(streams)
+        self.tap = tap
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        """Read the block."""
+        return super().code(name, y, self.tap.of(dist))
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one child process does."""
+
+    variant: str
+    threads: int
+    model: str
+    folder: str
+    pictures: list[str]
+    qualities: list[int]
+    action: str
+    """write, read, or move (read with moved scales)."""
+    float32: bool
+
+    @property
+    def files(self) -> list[str]:
+        """Names of one writer's files, without suffix."""
+        return [f"{Path(p).stem}-{quality}" for p in self.pictures for quality in self.qualities]
+
+    def folder_of(self, writer: str) -> Path:
+        """Where a writer's files are."""
+        return Path(self.folder) / (writer + ("-float32" if self.float32 else ""))
+
+
+def load_codec(job: Job) -> Codec:
+    """The model, its entropy path in float32 where the job says so."""
+    torch.set_num_threads(job.threads)
+    codec = load(job.model)
+    if job.float32:
+        codec.network.latents.float()
+    return codec
+
+
+def write_files(job: Job) -> dict[str, Any]:
+    """Write every picture at every quality, and beside it what the readers are judged by."""
+    codec = load_codec(job)
+    folder = job.folder_of(job.variant)
+    folder.mkdir()
+    close, coded = 0, 0
+    for path in job.pictures:
+        picture = read_picture(path)
+        for quality in job.qualities:
+            tap = Tap()
+            with patch("kodec.codecs.codec.SymbolWriter", functools.partial(TappedWriter, tap)):
+                encoded = codec.encode_picture(picture, quality)
+            file = folder / f"{Path(path).stem}-{quality}"
+            file.with_suffix(".kdc").write_bytes(encoded.data)
+            file.with_suffix(".symbols").write_text(tap.symbols.hexdigest())
+            np.save(file.with_suffix(".pixels.npy"), encoded.reconstruction.pixels)
+            if not job.float32:
+                np.save(file.with_suffix(".scales.npy"), np.concatenate(tap.log_scales))
+            close += tap.close
+            coded += tap.coded
+    return {
+        "overrides": close,
+        "symbols": coded,
+        "guard": max(t.guard for t in codec.network.modules() if isinstance(t, ScaleTables)),
+        "kernels": kernels(codec),
+    }
+
+
+def kernels(codec: Codec) -> dict[str, str]:
+    """Evidence that environments differ: ATen's level, and hashes of products and of a network."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand(192, 192, generator=generator, dtype=torch.float64)
+    features = torch.rand(1, 3, 64, 64, generator=generator)
+    with torch.inference_mode():
+        found = {
+            "matmul64": x @ x,
+            "matmul32": x.float() @ x.float(),
+            "exp64": torch.exp(x),
+            "analysis": codec.network.analysis(features, torch.tensor([20.0])),
+        }
+    hashes = {k: hashlib.sha256(v.numpy().tobytes()).hexdigest()[:8] for k, v in found.items()}
+    return {"aten": torch.backends.cpu.get_cpu_capability(), **hashes}
+
+
+def read_one(codec: Codec, file: Path, tap: Tap) -> dict[str, Any]:
+    """Read one file and compare it with what its writer left."""
+    data = file.with_suffix(".kdc").read_bytes()
+    try:
+        with patch("kodec.codecs.codec.SymbolReader", functools.partial(TappedReader, tap)):
+            pixels = codec.decode_picture(data).pixels
+    except KodecError as error:
+        return {"outcome": type(error).__name__}
+    same = tap.symbols.hexdigest() == file.with_suffix(".symbols").read_text()
+    difference = np.abs(np.load(file.with_suffix(".pixels.npy")).astype(int) - pixels)
+    return {
+        "outcome": "same symbols" if same else "OTHER SYMBOLS",
+        "differing_samples": int((difference > 0).sum()),
+        "samples": difference.size,
+        "largest_difference": int(difference.max()),
+    }
+
+
+def read_files(job: Job) -> dict[str, Any]:
+    """Read every writer's files: totals by writer."""
+    codec = load_codec(job)
+    return {
+        writer: summarise([read_with_scales(codec, job.folder_of(writer) / f) for f in job.files])
+        for writer in VARIANTS
+        if job.folder_of(writer).is_dir()
+    }
+
+
+def read_with_scales(codec: Codec, file: Path) -> dict[str, Any]:
+    """As `read_one`, and the worst difference of a log scale where the writer left them."""
+    tap = Tap()
+    row = read_one(codec, file, tap)
+    scales = file.with_suffix(".scales.npy")
+    if scales.exists() and row["outcome"] == "same symbols":
+        difference = np.abs(np.load(scales) - np.concatenate(tap.log_scales))
+        row["log_scale_difference"] = float(difference.max())
+    return row
+
+
+def move_scales(job: Job) -> dict[str, Any]:
+    """Read one's own files with moved scales: totals by distance."""
+    codec = load_codec(job)
+    guard = min(t.guard for t in codec.network.modules() if isinstance(t, ScaleTables))
+    folder = job.folder_of(job.variant)
+    return {
+        f"{shift:.3g}": summarise(
+            [read_one(codec, folder / f, Tap(shift, seed)) for seed, f in enumerate(job.files)]
+        )
+        for shift in (WITHIN_GUARD * guard, FAR_OUTSIDE)
+    }
+
+
+def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Counts of outcomes, and the worst of each number."""
+    outcomes: dict[str, int] = {}
+    for row in rows:
+        outcomes[row["outcome"]] = outcomes.get(row["outcome"], 0) + 1
+    return {
+        "files": len(rows),
+        "outcomes": outcomes,
+        "largest_difference": max((row.get("largest_difference", 0) for row in rows), default=0),
+        "differing_samples": sum(row.get("differing_samples", 0) for row in rows),
+        "samples": sum(row.get("samples", 0) for row in rows),
+        "log_scale_difference": max(row.get("log_scale_difference", 0.0) for row in rows),
+    }
+
+
+def child(job: Job) -> dict[str, Any]:
+    """Run a job in a process with the variant's environment."""
+    threads, environment = VARIANTS[job.variant]
+    inherited = {k: v for k, v in os.environ.items() if k not in OLDEST_MKL}
+    print(f"{job.variant}: {job.action}{' float32' if job.float32 else ''}", file=sys.stderr)
+    done = subprocess.run(
+        [sys.executable, __file__, "--job", json.dumps(asdict(job))],
+        env={**inherited, **environment, "OMP_NUM_THREADS": str(threads)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        raise KodecError(f"the child process {job.variant} ({job.action}) failed, see above")
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def main() -> int:
+    """Measure, print, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", default="default", help="embedded model or model file")
+    parser.add_argument("--qualities", default="8,48")
+    parser.add_argument("--pictures", type=int, help="only the first N")
+    parser.add_argument("--jobs", type=int, default=1, help="environments at work at a time")
+    parser.add_argument("--work", type=Path, help="where the files go, emptied at the end")
+    parser.add_argument("--json", type=Path, help="write the report")
+    parser.add_argument("--job", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.job:
+        job = Job(**json.loads(options.job))
+        action = {"write": write_files, "read": read_files, "move": move_scales}[job.action]
+        print(json.dumps(action(job)))
+        return 0
+    pictures = [str(path) for path in find_dataset("kodak")[: options.pictures]]
+    qualities = [int(quality) for quality in options.qualities.split(",")]
+    codec = load(options.model)
+    with tempfile.TemporaryDirectory(prefix="kodec-portability-", dir=options.work) as folder:
+
+        def run(variant: str, action: str, float32: bool = False) -> dict[str, Any]:
+            threads = VARIANTS[variant][0]
+            return child(
+                Job(variant, threads, options.model, folder, pictures, qualities, action, float32)
+            )
+
+        with ThreadPoolExecutor(options.jobs) as pool:
+
+            def run_all(
+                variants: Sequence[str], action: str, float32: bool = False
+            ) -> dict[str, Any]:
+                work = functools.partial(run, action=action, float32=float32)
+                return dict(zip(variants, pool.map(work, variants), strict=True))
+
+            written = run_all(tuple(VARIANTS), "write")
+            read = run_all(tuple(VARIANTS), "read")
+            moved = run("best-1", "move")
+            run_all(FLOAT32_WRITERS, "write", float32=True)
+            read32 = run_all(tuple(VARIANTS), "read", float32=True)
+
+    guard = written["best-1"]["guard"]
+    worst = max(pair["log_scale_difference"] for by in read.values() for pair in by.values())
+    pixels_off = max(pair["largest_difference"] for by in read.values() for pair in by.values())
+    files = len(pictures) * len(qualities)
+    identical = all(
+        pair["outcomes"] == {"same symbols": files} for by in read.values() for pair in by.values()
+    )
+    near, far = moved.values()
+    checks = {
+        "same symbols everywhere": identical,
+        "pixels within 1": pixels_off <= 1,
+        f"guard at least {GUARD_MARGIN:.0f} x the worst difference": guard >= GUARD_MARGIN * worst,
+        f"scales moved by {WITHIN_GUARD} of the guard: same symbols": near["outcomes"]
+        == {"same symbols": files},
+        f"scales moved by {FAR_OUTSIDE}: always an error": not any(
+            outcome.endswith(("same symbols", "OTHER SYMBOLS")) for outcome in far["outcomes"]
+        ),
+    }
+
+    print(f"model {codec.name} ({codec.info.model_id.hex()}), {len(pictures)} pictures, {files}")
+    print(f"files an environment (qualities {options.qualities}); {describe_machine()['cpu']}")
+    print("\nenvironment  overrides  symbols   kernels")
+    for variant, row in written.items():
+        shown = " ".join(f"{key}={value}" for key, value in row["kernels"].items())
+        print(f"{variant:11s} {row['overrides']:10d} {row['symbols']:10d} {shown}")
+    print_pairs("float64 (as shipped)", read)
+    print(f"\nworst difference of a log scale {worst:.3g}; guard {guard:.3g}", end="")
+    print(f" = {guard / worst:.0f} times" if worst else "")
+    per_picture = [row["overrides"] / files for row in written.values()]
+    print(f"overrides a picture: {min(per_picture):.4f} to {max(per_picture):.4f}")
+    for shift, row in moved.items():
+        print(f"scales moved by {shift}: {row['outcomes']}")
+    print_pairs("float32, for comparison", read32)
+    print()
+    for check, held in checks.items():
+        print(f"{'held' if held else 'FAILED':6s} {check}")
+    if options.json:
+        report = {
+            "model": codec.name,
+            "model_id": codec.info.model_id.hex(),
+            "machine": describe_machine(),
+            "pictures": len(pictures),
+            "qualities": qualities,
+            "checks": checks,
+            "guard": guard,
+            "worst_log_scale_difference": worst,
+            "written": written,
+            "read": read,
+            "moved": moved,
+            "read_float32": read32,
+        }
+        write_atomically(options.json, (json.dumps(report, indent=2) + "\n").encode())
+    return 0 if all(checks.values()) else 1
+
+
+def print_pairs(title: str, read: dict[str, dict[str, Any]]) -> None:
+    """One line a reader and writer."""
+    print(f"\n{title}")
+    print("reader     writer     outcomes                       pixels off  by at most  log scale")
+    for reader, by_writer in read.items():
+        for writer, pair in by_writer.items():
+            outcomes = ", ".join(f"{count} {name}" for name, count in pair["outcomes"].items())
+            share = pair["differing_samples"] / max(pair["samples"], 1)
+            print(
+                f"{reader:10s} {writer:10s} {outcomes:30s} {share:10.2e}  "
+                f"{pair['largest_difference']:10d}  {pair['log_scale_difference']:.3g}"
+            )
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KodecError as error:
+        sys.exit(f"portability.py: {error}")

@@ -1,0 +1,193 @@
+"""`kodec encode` and `kodec decode`: pictures to `.kdc` files and back."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kodec.native import InvalidInputError, KodecError, UnsupportedError
+
+from . import usage
+from .progress import progress
+
+if TYPE_CHECKING:
+    from kodec.codecs import Codec, Encoded, Found, Picture
+
+EXTENSION = ".kdc"
+
+
+def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
+    """Add the commands' parsers."""
+    encode_ = commands.add_parser("encode", help="a picture to a .kdc file", description=_ENCODE)
+    encode_.add_argument("input", metavar="INPUT", type=usage.path)
+    encode_.add_argument("output", metavar="OUTPUT.kdc", type=usage.path)
+    encode_.add_argument(
+        "--model",
+        metavar="NAME|FILE",
+        default="default",
+        help="an embedded model (see `kodec models`) or a model file (default)",
+    )
+    rate = encode_.add_mutually_exclusive_group()
+    rate.add_argument(
+        "--quality", metavar="Q", type=usage.quality, help="0 (smallest) to 63 (best); 32"
+    )
+    rate.add_argument(
+        "--target-bpp",
+        metavar="B",
+        type=usage.positive,
+        help="the best quality whose file takes at most B bits per pixel",
+    )
+    rate.add_argument(
+        "--target-psnr",
+        metavar="D",
+        type=usage.positive,
+        help="the smallest file with a PSNR of at least D dB",
+    )
+    encode_.add_argument(
+        "--verify",
+        action="store_true",
+        help="decode the file's bytes and compare before writing them",
+    )
+    usage.add_device(encode_)
+    encode_.set_defaults(run=encode)
+
+    decode_ = commands.add_parser("decode", help="a .kdc file to a picture", description=_DECODE)
+    decode_.add_argument("input", metavar="INPUT.kdc", type=usage.path)
+    decode_.add_argument("output", metavar="OUTPUT", type=usage.path)
+    decode_.add_argument(
+        "--model",
+        metavar="NAME|FILE",
+        help="the model that wrote the file, where it is not an embedded one",
+    )
+    usage.add_device(decode_)
+    decode_.set_defaults(run=decode)
+
+    for parser in (encode_, decode_):
+        usage.add_global_options(parser)
+
+
+def encode(options: argparse.Namespace) -> None:
+    """Encode a picture to a file."""
+    from kodec.codecs import read_picture, write_atomically
+
+    _check_coded_output(options.output, options.input)
+    picture = read_picture(options.input)
+    # From here on torch is there.
+    from kodec.codecs import load
+    from kodec.eval import psnr
+
+    codec = load(options.model, options.device)
+    if options.target_bpp is None and options.target_psnr is None:
+        quality = codec.check_quality(options.quality)
+        encoded = codec.encode_picture(picture, quality)
+    else:
+        found = _search(codec, picture, options)
+        quality, encoded = found.quality, found.trial
+    if options.verify:
+        _verify(codec, encoded)
+    write_atomically(options.output, encoded.data)
+    if not options.quiet:
+        decibels = psnr(picture.pixels, encoded.reconstruction.pixels)
+        parts = [f"{len(encoded.data):,} bytes", f"{_bpp(encoded):.3f} bpp"]
+        parts += [] if quality is None else [f"quality {quality}"]
+        parts += [f"{decibels:.1f} dB" if math.isfinite(decibels) else "no loss"]
+        print(f"{options.output}: {', '.join(parts)}")
+
+
+def decode(options: argparse.Namespace) -> None:
+    """Decode a file to a picture."""
+    from kodec.codecs import check_picture_output, write_picture
+
+    from .coded_file import naming, read_coded
+
+    check_picture_output(options.output)
+    _, container = read_coded(options.input)
+    header = container.header
+    check_picture_output(options.output, header.components)
+    # From here on torch is there.
+    from kodec.codecs import load, load_for
+
+    with naming(options.input):
+        if options.model is None:
+            codec = load_for(container, options.device)
+        else:
+            codec = load(options.model, options.device)
+        picture = codec.decode_container(container)
+    write_picture(options.output, picture)
+    if not options.quiet:
+        colour = "gray" if header.components == 1 else "RGB"
+        print(f"{options.output}: {header.width}x{header.height}, {colour}, model {codec.name}")
+
+
+def _check_coded_output(output: Path, source: Path) -> None:
+    """Refuse an output before any work is spent on it."""
+    from kodec.codecs import check_output_target
+
+    if output.suffix.lower() != EXTENSION:
+        raise UnsupportedError(
+            f"{output}: encode writes {EXTENSION} files; name it {output.stem or 'x'}{EXTENSION}"
+        )
+    check_output_target(output)
+    if output.exists() and source.exists() and output.samefile(source):
+        raise InvalidInputError(f"{output} is the input itself; name another output")
+
+
+def _search(codec: "Codec", picture: "Picture", options: argparse.Namespace) -> "Found[Encoded]":
+    from kodec.codecs import highest_quality, lowest_quality
+    from kodec.eval import psnr
+
+    if not codec.variable_rate:
+        flag = "--target-psnr" if options.target_bpp is None else "--target-bpp"
+        raise InvalidInputError(f"the model {codec.name} has one fixed rate: leave {flag} out")
+
+    def decibels(encoded: "Encoded") -> float:
+        return psnr(picture.pixels, encoded.reconstruction.pixels)
+
+    with progress(options.quiet) as show:
+        trials = 0
+
+        def trial(quality: int) -> "Encoded":
+            nonlocal trials
+            show(trials, 7, f"quality {quality}")
+            trials += 1
+            return codec.encode_picture(picture, quality)
+
+        if options.target_bpp is not None:
+            found = highest_quality(trial, lambda encoded: _bpp(encoded) <= options.target_bpp)
+        else:
+            found = lowest_quality(trial, lambda encoded: decibels(encoded) >= options.target_psnr)
+    if found.reached:
+        return found
+    if options.target_bpp is not None:
+        least = math.ceil(_bpp(found.trial) * 1000) / 1000
+        raise KodecError(
+            f"{options.input}: {options.target_bpp:g} bpp is out of reach: quality 0 takes "
+            f"{len(found.trial.data):,} bytes; give --target-bpp {least:.3f} or more"
+        )
+    best = math.floor(decibels(found.trial) * 100) / 100
+    raise KodecError(
+        f"{options.input}: {options.target_psnr:g} dB is out of reach: quality "
+        f"{found.quality} gives {best:.2f} dB; give --target-psnr {best:.2f} or less"
+    )
+
+
+def _verify(codec: "Codec", encoded: "Encoded") -> None:
+    decoded, expected = codec.decode_picture(encoded.data), encoded.reconstruction
+    same_pixels = decoded.pixels.tobytes() == expected.pixels.tobytes()
+    if not (same_pixels and decoded.icc == expected.icc and decoded.exif == expected.exif):
+        raise KodecError(
+            "the file would not decode to the encoder's own reconstruction, so it was not written; "
+            "please report it"
+        )
+
+
+def _bpp(encoded: "Encoded") -> float:
+    height, width, _ = encoded.reconstruction.pixels.shape
+    return 8 * len(encoded.data) / (height * width)
+
+
+_ENCODE = "Encode an 8-bit RGB or gray picture, of any size, to a .kdc file."
+_DECODE = (
+    "Decode a .kdc file to a .png, .ppm, .pgm, .bmp, .tif or (lossless) .webp picture. "
+    "The model is found by the id in the file, unless --model names one."
+)

@@ -1,0 +1,96 @@
+"""The command line as a whole: its arguments, its dispatch, and how every failure ends."""
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+
+from kodec import KodecError, __version__
+
+from . import coding, demo, inspection, measuring, training
+from .usage import Parser, UsageError, add_global_options
+
+SUCCESS, FAILURE, WRONG_USAGE = 0, 1, 2
+
+_DESCRIPTION = "Train learned picture codecs, code real files with them, compute BD-rate."
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; return the exit status: 0, 2 for wrong usage, 1 for any other failure.
+
+    A failure is one line on stderr; with --debug a traceback goes before it.
+    """
+    try:
+        options = parse(arguments)
+        with _calm(options):
+            options.run(options)
+            sys.stdout.flush()
+    except SystemExit as stop:
+        # argparse after --help; Lightning after an interrupt, which it has cleaned up after.
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            return _fail("interrupted", FAILURE)
+        return stop.code if isinstance(stop.code, int) else SUCCESS
+    except BaseException as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        if isinstance(error, BrokenPipeError):
+            # Whatever reads the output has left; the interpreter must not fail on flushing it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(_in_words(error), WRONG_USAGE if isinstance(error, UsageError) else FAILURE)
+    return SUCCESS
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line; its `run` takes them. Raises `UsageError`."""
+    parser = Parser(prog="kodec", description=_DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"kodec {__version__}")
+    parser.set_defaults(debug=False, quiet=False)
+    add_global_options(parser)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands", required=True)
+    for module in (coding, inspection, measuring, training, demo):
+        module.add_to(commands)
+    own, passed_on = training.split_arguments(arguments)
+    options = parser.parse_args(own)
+    options.passed_on = passed_on
+    return options
+
+
+@contextlib.contextmanager
+def _calm(options: argparse.Namespace) -> Iterator[None]:
+    """Keep libraries' remarks off stderr; kodec's own remarks are lines like its errors."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    logger, handler = logging.getLogger("kodec"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("kodec: note: %(message)s"))
+    handler.setLevel(logging.ERROR if options.quiet else logging.WARNING)
+    logger.addHandler(handler)
+    with warnings.catch_warnings():
+        if not options.debug:
+            warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, KodecError | UsageError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, BrokenPipeError):
+        return "the reader of the output left before its end"
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error) or type(error).__name__
+        return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    return f"internal error, please report it: {type(error).__name__}: {error} (see --debug)"
+
+
+def _fail(message: str, status: int) -> int:
+    print("kodec:", " ".join(message.split()), file=sys.stderr)
+    return status

@@ -1,0 +1,138 @@
+"""`kodec info` and `kodec models`: what files and embedded models are."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kodec.native import BitstreamError, InvalidInputError
+
+from . import usage
+
+
+def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
+    """Add the commands' parsers."""
+    info_ = commands.add_parser(
+        "info",
+        help="what a .kdc file or a model file holds",
+        description="Say what a .kdc file or a model file holds, without decoding it.",
+    )
+    info_.add_argument("file", metavar="FILE", type=usage.path)
+    info_.add_argument("--json", action="store_true", help="as JSON")
+    info_.set_defaults(run=info)
+    models_ = commands.add_parser(
+        "models",
+        help="the embedded models and their measured numbers",
+        description="List the models that come with kodec, and what was measured of them.",
+    )
+    models_.set_defaults(run=models)
+    for parser in (info_, models_):
+        usage.add_global_options(parser)
+
+
+def info(options: argparse.Namespace) -> None:
+    """Describe a file."""
+    from kodec.codecs.container import MAGIC
+    from kodec.codecs.file_kind import SNIFF_BYTES, identify_file
+
+    path: Path = options.file
+    if path.is_dir():
+        raise InvalidInputError(f"{path} is a folder; name a file in it")
+    with path.open("rb") as file:
+        head = file.read(SNIFF_BYTES)
+    kind = identify_file(head)
+    if head.startswith(MAGIC):
+        facts = _picture_facts(path)
+    elif kind is not None and kind.title.startswith("a safetensors file"):
+        facts = _model_facts(path)
+    else:
+        looks = f" (it looks like {kind.title})" if kind else ""
+        raise BitstreamError(f"{path} is neither a .kdc file nor a model file{looks}")
+    if options.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        print("\n".join(_lines(facts)))
+
+
+def models(options: argparse.Namespace) -> None:
+    """List the embedded models."""
+    from kodec.codecs import embedded_models
+
+    entries = embedded_models()
+    if not entries:
+        print("no model is embedded in this build of kodec; train one with `kodec train`")
+    for entry in entries:
+        size = entry.path.stat().st_size
+        print(f"{entry.name}: {entry.summary}")
+        facts = {"model_id": entry.model_id.hex(), "bytes": size, "measured": entry.measured}
+        print("\n".join(_lines(facts, indent=1)))
+
+
+def _picture_facts(path: Path) -> dict[str, Any]:
+    from kodec.codecs import embedded_models
+    from kodec.codecs.container import FORMAT_VERSION
+
+    from .coded_file import read_coded
+
+    data, container = read_coded(path)
+    header = container.header
+    names = {entry.model_id: entry.name for entry in embedded_models()}
+    parts = {name: len(block) for name, block in container.metadata.items()}
+    parts["coded"] = sum(map(len, container.packets))
+    # What frames the parts: the head, lengths and checksums.
+    parts = {"header": len(data) - sum(parts.values()), **parts}
+    return {
+        "file": str(path),
+        "kind": "picture",
+        "format_version": FORMAT_VERSION,
+        "width": header.width,
+        "height": header.height,
+        "components": header.components,
+        "bit_depth": header.bit_depth,
+        "quality": header.quality,
+        "embedded_model": names.get(header.model_id),
+        "model_id": header.model_id.hex(),
+        "portability": header.portability,
+        "bytes": len(data),
+        "bytes_per_part": parts,
+        "bpp": round(8 * len(data) / (header.width * header.height), 6),
+    }
+
+
+def _model_facts(path: Path) -> dict[str, Any]:
+    from kodec.codecs import class_paths, read_model_info
+
+    model = read_model_info(path)
+    return {
+        "file": str(path),
+        "kind": "model",
+        "name": model.name,
+        "model_id": model.model_id.hex(),
+        "classes": class_paths(model.config),
+        "notes": dict(model.notes),
+        "bytes": path.stat().st_size,
+    }
+
+
+def _lines(facts: Mapping[str, Any], indent: int = 0) -> list[str]:
+    """Facts as aligned lines; a section's own facts stand below it, indented."""
+    margin, width = "  " * indent, max((len(key) for key in facts), default=0)
+    lines = []
+    for key, value in facts.items():
+        title = key.replace("_", " ")
+        if isinstance(value, Mapping) and value:
+            lines += [f"{margin}{title}", *_lines(value, indent + 1)]
+        else:
+            lines.append(f"{margin}{title:<{width}}  {_in_words(value)}")
+    return lines
+
+
+def _in_words(value: Any) -> str:
+    if value is None or value == {}:
+        return "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_in_words, value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return " ".join(str(value).split())

@@ -1,0 +1,80 @@
+"""An argument parser that reports wrong usage in one line, and the types of its arguments."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any, NoReturn
+
+HIGHEST_QUALITY = 63
+
+
+class UsageError(Exception):
+    """The command line itself is wrong."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises `UsageError` instead of printing the usage and leaving."""
+
+    def __init__(self, **options: Any) -> None:
+        # An abbreviation that works today would be ambiguous once another option is added.
+        super().__init__(**{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError`."""
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+
+def add_global_options(parser: argparse.ArgumentParser) -> None:
+    """`--debug` and `--quiet`, which go before the command or after it."""
+    options = (("--quiet", "no progress, no remarks"), ("--debug", "on failure, a traceback too"))
+    for name, help_ in options:
+        # Suppressed: a command's parser would reset what stood before the command.
+        parser.add_argument(name, action="store_true", default=argparse.SUPPRESS, help=help_)
+
+
+def quality(text: str) -> int:
+    """A quality, 0 to 63."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"a quality is a whole number, 0 to {HIGHEST_QUALITY}, not {text!r}"
+        ) from None
+    if not 0 <= value <= HIGHEST_QUALITY:
+        raise argparse.ArgumentTypeError(f"quality goes from 0 to {HIGHEST_QUALITY}, not {value}")
+    return value
+
+
+def qualities(text: str) -> list[int]:
+    """Qualities with commas between them, each once."""
+    values = [quality(part) for part in text.split(",")]
+    if len(set(values)) != len(values):
+        raise argparse.ArgumentTypeError(f"a quality is named twice in {text}")
+    return values
+
+
+def positive(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"a number above 0 is needed, not {text!r}")
+    return value
+
+
+def path(text: str) -> Path:
+    """A path that is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError("no path has a null character in it")
+    return Path(text)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """`--device`."""
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="where networks run (cpu)"
+    )

@@ -1,0 +1,84 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from kodec.codecs import embedded_models, load
+
+Cli = Callable[..., Any]
+
+
+def test_info_of_a_picture(kodec: Cli, tiny_model: Path, tmp_path: Path) -> None:
+    Image.new("L", (37, 20), 90).save(tmp_path / "in.png", icc_profile=b"p" * 1000)
+    coded = tmp_path / "a.kdc"
+    assert (
+        kodec("encode", tmp_path / "in.png", coded, "--model", tiny_model, "--quality", 7).status
+        == 0
+    )
+    facts = json.loads(kodec("info", coded, "--json").out)
+    size = coded.stat().st_size
+    parts = facts.pop("bytes_per_part")
+    assert parts.pop("icc") == 1000
+    assert sum(parts.values()) + 1000 == size and set(parts) == {"header", "coded"}
+    assert facts == {
+        "file": str(coded),
+        "kind": "picture",
+        "format_version": 0,
+        "width": 37,
+        "height": 20,
+        "components": 1,
+        "bit_depth": 8,
+        "quality": 7,
+        "embedded_model": None,
+        "model_id": load(tiny_model).info.model_id.hex(),
+        "portability": "guarded",
+        "bytes": size,
+        "bpp": round(8 * size / (37 * 20), 6),
+    }
+    text = kodec("info", coded)
+    assert text.status == 0 and text.err == ""
+    for word in ("37", "20", "icc", "1,000", "guarded", facts["model_id"]):
+        assert word in text.out
+
+
+def test_info_of_a_model(kodec: Cli, tiny_model: Path) -> None:
+    facts = json.loads(kodec("info", tiny_model, "--json").out)
+    assert facts["kind"] == "model" and facts["name"] == "tiny"
+    assert facts["model_id"] == load(tiny_model).info.model_id.hex()
+    assert facts["classes"][0] == "kodec.codecs.PictureCodec"
+    assert "kodec.entropy.FrequencySlices" in facts["classes"]
+    assert facts["notes"] == {"licence": "CC0"}
+    assert facts["bytes"] == tiny_model.stat().st_size
+    assert "kodec.entropy.FrequencySlices" in kodec("info", tiny_model).out
+
+
+def test_info_of_anything_else(
+    kodec: Cli, save_picture: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert "looks like a PNG picture" in kodec("info", save_picture()).complaint
+    assert "is a folder" in kodec("info", tmp_path).complaint
+    assert "No such file" in kodec("info", tmp_path / "none").complaint
+    assert "neither" in kodec("info", "/dev/zero").complaint
+    (tmp_path / "cut.kdc").write_bytes(b"\xd7KDC\0H")
+    assert "cut.kdc: " in kodec("info", tmp_path / "cut.kdc").complaint
+    (tmp_path / "other.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+    assert "not a kodec model" in kodec("info", tmp_path / "other.safetensors").complaint
+
+
+def test_models_lists_what_is_embedded(kodec: Cli) -> None:
+    outcome = kodec("models")
+    assert (outcome.status, outcome.err) == (0, "")
+    for entry in embedded_models():
+        assert entry.name in outcome.out and entry.model_id.hex() in outcome.out
+        assert entry.summary in outcome.out
+    if not embedded_models():
+        assert outcome.out.startswith("no model is embedded")
+
+
+def test_the_embedded_models_are_what_their_cards_say(kodec: Cli, default_model: str) -> None:
+    for entry in embedded_models():
+        assert entry.path.stat().st_size <= 15_000_000
+        assert load(entry.name).info.model_id == entry.model_id
+        assert entry.measured

@@ -1,0 +1,94 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from kodec.codecs import (
+    Picture,
+    PictureCodec,
+    build_module,
+    embedded_models,
+    save_model,
+    write_picture,
+)
+
+
+def photo_like(height: int, width: int, components: int = 3, seed: int = 0) -> NDArray[np.uint8]:
+    """A picture with smooth areas, edges and some noise, (H, W, components)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width][..., None] / 48
+    waves = np.sin(x * rng.uniform(0.5, 2, components) + y * rng.uniform(0.5, 2, components))
+    edges = 40.0 * (np.sin(3 * x) * np.cos(2 * y) > 0.3)
+    noise = rng.normal(0, 4, (height, width, components))
+    return np.clip(120 + 60 * waves + edges + noise, 0, 255).astype(np.uint8)
+
+
+def tiny_config(variable_rate: bool) -> dict[str, Any]:
+    """The default model's config with networks a few channels wide."""
+
+    def part(path: str, **arguments: object) -> dict[str, Any]:
+        return {"class_path": f"kodec.{path}", "init_args": arguments}
+
+    widths = [4, 4, 8]
+    return part(
+        "codecs.PictureCodec",
+        analysis=part("models.RefinedLappedAnalysis", widths=widths),
+        latents=part("entropy.FrequencySlices", width=16, context=8, hyper=8),
+        synthesis=part("models.RefinedLappedSynthesis", widths=widths, blocks=1),
+        gain=part("entropy.GainUnit", channels=768, lowest=1.15, highest=32.0)
+        if variable_rate
+        else None,
+        portability="guarded",
+    )
+
+
+def save_tiny_model(path: Path, variable_rate: bool) -> None:
+    """Write an untrained but calibrated model: its pictures are real, its rates are poor."""
+    torch.manual_seed(0)
+    config = tiny_config(variable_rate)
+    network = build_module(config)
+    assert isinstance(network, PictureCodec)
+    pictures = np.stack([photo_like(96, 96, seed=seed) for seed in range(4)])
+    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    network.calibrate(x, torch.linspace(0, 63, len(x)) if variable_rate else None)
+    save_model(network, config, path, path.stem, {"licence": "CC0"})
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model file of a variable-rate codec."""
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    save_tiny_model(path, variable_rate=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def fixed_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model file of a fixed-rate codec."""
+    path = tmp_path_factory.mktemp("models") / "fixed.safetensors"
+    save_tiny_model(path, variable_rate=False)
+    return path
+
+
+@pytest.fixture
+def default_model() -> str:
+    """The embedded default model's name; skips where none is embedded."""
+    if not any(entry.name == "default" for entry in embedded_models()):
+        pytest.skip("no default model is embedded in this build")
+    return "default"
+
+
+@pytest.fixture
+def save_picture(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes a picture of a size to a PNG in `tmp_path`."""
+
+    def save(name: str = "in.png", height: int = 40, width: int = 56, components: int = 3) -> Path:
+        pixels = photo_like(height, width, components)
+        write_picture(tmp_path / name, Picture(pixels))
+        return tmp_path / name
+
+    return save

@@ -1,0 +1,82 @@
+"""Shared blocks."""
+
+import pytest
+import torch
+from torch import nn
+
+from kodec.models.blocks import (
+    DepthwiseBlock,
+    DepthwiseConv2d,
+    Modulation,
+    QualityEmbedding,
+    ResidualBlock,
+    normalised,
+    zeroed,
+)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("size", [(1, 1), (2, 7), (9, 4)])
+@pytest.mark.parametrize("channels_last", [False, True])
+@torch.no_grad()
+def test_depthwise_float64_equals_conv2d(
+    kernel: int, size: tuple[int, int], channels_last: bool
+) -> None:
+    torch.manual_seed(0)
+    layer = DepthwiseConv2d(6, kernel).double()
+    x = torch.randn(2, 6, *size, dtype=torch.float64)
+    if channels_last:
+        x = x.to(memory_format=torch.channels_last)
+    expected = nn.Conv2d.forward(layer, x)
+    assert torch.allclose(layer(x), expected, rtol=1e-12, atol=1e-13)
+    single = layer.float()(x.float())
+    assert torch.allclose(single.double(), expected, atol=1e-5)
+
+
+def test_depthwise_gradients_agree() -> None:
+    torch.manual_seed(0)
+    layer = DepthwiseConv2d(4, 3).double()
+    x = torch.randn(1, 4, 5, 5, dtype=torch.float64, requires_grad=True)
+    leaves = (x, layer.weight, layer.bias)
+    ours = torch.autograd.grad(layer(x).square().sum(), leaves)
+    theirs = torch.autograd.grad(nn.Conv2d.forward(layer, x).square().sum(), leaves)
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.allclose(a, b)
+
+
+@torch.no_grad()
+def test_residual_blocks_start_as_the_identity() -> None:
+    x, e = torch.randn(2, 8, 5, 6), torch.randn(2, 16)
+    assert torch.equal(ResidualBlock(8)(x), x)
+    assert torch.equal(ResidualBlock(8, 16)(x, e), x)
+    assert torch.equal(DepthwiseBlock(8)(x), x)
+    assert torch.equal(Modulation(16, 8)(x, e), x)
+
+
+@torch.no_grad()
+def test_modulation_differs_per_sample() -> None:
+    torch.manual_seed(0)
+    modulation = Modulation(16, 8)
+    nn.init.normal_(modulation.affine.weight)
+    x = torch.randn(1, 8, 3, 3).expand(2, -1, -1, -1)
+    out = modulation(x, torch.randn(2, 16))
+    assert not torch.allclose(out[0], out[1])
+
+
+@torch.no_grad()
+def test_quality_embedding_is_smooth_and_keeps_its_precision() -> None:
+    assert normalised(torch.tensor([0.0, 31.5, 63.0])).tolist() == [-1, 0, 1]
+    torch.manual_seed(0)
+    embedding = QualityEmbedding(16)
+    out = embedding(torch.arange(64))
+    assert out.shape == (64, 16)
+    steps = out.diff(dim=0).abs()
+    assert 0 < steps.max() < 0.5
+    assert embedding.double()(torch.arange(64)).dtype == torch.float64
+    assert "like" not in embedding.state_dict()
+
+
+def test_zeroed() -> None:
+    layer = zeroed(nn.Linear(3, 2))
+    assert not layer.weight.any() and not layer.bias.any()
+    assert not zeroed(nn.Linear(3, 2, bias=False)).weight.any()

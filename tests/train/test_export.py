@@ -1,0 +1,94 @@
+"""From a checkpoint to a model file that codes pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kodec.codecs import load, read_model_info
+from kodec.native import BitstreamError, KodecError
+from kodec.train import export_checkpoint, train
+
+
+@pytest.fixture
+def checkpoint(
+    tiny_config: dict[str, Any], arguments: Callable[..., list[str]], tmp_path: Path
+) -> Path:
+    tiny_config["trainer"] |= {"max_steps": 2, "limit_val_batches": 0}
+    train(arguments(tiny_config, "run"))
+    return tmp_path / "run" / "checkpoints" / "last.ckpt"
+
+
+def test_checkpoint_to_codec(checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / "my-codec.safetensors"
+    info = export_checkpoint(checkpoint, output, notes={"licence": "CC0"})
+    assert read_model_info(output) == info
+    assert info.name == "my-codec" and info.notes == {"licence": "CC0"}
+    codec = load(output)
+    weights = torch.load(checkpoint, weights_only=True)["state_dict"]
+    for name, value in codec.network.state_dict().items():
+        assert torch.equal(value.float(), weights[f"codec.{name}"].half().float())
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    data = codec.encode(pixels, quality=20)
+    assert codec.decode(data).shape == pixels.shape
+
+
+def test_the_same_checkpoint_gives_the_same_model(checkpoint: Path, tmp_path: Path) -> None:
+    infos = [export_checkpoint(checkpoint, tmp_path / f"{name}.safetensors") for name in "ab"]
+    assert infos[0].model_id == infos[1].model_id
+
+
+def damages(whole: Path) -> dict[str, bytes]:
+    data = whole.read_bytes()
+    content = torch.load(whole, weights_only=True)
+
+    def changed(**changes: Any) -> bytes:
+        path = whole.with_name("changed.ckpt")
+        torch.save({**content, **changes}, path)
+        return path.read_bytes()
+
+    fewer = dict(list(content["state_dict"].items())[1:])
+    foreign = {"class_path": "os.path.join", "init_args": {}}
+    no_codec = content["codec_config"]["init_args"]["analysis"]
+    return {
+        "empty": b"",
+        "text": b"hello",
+        "cut": data[: len(data) // 2],
+        "of another program": changed(codec_config=None),
+        "a weight missing": changed(state_dict=fewer),
+        "weights of another kind": changed(state_dict=[1, 2]),
+        "foreign class": changed(codec_config=foreign),
+        "not a codec": changed(codec_config=no_codec),
+    }
+
+
+def test_damaged_and_foreign_checkpoints(checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / "codec.safetensors"
+    for name, data in damages(checkpoint).items():
+        bad = tmp_path / "bad.ckpt"
+        bad.write_bytes(data)
+        with pytest.raises(KodecError) as caught:
+            export_checkpoint(bad, output)
+        assert "\n" not in str(caught.value), name
+        assert not output.exists(), name
+    bad.write_bytes(b"")
+    with pytest.raises(BitstreamError, match="bad.ckpt is not a whole checkpoint"):
+        export_checkpoint(bad, output)
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("evil"),)
+
+
+def test_nothing_is_unpickled_but_tensors_and_plain_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"codec_config": {}, "state_dict": {"a": Evil()}}, tmp_path / "evil.ckpt")
+    with pytest.raises(BitstreamError):
+        export_checkpoint(tmp_path / "evil.ckpt", tmp_path / "codec.safetensors")
+    assert not (tmp_path / "evil").exists()

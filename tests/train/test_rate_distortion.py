@@ -1,0 +1,213 @@
+"""What training minimises, and what it logs."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pytorch_msssim import ms_ssim
+
+from kodec.codecs import PictureCodec, build_module
+from kodec.native import InvalidInputError, KodecError
+from kodec.train import RateDistortion, train
+
+Rows = list[dict[str, str]]
+
+
+def module(config: dict[str, Any], **changes: Any) -> RateDistortion:
+    codec = build_module(config["model"]["codec"])
+    assert isinstance(codec, PictureCodec)
+    return RateDistortion(codec, **changes)
+
+
+def logged(folder: Path) -> Rows:
+    with (folder / "logs" / "version_0" / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def column(rows: Rows, name: str) -> list[float]:
+    return [float(row[name]) for row in rows if row.get(name)]
+
+
+def test_lambdas_rise_geometrically_over_the_qualities(tiny_config: dict[str, Any]) -> None:
+    training = module(tiny_config, lambda_low=0.001, lambda_high=0.1)
+    lam = training.lambdas(torch.tensor([0.0, 31.5, 63.0]))
+    assert lam.tolist() == pytest.approx([0.001, 0.01, 0.1])
+
+
+def test_distortions(tiny_config: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, 176, 176)
+    x_hat = (x + 0.1 * torch.randn_like(x)).clamp(0, 1)
+    x_hat[1] = x[1]
+    mse = module(tiny_config).distortions(x, x_hat)
+    assert mse.shape == (2,)
+    assert mse[0].item() == pytest.approx(((x - x_hat)[0] ** 2).mean().item() * 255**2, rel=1e-5)
+    assert mse[1] == 0
+    structural = module(tiny_config, distortion="ms-ssim").distortions(x, x_hat)
+    assert structural[1].item() == pytest.approx(0, abs=1e-6)
+    expected = 1 - ms_ssim(x_hat[:1], x[:1], data_range=1.0).item()
+    assert structural[0].item() == pytest.approx(expected, abs=1e-6) and expected > 0.001
+
+
+def test_ms_ssim_of_small_crops_is_refused(tiny_config: dict[str, Any]) -> None:
+    x = torch.rand(1, 3, 160, 200)
+    with pytest.raises(InvalidInputError, match="161 pixels"):
+        module(tiny_config, distortion="ms-ssim").distortions(x, x)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"distortion": "vibes"},
+        {"lambda_low": 0.5, "lambda_high": 0.1},
+        {"lambda_low": 0.0},
+        {"validation_qualities": (64,)},
+        {"learning_rate": 0.0},
+    ],
+)
+def test_nonsense_is_refused(wrong: dict[str, Any], tiny_config: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError):
+        module(tiny_config, **wrong)
+
+
+@pytest.mark.parametrize("distortion", ["mse", "ms-ssim"])
+def test_loss_falls(distortion: str, tiny_config: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    x = torch.nn.functional.interpolate(torch.rand(2, 3, 12, 12), size=176, mode="bilinear")
+    scale = {"mse": (0.001, 0.1), "ms-ssim": (2.4, 220.0)}[distortion]
+    training = module(tiny_config, distortion=distortion, lambda_low=scale[0], lambda_high=scale[1])
+    optimiser = torch.optim.Adam(training.codec.parameters(), lr=3e-3)
+    losses = []
+    training.trainer = _TrainerOfOneStep()  # type: ignore[assignment]
+    training.log = training.log_dict = lambda *_, **__: None  # type: ignore[assignment,method-assign]
+    for _ in range(15):
+        loss = training.training_step(x, 0)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+
+
+class _TrainerOfOneStep:
+    """Stands still, so that every step draws the same noise and qualities."""
+
+    global_step = global_rank = 0
+    world_size = accumulate_grad_batches = 1
+    log_every_n_steps = 5
+
+
+def test_logs(
+    tiny_config: dict[str, Any], arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    train(arguments(tiny_config, "run"))
+    rows = logged(tmp_path / "run")
+    steps = [int(row["step"]) for row in rows if row["train/loss"]]
+    assert steps == [2, 5, 8, 11]
+    streams = [column(rows, f"train/bpp_{name}") for name in ("z", "y0", "y1")]
+    totals = column(rows, "train/bpp")
+    assert [sum(parts) for parts in zip(*streams, strict=True)] == pytest.approx(totals, rel=1e-4)
+    assert all(speed > 0 for speed in column(rows, "train/images_per_second"))
+    assert len(column(rows, "train/images_per_second")) == len(column(rows, "train/psnr")) == 4
+    assert list((tmp_path / "run" / "logs" / "version_0").glob("events.out.tfevents.*"))
+    assert [int(row["step"]) for row in rows if row["val/loss"]] == [3, 7, 11]
+
+
+def test_validation_measures_real_bytes(
+    tiny_config: dict[str, Any],
+    arguments: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from kodec.entropy import SymbolWriter
+
+    written: list[int] = []
+    finish = SymbolWriter.finish
+
+    def counting(self: SymbolWriter) -> list[bytes]:
+        streams = finish(self)
+        written.append(sum(map(len, streams)))
+        return streams
+
+    monkeypatch.setattr(SymbolWriter, "finish", counting)
+    train(arguments(tiny_config, "run"))
+    assert len(written) == 3
+    bpp = column(logged(tmp_path / "run"), "val/bpp_q8")
+    assert bpp == pytest.approx([8 * size / (72 * 56) for size in written])
+
+
+def test_fixed_rate_uses_lambda_high_alone(
+    tiny_config: dict[str, Any], arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    codec = tiny_config["model"]["codec"]["init_args"]
+    codec["gain"] = None
+    codec["latents"] = {
+        "class_path": "kodec.entropy.MeanScaleHyperprior",
+        "init_args": {"channels": 12, "hyper": 4},
+    }
+    for name, low in (("one", 0.001), ("other", 0.0001)):
+        tiny_config["model"]["lambda_low"] = low
+        train(arguments(tiny_config, name))
+    rows = logged(tmp_path / "one")
+    assert len(column(rows, "val/bpp_q63")) == 3
+    losses = [column(logged(tmp_path / name), "train/loss") for name in ("one", "other")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def _gain(config: dict[str, Any]) -> dict[str, Any]:
+    arguments: dict[str, Any] = config["model"]["codec"]["init_args"]["gain"]["init_args"]
+    return arguments
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda c: c["model"].update(lamda_high=1), ["lamda_high"]),
+        (lambda c: c["trainer"].update(max_step=1), ["max_step"]),
+        (lambda c: c["data"].update(crops=1), ["crops"]),
+        (lambda c: c.update(modle={"distortion": "mse"}), ["modle"]),
+        (lambda c: c["data"].update(crop="big"), ["crop", "big"]),
+        (lambda c: c["model"]["codec"].update(class_path="kodec.codecs.Picture"), ["Picture"]),
+        (lambda c: _gain(c).update(knot=3), ["gain", "knot"]),
+        (lambda c: c["model"]["codec"]["init_args"].pop("analysis"), ["required", "analysis"]),
+        (lambda c: _gain(c).update(channels=13), ["13 channels", "12"]),
+        (lambda c: c["trainer"].update(precision="12-bit"), ["12-bit"]),
+        (lambda c: c["data"].update(crop=0), ["crop", "1 or more"]),
+    ],
+)
+def test_a_wrong_config_is_one_clear_line(
+    change: Callable[[dict[str, Any]], None],
+    words: list[str],
+    tiny_config: dict[str, Any],
+    arguments: Callable[..., list[str]],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    change(tiny_config)
+    with pytest.raises(InvalidInputError) as caught:
+        train(arguments(tiny_config, "run"))
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 400, message
+    assert all(word in message for word in words), message
+    assert "usage:" not in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_config_that_is_no_yaml_or_absent(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("model: {")
+    for path, words in ((broken, "parsing config"), (tmp_path / "absent.yaml", "absent.yaml")):
+        with pytest.raises(InvalidInputError, match=words) as caught:
+            train(["--config", str(path)])
+        assert "\n" not in str(caught.value)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(
+    tiny_config: dict[str, Any], arguments: Callable[..., list[str]]
+) -> None:
+    tiny_config["model"]["learning_rate"] = 1e30
+    with pytest.raises(KodecError, match="not finite at step"):
+        train(arguments(tiny_config, "run"))
