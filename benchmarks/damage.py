@@ -9,13 +9,13 @@ Two files of a 64x48 picture that is rendered here, one with an ICC profile and 
    at the container's checksums, so then
 2. mutations inside, with checksums made right again: of the container's parts ("container sealed")
    and of the coder's segment too ("stream sealed"). Against a forger checksums are no protection:
-   an error or some picture, but no crash, no hang, no memory.
+   an error or a picture, but no crash, no hang, no memory.
 3. heads that claim a huge picture, the coder's symbol count forged to match: the memory that such a
    file of a few hundred bytes makes the decoder take is reported, not judged.
 
 Failures, after which the exit status is 1: another exception than kodec's or one of several lines;
-a wrong picture in part 1; a crash of the process; a decode slower than --limit seconds; peak memory
-above that of the sound file's decode, beside what the loaded model takes, by more than 4 times.
+a wrong picture or wrong metadata in part 1; a crash of the process; a decode slower than --limit
+seconds; peak memory, beside what the loaded model takes, above 4 times that of the sound file.
 """
 
 import argparse
@@ -46,6 +46,7 @@ WIDTH, HEIGHT, QUALITY = 64, 48, 32
 MEMORY_FACTOR = 4.0
 PREAMBLE_BYTES = 5
 CRC_BYTES = 4
+OTHER_PICTURE, OTHER_METADATA = "another picture", "other metadata"
 CLAIMED_SIDES = (1024, 4096, 16384, 32768)
 
 Chunk = tuple[int, bytes]
@@ -226,7 +227,7 @@ def try_all(
         tally.slowest = max(tally.slowest, time.perf_counter() - start)
         faulthandler.cancel_dump_traceback_later()
         tally.outcomes[outcome] += 1
-        if failed or (outcome == "another picture" and not forged):
+        if failed or (outcome in (OTHER_PICTURE, OTHER_METADATA) and not forged):
             tally.failures.append(f"case {number}: {outcome}: {case.hex()}")
     tally.peak_kib = status_kib("VmHWM")
     return tally
@@ -241,12 +242,11 @@ def attempt(codec: Codec, right: Picture, case: bytes) -> tuple[str, bool]:
         return type(error).__name__, lines != 1
     except Exception as error:  # whatever else comes out is what this program looks for
         return f"{type(error).__name__}: {error}", True
-    same = (
-        np.array_equal(picture.pixels, right.pixels)
-        and picture.icc == right.icc
-        and picture.exif == right.exif
-    )
-    return "the right picture" if same else "another picture", False
+    if not np.array_equal(picture.pixels, right.pixels):
+        return OTHER_PICTURE, False
+    if (picture.icc, picture.exif) != (right.icc, right.exif):
+        return OTHER_METADATA, False
+    return "the right picture", False
 
 
 def status_kib(field_name: str) -> int:

@@ -49,6 +49,15 @@ def round_weights(network: PictureCodec) -> None:
             parameter.copy_(rounded)
 
 
+def _stored_weights(network: PictureCodec) -> dict[str, Tensor]:
+    """Parameters in float16, buffers (constants of layers, some tiny) in float32, on the CPU."""
+    parameters = {name for name, _ in network.named_parameters()}
+    return {
+        name: (value.half() if name in parameters else value.float()).cpu().contiguous()
+        for name, value in network.state_dict().items()
+    }
+
+
 def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
     """Hash of decode-side weights, tables and config; the encoder's own parts don't count."""
     decoder_config = copy.deepcopy(dict(config))
@@ -57,9 +66,10 @@ def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
     for name in network.latent_model.encoder_only_arguments:
         arguments.get("latents", {}).get("init_args", {}).pop(name, None)
     digest = hashlib.sha256(json.dumps(decoder_config, sort_keys=True).encode())
-    for name, tensor in sorted(network.decoder_state().items()):
-        digest.update(f"{name}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.half().cpu().contiguous().numpy().tobytes())
+    stored = _stored_weights(network)
+    for name in sorted(network.decoder_state()):
+        digest.update(f"{name}{tuple(stored[name].shape)}".encode())
+        digest.update(stored[name].numpy().tobytes())
     for name, tables in sorted(tables_of(network).items()):
         for key, array in sorted(tables.arrays().items()):
             digest.update(f"{name}/{key}".encode())
@@ -83,8 +93,7 @@ def save_model(
     round_weights(network)
     network.deploy()
     tensors: dict[str, Tensor] = {
-        WEIGHT_PREFIX + key: value.half().contiguous()
-        for key, value in network.state_dict().items()
+        WEIGHT_PREFIX + key: value for key, value in _stored_weights(network).items()
     }
     for key, tables in tables_of(network).items():
         for part, array in tables.arrays().items():

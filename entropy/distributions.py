@@ -110,9 +110,16 @@ class ScaleTables(IntegerTables):
             shifts.append(shift)
         self.fill(tables, offsets, shifts)
 
+    def _position(self, log_scale: Tensor) -> Tensor:
+        return (log_scale - self.log_smallest) / self.log_step + 0.5
+
+    def skips(self, log_scale: Tensor) -> Tensor:
+        """Where the index is 0: by the same arithmetic, to the last bit."""
+        return self._position(log_scale) < 0
+
     def indexes(self, log_scale: Tensor) -> tuple[Tensor, Tensor]:
         """Table index 0 (skip) .. `levels` of each log scale (float64), and where it is close."""
-        position = (log_scale - self.log_smallest) / self.log_step + 0.5
+        position = self._position(log_scale)
         clamped = position.clamp(-1.0, self.levels - 0.5)
         level = torch.floor(clamped)
         # Beyond the last boundary nothing is close: only 0 .. levels - 1 are boundaries.
@@ -169,8 +176,7 @@ class LocationScale:
             saved = self.scale_tables.bits(symbols, scale) - self.scale_tables.bits(lower, scale)
             worse = (d - lower).square() - (d - symbols).square()
             symbols = torch.where(worse < self.lagrangian * saved, lower, symbols)
-        skipped = self.log_scale < self.scale_tables.log_smallest - 0.5 * self.scale_tables.log_step
-        return symbols.masked_fill(skipped, 0.0)
+        return symbols.masked_fill(self.scale_tables.skips(self.log_scale), 0.0)
 
     def dequantise(self, symbols: Tensor) -> Tensor:
         """Symbols + mean."""

@@ -1,0 +1,264 @@
+"""Whole pictures to whole files, for any composition of parts: one joins by a line below."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from kodec.codecs import Codec, Picture, PictureCodec, build_module, load, save_model
+from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
+from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
+
+Pixels = NDArray[np.uint8]
+
+
+def part(class_path: str, **arguments: Any) -> dict[str, Any]:
+    return {"class_path": f"kodec.{class_path}", "init_args": arguments}
+
+
+# name: (analysis, synthesis, channels of the latents)
+TRANSFORMS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    "gdn": (
+        part("models.GDNAnalysis", width=6, latents=8),
+        part("models.GDNSynthesis", width=6, latents=8),
+        8,
+    ),
+    "residual": (
+        part("models.ResidualAnalysis", width=8),
+        part("models.ResidualSynthesis", width=8),
+        8,
+    ),
+    "refined lapped": (
+        part("models.RefinedLappedAnalysis", widths=[4, 4, 8]),
+        part("models.RefinedLappedSynthesis", widths=[4, 4, 8], blocks=1),
+        768,
+    ),
+}
+LATENTS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "mean-scale hyperprior": lambda channels: part(
+        "entropy.MeanScaleHyperprior", channels=channels, hyper=4
+    ),
+    "frequency slices": lambda channels: part(
+        "entropy.FrequencySlices",
+        slices=[2, 6, channels - 8] if channels > 8 else [3, 5],
+        phases=[4, 2, 1] if channels > 8 else [4, 2],
+        width=8,
+        context=4,
+        hyper=4,
+        lagrangian=0.1,
+    ),
+}
+CODECS = [
+    (transform, latents, gain)
+    for transform in TRANSFORMS
+    for latents in LATENTS
+    for gain in (True, False)
+    # A hyperprior of 768 channels has millions of weights.
+    if (transform, latents) != ("refined lapped", "mean-scale hyperprior")
+]
+every_codec = pytest.mark.parametrize(
+    "key", CODECS, ids=lambda key: ", ".join(key[:2]) + (", variable rate" if key[2] else "")
+)
+SIZES = [(1, 1), (17, 33), (64, 48)]
+
+
+def config_of(key: tuple[str, str, bool], portability: str = "guarded") -> dict[str, Any]:
+    analysis, synthesis, channels = TRANSFORMS[key[0]]
+    return part(
+        "codecs.PictureCodec",
+        analysis=analysis,
+        latents=LATENTS[key[1]](channels),
+        synthesis=synthesis,
+        gain=part("entropy.GainUnit", channels=channels) if key[2] else None,
+        portability=portability,
+    )
+
+
+@cache
+def codec_of(
+    key: tuple[str, str, bool], portability: str = "guarded", seed: int = 0, noise: float = 0.02
+) -> Codec:
+    """Through a model file; with weights that give every network something to do."""
+    torch.manual_seed(seed)
+    config = config_of(key, portability)
+    network = build_module(config)
+    assert isinstance(network, PictureCodec)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(noise * torch.randn_like(parameter))
+        quality = torch.tensor([10.0, 50.0]) if key[2] else None
+        network.calibrate(torch.rand(2, 3, 32, 32), quality)
+        if not key[2] and key[0] == "refined lapped":
+            # Without gains, latents are far below one quantisation step.
+            network.analysis.linear.basis.mul_(30)
+            network.synthesis.linear.basis.div_(30)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        save_model(network, config, path, "small")
+        return load(path)
+
+
+def picture(height: int, width: int, components: int = 3) -> Pixels:
+    y, x = np.mgrid[:height, :width][..., None]
+    rng = np.random.default_rng(height)
+    waves = np.sin(x * rng.uniform(0, 0.4, components) + y * rng.uniform(0, 0.4, components))
+    noisy = 127 + 90 * waves + rng.normal(0, 8, (height, width, components))
+    return noisy.clip(0, 255).astype(np.uint8)
+
+
+def quality_of(key: tuple[str, str, bool], quality: int) -> int | None:
+    return quality if key[2] else None
+
+
+@every_codec
+@pytest.mark.parametrize("components", [1, 3])
+def test_files_decode_to_the_encoders_reconstruction(
+    key: tuple[str, str, bool], components: int
+) -> None:
+    codec = codec_of(key)
+    for height, width in SIZES:
+        for quality in (0, 63) if key[2] else (0,):
+            given = Picture(picture(height, width, components), icc=b"profile")
+            encoded = codec.encode_picture(given, quality_of(key, quality))
+            decoded = codec.decode_picture(encoded.data)
+            assert np.array_equal(decoded.pixels, encoded.reconstruction.pixels)
+            assert decoded.pixels.shape == (height, width, components)
+            assert decoded.icc == b"profile" and decoded.exif is None
+
+
+@every_codec
+def test_bytes_are_close_to_the_estimate(key: tuple[str, str, bool]) -> None:
+    codec = codec_of(key)
+    pixels = picture(64, 96)
+    for quality in (20, 60) if key[2] else (0,):
+        bits = codec.estimate_bits(Picture(pixels), quality_of(key, quality))
+        size = len(codec.encode(pixels, quality_of(key, quality)))
+        assert set(bits) > {"z"}
+        assert size <= 1.01 * sum(bits.values()) / 8 + 64
+
+
+@every_codec
+@torch.inference_mode()
+def test_one_program_for_every_port(key: tuple[str, str, bool]) -> None:
+    network = codec_of(key).network
+    torch.manual_seed(1)
+    x = torch.rand(2, 3, 20, 35)
+    quality = torch.tensor([5.0, 55.0]) if key[2] else None
+    size = (2, 20, 35)
+    writer, meter = SymbolWriter(2), RateMeter(training=False)
+    written = network.code(x, size, quality, writer)
+    estimated = network.code(x, size, quality, meter)
+    assert torch.equal(written.y_hat, estimated.y_hat)
+    streams = writer.finish()
+    reader = SymbolReader(streams)
+    reader.expect(network.symbols_per_item(20, 35))
+    read = network.code(None, size, quality, reader)
+    reader.finish()
+    assert torch.equal(read.y_hat, written.y_hat) and torch.equal(read.x_hat, written.x_hat)
+    assert read.x_hat.shape == x.shape
+
+
+def test_all_images_that_are_taken() -> None:
+    codec = codec_of(CODECS[0])
+    pixels = picture(20, 30)
+    data = codec.encode(pixels, 40)
+    assert codec.encode(Image.fromarray(pixels), 40) == data
+    gray = picture(20, 30, 1)
+    assert codec.encode(gray[..., 0], 40) == codec.encode(gray, 40)
+    assert codec.encode(Image.fromarray(gray[..., 0]), 40) == codec.encode(gray, 40)
+    assert codec.encode(pixels[::-1, ::-1], 40) != data
+    assert codec.decode(codec.encode(pixels[::-1, ::-1], 40)).shape == (20, 30, 3)
+    for wrong in (pixels.astype(np.float32), pixels[..., :2], np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(InvalidInputError):
+            codec.encode(wrong)
+    with pytest.raises(UnsupportedError):
+        codec.encode(Image.new("RGBA", (4, 4)))
+
+
+@pytest.mark.parametrize("quality", [-1, 64, 3.5, "32", True])
+def test_wrong_qualities_are_refused(quality: Any) -> None:
+    with pytest.raises(InvalidInputError, match="quality"):
+        codec_of(CODECS[0]).encode(picture(8, 8), quality)
+
+
+def test_quality_of_a_fixed_rate_model() -> None:
+    fixed = codec_of(("gdn", "mean-scale hyperprior", False))
+    with pytest.raises(InvalidInputError, match="one fixed rate"):
+        fixed.encode(picture(8, 8), 32)
+    assert not fixed.variable_rate
+
+
+def test_quality_defaults_to_the_middle_and_changes_the_file() -> None:
+    codec = codec_of(("refined lapped", "frequency slices", True), noise=0.0)
+    pixels = picture(64, 64)
+    files = {quality: codec.encode(pixels, quality) for quality in (0, 32, 63)}
+    assert codec.encode(pixels) == files[32]
+    assert len(files[0]) < len(files[32]) < len(files[63])
+    errors = [np.abs(codec.decode(f).astype(int) - pixels).mean() for f in files.values()]
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_another_models_file_is_refused() -> None:
+    key = CODECS[0]
+    data = codec_of(key).encode(picture(16, 16), 32)
+    other = codec_of(key, seed=1)
+    with pytest.raises(UnsupportedError, match=other.info.model_id.hex()):
+        other.decode(data)
+
+
+def test_local_models_code_on_this_machine() -> None:
+    local = codec_of(("gdn", "frequency slices", True), portability="local")
+    assert next(local.network.latents.parameters()).dtype == torch.float32
+    encoded = local.encode_picture(Picture(picture(33, 47)), 50)
+    decoded = local.decode_picture(encoded.data)
+    assert np.array_equal(decoded.pixels, encoded.reconstruction.pixels)
+
+
+def test_damaged_files_are_refused() -> None:
+    codec = codec_of(CODECS[0])
+    data = codec.encode(picture(24, 24), 60)
+    for length in (0, 3, len(data) // 2, len(data) - 1):
+        with pytest.raises(BitstreamError):
+            codec.decode(data[:length])
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        with pytest.raises((BitstreamError, UnsupportedError)):
+            codec.decode(bytes(changed))
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    config = config_of(("gdn", "mean-scale hyperprior", True))
+    config["init_args"]["gain"]["init_args"]["channels"] = 7
+    with pytest.raises(InvalidInputError, match="7 channels"):
+        build_module(config)
+    config = config_of(("gdn", "mean-scale hyperprior", False))
+    config["init_args"]["latents"]["init_args"]["channels"] = 7
+    network = build_module(config)
+    with pytest.raises(InvalidInputError, match="analysis gives latents"):
+        network.code(torch.rand(1, 3, 16, 16), (1, 16, 16), None, RateMeter(training=True))  # type: ignore[operator]
+    config["init_args"]["portability"] = "hopeful"
+    with pytest.raises(InvalidInputError, match="portability"):
+        build_module(config)
+
+
+def test_gradients_reach_every_weight() -> None:
+    for key in CODECS:
+        torch.manual_seed(0)
+        network = build_module(config_of(key))
+        for parameter in network.parameters():
+            parameter.data.add_(0.02 * torch.randn_like(parameter))
+        quality = torch.tensor([10.0, 50.0]) if key[2] else None
+        meter = RateMeter(training=True)
+        x = torch.rand(2, 3, 48, 48)
+        coded = network.code(x, (2, 48, 48), quality, meter)  # type: ignore[operator]
+        (meter.total().mean() / 1000 + (coded.x_hat - x).square().mean()).backward()
+        missing = [n for n, p in network.named_parameters() if p.grad is None]
+        assert not missing, key
