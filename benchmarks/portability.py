@@ -206,10 +206,10 @@ def write_files(job: Job) -> dict[str, Any]:
     codec = load_codec(job)
     folder = job.folder_of(job.variant)
     folder.mkdir()
-    taps = [write_one(codec, path, quality, folder) for path, quality in job.tasks]
-    for tap, name in zip(taps, job.files, strict=True):
-        if not job.float32:
-            np.save((folder / name).with_suffix(".scales.npy"), np.concatenate(tap.log_scales))
+    taps = [
+        write_one(codec, path, quality, folder, keep_scales=not job.float32)
+        for path, quality in job.tasks
+    ]
     return {
         "overrides": sum(tap.close for tap in taps),
         "symbols": sum(tap.coded for tap in taps),
@@ -218,7 +218,9 @@ def write_files(job: Job) -> dict[str, Any]:
     }
 
 
-def write_one(codec: Codec, path: str, quality: int, folder: Path) -> Tap:
+def write_one(
+    codec: Codec, path: str, quality: int, folder: Path, keep_scales: bool = False
+) -> Tap:
     """Write one file, and beside it what its readers are judged by."""
     tap = Tap()
     with patch("kodec.codecs.codec.SymbolWriter", functools.partial(TappedWriter, tap)):
@@ -227,6 +229,9 @@ def write_one(codec: Codec, path: str, quality: int, folder: Path) -> Tap:
     file.with_suffix(".kdc").write_bytes(encoded.data)
     file.with_suffix(".symbols").write_text(tap.symbols.hexdigest())
     np.save(file.with_suffix(".pixels.npy"), encoded.reconstruction.pixels)
+    if keep_scales:
+        np.save(file.with_suffix(".scales.npy"), np.concatenate(tap.log_scales))
+    tap.log_scales.clear()
     return tap
 
 
@@ -297,8 +302,11 @@ def move_scales(job: Job) -> dict[str, Any]:
     folder = job.folder_of(job.variant)
 
     def read_moved(shift: float) -> dict[str, Any]:
-        taps = [Tap(shift, 1000 * seed) for seed in range(len(job.files))]
-        rows = [read_one(codec, folder / f, t) for f, t in zip(job.files, taps, strict=True)]
+        seeds = range(0, 1000 * len(job.files), 1000)
+        rows = [
+            read_one(codec, folder / file, Tap(shift, seed))
+            for seed, file in zip(seeds, job.files, strict=True)
+        ]
         return {"moved_by": shift, **summarise(rows)}
 
     found = {
@@ -396,8 +404,8 @@ def main() -> int:
     worst = max(pair["log_scale_difference"] or 0.0 for by in read.values() for pair in by.values())
     pixels_off = max(pair["largest_difference"] for by in read.values() for pair in by.values())
     files = len(pictures) * len(qualities)
-    identical = all(pair["outcomes"] == all_same for by in read.values() for pair in by.values())
     all_same = {SAME: files}
+    identical = all(pair["outcomes"] == all_same for by in read.values() for pair in by.values())
     checks = {
         "same symbols everywhere": identical,
         "pixels within 1": pixels_off <= 1,
@@ -462,7 +470,7 @@ def print_pairs(title: str, read: dict[str, dict[str, Any]]) -> None:
             share = pair["differing_samples"] / max(pair["samples"], 1)
             print(
                 f"{reader:10s} {writer:10s} {outcomes:30s} {share:10.2e}  "
-                f"{pair['largest_difference']:10d}  {'-' if scales is None else format(scales, '.3g')}"
+                f"{pair['largest_difference']:10d}  " + ("-" if scales is None else f"{scales:.3g}")
             )
 
 

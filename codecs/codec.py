@@ -49,6 +49,7 @@ class Codec:
         """Whether `encode` takes a quality."""
         return self.network.variable_rate
 
+    @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8] | Image.Image, quality: int | None = None) -> bytes:
         """A picture as the bytes of a `.kdc` file.
 
@@ -56,7 +57,7 @@ class Codec:
         (smallest) to 63 (best), by default 32; fixed-rate models take none. Raises
         `InvalidInputError` or `UnsupportedError`.
         """
-        return self.encode_picture(as_picture(image), quality).data
+        return self._write(as_picture(image), self.check_quality(quality))[0]
 
     def decode(self, data: bytes) -> NDArray[np.uint8]:
         """The picture in a `.kdc` file's bytes, uint8 (H, W, 1) or (H, W, 3).
@@ -84,18 +85,26 @@ class Codec:
     def encode_picture(self, picture: Picture, quality: int | None = None) -> Encoded:
         """Code a picture with its metadata; also gives the reconstruction."""
         quality = self.check_quality(quality)
+        data, y_hat = self._write(picture, quality)
+        height, width, components = picture.pixels.shape
+        with self._out_of_memory(width, height):
+            x_hat = self.network.reconstruct(y_hat, (1, height, width), self._condition(quality))
+        return Encoded(data, Picture(to_array(x_hat, components), picture.icc, picture.exif))
+
+    def _write(self, picture: Picture, quality: int | None) -> tuple[bytes, torch.Tensor]:
+        """The file's bytes, and the latents that its decoder will see."""
         height, width, components = picture.pixels.shape
         header = PictureHeader(
             width, height, components, quality, self.info.model_id, self.network.portability
         )
         writer = SymbolWriter(1)
         x = to_tensor(picture.pixels).to(self.device)
+        condition = self._condition(quality)
         with self._out_of_memory(width, height):
-            coded = self.network.code(x, (1, height, width), self._condition(quality), writer)
+            y_hat = self.network.code_latents(x, (1, height, width), condition, writer)
         metadata = {"icc": picture.icc, "exif": picture.exif}
-        data = write_container(header, writer.finish(), {k: v for k, v in metadata.items() if v})
-        pixels = to_array(coded.x_hat, components)
-        return Encoded(data, Picture(pixels, picture.icc, picture.exif))
+        present = {key: value for key, value in metadata.items() if value}
+        return write_container(header, writer.finish(), present), y_hat
 
     @torch.inference_mode()
     def decode_picture(self, data: bytes) -> Picture:
@@ -131,7 +140,7 @@ class Codec:
         meter = RateMeter(training=False)
         x = to_tensor(picture.pixels).to(self.device)
         condition = self._condition(self.check_quality(quality))
-        self.network.code(x, (1, height, width), condition, meter)
+        self.network.code_latents(x, (1, height, width), condition, meter)
         return {name: float(bits) for name, bits in meter.bits.items()}
 
     def _condition(self, quality: int | None) -> torch.Tensor | None:

@@ -102,6 +102,13 @@ class PictureCodec(nn.Module):
         x: (N, 3, H, W) in [0, 1], or None on the reading side. size: (N, H, W). quality: (N,) in
         [0, 63], or None. Returns pixels of the same size.
         """
+        y_hat = self.code_latents(x, size, quality, port)
+        return Reconstruction(self.reconstruct(y_hat, size, quality), y_hat)
+
+    def code_latents(
+        self, x: Tensor | None, size: tuple[int, int, int], quality: Tensor | None, port: SymbolPort
+    ) -> Tensor:
+        """The part of `code` that passes the port: latents as the decoder sees them."""
         n, height, width = size
         rows, columns = -(-height // self.stride), -(-width // self.stride)
         shape = torch.Size((n, self.latent_model.channels, rows, columns))
@@ -115,12 +122,18 @@ class PictureCodec(nn.Module):
                 )
             if self.gain is not None and quality is not None:
                 y = self.gain.apply_gain(y.float(), quality)
-        coded = self.latent_model.code(y, Conditions(shape, quality), port)
-        y_hat = coded.float()
+        return self.latent_model.code(y, Conditions(shape, quality), port)
+
+    def reconstruct(
+        self, y_hat: Tensor, size: tuple[int, int, int], quality: Tensor | None
+    ) -> Tensor:
+        """The part of `code` behind the port: pixels (N, 3, H, W), around [0, 1]."""
+        _, height, width = size
+        y_hat = y_hat.float()
         if self.gain is not None and quality is not None:
             y_hat = self.gain.remove_gain(y_hat, quality)
-        x_hat = self.synthesis(y_hat, quality)[..., :height, :width]
-        return Reconstruction(x_hat, coded)
+        x_hat: Tensor = self.synthesis(y_hat, quality)[..., :height, :width]
+        return x_hat
 
     @torch.no_grad()
     def calibrate(self, x: Tensor, quality: Tensor | None) -> None:

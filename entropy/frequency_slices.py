@@ -69,6 +69,8 @@ class _Slice(nn.Module):
         super().__init__()
         self.channels = channels
         self.phases = phases
+        # On a checkerboard, what was coded lies at odd offsets from what comes next.
+        self.parity = 1 if phases == 2 else None
         self.mix = DepthwiseBlock(width)
         self.phase_embedding = nn.Parameter(torch.zeros(phases, width))
         # A slice coded in one phase has no neighbours of its own to look at.
@@ -86,7 +88,7 @@ class _Slice(nn.Module):
     def context(self, tokens: Tensor, done: Tensor, h: int, w: int) -> Tensor:
         """Features (N, h w, width) from the latents coded so far; `done` is 1 there, else 0."""
         seen = self.look(magnitude_features(tokens)) * done
-        return to_tokens(self.spread_out(to_grid(seen, h, w)))
+        return to_tokens(self.spread_out(to_grid(seen, h, w), self.parity))
 
     def parameters_at(self, features: Tensor) -> Tensor:
         """Features (N, P, width) -> relative means and log scales (N, P, 2 channels)."""
@@ -260,7 +262,7 @@ class FrequencySlices(nn.Module):
                 context = part.context(values, done, h, w)[:, positions]
                 here = here + part.join(nn.functional.gelu(context, approximate="tanh"))
                 with torch.autocast(values.device.type, enabled=False):
-                    grid = part.neighbours[phase - 1](to_grid(values, h, w))
+                    grid = part.neighbours[phase - 1](to_grid(values, h, w), part.parity)
                 predicted = to_tokens(grid)[:, positions]
             mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
             dist = LocationScale(
