@@ -150,6 +150,9 @@ class PictureCodec(nn.Module):
         self.eval()
         if self.portability != "local":
             self.latents.double()
+            # What the decoder never computes can stay in the faster precision.
+            for name in self.latent_model.encoder_only_modules:
+                self.latents.get_submodule(name).float()
         return self
 
     def decoder_state(self) -> dict[str, Tensor]:

@@ -194,7 +194,9 @@ class FrequencySlices(nn.Module):
         hz, wz = -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)
         z = None
         if y is not None:
-            features = self.hyper_in(magnitude_features(to_tokens(y))) + self.quality_to_hyper(e)
+            like = self.hyper_in.weight
+            features = self.hyper_in(magnitude_features(to_tokens(y).to(like)))
+            features = features + self.quality_to_hyper(e.to(like))
             grid = to_grid(features, h, w)
             pad = (0, wz * HYPER_STRIDE - w, 0, hz * HYPER_STRIDE - h)
             grid = nn.functional.pad(grid, pad, mode="replicate")

@@ -74,9 +74,11 @@ class MeanScaleHyperprior(nn.Module):
         weight = self.hyper_prior.matrices[0]
         z = None
         if y is not None:
-            y = y.to(weight)
+            like = next(self.hyper_analysis.parameters())
             pad = (0, -w % HYPER_STRIDE, 0, -h % HYPER_STRIDE)
-            z = self.hyper_analysis(nn.functional.pad(y, pad, mode="replicate")).to(weight)
+            padded = nn.functional.pad(y.to(like), pad, mode="replicate")
+            z = self.hyper_analysis(padded).to(weight)
+            y = y.to(weight)
         shape = torch.Size(
             (n, self.hyper_prior.channels, -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE))
         )
