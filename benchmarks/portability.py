@@ -1,7 +1,8 @@
 """Do files written under one instruction set decode under another, and is the guard wide enough?
 
     python benchmarks/portability.py [--model default] [--qualities 8,48] [--pictures N]
-                                     [--jobs 2] [--work FOLDER] [--json REPORT.json]
+                                     [--float32-pictures N] [--jobs 2] [--work FOLDER]
+                                     [--json REPORT.json]
 
 Processes with five environments write every Kodak picture; each of them then reads every other's
 files: the best and the oldest instruction set, each with 1 and 2 threads, and the oldest with MKL
@@ -365,6 +366,9 @@ def main() -> int:
     parser.add_argument("--model", default="default", help="embedded model or model file")
     parser.add_argument("--qualities", default="8,48")
     parser.add_argument("--pictures", type=int, help="only the first N")
+    parser.add_argument(
+        "--float32-pictures", type=int, default=6, help="pictures of the float32 comparison (6)"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="environments at work at a time")
     parser.add_argument("--work", type=Path, help="where the files go, emptied at the end")
     parser.add_argument("--json", type=Path, help="write the report")
@@ -382,8 +386,9 @@ def main() -> int:
 
         def run(variant: str, action: str, float32: bool = False) -> dict[str, Any]:
             threads = VARIANTS[variant][0]
+            shown = pictures[: options.float32_pictures] if float32 else pictures
             return child(
-                Job(variant, threads, options.model, folder, pictures, qualities, action, float32)
+                Job(variant, threads, options.model, folder, shown, qualities, action, float32)
             )
 
         with ThreadPoolExecutor(options.jobs) as pool:
