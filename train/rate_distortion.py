@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
-from kodec.codecs import PictureCodec, as_pixels
+from kodec.codecs import PictureCodec, as_pixels, find_model, load_model
 from kodec.entropy import RateMeter, SymbolWriter
 from kodec.native import InvalidInputError, KodecError
 
@@ -45,6 +45,8 @@ class RateDistortion(lightning.LightningModule):
         decay: fraction of the run over which the rate falls linearly to zero.
         validation_qualities: qualities at which validation writes real streams.
         seed: of the quantisation noise and of the qualities drawn.
+        start_from: an embedded model's name or a model file whose weights to start from, of the
+            same codec; None starts anew.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class RateDistortion(lightning.LightningModule):
         decay: float = 0.25,
         validation_qualities: tuple[int, ...] = (8, 24, 40, 56),
         seed: int = 0,
+        start_from: str | None = None,
     ) -> None:
         super().__init__()
         if distortion not in ("mse", "ms-ssim"):
@@ -70,6 +73,16 @@ class RateDistortion(lightning.LightningModule):
         if learning_rate <= 0 or seed < 0:
             raise InvalidInputError("learning_rate is above 0, and seed 0 or more")
         self.codec = codec
+        self.start_from = start_from
+        if start_from is not None:
+            network, info = load_model(find_model(start_from))
+            try:
+                codec.load_state_dict(network.state_dict())
+            except RuntimeError:
+                raise InvalidInputError(
+                    f"the model {info.name} is of another codec than the config describes: "
+                    "start from one of the same"
+                ) from None
         self.distortion = distortion
         self.lambda_low = lambda_low
         self.lambda_high = lambda_high
@@ -104,7 +117,7 @@ class RateDistortion(lightning.LightningModule):
         """Data-dependent start of codecs that know one, before the first step only."""
         calibrate = getattr(self.codec, "calibrate", None)
         loader = self.trainer.train_dataloader
-        if self.global_step or calibrate is None or loader is None:
+        if self.global_step or self.start_from or calibrate is None or loader is None:
             return
         x = torch.cat(list(itertools.islice(loader, CALIBRATION_BATCHES))).to(self.device)
         quality = torch.linspace(0, HIGHEST_QUALITY, len(x), device=self.device)

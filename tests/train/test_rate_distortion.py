@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from pytorch_msssim import ms_ssim
 
-from kodec.codecs import PictureCodec, build_module
+from kodec.codecs import PictureCodec, build_module, load_model, save_model
 from kodec.native import InvalidInputError, KodecError
 from kodec.train import RateDistortion, train
 
@@ -211,3 +212,27 @@ def test_a_loss_that_is_not_finite_ends_the_run(
     tiny_config["model"]["learning_rate"] = 1e30
     with pytest.raises(KodecError, match="not finite at step"):
         train(arguments(tiny_config, "run"))
+
+
+def test_training_starts_from_a_model_file(
+    tiny_config: dict[str, Any], tiny_model: Path, tmp_path: Path
+) -> None:
+    """Its weights, and not a calibration over them; another codec's model is refused."""
+    network = build_module(tiny_config["model"]["codec"])
+    assert isinstance(network, PictureCodec)
+    path = tmp_path / "start.safetensors"
+    save_model(network, tiny_config["model"]["codec"], path, "start")
+    stored = load_model(path)[0].float().state_dict()
+    started = module(tiny_config, start_from=str(path))
+    assert all(torch.equal(v, stored[k]) for k, v in started.codec.state_dict().items())
+    with pytest.raises(InvalidInputError, match="another codec"):
+        module(tiny_config, start_from=str(tiny_model))
+
+    config = tiny_config | {"trainer": tiny_config["trainer"] | {"max_steps": 1}}
+    config["model"] = config["model"] | {"start_from": str(path), "learning_rate": 1e-9}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    train(["--config", str(file), "--trainer.default_root_dir", str(tmp_path / "run")])
+    weights = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    for name, value in stored.items():
+        assert torch.allclose(weights[f"codec.{name}"], value, atol=1e-6), name
