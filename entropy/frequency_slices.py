@@ -13,6 +13,7 @@ Slices: "Channel-wise autoregressive entropy models" (2020); phases: "Checkerboa
 that one network serves all qualities. Everything runs on (N, positions, channels) tokens.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -28,9 +29,9 @@ from kodec.models.blocks import (
 from kodec.native import InvalidInputError
 
 from .distributions import FactorisedPrior, LocationScale, ScaleTables
+from .hyperprior import hyper_shape, pad_to_hyper_stride
 from .ports import Conditions, SymbolPort
 
-HYPER_STRIDE = 4
 EMBEDDING = 32
 # Phase of each position in a 2 x 2 cell: two for a checkerboard, four for a quad-tree order.
 PATTERNS = {1: ((0, 0), (0, 0)), 2: ((0, 1), (1, 0)), 4: ((0, 2), (3, 1))}
@@ -185,23 +186,19 @@ class FrequencySlices(nn.Module):
 
     def symbols(self, h: int, w: int) -> int:
         """Symbols that one item of h x w latent positions puts through the port."""
-        hyper_positions = -(-h // HYPER_STRIDE) * -(-w // HYPER_STRIDE)
-        return h * w * self.channels + hyper_positions * self.hyper_prior.channels
+        latents = (1, self.channels, h, w)
+        return math.prod(latents) + hyper_shape(latents, self.hyper_prior.channels).numel()
 
     def _hyper(self, y: Tensor | None, e: Tensor, cond: Conditions, port: SymbolPort) -> Tensor:
         """Codes z; returns the first state (N, width, h, w)."""
-        n, _, h, w = cond.latent_shape
-        hz, wz = -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)
+        h, w = cond.latent_shape[-2:]
         z = None
         if y is not None:
             like = self.hyper_in.weight
             features = self.hyper_in(magnitude_features(to_tokens(y).to(like)))
             features = features + self.quality_to_hyper(e.to(like))
-            grid = to_grid(features, h, w)
-            pad = (0, wz * HYPER_STRIDE - w, 0, hz * HYPER_STRIDE - h)
-            grid = nn.functional.pad(grid, pad, mode="replicate")
-            z = self.hyper_analysis(grid).to(y.dtype)
-        shape = torch.Size((n, self.hyper_prior.channels, hz, wz))
+            z = self.hyper_analysis(pad_to_hyper_stride(to_grid(features, h, w))).to(y.dtype)
+        shape = hyper_shape(cond.latent_shape, self.hyper_prior.channels)
         z_hat = port.code("z", z, self.hyper_prior.distribution(shape))
         state: Tensor = self.hyper_synthesis(z_hat)[..., :h, :w]
         shift: Tensor = self.quality_to_state(e).transpose(1, 2)[..., None]

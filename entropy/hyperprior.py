@@ -7,6 +7,9 @@ Source: "Joint autoregressive and hierarchical priors for learned image compress
 variant without autoregression.
 """
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +19,18 @@ from .distributions import FactorisedPrior, LocationScale, ScaleTables
 from .ports import Conditions, SymbolPort
 
 HYPER_STRIDE = 4
+
+
+def hyper_shape(latent_shape: Sequence[int], channels: int) -> torch.Size:
+    """Shape (N, `channels`, h', w') of the hyper-latents of latents (N, C, h, w)."""
+    n, _, h, w = latent_shape
+    return torch.Size((n, channels, -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)))
+
+
+def pad_to_hyper_stride(y: Tensor) -> Tensor:
+    """Latents (N, C, h, w), replicated at the right and bottom up to a multiple of the stride."""
+    h, w = y.shape[-2:]
+    return nn.functional.pad(y, (0, -w % HYPER_STRIDE, 0, -h % HYPER_STRIDE), mode="replicate")
 
 
 class MeanScaleHyperprior(nn.Module):
@@ -63,25 +78,21 @@ class MeanScaleHyperprior(nn.Module):
 
     def symbols(self, h: int, w: int) -> int:
         """Symbols that one item of h x w latent positions puts through the port."""
-        hyper_positions = -(-h // HYPER_STRIDE) * -(-w // HYPER_STRIDE)
-        return h * w * self.channels + hyper_positions * self.hyper_prior.channels
+        latents = (1, self.channels, h, w)
+        return math.prod(latents) + hyper_shape(latents, self.hyper_prior.channels).numel()
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
-        n, channels, h, w = cond.latent_shape
+        _, channels, h, w = cond.latent_shape
         if channels != self.channels:
             raise InvalidInputError(f"latents have {channels} channels, the model {self.channels}")
         weight = self.hyper_prior.matrices[0]
         z = None
         if y is not None:
             like = next(self.hyper_analysis.parameters())
-            pad = (0, -w % HYPER_STRIDE, 0, -h % HYPER_STRIDE)
-            padded = nn.functional.pad(y.to(like), pad, mode="replicate")
-            z = self.hyper_analysis(padded).to(weight)
+            z = self.hyper_analysis(pad_to_hyper_stride(y.to(like))).to(weight)
             y = y.to(weight)
-        shape = torch.Size(
-            (n, self.hyper_prior.channels, -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE))
-        )
+        shape = hyper_shape(cond.latent_shape, self.hyper_prior.channels)
         z_hat = port.code("z", z, self.hyper_prior.distribution(shape))
         parameters = self.hyper_synthesis(z_hat)[..., :h, :w].to(weight)
         mean, log_scale = parameters.chunk(2, dim=1)
