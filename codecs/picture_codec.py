@@ -10,6 +10,7 @@ from kodec.entropy import Conditions, GainUnit, SymbolPort
 from kodec.native import InvalidInputError
 
 from .picture_header import Portability
+from .strips import run_in_strips
 
 
 class LatentModel(Protocol):
@@ -45,7 +46,8 @@ class PictureCodec(nn.Module):
     """A transform and a latent model put together.
 
     analysis: (N, 3, H, W) in [0, 1], quality (N,) -> (N, C, H/stride, W/stride); has `stride`.
-    synthesis: the way back. latents: a `LatentModel`. gain: a `GainUnit`, for variable rate; None
+    synthesis: the way back. Either may have `reach`, how many latent rows away an output row still
+    depends on an input row: large pictures are then transformed in strips. latents: a `LatentModel`. gain: a `GainUnit`, for variable rate; None
     for a fixed-rate model. portability: "guarded" runs the entropy path in float64 and signals
     close calls, "local" runs it in float32 and is decodable on the same kind of machine only.
     """
@@ -114,7 +116,7 @@ class PictureCodec(nn.Module):
         shape = torch.Size((n, self.latent_model.channels, rows, columns))
         y = None
         if x is not None:
-            y = self.analysis(self.pad(x), quality)
+            y = self._strip_by_strip(self.analysis, self.pad(x), quality, self.stride, 1)
             if y.shape != shape:
                 raise InvalidInputError(
                     f"the analysis gives latents of shape {tuple(y.shape)}, where the latent model "
@@ -132,8 +134,18 @@ class PictureCodec(nn.Module):
         y_hat = y_hat.float()
         if self.gain is not None and quality is not None:
             y_hat = self.gain.remove_gain(y_hat, quality)
-        x_hat: Tensor = self.synthesis(y_hat, quality)[..., :height, :width]
-        return x_hat
+        x_hat = self._strip_by_strip(self.synthesis, y_hat, quality, 1, self.stride)
+        return x_hat[..., :height, :width]
+
+    def _strip_by_strip(
+        self, transform: nn.Module, x: Tensor, quality: Tensor | None, unit_in: int, unit_out: int
+    ) -> Tensor:
+        """Run a transform, over strips where it says how far it reaches."""
+        reach = getattr(transform, "reach", None)
+        if reach is None:
+            whole: Tensor = transform(x, quality)
+            return whole
+        return run_in_strips(lambda part: transform(part, quality), x, reach, unit_in, unit_out)
 
     @torch.no_grad()
     def calibrate(self, x: Tensor, quality: Tensor | None) -> None:

@@ -37,6 +37,8 @@ class RefinedLappedAnalysis(nn.Module):
     """
 
     stride = 16
+    # Latent rows: 1 for the boundary filter, 3 rows at 1/4, 2 at 1/8, 2 at 1/16.
+    reach = 1 + 1 + 1 + 2
 
     def __init__(self, widths: tuple[int, int, int] = (48, 96, 192), boost: float = 1.4) -> None:
         super().__init__()
@@ -91,6 +93,8 @@ class RefinedLappedSynthesis(nn.Module):
     ) -> None:
         super().__init__()
         fine, middle, coarse = widths
+        # Latent rows: 1 for the boundary filter, 2 at 1/16, 2 at 1/8, then those at 1/4.
+        self.reach = 1 + 2 + 1 + -(-(2 * blocks + 2) // 4)
         self.linear = LappedSynthesis(self.stride, boost)
         self.quality = QualityEmbedding(EMBEDDING)
         # Latents enter as asinh(y * exp(level + slope * t)): about their size in quantisation
