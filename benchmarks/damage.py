@@ -20,7 +20,6 @@ seconds; peak memory, beside what the loaded model takes, above 4 times that of 
 
 import argparse
 import faulthandler
-import json
 import multiprocessing
 import random
 import sys
@@ -37,10 +36,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageCms
 
-from kodec.codecs import Codec, Picture, load, write_atomically
+from kodec.codecs import Codec, Picture, load
 from kodec.codecs.varint import read_varint, write_varint
-from kodec.eval import describe_machine
 from kodec.native import BitstreamError, KodecError, crc32c
+from reporting import parser_of, run, write_report
 
 WIDTH, HEIGHT, QUALITY = 64, 48, 32
 MEMORY_FACTOR = 4.0
@@ -375,7 +374,7 @@ def describe(name: str, report: dict[str, Any]) -> None:
 
 def main() -> int:
     """Measure, print, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = parser_of(__doc__)
     parser.add_argument("--model", default="default", help="embedded model or model file")
     parser.add_argument("--values", type=int, default=255, help="other values for each byte")
     parser.add_argument("--mutations", type=int, default=1000)
@@ -399,21 +398,14 @@ def main() -> int:
         rows = [*report["families"].values(), *report["claimed_sizes"].values()]
         held &= not any(row["failures"] for row in rows)
     print("\nall held" if held else "\nFAILED")
-    if options.json:
-        document = {
-            "model": codec.name,
-            "model_id": codec.info.model_id.hex(),
-            "machine": describe_machine(),
-            "picture": f"{WIDTH}x{HEIGHT}, quality {QUALITY}",
-            "held": held,
-            "files": reports,
-        }
-        write_atomically(options.json, (json.dumps(document, indent=2) + "\n").encode())
+    document = {
+        "picture": f"{WIDTH}x{HEIGHT}, quality {QUALITY}",
+        "held": held,
+        "files": reports,
+    }
+    write_report(options.json, codec, document)
     return 0 if held else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KodecError as error:
-        sys.exit(f"damage.py: {error}")
+    run(main, "damage.py")

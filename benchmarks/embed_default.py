@@ -9,16 +9,15 @@
 from the reports of the two benchmarks, which must be of the embedded model.
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from kodec.codecs import find_model, read_model_info, write_atomically
+from kodec.codecs import find_model, read_model_info
 from kodec.codecs.catalogue import FOLDER
 from kodec.native import InvalidInputError, KodecError
 from kodec.train import export_checkpoint
+from reporting import parser_of, run, write_json
 
 MODEL = FOLDER / "default.safetensors"
 CARD = FOLDER / "default.json"
@@ -75,12 +74,12 @@ def card(kodak: Path, speed: Path) -> None:
 def write_card(model_id: str, measured: dict[str, Any]) -> None:
     """Write the card, whole or not at all."""
     content = {"model_id": model_id, "summary": SUMMARY, "measured": measured}
-    write_atomically(CARD, (json.dumps(content, indent=2) + "\n").encode())
+    write_json(CARD, content)
 
 
 def main() -> int:
     """Run the subcommand."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = parser_of(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("export").add_argument("checkpoint", type=Path)
     card_ = commands.add_parser("card")
@@ -95,7 +94,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (KodecError, OSError) as error:
-        sys.exit(f"embed_default.py: {error}")
+    run(main, "embed_default.py", (KodecError, OSError))

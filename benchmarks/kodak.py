@@ -11,10 +11,8 @@ model's own estimate of its bits. Reported: bpp, PSNR, MS-SSIM, and BD-rate agai
 KODEC_DATA names the folder with kodak/ and results/. One thread a process.
 """
 
-import argparse
 import functools
 import hashlib
-import json
 import multiprocessing
 import os
 import sys
@@ -44,7 +42,7 @@ from kodec.eval import (
     read_results,
     write_results,
 )
-from kodec.native import KodecError
+from reporting import heading, parser_of, run, write_report
 
 ANCHOR = "results/compressai/image/kodak/vtm.json"
 METRICS = ("psnr-rgb", "ms-ssim-rgb")
@@ -182,7 +180,7 @@ def bd_rates(results: Results, anchor: Results) -> list[BDResult]:
 
 def main() -> int:
     """Measure, print, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = parser_of(__doc__)
     parser.add_argument("--model", default="default", help="embedded model or model file")
     parser.add_argument("--qualities", default="4,16,28,40,52")
     parser.add_argument("--pictures", type=int, help="only the first N")
@@ -210,7 +208,7 @@ def main() -> int:
     percent = [100 * one.excess / one.estimated_bytes for one in written]
     rates = bd_rates(results, anchor)
 
-    print(f"model {codec.name} ({codec.info.model_id.hex()}), {len(pictures)} pictures")
+    print(heading(codec, len(pictures)))
     print("quality      bpp     PSNR   MS-SSIM")
     for i, quality in enumerate(qualities):
         columns = [results.results[key][i] for key in ("bpp", *METRICS)]
@@ -229,30 +227,23 @@ def main() -> int:
 
     if options.results:
         write_results(results, options.results)
-    if options.json:
-        report = {
-            "model": codec.name,
-            "model_id": codec.info.model_id.hex(),
-            "machine": describe_machine(),
-            "pictures": len(pictures),
-            "points": {"quality": qualities, **results.results},
-            "held": held,
-            "files": len(decoded),
-            "files_decoded_identically": len(decoded) - len(differing),
-            "excess_percent": {"mean": mean(percent), "most": max(percent), "least": min(percent)},
-            "worst_fraction_of_allowance": worst.allowance_used,
-            "bd_rate": [{**asdict(rate), "in_words": describe(rate)} for rate in rates],
-            "estimates": [
-                {"file": one.file.stem, "bytes": one.bytes, "estimated": one.estimated_bytes}
-                for one in written
-            ],
-        }
-        write_atomically(options.json, (json.dumps(report, indent=2) + "\n").encode())
+    report = {
+        "pictures": len(pictures),
+        "points": {"quality": qualities, **results.results},
+        "held": held,
+        "files": len(decoded),
+        "files_decoded_identically": len(decoded) - len(differing),
+        "excess_percent": {"mean": mean(percent), "most": max(percent), "least": min(percent)},
+        "worst_fraction_of_allowance": worst.allowance_used,
+        "bd_rate": [{**asdict(rate), "in_words": describe(rate)} for rate in rates],
+        "estimates": [
+            {"file": one.file.stem, "bytes": one.bytes, "estimated": one.estimated_bytes}
+            for one in written
+        ],
+    }
+    write_report(options.json, codec, report)
     return 0 if held else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KodecError as error:
-        sys.exit(f"kodak.py: {error}")
+    run(main, "kodak.py")

@@ -32,26 +32,20 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from kodec.codecs import Codec, load, read_picture, write_atomically
-from kodec.entropy import (
-    Distribution,
-    LocationScale,
-    ScaleTables,
-    SymbolReader,
-    SymbolWriter,
-)
+from kodec.codecs import Codec, load, read_picture
+from kodec.entropy import ScaleTables
 from kodec.eval import describe_machine, find_dataset
-from kodec.native import KodecError, Tables
+from kodec.native import KodecError
+from port_tap import Tap, TappedReader, TappedWriter
+from reporting import heading, parser_of, run, write_report
 
 OLDEST = {
     "ATEN_CPU_CAPABILITY": "default",
@@ -72,96 +66,6 @@ WITHIN_GUARD = 0.99
 FAR_OUTSIDE = 1e-3
 WIDE_GUARD = 1e-4
 SAME, OTHER = "same symbols", "OTHER SYMBOLS"
-
-
-@dataclass
-class Tap:
-    """What passed through a port, and how far to move the log scales on the way (0: not)."""
-
-    shift: float = 0.0
-    seed: int = 0
-    symbols: Any = field(default_factory=hashlib.sha256)
-    log_scales: list[NDArray[np.float64]] = field(default_factory=list)
-    close: int = 0
-    coded: int = 0
-
-    def of(self, dist: Distribution) -> "Tapped":
-        """`dist`, listened to and moved."""
-        if isinstance(dist, LocationScale):
-            self.log_scales.append(dist.log_scale.double().reshape(-1).numpy())
-            if self.shift:
-                self.seed += 1
-                generator = torch.Generator().manual_seed(self.seed)
-                up = torch.rand(dist.log_scale.shape, generator=generator) < 0.5
-                moved = dist.log_scale + torch.where(up, self.shift, -self.shift).to(dist.log_scale)
-                dist = LocationScale(dist.mean, moved, dist.scale_tables, dist.lagrangian)
-        return Tapped(dist, self)
-
-
-class Tapped:
-    """A distribution whose symbols and close calls a `Tap` hears of."""
-
-    def __init__(self, inner: Distribution, tap: Tap) -> None:
-        self.inner = inner
-        self.tap = tap
-
-    @property
-    def shape(self) -> torch.Size:
-        """Of the block."""
-        return self.inner.shape
-
-    @property
-    def tables(self) -> Tables:
-        """Of the block's family."""
-        return self.inner.tables
-
-    def quantise(self, y: Tensor) -> Tensor:
-        """As the inner one's."""
-        return self.inner.quantise(y)
-
-    def bits(self, y: Tensor) -> Tensor:
-        """As the inner one's."""
-        return self.inner.bits(y)
-
-    def training_bits(self, y: Tensor) -> Tensor:
-        """As the inner one's."""
-        return self.inner.training_bits(y)
-
-    def indexes(self) -> tuple[Tensor, Tensor]:
-        """The inner one's, close calls counted."""
-        indexes, close = self.inner.indexes()
-        self.tap.close += int(close.sum())
-        return indexes, close
-
-    def dequantise(self, symbols: Tensor) -> Tensor:
-        """The inner one's; both ports pass every symbol through here."""
-        self.tap.coded += symbols.numel()
-        self.tap.symbols.update(symbols.to(torch.int32).contiguous().numpy().tobytes())
-        return self.inner.dequantise(symbols)
-
-
-class TappedWriter(SymbolWriter):
-    """A writer that a `Tap` listens to."""
-
-    def __init__(self, tap: Tap, items: int) -> None:
-        super().__init__(items)
-        self.tap = tap
-
-    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
-        """Write the block."""
-        return super().code(name, y, self.tap.of(dist))
-
-
-class TappedReader(SymbolReader):
-    """A reader that a `Tap` listens to."""
-
-    def __init__(self, tap: Tap, streams: Sequence[bytes]) -> None:
-        super().__init__(streams)
-        self.tap = tap
-
-    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
-        """Read the block."""
-        return super().code(name, y, self.tap.of(dist))
 
 
 @dataclass(frozen=True)
@@ -362,7 +266,7 @@ def child(job: Job) -> dict[str, Any]:
 
 def main() -> int:
     """Measure, print, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = parser_of(__doc__)
     parser.add_argument("--model", default="default", help="embedded model or model file")
     parser.add_argument("--qualities", default="8,48")
     parser.add_argument("--pictures", type=int, help="only the first N")
@@ -384,7 +288,7 @@ def main() -> int:
     codec = load(options.model)
     with tempfile.TemporaryDirectory(prefix="kodec-portability-", dir=options.work) as folder:
 
-        def run(variant: str, action: str, float32: bool = False) -> dict[str, Any]:
+        def run_one(variant: str, action: str, float32: bool = False) -> dict[str, Any]:
             threads = VARIANTS[variant][0]
             shown = pictures[: options.float32_pictures] if float32 else pictures
             return child(
@@ -396,12 +300,12 @@ def main() -> int:
             def run_all(
                 variants: Sequence[str], action: str, float32: bool = False
             ) -> dict[str, Any]:
-                work = functools.partial(run, action=action, float32=float32)
+                work = functools.partial(run_one, action=action, float32=float32)
                 return dict(zip(variants, pool.map(work, variants), strict=True))
 
             written = run_all(tuple(VARIANTS), "write")
             read = run_all(tuple(VARIANTS), "read")
-            moved = run("best-1", "move")
+            moved = run_one("best-1", "move")
             run_all(FLOAT32_WRITERS, "write", float32=True)
             read32 = run_all(tuple(VARIANTS), "read", float32=True)
 
@@ -424,7 +328,7 @@ def main() -> int:
         ),
     }
 
-    print(f"model {codec.name} ({codec.info.model_id.hex()}), {len(pictures)} pictures, {files}")
+    print(f"{heading(codec, len(pictures))}, {files}")
     print(f"files an environment (qualities {options.qualities}); {describe_machine()['cpu']}")
     print("\nenvironment  overrides  symbols   kernels")
     for variant, row in written.items():
@@ -445,22 +349,18 @@ def main() -> int:
     print()
     for check, held in checks.items():
         print(f"{'held' if held else 'FAILED':6s} {check}")
-    if options.json:
-        report = {
-            "model": codec.name,
-            "model_id": codec.info.model_id.hex(),
-            "machine": describe_machine(),
-            "pictures": len(pictures),
-            "qualities": qualities,
-            "checks": checks,
-            "guard": guard,
-            "worst_log_scale_difference": worst,
-            "written": written,
-            "read": read,
-            "moved": moved,
-            "read_float32": read32,
-        }
-        write_atomically(options.json, (json.dumps(report, indent=2) + "\n").encode())
+    report = {
+        "pictures": len(pictures),
+        "qualities": qualities,
+        "checks": checks,
+        "guard": guard,
+        "worst_log_scale_difference": worst,
+        "written": written,
+        "read": read,
+        "moved": moved,
+        "read_float32": read32,
+    }
+    write_report(options.json, codec, report)
     return 0 if all(checks.values()) else 1
 
 
@@ -480,7 +380,4 @@ def print_pairs(title: str, read: dict[str, dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KodecError as error:
-        sys.exit(f"portability.py: {error}")
+    run(main, "portability.py")

@@ -10,9 +10,7 @@ benchmarks/kodak.py shows to be what a decoder gives. 1,536 pictures are coded: 
 KODEC_DATA names the folder with kodak/. One thread a process.
 """
 
-import argparse
 import functools
-import json
 import multiprocessing
 import sys
 import time
@@ -24,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kodec.codecs import Codec, Picture, load, read_picture, write_atomically
-from kodec.eval import describe_machine, find_dataset, psnr
-from kodec.native import KodecError
+from kodec.codecs import Codec, Picture, load, read_picture
+from kodec.eval import find_dataset, psnr
+from reporting import heading, parser_of, run, write_report
 
 QUALITIES = tuple(range(64))
 SHRINK_SLACK = 0.001
@@ -124,7 +122,7 @@ def steps_of(rungs: Sequence[Rung]) -> list[Step]:
 
 def main() -> int:
     """Measure, print, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = parser_of(__doc__)
     parser.add_argument("--model", default="default", help="embedded model or model file")
     parser.add_argument("--pictures", type=int, help="only the first N")
     parser.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
@@ -150,7 +148,7 @@ def main() -> int:
     low, high = ladder[0], ladder[-1]
     in_range = low["bpp"] <= RANGE_NEEDED[0] and high["bpp"] >= RANGE_NEEDED[1]
 
-    print(f"model {codec.name} ({codec.info.model_id.hex()}), {len(pictures)} pictures")
+    print(heading(codec, len(pictures)))
     print("quality      bpp     PSNR  (means)")
     for rung in ladder[::9]:
         print(f"{rung['quality']:7d} {rung['bpp']:8.4f} {rung['psnr']:8.3f}")
@@ -175,27 +173,20 @@ def main() -> int:
     ]
     held = not missed
     print("all held" if held else f"FAILED: {', '.join(missed)}")
-    if options.json:
-        report = {
-            "model": codec.name,
-            "model_id": codec.info.model_id.hex(),
-            "machine": describe_machine(),
-            "pictures": len(pictures),
-            "held": held,
-            "range_bpp": [low["bpp"], high["bpp"]],
-            "least_growth": asdict(least_growth),
-            "least_psnr_gain": asdict(least_gain),
-            "shrinking": [asdict(step) for step in shrinking],
-            "worsening": [asdict(step) for step in worsening],
-            "ladder": ladder,
-            "rungs": [asdict(rung) for rung in rungs],
-        }
-        write_atomically(options.json, (json.dumps(report, indent=1) + "\n").encode())
+    report = {
+        "pictures": len(pictures),
+        "held": held,
+        "range_bpp": [low["bpp"], high["bpp"]],
+        "least_growth": asdict(least_growth),
+        "least_psnr_gain": asdict(least_gain),
+        "shrinking": [asdict(step) for step in shrinking],
+        "worsening": [asdict(step) for step in worsening],
+        "ladder": ladder,
+        "rungs": [asdict(rung) for rung in rungs],
+    }
+    write_report(options.json, codec, report, indent=1)
     return 0 if held else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KodecError as error:
-        sys.exit(f"quality_ladder.py: {error}")
+    run(main, "quality_ladder.py")

@@ -12,8 +12,6 @@ Where kodec's time goes comes from runs of their own, with clocks inside. The pi
 Kodak picture of 768x512 (KODEC_DATA names the folder with kodak/) unless a file is given.
 """
 
-import argparse
-import json
 import os
 import sys
 import time
@@ -30,10 +28,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kodec.codecs import Codec, load, read_picture, to_array, to_tensor, write_atomically
+from kodec.codecs import Codec, load, read_picture, to_array, to_tensor
 from kodec.entropy import Distribution, SymbolReader, SymbolWriter
 from kodec.eval import describe_machine, find_dataset
-from kodec.native import Decoder, Encoder, InvalidInputError, KodecError
+from kodec.native import Decoder, Encoder, InvalidInputError
+from reporting import parser_of, run, write_report
 
 WIDTH, HEIGHT = 768, 512
 LIMIT_SECONDS = 0.5
@@ -248,7 +247,7 @@ def print_race(race_: Any, contestants: Sequence[str]) -> None:
 
 def main() -> int:
     """Measure, print, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = parser_of(__doc__)
     parser.add_argument("--model", default="default", help="embedded model or model file")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=int, default=cores, help="of torch; by default all cores")
@@ -280,24 +279,17 @@ def main() -> int:
     )
     held = slowest < LIMIT_SECONDS
     print(f"\nslowest median {slowest:.3f} s: {'below' if held else 'NOT BELOW'} {LIMIT_SECONDS} s")
-    if options.json:
-        report = {
-            "model": codec.name,
-            "model_id": codec.info.model_id.hex(),
-            "machine": machine,
-            "load_average_before": load_before,
-            "picture": name,
-            "repeats": options.repeats,
-            "held": held,
-            "seconds": outcome,
-            "parts": {"quality": middle, **parts},
-        }
-        write_atomically(options.json, (json.dumps(report, indent=2) + "\n").encode())
+    report = {
+        "load_average_before": load_before,
+        "picture": name,
+        "repeats": options.repeats,
+        "held": held,
+        "seconds": outcome,
+        "parts": {"quality": middle, **parts},
+    }
+    write_report(options.json, codec, report)
     return 0 if held else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KodecError as error:
-        sys.exit(f"speed.py: {error}")
+    run(main, "speed.py")

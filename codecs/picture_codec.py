@@ -47,9 +47,10 @@ class PictureCodec(nn.Module):
 
     analysis: (N, 3, H, W) in [0, 1], quality (N,) -> (N, C, H/stride, W/stride); has `stride`.
     synthesis: the way back. Either may have `reach`, how many latent rows away an output row still
-    depends on an input row: large pictures are then transformed in strips. latents: a `LatentModel`. gain: a `GainUnit`, for variable rate; None
-    for a fixed-rate model. portability: "guarded" runs the entropy path in float64 and signals
-    close calls, "local" runs it in float32 and is decodable on the same kind of machine only.
+    depends on an input row: large pictures are then transformed in strips. latents: a
+    `LatentModel`. gain: a `GainUnit`, for variable rate; None for a fixed-rate model. portability:
+    "guarded" runs the entropy path in float64 and signals close calls, "local" runs it in float32
+    and is decodable on the same kind of machine only.
     """
 
     def __init__(
