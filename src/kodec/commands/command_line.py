@@ -63,6 +63,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _calm(options: argparse.Namespace) -> Iterator[None]:
     """Keep libraries' remarks off stderr; kodec's own remarks are lines like its errors."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # Read when torch is loaded. Spinning threads make everything several times slower where another
+    # process holds a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     logger, handler = logging.getLogger("kodec"), logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("kodec: note: %(message)s"))
     handler.setLevel(logging.ERROR if options.quiet else logging.WARNING)
