@@ -13,7 +13,6 @@ Slices: "Channel-wise autoregressive entropy models" (2020); phases: "Checkerboa
 that one network serves all qualities. Everything runs on (N, positions, channels) tokens.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -29,7 +28,7 @@ from kodec.models.blocks import (
 from kodec.native import InvalidInputError
 
 from .distributions import FactorisedPrior, LocationScale, ScaleTables
-from .hyperprior import hyper_shape, pad_to_hyper_stride
+from .hyperprior import hyper_shape, pad_to_hyper_stride, symbols_with_hyper
 from .ports import Conditions, SymbolPort
 
 EMBEDDING = 32
@@ -186,8 +185,7 @@ class FrequencySlices(nn.Module):
 
     def symbols(self, h: int, w: int) -> int:
         """Symbols that one item of h x w latent positions puts through the port."""
-        latents = (1, self.channels, h, w)
-        return math.prod(latents) + hyper_shape(latents, self.hyper_prior.channels).numel()
+        return symbols_with_hyper(self.channels, self.hyper_prior.channels, h, w)
 
     def _hyper(self, y: Tensor | None, e: Tensor, cond: Conditions, port: SymbolPort) -> Tensor:
         """Codes z; returns the first state (N, width, h, w)."""

@@ -27,6 +27,12 @@ def hyper_shape(latent_shape: Sequence[int], channels: int) -> torch.Size:
     return torch.Size((n, channels, -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)))
 
 
+def symbols_with_hyper(channels: int, hyper: int, h: int, w: int) -> int:
+    """Symbols of one item: latents (`channels`, h, w) and their hyper-latents (`hyper`, h', w')."""
+    latents = (1, channels, h, w)
+    return math.prod(latents) + hyper_shape(latents, hyper).numel()
+
+
 def pad_to_hyper_stride(y: Tensor) -> Tensor:
     """Latents (N, C, h, w), replicated at the right and bottom up to a multiple of the stride."""
     h, w = y.shape[-2:]
@@ -78,8 +84,7 @@ class MeanScaleHyperprior(nn.Module):
 
     def symbols(self, h: int, w: int) -> int:
         """Symbols that one item of h x w latent positions puts through the port."""
-        latents = (1, self.channels, h, w)
-        return math.prod(latents) + hyper_shape(latents, self.hyper_prior.channels).numel()
+        return symbols_with_hyper(self.channels, self.hyper_prior.channels, h, w)
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
