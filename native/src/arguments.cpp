@@ -9,9 +9,9 @@ namespace {
 
 std::string kind_of(nb::handle value) { return Py_TYPE(value.ptr())->tp_name; }
 
-}  // namespace
-
-Array array_argument(nb::handle value, const char *name,
+// Checked part by part, to say what exactly is wrong.
+template <typename Result>
+Result checked_array(nb::handle value, const char *name,
                      std::initializer_list<nb::dlpack::dtype> types, const char *wanted) {
   const std::string subject = name;
   nb::ndarray<nb::ro> any;
@@ -28,7 +28,22 @@ Array array_argument(nb::handle value, const char *name,
   if (!known) throw InvalidInputError(subject + " must be of type " + wanted + "; convert it");
   if (any.shape(0) > 1 && any.stride(0) != 1)
     throw InvalidInputError(subject + " must be contiguous; copy it");
-  return Array(any);
+  Result result;
+  if (!nb::try_cast(value, result, false))
+    throw InvalidInputError(subject + " is read-only; give one that can be written to");
+  return result;
+}
+
+}  // namespace
+
+Array array_argument(nb::handle value, const char *name,
+                     std::initializer_list<nb::dlpack::dtype> types, const char *wanted) {
+  return checked_array<Array>(value, name, types, wanted);
+}
+
+nb::ndarray<nb::device::cpu> writable_argument(nb::handle value, const char *name) {
+  return checked_array<nb::ndarray<nb::device::cpu>>(value, name, {nb::dtype<std::int32_t>()},
+                                                     "int32");
 }
 
 std::int64_t integer_argument(nb::handle value, const char *name) {

@@ -3,16 +3,19 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "arguments.hpp"
 #include "crc32c.hpp"
 #include "decoder.hpp"
 #include "encoder.hpp"
 #include "errors.hpp"
+#include "kernels.hpp"
 #include "tables.hpp"
 
 namespace nb = nanobind;
@@ -47,6 +50,14 @@ const T *data_of(const Array &array) {
 Array index_argument(nb::handle indexes) {
   return array_argument(indexes, "indexes", {nb::dtype<std::uint8_t>(), nb::dtype<std::uint16_t>()},
                         "uint8 or uint16");
+}
+
+// Threads for one call; 0 stands for all that the machine has.
+std::atomic<std::size_t> thread_limit{0};
+
+std::size_t threads() {
+  const std::size_t limit = thread_limit;
+  return limit > 0 ? limit : std::max(1u, std::thread::hardware_concurrency());
 }
 
 struct Tables {
@@ -121,11 +132,20 @@ struct PyEncoder {
   nb::bytes finish(nb::handle segments, nb::handle lanes) {
     const std::int64_t s = integer_argument(segments, "segments");
     const std::int64_t l = integer_argument(lanes, "lanes");
-    const Bytes stream = exclusive.use([&](Encoder &encoder) { return encoder.finish(s, l); });
+    const Bytes stream =
+        exclusive.use([&](Encoder &encoder) { return encoder.finish(s, l, threads()); });
     exclusive.coder.reset();
     return nb::bytes(stream.data(), stream.size());
   }
 };
+
+nb::object new_symbols(std::size_t count) {
+  std::unique_ptr<std::int32_t[]> symbols(new std::int32_t[count]);
+  std::int32_t *const data = symbols.get();
+  const nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<std::int32_t *>(p); });
+  symbols.release();
+  return nb::cast(nb::ndarray<nb::numpy, std::int32_t, nb::ndim<1>>(data, {count}, owner));
+}
 
 struct PyDecoder {
   Exclusive<Decoder> exclusive{"this Decoder"};
@@ -139,24 +159,25 @@ struct PyDecoder {
     return exclusive.use([](const Decoder &decoder) { return decoder.symbols(); });
   }
 
-  nb::ndarray<nb::numpy, std::int32_t, nb::ndim<1>> decode(nb::handle indexes, nb::handle tables) {
+  nb::object decode(nb::handle indexes, nb::handle tables, nb::handle out) {
     const Array i = index_argument(indexes);
     const std::shared_ptr<const TableSet> set = tables_argument(tables);
     const std::size_t count = i.shape(0);
-    std::unique_ptr<std::int32_t[]> symbols(new std::int32_t[count]);
+    nb::object result = out.is_none() ? new_symbols(count) : nb::borrow(out);
+    const nb::ndarray<nb::device::cpu> symbols = writable_argument(result, "out");
+    if (symbols.shape(0) != count)
+      throw InvalidInputError("out has room for " + std::to_string(symbols.shape(0)) +
+                              " symbols, but there are " + std::to_string(count) + " indexes");
     try {
       exclusive.use([&](Decoder &decoder) {
-        if (i.itemsize() == 1)
-          decoder.decode(data_of<std::uint8_t>(i), count, *set, symbols.get());
-        else
-          decoder.decode(data_of<std::uint16_t>(i), count, *set, symbols.get());
+        decoder.decode(i.data(), int(i.itemsize()), count, *set,
+                       static_cast<std::int32_t *>(symbols.data()), threads());
       });
     } catch (const BitstreamError &) {
       exclusive.coder.reset();
       throw;
     }
-    const nb::capsule owner(symbols.get(), [](void *p) noexcept { delete[] static_cast<std::int32_t *>(p); });
-    return nb::ndarray<nb::numpy, std::int32_t, nb::ndim<1>>(symbols.release(), {count}, owner);
+    return result;
   }
 
   void finish() {
@@ -180,6 +201,13 @@ NB_MODULE(_core, m) {
     return crc32c(bytes.data(), bytes.size(), std::uint32_t(start));
   }, nb::arg("data").none(), nb::arg("value").none() = 0);
 
+  m.def("set_threads", [](nb::handle count) {
+    const std::int64_t threads = integer_argument(count, "count");
+    if (threads < 0) throw InvalidInputError("count must be a number of threads, or 0 for all");
+    thread_limit = std::size_t(threads);
+  }, nb::arg("count").none());
+  m.def("simd", [] { return kernels().name; });
+
   nb::class_<Tables>(m, "Tables")
       .def(nb::init<nb::handle, nb::handle, nb::handle, nb::handle>(), nb::arg("frequencies").none(),
            nb::arg("sizes").none(), nb::arg("offsets").none(), nb::arg("shifts").none())
@@ -195,6 +223,7 @@ NB_MODULE(_core, m) {
   nb::class_<PyDecoder>(m, "Decoder")
       .def(nb::init<nb::handle>(), nb::arg("data").none())
       .def_prop_ro("symbols", &PyDecoder::symbols)
-      .def("decode", &PyDecoder::decode, nb::arg("indexes").none(), nb::arg("tables").none())
+      .def("decode", &PyDecoder::decode, nb::arg("indexes").none(), nb::arg("tables").none(),
+           nb::arg("out").none() = nb::none())
       .def("finish", &PyDecoder::finish);
 }

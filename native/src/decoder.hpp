@@ -6,23 +6,22 @@
 #include <vector>
 
 #include "bytes.hpp"
-#include "stream.hpp"
+#include "segment_decoder.hpp"
 #include "tables.hpp"
 
 namespace kodec {
 
 class Decoder {
  public:
-  // Copies the stream. Throws BitstreamError or UnsupportedError.
+  // Copies the stream. Throws BitstreamError or UnsupportedError, InvalidInputError if KODEC_SIMD is
+  // wrong.
   Decoder(const std::uint8_t *data, std::size_t size);
 
-  // Decodes the next block into `symbols` (count). Throws InvalidInputError before anything is
-  // decoded if an index names no table; BitstreamError or MismatchError otherwise, after which the
-  // decoder is of no further use.
-  void decode(const std::uint8_t *indexes, std::size_t count, const TableSet &tables,
-              std::int32_t *symbols);
-  void decode(const std::uint16_t *indexes, std::size_t count, const TableSet &tables,
-              std::int32_t *symbols);
+  // Decodes the next block into `symbols` (count), on up to `threads` threads; its indexes have one
+  // or two bytes. Throws InvalidInputError before anything is decoded if an index names no table;
+  // BitstreamError or MismatchError otherwise, after which the decoder is of no further use.
+  void decode(const void *indexes, int index_bytes, std::size_t count, const TableSet &tables,
+              std::int32_t *symbols, std::size_t threads);
 
   // Symbols in the whole stream, as its headers say.
   std::uint64_t symbols() const;
@@ -31,36 +30,7 @@ class Decoder {
   void finish() const;
 
  private:
-  struct Segment {
-    SegmentView view;
-    std::uint32_t states[kMaxLanes];
-    std::uint64_t done = 0;            // symbols decoded
-    std::uint32_t index_checksum = 0;  // of their indexes
-    const std::uint8_t *word = nullptr;
-    std::uint64_t bit = 0;
-    const std::uint8_t *escape = nullptr;
-    const std::uint8_t *override = nullptr;
-    std::uint64_t override_position = 0;  // of the next override, or kNoOverride
-    std::uint16_t override_index = 0;
-  };
-
-  static void start(Segment &segment);
-  static void next_override(Segment &segment, std::uint64_t first);
-  static void finish(const Segment &segment);
-  template <typename Index>
-  void decode_block(const Index *indexes, std::size_t count, const TableSet &tables,
-                    std::int32_t *symbols);
-  template <typename Index>
-  void decode_share(Segment &segment, const Index *indexes, std::size_t count,
-                    const TableSet &tables, std::int32_t *symbols);
-  static void decode_effective(Segment &segment, const std::uint16_t *indexes, std::size_t count,
-                               const TableSet &tables, std::int32_t *symbols);
-  template <int Lanes>
-  static void decode_lanes(Segment &segment, const std::uint16_t *indexes, std::size_t count,
-                           const TableSet &tables, std::int32_t *symbols);
-  static void patch(Segment &segment, const std::uint16_t *indexes, std::size_t count,
-                    const TableSet &tables, std::int32_t *symbols);
-
+  const Kernels *kernels_;
   Bytes data_;
   std::vector<Segment> segments_;
 };

@@ -1,25 +1,31 @@
 #include "encoder.hpp"
 
 #include <algorithm>
-#include <limits>
+#include <optional>
 #include <string>
 
-#include "crc32c.hpp"
 #include "errors.hpp"
+#include "parallel.hpp"
+#include "segment_encoder.hpp"
 
 namespace kodec {
 namespace {
 
-constexpr std::uint32_t kEntryMask = (1u << 24) - 1;
-
-// A 32-lane segment costs about 95 bytes: at 64 KiB and above that is under 0.15 %. Below, a
-// segment decodes in a millisecond or two, and starting another thread on it gains little.
-constexpr std::uint64_t kSegmentBytes = 64 << 10;
-constexpr std::uint64_t kMostChosenSegments = 64;
+// A segment of 32 lanes costs about 95 bytes. Two of them, which one thread codes in turn and far
+// faster than one, cost 0.07 % from here on; further ones, for further threads, 0.03 % of these.
+constexpr std::uint64_t kTwoSegmentsFrom = 128 << 10;
+constexpr std::uint64_t kFurtherPairAt = 640 << 10;
+constexpr std::uint64_t kMostChosenPairs = 32;
 // Lanes cost about three bytes each (3.1 without packed states): 1/0.005 of that is 0.5 %.
 constexpr std::uint64_t kBytesPerLane = 620;
 
 std::uint64_t bytes_of(std::uint64_t cost) { return cost >> (kCostBits + 3); }
+
+std::size_t choose_segments(std::uint64_t cost) {
+  const std::uint64_t bytes = bytes_of(cost);
+  if (bytes < kTwoSegmentsFrom) return 1;
+  return 2 * std::size_t(std::clamp<std::uint64_t>(bytes / kFurtherPairAt, 1, kMostChosenPairs));
+}
 
 int choose_lanes(std::uint64_t cost) {
   int lanes = 1;
@@ -28,267 +34,156 @@ int choose_lanes(std::uint64_t cost) {
   return lanes;
 }
 
-// Codes one symbol into `x`; may write a word below `p`.
-inline std::uint8_t *encode_symbol(std::uint32_t &x, const EncodeEntry &entry, std::uint8_t *p) {
-  const std::uint32_t frequency = entry.frequency;
-  p[-2] = std::uint8_t(x);
-  p[-1] = std::uint8_t(x >> 8);
-  // Arithmetic, because compilers make branches of `?:`, and this one is as good as random.
-  const std::uint32_t full = (x >> (32 - kPrecision)) >= frequency;
-  p -= 2 * full;
-  const std::uint32_t y = x >> (16 * full);
-  // Exact: y < frequency * 2^18, so the product stays below 2^64 and its error below 1 / frequency.
-  const std::uint32_t quotient = std::uint32_t(y * entry.reciprocal >> 46);
-  x = y + entry.start + quotient * (kTotal - frequency);
-  return p;
+std::uint64_t symbols_of(const std::vector<Part> &parts) {
+  std::uint64_t symbols = 0;
+  for (const Part &part : parts) symbols += part.end - part.begin;
+  return symbols;
 }
 
-template <int Lanes>
-std::uint8_t *encode_part(const std::uint32_t *codes, std::size_t count,
-                          const EncodeEntry *entries, std::uint32_t *states, std::uint8_t *p) {
-  std::uint32_t x[Lanes];
-  std::copy(states, states + Lanes, x);
-  std::size_t i = count - count % Lanes;
-  for (std::size_t lane = count % Lanes; lane-- > 0;)
-    p = encode_symbol(x[lane], entries[codes[i + lane] & kEntryMask], p);
-  while (i > 0) {
-    i -= Lanes;
-    for (int lane = Lanes; lane-- > 0;)
-      p = encode_symbol(x[lane], entries[codes[i + std::size_t(lane)] & kEntryMask], p);
-  }
-  std::copy(x, x + Lanes, states);
-  return p;
+std::uint64_t cost_of(const std::vector<Part> &parts) {
+  std::uint64_t cost = 0;
+  for (const Part &part : parts) cost += kodec::cost_of(part);
+  return cost;
 }
 
-auto encode_function(int lanes) {
-  switch (lanes) {
-    case 1: return encode_part<1>;
-    case 4: return encode_part<4>;
-    case 8: return encode_part<8>;
-    case 16: return encode_part<16>;
-    default: return encode_part<32>;
-  }
-}
-
-// Least significant bit first; at most `capacity` bits.
-class BitWriter {
- public:
-  explicit BitWriter(std::uint64_t capacity) : out_(std::size_t(capacity / 8 + 8)) {}
-
-  // At most 32 bits.
-  void put(std::uint32_t value, int bits) {
-    pending_ |= std::uint64_t(value) << count_;
-    count_ += bits;
-    if (count_ >= 32) {
-      store_u32(out_.data() + size_, std::uint32_t(pending_));
-      size_ += 4;
-      pending_ >>= 32;
-      count_ -= 32;
+std::uint32_t index_checksum_of(const std::vector<Part> &parts, const Kernels &kernels) {
+  std::uint32_t checksum = 0;
+  std::uint16_t wide[kPortion];
+  for (const Part &part : parts) {
+    if (part.block->index_bytes() == 2) {
+      checksum = kernels.crc32c_16(static_cast<const std::uint16_t *>(part.block->indexes(part.begin)),
+                                   part.end - part.begin, checksum);
+      continue;
+    }
+    for (std::size_t i = part.begin; i < part.end; i += kPortion) {
+      const std::size_t size = std::min(kPortion, part.end - i);
+      const auto *const indexes = static_cast<const std::uint8_t *>(part.block->indexes(i));
+      std::copy(indexes, indexes + size, wide);
+      checksum = kernels.crc32c_16(wide, size, checksum);
     }
   }
+  return checksum;
+}
 
-  Bytes finish() {
-    store_u32(out_.data() + size_, std::uint32_t(pending_));
-    out_.resize(size_ + std::size_t(count_ + 7) / 8);
-    return std::move(out_);
+Bytes overrides_of(const std::vector<Part> &parts) {
+  Bytes section;
+  std::uint64_t before = 0, next = 0;
+  for (const Part &part : parts) {
+    const std::vector<std::uint32_t> &positions = part.block->overrides();
+    for (auto at = std::lower_bound(positions.begin(), positions.end(), part.begin);
+         at != positions.end() && *at < part.end; ++at) {
+      const std::uint64_t place = before + (*at - part.begin);
+      append_varint(section, place - next);
+      append_varint(section, part.block->index(*at));
+      next = place + 1;
+    }
+    before += part.end - part.begin;
   }
+  return section;
+}
 
- private:
-  Bytes out_;
-  std::size_t size_ = 0;
-  std::uint64_t pending_ = 0;
-  int count_ = 0;
+struct SegmentBytes {
+  Bytes header, body;
 };
 
-constexpr std::uint64_t kMaxStateBits = 4 + 31;
-
-// A state in [2^b, 2^(b+1)) is written as b - 16 in four bits, and its b bits below the highest.
-void put_states(BitWriter &bits, const std::uint32_t *states, int lanes) {
-  const auto exponent = [](std::uint32_t x) {
-    int b = 16;
-    while (x >> b > 1) ++b;
-    return b;
-  };
-  for (int lane = 0; lane < lanes; ++lane) bits.put(std::uint32_t(exponent(states[lane]) - 16), 4);
-  for (int lane = 0; lane < lanes; ++lane) {
-    const int b = exponent(states[lane]);
-    bits.put(states[lane] & ((1u << b) - 1), b);
+// Puts a segment together; `coded` is empty where all symbols are skipped.
+SegmentBytes assemble(const std::vector<Part> &parts, const std::optional<SegmentEncoder> &coded,
+                      std::size_t number, bool more, const Kernels &kernels) {
+  SegmentBytes out;
+  const Bytes overrides = overrides_of(parts);
+  Bytes bit_plane, escapes;
+  Section words;
+  if (coded) {
+    bit_plane = coded->bit_plane();
+    escapes = coded->escapes();
+    words = coded->words();
   }
+  const int lanes = coded ? coded->lanes() : 0;
+  const auto lane_code = std::find(kLaneCounts.begin(), kLaneCounts.end(), lanes) - kLaneCounts.begin();
+  out.header.push_back(std::uint8_t(kTableRans | int(lane_code) << kLaneShift |
+                                    (escapes.empty() ? 0 : kHasEscapes) |
+                                    (overrides.empty() ? 0 : kHasOverrides) |
+                                    (more ? kMoreSegments : 0)));
+  append_varint(out.header, symbols_of(parts));
+  if (coded) {
+    append_varint(out.header, bit_plane.size());
+    append_varint(out.header, words.size / 2);
+  }
+  if (!escapes.empty()) append_varint(out.header, escapes.size());
+  if (!overrides.empty()) append_varint(out.header, overrides.size());
+  append_u32(out.header, index_checksum_of(parts, kernels));
+
+  out.body.reserve(bit_plane.size() + words.size + escapes.size() + overrides.size());
+  out.body.insert(out.body.end(), bit_plane.begin(), bit_plane.end());
+  if (words.size > 0) out.body.insert(out.body.end(), words.begin, words.end());
+  out.body.insert(out.body.end(), escapes.begin(), escapes.end());
+  out.body.insert(out.body.end(), overrides.begin(), overrides.end());
+  append_u32(out.header, segment_checksum(number, out.header.data(), out.header.size(),
+                                          out.body.data(), out.body.size(), kernels));
+  return out;
 }
 
 }  // namespace
 
-template <typename Symbol, typename Index>
-void Encoder::translate(const Symbol *symbols, const Index *indexes, Block &block) {
-  const TableSet &tables = *block.tables;
-  for (std::size_t i = 0; i < block.count; ++i) {
-    const std::size_t index = indexes[i];
-    const std::int32_t symbol = symbols[i];
-    if (index > tables.size())
-      throw InvalidInputError("index " + std::to_string(index) + " at position " +
-                              std::to_string(i) + " names no table: the set has " +
-                              std::to_string(tables.size()));
-    const TableInfo &info = tables.infos()[index];
-    const std::int64_t distance = std::int64_t(symbol) - info.offset;
-    std::int64_t code = distance >> info.shift;
-    const std::uint32_t raw = std::uint32_t(distance) & ((1u << info.shift) - 1);
-    if (std::uint64_t(code) >= info.escape) {
-      if (index == 0)
-        throw InvalidInputError("the symbol at position " + std::to_string(i) + " is " +
-                                std::to_string(symbol) + ", but index 0 (skip) stands for 0 only");
-      const std::uint64_t value = code < 0 ? 2 * std::uint64_t(-1 - code) + 1
-                                           : 2 * std::uint64_t(code - info.escape);
-      block.escapes.push_back({i, value});
-      code = info.escape;
-    }
-    const std::uint32_t entry = info.base + std::uint32_t(code);
-    block.cost += tables.encode_entries()[entry].cost;
-    block.codes[i] = raw << 24 | entry;
-    block.indexes[i] = std::uint16_t(index);
-  }
-}
-
 void Encoder::add(const BlockInput &input, std::shared_ptr<const TableSet> tables) {
-  if (input.count > std::numeric_limits<std::uint32_t>::max())
-    throw InvalidInputError("a block has at most 2^32 - 1 symbols; split it");
-  Block block;
-  block.tables = std::move(tables);
-  block.count = input.count;
-  block.codes.reset(new std::uint32_t[input.count]);
-  block.indexes.reset(new std::uint16_t[input.count]);
-  block.overrides.assign(input.overrides, input.overrides + input.override_count);
-  for (std::size_t j = 0; j < block.overrides.size(); ++j) {
-    if (block.overrides[j] >= block.count)
-      throw InvalidInputError("override position " + std::to_string(block.overrides[j]) +
-                              " lies outside the block of " + std::to_string(block.count));
-    if (j > 0 && block.overrides[j] <= block.overrides[j - 1])
-      throw InvalidInputError("override positions must ascend strictly; sort them");
-  }
-  const auto with_indexes = [&](const auto *symbols) {
-    if (input.index_bytes == 1)
-      translate(symbols, static_cast<const std::uint8_t *>(input.indexes), block);
-    else
-      translate(symbols, static_cast<const std::uint16_t *>(input.indexes), block);
-  };
-  if (input.symbol_bytes == 2)
-    with_indexes(static_cast<const std::int16_t *>(input.symbols));
-  else
-    with_indexes(static_cast<const std::int32_t *>(input.symbols));
-  blocks_.push_back(std::move(block));
+  blocks_.emplace_back(input, std::move(tables), kernels_);
 }
 
-std::vector<Encoder::Part> Encoder::parts_of(std::size_t segment, std::size_t segments) const {
+std::vector<Part> Encoder::parts_of(std::size_t segment, std::size_t segments) const {
   std::vector<Part> parts;
   for (const Block &block : blocks_)
-    parts.push_back({&block, share_begin(block.count, segment, segments),
-                     share_begin(block.count, segment + 1, segments)});
+    parts.push_back({&block, share_begin(block.count(), segment, segments),
+                     share_begin(block.count(), segment + 1, segments)});
   return parts;
 }
 
-Bytes Encoder::finish(std::int64_t segments, std::int64_t lanes) {
-  if (segments < 0 || segments > std::int64_t(kMaxSegments))
+Bytes Encoder::finish(std::int64_t asked_segments, std::int64_t asked_lanes,
+                      std::size_t threads) const {
+  if (asked_segments < 0 || asked_segments > std::int64_t(kMaxSegments))
     throw InvalidInputError("segments must be 1 to 1024, or 0 to choose, not " +
-                            std::to_string(segments));
-  if (std::find(kLaneCounts.begin(), kLaneCounts.end(), lanes) == kLaneCounts.end())
+                            std::to_string(asked_segments));
+  if (std::find(kLaneCounts.begin(), kLaneCounts.end(), asked_lanes) == kLaneCounts.end())
     throw InvalidInputError("lanes must be 1, 4, 8, 16 or 32, or 0 to choose, not " +
-                            std::to_string(lanes));
-  std::uint64_t cost = 0, symbols = 0;
-  for (const Block &block : blocks_) {
-    cost += block.cost;
-    symbols += block.count;
-  }
+                            std::to_string(asked_lanes));
+  const std::vector<Part> whole = parts_of(0, 1);
+  const std::uint64_t symbols = symbols_of(whole);
   if (symbols == 0) return {0};
-  if (segments == 0)
-    segments = std::int64_t(std::clamp<std::uint64_t>(bytes_of(cost) / kSegmentBytes, 1,
-                                                      kMostChosenSegments));
-  Bytes headers, bodies;
-  for (std::size_t s = 0; s < std::size_t(segments); ++s) {
-    const bool more = s + 1 < std::size_t(segments);
-    write_segment(parts_of(s, std::size_t(segments)), s, more, int(lanes), headers, bodies);
-  }
-  headers.insert(headers.end(), bodies.begin(), bodies.end());
-  return headers;
-}
-
-void Encoder::write_segment(const std::vector<Part> &parts, std::size_t number, bool more,
-                            int lanes, Bytes &headers, Bytes &bodies) const {
-  std::uint64_t symbols = 0, cost = 0;
-  std::uint32_t index_checksum = 0;
-  Bytes escapes, overrides;
-  std::uint64_t next_override = 0;
-  for (const Part &part : parts) {
-    const Block &block = *part.block;
-    const EncodeEntry *const entries = block.tables->encode_entries();
-    for (std::size_t i = part.begin; i < part.end; ++i)
-      cost += entries[block.codes[i] & kEntryMask].cost;
-    index_checksum = crc32c(block.indexes.get() + part.begin, part.end - part.begin, index_checksum);
-    for (const Escape &escape : block.escapes)
-      if (escape.position >= part.begin && escape.position < part.end)
-        append_varint(escapes, escape.value);
-    for (const std::uint32_t position : block.overrides)
-      if (position >= part.begin && position < part.end) {
-        const std::uint64_t place = symbols + (position - part.begin);
-        append_varint(overrides, place - next_override);
-        append_varint(overrides, block.indexes[position]);
-        next_override = place + 1;
-      }
-    symbols += part.end - part.begin;
-  }
-  if (symbols >= kVarintLimit) throw InvalidInputError("a segment has too many symbols; use more");
-  // Every code of a table costs something: no cost, no coded symbol.
-  if (cost == 0) lanes = 0;
-  else if (lanes == 0) lanes = choose_lanes(cost);
-
-  std::size_t word_bytes = 0;
-  Bytes bit_plane;
-  std::unique_ptr<std::uint8_t[]> words;
-  const std::uint8_t *first_word = nullptr;
-  if (lanes > 0) {
-    // One word a symbol at most, and one more because encode_symbol writes before it decides.
-    const std::size_t capacity = 2 * (std::size_t(symbols) + 1);
-    words.reset(new std::uint8_t[capacity]);
-    std::uint8_t *p = words.get() + capacity;
-    std::uint32_t states[kMaxLanes];
-    std::fill(states, states + kMaxLanes, kStateLow);
-    const auto encode = encode_function(lanes);
-    for (auto part = parts.rbegin(); part != parts.rend(); ++part)
-      p = encode(part->block->codes.get() + part->begin, part->end - part->begin,
-                 part->block->tables->encode_entries(), states, p);
-    first_word = p;
-    word_bytes = std::size_t(words.get() + capacity - p);
-    BitWriter bits(kMaxShift * symbols + kMaxStateBits * std::uint64_t(lanes));
-    put_states(bits, states, lanes);
-    for (const Part &part : parts) {
-      if (!part.block->tables->has_raw_bits()) continue;
-      const TableInfo *const infos = part.block->tables->infos();
-      for (std::size_t i = part.begin; i < part.end; ++i)
-        bits.put(part.block->codes[i] >> 24, infos[part.block->indexes[i]].shift);
+  const std::size_t segments =
+      asked_segments > 0 ? std::size_t(asked_segments) : choose_segments(cost_of(whole));
+  std::vector<SegmentBytes> pieces(segments);
+  // Two segments a task, so that they can be coded in turn.
+  run_tasks((segments + 1) / 2, useful_threads(symbols, threads), [&](std::size_t task) {
+    const std::size_t first = 2 * task, count = std::min<std::size_t>(2, segments - first);
+    std::vector<Part> parts[2];
+    std::optional<SegmentEncoder> coders[2];
+    SegmentEncoder *coded[2];
+    int coded_count = 0;
+    for (std::size_t s = 0; s < count; ++s) {
+      parts[s] = parts_of(first + s, segments);
+      if (symbols_of(parts[s]) >= kVarintLimit)
+        throw InvalidInputError("a segment has too many symbols; use more");
+      const std::uint64_t cost = cost_of(parts[s]);
+      // Every code of a table costs something: no cost, no coded symbol.
+      if (cost == 0) continue;
+      coders[s].emplace(parts[s], asked_lanes == 0 ? choose_lanes(cost) : int(asked_lanes), kernels_);
+      coded[coded_count++] = &*coders[s];
     }
-    bit_plane = bits.finish();
-  }
-
-  const std::size_t header_begin = headers.size(), body_begin = bodies.size();
-  const auto lane_code = std::find(kLaneCounts.begin(), kLaneCounts.end(), lanes) - kLaneCounts.begin();
-  headers.push_back(std::uint8_t(kTableRans | int(lane_code) << kLaneShift |
-                                 (escapes.empty() ? 0 : kHasEscapes) |
-                                 (overrides.empty() ? 0 : kHasOverrides) |
-                                 (more ? kMoreSegments : 0)));
-  append_varint(headers, symbols);
-  if (lanes > 0) {
-    append_varint(headers, bit_plane.size());
-    append_varint(headers, word_bytes / 2);
-  }
-  if (!escapes.empty()) append_varint(headers, escapes.size());
-  if (!overrides.empty()) append_varint(headers, overrides.size());
-  append_u32(headers, index_checksum);
-
-  bodies.insert(bodies.end(), bit_plane.begin(), bit_plane.end());
-  bodies.insert(bodies.end(), first_word, first_word + word_bytes);
-  bodies.insert(bodies.end(), escapes.begin(), escapes.end());
-  bodies.insert(bodies.end(), overrides.begin(), overrides.end());
-  append_u32(headers, segment_checksum(number, headers.data() + header_begin,
-                                       headers.size() - header_begin, bodies.data() + body_begin,
-                                       bodies.size() - body_begin));
+    if (coded_count == 2 && coded[0]->lanes() == coded[1]->lanes())
+      encode_segments(coded, 2, kernels_);
+    else
+      for (int s = 0; s < coded_count; ++s) encode_segments(coded + s, 1, kernels_);
+    for (std::size_t s = 0; s < count; ++s)
+      pieces[first + s] = assemble(parts[s], coders[s], first + s, first + s + 1 < segments, kernels_);
+  });
+  std::size_t size = 0;
+  for (const SegmentBytes &piece : pieces) size += piece.header.size() + piece.body.size();
+  Bytes stream;
+  stream.reserve(size);
+  for (const SegmentBytes &piece : pieces)
+    stream.insert(stream.end(), piece.header.begin(), piece.header.end());
+  for (const SegmentBytes &piece : pieces)
+    stream.insert(stream.end(), piece.body.begin(), piece.body.end());
+  return stream;
 }
 
 }  // namespace kodec

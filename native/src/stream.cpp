@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <string>
 
-#include "crc32c.hpp"
 #include "errors.hpp"
 
 namespace kodec {
@@ -75,12 +74,14 @@ std::size_t share_begin(std::size_t count, std::size_t segment, std::size_t segm
 
 std::uint32_t segment_checksum(std::size_t number, const std::uint8_t *header,
                                std::size_t header_size, const std::uint8_t *body,
-                               std::size_t body_size) {
+                               std::size_t body_size, const Kernels &kernels) {
   const std::uint16_t ordinal = std::uint16_t(number);
-  return crc32c(body, body_size, crc32c(header, header_size, crc32c(&ordinal, 1)));
+  return kernels.crc32c(body, body_size,
+                        kernels.crc32c(header, header_size, kernels.crc32c_16(&ordinal, 1, 0)));
 }
 
-std::vector<SegmentView> parse_stream(const std::uint8_t *data, std::size_t size) {
+std::vector<SegmentView> parse_stream(const std::uint8_t *data, std::size_t size,
+                                      const Kernels &kernels) {
   if (size == 0) throw BitstreamError("the coder stream is empty; even one without symbols has a byte");
   std::vector<SegmentView> segments;
   if (size == 1 && data[0] == 0) return segments;
@@ -104,7 +105,7 @@ std::vector<SegmentView> parse_stream(const std::uint8_t *data, std::size_t size
       p += section->size;
     }
     if (segment_checksum(number, header.fields.begin, header.fields.size, body,
-                         std::size_t(p - body)) != header.checksum)
+                         std::size_t(p - body), kernels) != header.checksum)
       throw BitstreamError("segment " + std::to_string(number) + " is damaged: wrong checksum");
   }
   if (p != end)

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "bytes.hpp"
+#include "kernels.hpp"
 
 namespace kodec {
 
-constexpr int kMaxLanes = 32;
 constexpr std::size_t kMaxSegments = 1024;
 // Lane counts by their code in a header; 0 is a segment without coded symbols.
 constexpr std::array<int, 6> kLaneCounts = {0, 1, 4, 8, 16, 32};
@@ -30,7 +30,7 @@ std::size_t share_begin(std::size_t count, std::size_t segment, std::size_t segm
 // The checksum of a segment: its number, its header up to the checksum itself, its body.
 std::uint32_t segment_checksum(std::size_t number, const std::uint8_t *header,
                                std::size_t header_size, const std::uint8_t *body,
-                               std::size_t body_size);
+                               std::size_t body_size, const Kernels &kernels);
 
 struct Section {
   const std::uint8_t *begin = nullptr;
@@ -47,6 +47,7 @@ struct SegmentView {
 
 // Checks structure, lengths and checksums of a whole stream; the views point into it.
 // Throws BitstreamError, or UnsupportedError for an intact segment of another coder.
-std::vector<SegmentView> parse_stream(const std::uint8_t *data, std::size_t size);
+std::vector<SegmentView> parse_stream(const std::uint8_t *data, std::size_t size,
+                                      const Kernels &kernels);
 
 }  // namespace kodec

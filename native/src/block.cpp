@@ -1,0 +1,109 @@
+#include "block.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <limits>
+#include <string>
+
+#include "errors.hpp"
+#include "lane.hpp"
+
+namespace kodec {
+namespace {
+
+// Symbols are surveyed and copied in portions of this many, while they are in the cache.
+constexpr std::size_t kSurveyed = 4096;
+
+// A cost is added up over so many symbols at least, evenly spread. The distances between them are
+// prime, so that no number of channels makes the sample one-sided.
+constexpr std::size_t kSamples = 1 << 13;
+constexpr std::size_t kStrides[] = {16381, 4093, 1021, 251, 61, 13, 1};
+
+}  // namespace
+
+Block::Block(const BlockInput &input, std::shared_ptr<const TableSet> tables,
+             const Kernels &kernels)
+    : tables_(std::move(tables)),
+      count_(input.count),
+      index_bytes_(input.index_bytes),
+      symbols_(new std::uint8_t[2 * input.count]),
+      indexes_(new std::uint8_t[std::size_t(input.index_bytes) * input.count]),
+      overrides_(input.overrides, input.overrides + input.override_count) {
+  if (count_ > std::numeric_limits<std::uint32_t>::max())
+    throw InvalidInputError("a block has at most 2^32 - 1 symbols; split it");
+  for (std::size_t j = 0; j < overrides_.size(); ++j) {
+    if (overrides_[j] >= count_)
+      throw InvalidInputError("override position " + std::to_string(overrides_[j]) +
+                              " lies outside the block of " + std::to_string(count_));
+    if (j > 0 && overrides_[j] <= overrides_[j - 1])
+      throw InvalidInputError("override positions must ascend strictly; sort them");
+  }
+  // The copy is what is checked, as another thread might be writing to the caller's arrays.
+  if (count_ > 0)
+    std::memcpy(indexes_.get(), input.indexes, std::size_t(index_bytes_) * count_);
+  bool wide = false;
+  for (std::size_t i = 0; i < count_; i += kSurveyed) {
+    const std::size_t size = std::min(kSurveyed, count_ - i);
+    const auto *const symbols = static_cast<const std::uint8_t *>(input.symbols) +
+                                i * std::size_t(input.symbol_bytes);
+    const Survey survey =
+        kernels.take(symbols, input.symbol_bytes, indexes(i), index_bytes_, size,
+                     reinterpret_cast<std::int16_t *>(symbols_.get() + 2 * i));
+    if (survey.highest > tables_->size() || survey.skipped) refuse(input);
+    wide = wide || survey.wide;
+    highest_index_ = std::max(highest_index_, survey.highest);
+  }
+  if (wide) {
+    symbol_bytes_ = 4;
+    symbols_.reset(new std::uint8_t[4 * count_]);
+    std::memcpy(symbols_.get(), input.symbols, 4 * count_);
+  }
+}
+
+std::int32_t Block::symbol(std::size_t i) const {
+  return symbol_bytes_ == 2 ? static_cast<const std::int16_t *>(symbols(0))[i]
+                            : static_cast<const std::int32_t *>(symbols(0))[i];
+}
+
+std::uint16_t Block::index(std::size_t i) const {
+  return index_bytes_ == 1 ? static_cast<const std::uint8_t *>(indexes(0))[i]
+                           : static_cast<const std::uint16_t *>(indexes(0))[i];
+}
+
+void Block::refuse(const BlockInput &input) const {
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (index(i) > tables_->size())
+      throw InvalidInputError("index " + std::to_string(index(i)) + " at position " +
+                              std::to_string(i) + " names no table: the set has " +
+                              std::to_string(tables_->size()));
+    const std::int32_t symbol = input.symbol_bytes == 2
+                                    ? static_cast<const std::int16_t *>(input.symbols)[i]
+                                    : static_cast<const std::int32_t *>(input.symbols)[i];
+    if (index(i) == 0 && symbol != 0)
+      throw InvalidInputError("the symbol at position " + std::to_string(i) + " is " +
+                              std::to_string(symbol) + ", but index 0 (skip) stands for 0 only");
+  }
+  throw InvalidInputError("symbols or indexes were changed while they were read");
+}
+
+std::uint64_t cost_of(const Part &part) {
+  const TableSet &tables = part.block->tables();
+  const std::size_t count = part.end - part.begin;
+  const std::size_t stride =
+      *std::find_if(std::begin(kStrides), std::end(kStrides) - 1,
+                    [count](std::size_t stride) { return count / stride >= kSamples; });
+  std::uint64_t sum = 0, samples = 0;
+  for (std::size_t i = part.begin; i < part.end; i += stride, ++samples) {
+    std::uint32_t id;
+    std::uint8_t raw;
+    general_id(part.block->symbol(i), part.block->index(i), tables.infos(), id, raw);
+    sum += tables.cost(id);
+  }
+  if (sum > 0) return samples == count ? sum : sum / samples * count + sum % samples * count / samples;
+  for (std::size_t i = part.begin; i < part.end; ++i)
+    if (part.block->index(i) != 0) return 1;
+  return 0;
+}
+
+}  // namespace kodec
