@@ -61,9 +61,7 @@ class BDQuality:
     rate_unit: str
 
 
-def bd_rate(
-    test: Curve, anchor: Curve, method: Method = "pchip", force: bool = False
-) -> BDResult:
+def bd_rate(test: Curve, anchor: Curve, method: Method = "pchip", force: bool = False) -> BDResult:
     """The BD-rate of `test` against `anchor`.
 
     Interpolates log10(rate) over quality, by piecewise cubic Hermite polynomials (`pchip`, as the
@@ -99,9 +97,9 @@ def bd_rate(
         if not force:
             raise InvalidInputError(
                 f"no BD-rate: {test.name} and {anchor.name} overlap in "
-                f"{metric.show_range(*overlap)} only, {100 * test_fraction:.0f} % of the one's range"
-                f" and {100 * anchor_fraction:.0f} % of the other's: measure qualities that overlap,"
-                " or give --force"
+                f"{metric.show_range(*overlap)} only, {100 * test_fraction:.0f} % of the one's "
+                f"range and {100 * anchor_fraction:.0f} % of the other's, less than "
+                f"{100 * LEAST_OVERLAP:.0f} %: measure qualities that overlap, or give --force"
             )
         warnings.append(f"forced: the curves overlap in {metric.show_range(*overlap)} only")
     value = float(
@@ -117,7 +115,8 @@ def bd_rate(
     )
     if not math.isfinite(value):
         raise InvalidInputError(
-            f"no BD-rate: that of {test.name} against {anchor.name} is not finite; check their points"
+            f"no BD-rate: that of {test.name} against {anchor.name} is not finite; check their "
+            "points"
         )
     if test_fraction < _SMALL_OVERLAP:
         warnings.append(f"{test.name}: only {100 * test_fraction:.0f} % of its range is compared")
@@ -183,7 +182,8 @@ def describe(result: BDResult) -> str:
     of_range = f"{100 * result.test_fraction:.0f} % of the test's range"
     line = (
         f"BD-rate {result.value_percent:+.2f} % ({result.metric}, {result.method}; "
-        f"{result.test_points} against {result.anchor_points} points; overlap {overlap} = {of_range})"
+        f"{result.test_points} against {result.anchor_points} points; overlap {overlap} = "
+        f"{of_range})"
     )
     return "\n".join([line, *(f"note: {warning}" for warning in result.warnings)])
 
@@ -231,9 +231,7 @@ def comparable(
     return test, anchor
 
 
-def by_quality(
-    curve: Curve, method: Method, warn: Callable[[str], None]
-) -> tuple[Array, Array]:
+def by_quality(curve: Curve, method: Method, warn: Callable[[str], None]) -> tuple[Array, Array]:
     """Rates and qualities in strictly rising order of quality, which interpolation needs.
 
     Qualities are the values, or their negatives where lower is better. Raises InvalidInputError for

@@ -80,7 +80,10 @@ def interval_over_members(
 def interval_of_mean(
     percents: Sequence[float], resamples: int = RESAMPLES, level: float = LEVEL, seed: int = SEED
 ) -> Interval:
-    """The interval of the mean of sequences' BD-rates. Raises InvalidInputError for fewer than 2."""
+    """The interval of the mean of sequences' BD-rates.
+
+    Raises InvalidInputError for fewer than two.
+    """
     if len(percents) < 2:
         raise InvalidInputError("one sequence gives no interval")
     random = np.random.default_rng(seed)
@@ -102,9 +105,12 @@ class _Side:
         frames = [member.frames or 0 for member in members]
         self._weights = np.array(frames if all(frames) else [1] * len(members), dtype=np.float64)
         rates, qualities = self.mean(np.arange(len(members)))
-        order = np.lexsort((curve.rates, self._sign * np.array(curve.values)))
-        own = np.array(curve.rates)[order], (self._sign * np.array(curve.values))[order]
-        if not (np.allclose(rates, own[0], rtol=1e-5) and np.allclose(qualities, own[1], rtol=1e-5)):
+        curve_rates, curve_qualities = np.array(curve.rates), self._sign * np.array(curve.values)
+        order = np.lexsort((curve_rates, curve_qualities))
+        own = curve_rates[order], curve_qualities[order]
+        if not (
+            np.allclose(rates, own[0], rtol=1e-5) and np.allclose(qualities, own[1], rtol=1e-5)
+        ):
             raise InvalidInputError(f"{curve.name} is not the mean of its pictures")
 
     def mean(self, chosen: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -125,7 +131,10 @@ def _bd_rate(
 
     if max(test[0], anchor[0]) >= min(test[-1], anchor[-1]):
         return float("nan")
-    kept_test, kept_anchor = np.diff(test, prepend=-np.inf) > 0, np.diff(anchor, prepend=-np.inf) > 0
+    kept_test, kept_anchor = (
+        np.diff(test, prepend=-np.inf) > 0,
+        np.diff(anchor, prepend=-np.inf) > 0,
+    )
     try:
         return float(
             library_bd_rate(
@@ -142,15 +151,11 @@ def _bd_rate(
         return float("nan")
 
 
-def _interval(
-    found: Sequence[float], items: int, drawn: int, level: float, seed: int
-) -> Interval:
+def _interval(found: Sequence[float], items: int, drawn: int, level: float, seed: int) -> Interval:
     if len(found) < 0.9 * drawn:
         raise InvalidInputError(
             f"only {len(found)} of {drawn} resamples have curves that overlap: no interval"
         )
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     warnings = [f"the interval rests on {items} items only"] if items < _FEW else []
-    return Interval(
-        float(low), float(high), level, len(found), drawn, items, seed, tuple(warnings)
-    )
+    return Interval(float(low), float(high), level, len(found), drawn, items, seed, tuple(warnings))

@@ -74,8 +74,8 @@ def compare(
             for curve in pairs[0]:
                 if not curve.members:
                     raise InvalidInputError(
-                        f"{curve.name} has no data per picture, so there is only the BD-rate of the "
-                        "mean curves: leave --average out"
+                        f"{curve.name} has no data per picture, so there is only the BD-rate of "
+                        "the mean curves: leave --average out"
                     )
             pairs, more = pair(test.members, anchor.members)
             notes += more
@@ -86,7 +86,8 @@ def compare(
     if average == "curves":
         names = [_common_name([curve for curve in side]) for side in zip(*pairs, strict=True)]
         ours, theirs = (
-            pool(list(side), name) for side, name in zip(zip(*pairs, strict=True), names, strict=True)
+            pool(list(side), name)
+            for side, name in zip(zip(*pairs, strict=True), names, strict=True)
         )
         pairs = [(ours, theirs)]
     results = tuple(_compared(test, anchor, method, force) for test, anchor in pairs)
@@ -102,7 +103,9 @@ def compare(
                 else interval_over_members(*pairs[0], method=method, resamples=resamples)
             )
         except InvalidInputError as reason:
-            notes.append(f"no bootstrap interval: {reason}")
+            # One sequence's curve has no pictures to draw from, and nobody expects any.
+            if average or any(c.members or "images" in c.averaging for c in pairs[0]):
+                notes.append(f"no bootstrap interval: {reason}")
     differences = [result.quality.value for result in results if result.quality is not None]
     complete = len(differences) == len(results)
     return Comparison(
@@ -126,7 +129,9 @@ def describe_comparison(comparison: Comparison) -> str:
     several = comparison.average == "sequences"
     if several:
         points = "; ".join(
-            sorted({f"{r.rate.test_points} against {r.rate.anchor_points}" for r in comparison.results})
+            sorted(
+                {f"{r.rate.test_points} against {r.rate.anchor_points}" for r in comparison.results}
+            )
         )
         lines = [
             f"BD-rate {comparison.value_percent:+.2f} % ({metric.name}, {comparison.method}; "
@@ -144,17 +149,17 @@ def describe_comparison(comparison: Comparison) -> str:
         if not several and quality is not None:
             low, high = quality.overlap
             over = f" over {low:.4g}..{high:.4g} {quality.rate_unit}"
-        lines.append(
-            f"{kind} {comparison.quality_difference:+.{decimals}f}{unit} (at equal rate{over}{sign})"
-        )
+        number = f"{comparison.quality_difference:+.{decimals}f}"
+        lines.append(f"{kind} {number}{unit} (at equal rate{over}{sign})")
     else:
         lines.append(f"{kind}: none, the curves have no rates in common")
     if comparison.interval is not None:
         found = comparison.interval
         what = "sequences" if several else "pictures or sequences"
         lines.append(
-            f"{100 * found.level:g} % interval {found.low_percent:+.2f}..{found.high_percent:+.2f} %"
-            f" (bootstrap over {found.items} {what}, {found.resamples} resamples, seed {found.seed})"
+            f"{100 * found.level:g} % interval {found.low_percent:+.2f}..{found.high_percent:+.2f} "
+            f"% (bootstrap over {found.items} {what}, {found.resamples} resamples, seed "
+            f"{found.seed})"
         )
     if several:
         lines += _table(comparison)

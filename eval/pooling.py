@@ -33,10 +33,12 @@ def pool(curves: Sequence[Curve], name: str) -> Curve:
         if len(curve.rates) != len(first.rates):
             raise InvalidInputError(
                 f"{name}: {first.name} has {len(first.rates)} points, {curve.name} "
-                f"{len(curve.rates)}: a mean needs the same points of all; average sequences instead"
+                f"{len(curve.rates)}: a mean needs the same points of all; average the sequences"
             )
     notes: list[str] = []
-    by_setting = bool(first.settings) and all(set(c.settings) == set(first.settings) for c in curves)
+    by_setting = bool(first.settings) and all(
+        set(c.settings) == set(first.settings) for c in curves
+    )
     if not by_setting:
         notes.append(f"{name}: points of sequences put together in order of rate")
     aligned = [
@@ -81,10 +83,10 @@ def pair(
     """
     if len(tests) == len(anchors) == 1:
         test, anchor = tests[0], anchors[0]
-        ours, theirs = sequence_key(test), sequence_key(anchor)
         known = test.sequence is not None and anchor.sequence is not None
         remark = f"compared though named differently: {test.sequence} and {anchor.sequence}"
-        return [(test, anchor)], [remark] if known and ours != theirs else []
+        differ = known and sequence_key(test) != sequence_key(anchor)
+        return [(test, anchor)], [remark] if differ else []
     ours, theirs = _by_sequence(tests, "TEST"), _by_sequence(anchors, "ANCHOR")
     pairs = [(curve, theirs[key]) for key, curve in ours.items() if key in theirs]
     if not pairs:
@@ -112,6 +114,15 @@ def sequence_key(curve: Curve) -> str:
 def _by_sequence(curves: Sequence[Curve], side: str) -> dict[str, Curve]:
     found: dict[str, Curve] = {}
     for curve in curves:
+        if curve.sequence is None:
+            names = ", ".join(one.name for one in curves)
+            raise InvalidInputError(
+                f"{side} has the curves {names}, and {curve.name} is of no one sequence that they "
+                "could be matched by: name files of one"
+                if len(curves) > 1
+                else f"{side} has {curve.name} alone, of no one sequence, to match with several "
+                "curves: name a file of one"
+            )
         key = sequence_key(curve)
         if key in found:
             raise InvalidInputError(

@@ -70,7 +70,7 @@ def _of_video(path: Path, document: dict[str, Any], lists: dict[str, Any]) -> Cu
                 raise InvalidInputError(f"{path}: {key} holds {value!r}, not a number")
         numbers[key] = [float(value) for value in column]
     notes: list[str] = []
-    settings = next((lists[key] for key in ("qp", "q") if key in lists), [])
+    settings: list[Any] = lists.get("qp", lists.get("q", []))
     return CurveSet(
         name=str(document.get("name", path.stem)),
         rates=tuple(numbers.pop("bitrate")),
@@ -94,13 +94,13 @@ def _metrics(
         elif key == "psnr-yuv":
             combined = name_of_combined(values, [columns.get(f"psnr-{plane}") for plane in "yuv"])
             if combined is None:
-                notes.append(f"{path.name}: psnr-yuv left out: neither 4:1:1 nor 6:1:1 of its planes")
+                notes.append(
+                    f"{path.name}: psnr-yuv left out: neither 4:1:1 nor 6:1:1 of its planes"
+                )
             else:
                 found[combined[0]] = tuple(values)
                 notes.extend([f"{path.name}: {combined[1]}"] if combined[1] else [])
     return found
-
-
 
 
 def name_of_combined(
@@ -112,7 +112,10 @@ def name_of_combined(
     """
     y, u, v = planes
     if y is None or u is None or v is None:
-        return "psnr-yuv-411", "psnr-yuv taken as 4:1:1 of dB, CompressAI's; no planes to check it by"
+        return (
+            "psnr-yuv-411",
+            "psnr-yuv taken as 4:1:1 of dB, CompressAI's; no planes to check it by",
+        )
     for name, weight in (("psnr-yuv-411", 4), ("psnr-yuv-611", 6)):
         means = [(weight * a + b + c) / (weight + 2) for a, b, c in zip(y, u, v, strict=True)]
         if all(abs(mean - value) < 0.002 for mean, value in zip(means, values, strict=True)):

@@ -6,6 +6,7 @@ sequence's and each sequence a curve; without it rows are pictures', and the cur
 """
 
 import math
+import re
 from pathlib import Path
 
 from kodec.eval.curve import UNKNOWN
@@ -63,7 +64,9 @@ def read(table: Table) -> list[CurveSet]:
         return sets
     metrics = {metric for point in points for metric in point.metrics}
     if len(metrics) > 1:
-        raise InvalidInputError(f"{path}: pictures of different formats ({', '.join(sorted(metrics))})")
+        raise InvalidInputError(
+            f"{path}: pictures of different formats ({', '.join(sorted(metrics))})"
+        )
     return [mean_over_images(_codec(path), sets)]
 
 
@@ -72,4 +75,7 @@ def _metric(sequence: str) -> str:
 
 
 def _codec(path: Path) -> str:
-    return path.stem if "chic" in path.stem.lower() else f"Cool-chic {path.stem}"
+    """Files are named by their data set and lie in a folder named by the version."""
+    version = path.absolute().parent.name
+    named = f"{version} {path.stem}" if re.match(r"v\d", version) else path.stem
+    return named if "chic" in named.lower() else f"Cool-chic {named}"

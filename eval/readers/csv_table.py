@@ -8,7 +8,6 @@ Rows of an `image` column are averaged over images; of a `sequence` column, each
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 from kodec.eval.curve import UNKNOWN
 from kodec.eval.metric_names import AMBIGUOUS, ASSUMED, exact_name, normal_spelling
@@ -19,7 +18,9 @@ from .curve_set import LOSSLESS, CurveSet
 from .table import Point, Table, mean_over_images, sets_of_points
 
 _RATES = {
-    **dict.fromkeys("bpp rate-bpp bitrate-bpp bits-per-pixel bit-per-pixel bits-pixel".split(), 1.0),
+    **dict.fromkeys(
+        "bpp rate-bpp bitrate-bpp bits-per-pixel bit-per-pixel bits-pixel".split(), 1.0
+    ),
     **dict.fromkeys("avg-bpp mean-bpp ave-bpp average-bpp bpp-avg bpp-mean total-bpp".split(), 1.0),
 }
 _BIT_RATES = {
@@ -110,9 +111,7 @@ def read(table: Table) -> list[CurveSet]:
                 fps=numbers.get("fps"),
             )
         )
-    sets = sets_of_points(
-        path, points, "kbps" if unit == "kbps" else "bpp", {"": UNKNOWN}, notes
-    )
+    sets = sets_of_points(path, points, "kbps" if unit == "kbps" else "bpp", {"": UNKNOWN}, notes)
     if "image" not in columns:
         return sets
     by_codec: dict[str, list[CurveSet]] = {}

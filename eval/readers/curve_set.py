@@ -63,7 +63,7 @@ class CurveSet:
             lost = ", ".join(self._label(i) for i, value in enumerate(values) if value == math.inf)
             if not kept:
                 raise InvalidInputError(
-                    f"{self.name}: {metric} is infinite (lossless) at every point ({lost}): no curve"
+                    f"{self.name}: {metric} is infinite (lossless) at every point: {lost}"
                 )
             notes.append(f"lossless, so {metric} is infinite: left out {lost}")
         members = tuple(member for member in self.members if metric in member.available())
@@ -119,7 +119,9 @@ class CurveSet:
         if known.size is None or known.fps is None:
             if size is None and fps is None:
                 return known
-            missing = "picture size: give --size WxH" if size is None else "frame rate: give --fps F"
+            missing = (
+                "picture size: give --size WxH" if size is None else "frame rate: give --fps F"
+            )
             raise InvalidInputError(
                 f"{self.name}: bits per pixel need the {missing} (its source does not state it)"
             )

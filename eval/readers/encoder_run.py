@@ -58,8 +58,10 @@ def curve_sets(runs: Sequence[EncoderRun]) -> list[CurveSet]:
     stems = [stem for _, stem, _ in groups]
     found = []
     for (folder, stem, layer), members in groups.items():
-        name = stem if stems.count(stem) == len({k[2] for k in groups if k[1] == stem}) else (
-            f"{folder}/{stem}"
+        name = (
+            stem
+            if stems.count(stem) == len({k[2] for k in groups if k[1] == stem})
+            else (f"{folder}/{stem}")
         )
         found.append(_one_set(name, stem, layer, members))
     return found
@@ -76,18 +78,7 @@ def _one_set(
     name: str, stem: str, layer: int | None, members: list[tuple[int | None, EncoderRun]]
 ) -> CurveSet:
     runs = [run for _, run in members]
-    for what, key in (
-        ("frames", lambda run: run.frames),
-        ("picture size", lambda run: run.size),
-        ("frame rate", lambda run: run.fps and round(run.fps, 2)),
-    ):
-        stated = {key(run): run for run in runs if key(run) is not None}
-        if len(stated) > 1:
-            (a, first), (b, second) = list(stated.items())[:2]
-            raise InvalidInputError(
-                f"{name}: the logs of one curve differ in {what}: {_shown(a)} in "
-                f"{first.path.name}, {_shown(b)} in {second.path.name}; compare equal runs only"
-            )
+    _check_alike(name, runs)
     by_qp: dict[int, EncoderRun] = {}
     for qp, run in members:
         if qp is not None and qp in by_qp:
@@ -112,14 +103,29 @@ def _one_set(
         averaging=runs[0].averaging,
         sequence=sequence_of(stem) + several,
         source=tuple(str(run.path) for run in runs),
-        settings=tuple(
-            run.path.name if qp is None else f"QP {qp}" for qp, run in members
-        ),
+        settings=tuple(run.path.name if qp is None else f"QP {qp}" for qp, run in members),
         frames=runs[0].frames,
         size=next((run.size for run in runs if run.size), None),
         fps=next((run.fps for run in runs if run.fps), None),
         notes=tuple(_merged(notes)),
     )
+
+
+def _check_alike(name: str, runs: Sequence[EncoderRun]) -> None:
+    """Raises InvalidInputError for runs that differ in frames, picture size or frame rate."""
+    facts: dict[str, list[object]] = {
+        "frames": [run.frames for run in runs],
+        "picture size": [run.size and f"{run.size[0]}x{run.size[1]}" for run in runs],
+        "frame rate": [run.fps and round(run.fps, 2) for run in runs],
+    }
+    for what, values in facts.items():
+        stated = {value: run for value, run in zip(values, runs, strict=True) if value is not None}
+        if len(stated) > 1:
+            (a, first), (b, second) = list(stated.items())[:2]
+            raise InvalidInputError(
+                f"{name}: the logs of one curve differ in {what}: {a} in {first.path.name}, {b} in "
+                f"{second.path.name}; compare equal runs only"
+            )
 
 
 def _name_and_qp(run: EncoderRun) -> tuple[str, str, int | None]:
@@ -152,7 +158,3 @@ def _without_qp(text: str, first_qp: float | None) -> tuple[str, int | None]:
 def _merged(notes: Iterable[str]) -> list[str]:
     """Each note once."""
     return list(dict.fromkeys(notes))
-
-
-def _shown(value: object) -> str:
-    return f"{value[0]}x{value[1]}" if isinstance(value, tuple) else f"{value:g}"

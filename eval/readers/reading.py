@@ -18,8 +18,8 @@ from .table import parse_table
 _LARGEST = 1 << 28
 """Bytes; no log or table is larger, but a bitstream or a clip in the folder may be."""
 _KINDS = (
-    "a log of VTM, HM, VVenC or x265, CompressAI's, kodec's or DCVC's JSON, Cool-chic's TSV, or CSV "
-    "with a header"
+    "a log of VTM, HM, VVenC or x265, CompressAI's, kodec's or DCVC's JSON, Cool-chic's TSV, or "
+    "CSV with a header"
 )
 
 
@@ -49,7 +49,9 @@ def read_curves(
         metric = preferred(common_metrics(sets))
     if metric is None:
         held = "; ".join(f"{s.name}: {', '.join(s.available()) or 'none'}" for s in sets[:3])
-        raise InvalidInputError(f"no metric that all curves have ({held}): name one, or fewer files")
+        raise InvalidInputError(
+            f"no metric that all curves have ({held}): name one, or fewer files"
+        )
     return [found.curve(metric) for found in sets]
 
 
@@ -133,9 +135,12 @@ def _read(path: Path) -> Sequence[EncoderRun | CurveSet]:
             f'{path} is not a results file: expected {{"results": {{"bpp": [...], ...}}}}, or '
             "DCVC's records per data set, sequence and rate"
         )
-    for log in (vvenc_log, vtm_log, x265_log):
-        if log.recognises(text):
-            return log.read(path, text)
+    if vvenc_log.recognises(text):
+        return vvenc_log.read(path, text)
+    if vtm_log.recognises(text):
+        return vtm_log.read(path, text)
+    if x265_log.recognises(text):
+        return x265_log.read(path, text)
     try:
         table = parse_table(path, text)
     except InvalidInputError:

@@ -176,7 +176,9 @@ def mean_over_images(name: str, images: Sequence[CurveSet]) -> CurveSet:
     keys = [key for key in first.metrics if all(key in image.metrics for image in images)]
     return CurveSet(
         name=name,
-        rates=tuple(mean_value("", column, ones) for column in zip(*(i.rates for i in aligned), strict=True)),
+        rates=tuple(
+            mean_value("", column, ones) for column in zip(*(i.rates for i in aligned), strict=True)
+        ),
         rate_unit=first.rate_unit,
         metrics={
             key: tuple(

@@ -160,8 +160,8 @@ def summary_rows(path: Path, text: str) -> list[Summary]:
             if row["tag"] == "a":
                 if layer in found:
                     raise LogError(
-                        f"{path}: two summaries of all frames{f' of layer {layer}' if layer else ''}"
-                        ": several runs in one log; split it"
+                        f"{path}: two summaries of all frames of one layer: several runs in one "
+                        "log; split it"
                     )
                 found[layer] = _summary(path, layer, header["columns"], row)
             break
@@ -170,9 +170,7 @@ def summary_rows(path: Path, text: str) -> list[Summary]:
     return list(found.values())
 
 
-def run_of(
-    path: Path, summary: Summary, pictures: Sequence[Picture], encoder: str
-) -> EncoderRun:
+def run_of(path: Path, summary: Summary, pictures: Sequence[Picture], encoder: str) -> EncoderRun:
     """The point that a summary makes, checked against the pictures' lines where they are all there.
 
     Raises LogError when frames, bitrate or PSNR can't be a coded sequence's, or contradict the
@@ -203,8 +201,8 @@ def run_of(
         _check(path, summary, pictures, lossless)
     elif pictures:
         notes.append(
-            f"{path.name}: {len(pictures)} pictures' lines for {summary.frames} frames (an excerpt, "
-            "or lines lost): the summary not checked against them"
+            f"{path.name}: {len(pictures)} pictures' lines for {summary.frames} frames (an "
+            "excerpt, or lines lost): the summary not checked against them"
         )
     combined = columns.get("YUV-PSNR", math.nan)
     if math.isfinite(combined) and combined < LOSSLESS:
@@ -249,7 +247,9 @@ def _pictures(text: str) -> Iterator[Picture]:
 def _summary(path: Path, layer: int, header: str, row: re.Match[str]) -> Summary:
     names = _COLUMN.findall(header)
     numbers = row["numbers"].split()
-    usual = [name for name in names if name in ("Bitrate", "Y-PSNR", "U-PSNR", "V-PSNR", "YUV-PSNR")]
+    usual = [
+        name for name in names if name in ("Bitrate", "Y-PSNR", "U-PSNR", "V-PSNR", "YUV-PSNR")
+    ]
     if names[: len(usual)] != usual or not usual or len(numbers) < len(usual):
         raise LogError(f"{path}: its summary has a damaged row: {row[0].strip()!r}")
     if "." in numbers[1] and _decimals(numbers[len(usual) - 1]) < _decimals(numbers[1]):

@@ -28,7 +28,9 @@ def read(path: Path, text: str) -> list[EncoderRun]:
     if not summaries:
         if progress and progress[-1][0] < progress[-1][1]:
             done, total = progress[-1]
-            raise LogError(f"{path}: the encoder stopped after {done} of {total} frames: run it again")
+            raise LogError(
+                f"{path}: the encoder stopped after {done} of {total} frames: run it again"
+            )
         raise LogError(
             f"{path}: no summary with PSNR: the encoder has not finished, or ran with too low a "
             "verbosity or without PSNR"

@@ -87,8 +87,8 @@ def _planes(path: Path, text: str, frames: int, notes: list[str]) -> dict[str, f
         return {}
     if sum(counts.values()) != frames:
         notes.append(
-            f"{path.name}: psnr-y, -u and -v left out: {sum(counts.values())} frames by slice type, "
-            f"{frames} in all"
+            f"{path.name}: psnr-y, -u and -v left out: {sum(counts.values())} frames by slice "
+            f"type, {frames} in all"
         )
         return {}
     return {
