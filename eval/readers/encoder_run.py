@@ -130,10 +130,11 @@ def _check_alike(name: str, runs: Sequence[EncoderRun]) -> None:
 
 def _name_and_qp(run: EncoderRun) -> tuple[str, str, int | None]:
     """The folder and name of a log without its QP, and the QP."""
-    stem, qp = _without_qp(run.path.stem, run.first_qp)
+    near, tolerance = (run.first_qp, 4) if run.qp is None else (run.qp, 0)
+    stem, qp = _without_qp(run.path.stem, near, tolerance)
     parts = []
     for part in run.path.absolute().parent.parts:
-        rest, found = _without_qp(part, None)
+        rest, found = _without_qp(part)
         parts.append(rest)
         qp = qp if qp is not None or rest == part else found
     folder = "/".join(parts)
@@ -142,12 +143,14 @@ def _name_and_qp(run: EncoderRun) -> tuple[str, str, int | None]:
     return folder, stem, run.qp if run.qp is not None else qp
 
 
-def _without_qp(text: str, first_qp: float | None) -> tuple[str, int | None]:
+def _without_qp(
+    text: str, near: float | None = None, tolerance: float = 0
+) -> tuple[str, int | None]:
     match = _QP.search(text)
-    if match is None and first_qp is not None:
-        # A number at the end is the QP if the first picture's lies near it; else it may be frames.
+    if match is None and near is not None:
+        # A number at the end is the QP if the log's QPs lie near it; else it may be anything.
         match = _LAST_NUMBER.search(text)
-        if match is not None and abs(int(match[1]) - first_qp) > 4:
+        if match is not None and abs(int(match[1]) - near) > tolerance:
             match = None
     if match is None:
         return text, None

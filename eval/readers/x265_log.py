@@ -12,14 +12,16 @@ from .curve_set import LOSSLESS
 from .encoder_run import EncoderRun, LogError
 
 _NUMBER = r"-?(?:\d+(?:\.\d+)?|inf|nan)"
+# With the decimals it is printed with, so that a number cut off is none.
+_PSNR = r"(?:-?\d+\.\d{3}(?!\d)|inf|nan)"
 _END = re.compile(
     rf"encoded (?P<frames>\d+) frames in [^,]*,\s*(?P<kbps>{_NUMBER}) kb/s"
-    rf"(?:,\s*Avg QP:\s*{_NUMBER})?(?:,\s*Global PSNR:\s*(?P<psnr>{_NUMBER}))?"
-    rf"(?:,\s*SSIM Mean Y:\s*(?P<ssim>{_NUMBER}))?"
+    rf"(?:,\s*Avg QP:\s*{_NUMBER})?(?:,\s*Global PSNR:\s*(?P<psnr>{_PSNR}))?"
+    rf"(?:,\s*SSIM Mean Y:\s*(?P<ssim>\d\.\d{{7}}))?"
 )
 _SLICES = re.compile(
     r"frame (?P<kind>[IPB]):\s*(?P<count>\d+),\s*Avg QP:\s*(?P<qp>-?[\d.]+)\s+kb/s:\s*\S+"
-    rf"\s+PSNR Mean:\s*Y:\s*(?P<y>{_NUMBER})\s+U:\s*(?P<u>{_NUMBER})\s+V:\s*(?P<v>{_NUMBER})"
+    rf"\s+PSNR Mean:\s*Y:\s*(?P<y>{_PSNR})\s+U:\s*(?P<u>{_PSNR})\s+V:\s*(?P<v>{_PSNR})"
 )
 _FORMAT = re.compile(r"\[info\]:\s*(\d+)x(\d+)\s+fps\s+(\d+(?:\.\d+)?)(?:/(\d+))?")
 _VERSION = re.compile(r"HEVC encoder version\s+([\w.+\-]+)")

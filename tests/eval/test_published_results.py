@@ -78,7 +78,7 @@ def peer_tables() -> dict[str, Points]:
 
 
 def coolchic_points(path: Path) -> Points:
-    rows = list(csv.DictReader(path.open(), delimiter="\t"))
+    rows = list(csv.DictReader(path.read_text().splitlines(), delimiter="\t"))
     points = []
     for value in sorted({row["lmbda"] for row in rows}):
         point = [row for row in rows if row["lmbda"] == value]
@@ -185,7 +185,7 @@ def test_averages_of_sequences_and_of_curves_by_hand() -> None:
     raw: list[dict[str, Points]] = []
     for path in sides:
         by_name: dict[str, Points] = {}
-        for row in csv.DictReader(path.open(), delimiter="\t"):
+        for row in csv.DictReader(path.read_text().splitlines(), delimiter="\t"):
             point = (float(row["rate_bpp"]), float(row["psnr_db"]))
             by_name.setdefault(row["seq_name"], []).append(point)
         raw.append(by_name)
@@ -196,7 +196,7 @@ def test_averages_of_sequences_and_of_curves_by_hand() -> None:
     assert by_sequence.value_percent == pytest.approx(np.mean(each), abs=0.01)
     frames = {
         row["seq_name"]: int(row["n_frames"])
-        for row in csv.DictReader(sides[0].open(), delimiter="\t")
+        for row in csv.DictReader(sides[0].read_text().splitlines(), delimiter="\t")
     }
     pooled = [
         [
