@@ -151,3 +151,40 @@ class CurveSet:
         if self.settings:
             return self.settings[point]
         return f"the point at {self.rates[point]:g} {self.rate_unit}"
+
+
+def joined(sets: Sequence[CurveSet], name: str, settings: Sequence[str]) -> CurveSet:
+    """Sets of one point each as one of several points, in order of rate.
+
+    Keeps the metrics that all have, and the members if all have the same. Raises InvalidInputError
+    for different rate units.
+    """
+    if len({one.rate_unit for one in sets}) > 1:
+        raise InvalidInputError(f"{name}: its files have rates in different units")
+    order = sorted(range(len(sets)), key=lambda i: sets[i].rates[0])
+    parts = [sets[i] for i in order]
+    first = parts[0]
+    keys = [key for key in first.metrics if all(key in part.metrics for part in parts)]
+    names = [[member.sequence for member in part.members] for part in parts]
+    alike = all(sorted(map(str, own)) == sorted(map(str, names[0])) for own in names)
+    members = []
+    for sequence in names[0] if alike and len(set(names[0])) == len(names[0]) else []:
+        own = [next(m for m in part.members if m.sequence == sequence) for part in parts]
+        both = [key for key in own[0].metrics if all(key in one.metrics for one in own)]
+        members.append(
+            replace(
+                own[0],
+                rates=tuple(one.rates[0] for one in own),
+                metrics={key: tuple(one.metrics[key][0] for one in own) for key in both},
+            )
+        )
+    return replace(
+        first,
+        name=name,
+        rates=tuple(part.rates[0] for part in parts),
+        metrics={key: tuple(part.metrics[key][0] for part in parts) for key in keys},
+        source=tuple(dict.fromkeys(source for part in parts for source in part.source)),
+        settings=tuple(settings[i] for i in order),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        members=tuple(members),
+    )

@@ -9,7 +9,7 @@ from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet
 
-_QP = re.compile(r"(?i)(?:^|(?<=[_\-. ]))(?:qp|crf|q)[_\-= ]?(\d{1,2})(?=$|[_\-. ])")
+_QP = re.compile(r"(?i)(?:^|(?<=[_\-. ]))(?:qp|crf|quality|q)[_\-= ]?(\d{1,2})(?=$|[_\-. ])")
 _LAST_NUMBER = re.compile(r"(?:^|[_\-. ])(\d{1,2})$")
 _CODEC = re.compile(r"(?i)^(vtm|hm|ecm|vvenc\w*|x26[45])([-.\d].*)?$")
 _STRUCTURES = frozenset("ai ra lb lp ld ldb ldp intra lowdelay randomaccess low delay".split())
@@ -131,10 +131,10 @@ def _check_alike(name: str, runs: Sequence[EncoderRun]) -> None:
 def _name_and_qp(run: EncoderRun) -> tuple[str, str, int | None]:
     """The folder and name of a log without its QP, and the QP."""
     near, tolerance = (run.first_qp, 4) if run.qp is None else (run.qp, 0)
-    stem, qp = _without_qp(run.path.stem, near, tolerance)
+    stem, qp = without_qp(run.path.stem, near, tolerance)
     parts = []
     for part in run.path.absolute().parent.parts:
-        rest, found = _without_qp(part)
+        rest, found = without_qp(part)
         parts.append(rest)
         qp = qp if qp is not None or rest == part else found
     folder = "/".join(parts)
@@ -143,9 +143,13 @@ def _name_and_qp(run: EncoderRun) -> tuple[str, str, int | None]:
     return folder, stem, run.qp if run.qp is not None else qp
 
 
-def _without_qp(
+def without_qp(
     text: str, near: float | None = None, tolerance: float = 0
 ) -> tuple[str, int | None]:
+    """A name without the QP in it (`_qp22`, `-q3`, `_crf20`), and the QP.
+
+    A bare number at its end counts if it lies within `tolerance` of `near`.
+    """
     match = _QP.search(text)
     if match is None and near is not None:
         # A number at the end is the QP if the log's QPs lie near it; else it may be anything.
