@@ -139,18 +139,28 @@ class CurveSet:
         values = self.metrics.get(metric)
         linear = self.metrics.get(linear_form(metric) or "")
         if values is None and linear is not None:
-            for value in linear:
-                if not 0 <= value <= 1:
-                    raise InvalidInputError(f"{self.name}: MS-SSIM lies in [0, 1], not {value}")
+            _check_range(self.name, linear_form(metric) or "", linear)
             values = tuple(-10 * math.log10(1 - v) if v < 1 else math.inf for v in linear)
         if values is not None and metric not in AMBIGUOUS:
             find_metric(metric)
+            _check_range(self.name, metric, values)
         return values
 
     def _label(self, point: int) -> str:
         if self.settings:
             return self.settings[point]
         return f"the point at {self.rates[point]:g} {self.rate_unit}"
+
+
+def _check_range(name: str, metric: str, values: Sequence[float]) -> None:
+    """Raises InvalidInputError for an MS-SSIM or SSIM outside of [0, 1]: decibels, perhaps."""
+    if "ssim" not in metric or "-db-" in metric:
+        return
+    for value in values:
+        if not 0 <= value <= 1:
+            raise InvalidInputError(
+                f"{name}: {metric} lies in [0, 1], not {value}: if it is in dB, call it ms-ssim-db"
+            )
 
 
 def joined(sets: Sequence[CurveSet], name: str, settings: Sequence[str]) -> CurveSet:

@@ -97,10 +97,7 @@ def read(path: Path, text: str) -> list[EncoderRun]:
         own = [p for p in pictures if len(layers) == 1 or p.layer == summary.layer]
         encoder = f"{named['family']}-{named['version']}" if named else "VTM or HM"
         run = run_of(path, summary, own, encoder)
-        if fps is not None and run.fps is not None and abs(run.fps / fps - 1) > 0.01:
-            run.notes.append(
-                f"{path.name}: {fps:g} frames a second stated, {run.fps:g} by bits and bitrate"
-            )
+        _check_rate(run, fps)
         written = _WRITTEN.search(text)
         if written is not None and run.bits:
             extra = 8 * int(written[1]) - sum(p.bits for p in pictures)
@@ -118,12 +115,36 @@ def read(path: Path, text: str) -> list[EncoderRun]:
             replace(
                 run,
                 size=size,
-                fps=fps or run.fps,
+                fps=run.fps or fps,
                 qp=int(qp[1]) if qp else None,
                 layer=summary.layer if len(layers) > 1 else None,
             )
         )
     return runs
+
+
+def _check_rate(run: EncoderRun, stated: float | None) -> None:
+    """Raises LogError when bitrate, pictures' bits and the stated frame rate contradict each other.
+
+    Some versions print the frame rate rounded down, as 3 Hz for every eighth frame of 30 Hz.
+    """
+    if run.fps is None:
+        return
+    usual = _usual_rate(run.fps) is not None
+    if stated is None and not usual:
+        run.notes.append(
+            f"{run.path.name}: bits and bitrate make {run.fps:g} frames a second, which is unusual"
+        )
+    if stated is None or abs(run.fps / stated - 1) < 2e-3:
+        return
+    if not usual or not stated <= run.fps < stated + 1:
+        raise LogError(
+            f"{run.path}: its summary's {run.kbps} kbps and its pictures' bits make {run.fps:g} "
+            f"frames a second, but it states {stated:g}: lines of another run, or damaged"
+        )
+    run.notes.append(
+        f"{run.path.name}: {run.fps:g} frames a second by bits and bitrate, {stated:g} stated"
+    )
 
 
 def size_and_rate(text: str) -> tuple[tuple[int, int] | None, float | None]:
@@ -218,7 +239,8 @@ def run_of(path: Path, summary: Summary, pictures: Sequence[Picture], encoder: s
     bits = sum(picture.bits for picture in pictures) if complete else None
     fps = None
     if bits:
-        fps = _round_rate(1000 * kbps * summary.frames / bits)
+        fps = 1000 * kbps * summary.frames / bits
+        fps = _usual_rate(fps) or fps
     return EncoderRun(
         path=path,
         encoder=encoder,
@@ -343,9 +365,9 @@ def _decimals(text: str) -> int:
     return len(text.partition(".")[2]) if text[-1:].isdigit() or text.endswith(".") else 99
 
 
-def _round_rate(fps: float) -> float:
-    """The usual frame rate within rounding errors of `fps`, or `fps` itself."""
+def _usual_rate(fps: float) -> float | None:
+    """The frame rate that `fps` is within rounding errors: whole, an eighth, or by 1.001."""
     for candidate in (round(fps), round(fps * 8) / 8, round(fps * 1.001) / 1.001):
         if candidate > 0 and abs(fps / candidate - 1) < 5e-4:
             return candidate
-    return fps
+    return None

@@ -100,8 +100,8 @@ def test_files_of_one_quality_each_make_a_curve(tmp_path: Path) -> None:
         write(tmp_path / f"net_q{quality}.json", {"bpp": [quality], "psnr": [30 + quality]})
     (curve,) = read_curves([tmp_path])
     assert (curve.name, curve.rates, curve.settings) == ("net", (1, 2, 3), ("1", "2", "3"))
-    write(tmp_path / "net-q3.json", {"bpp": [4], "psnr": [35]})
-    assert len(read_curves([tmp_path])) == 2
+    write(tmp_path / "other-q3.json", {"bpp": [4], "psnr": [35]})
+    assert [curve.name for curve in read_curves([tmp_path])] == ["net", "other"]
     write(tmp_path / "net_Q3.json", {"bpp": [4], "psnr": [35]})
     with pytest.raises(InvalidInputError, match="two files of quality 3"):
         read_curves([tmp_path])
@@ -133,9 +133,8 @@ def test_dcvc_that_is_not_finished_or_of_another_metric(tmp_path: Path) -> None:
     del unfinished["ave_all_frame_bpp"]
     with pytest.raises(InvalidInputError, match="not finished"):
         read_curves([of(a=record(0.1, 37), b=unfinished)])
-    rgb = {
-        key: value for key, value in record(0.2, 40).items() if key[-2:] not in ("_y", "_u", "_v")
-    }
+    planes = ("_y", "_u", "_v")
+    rgb = {key: value for key, value in record(0.2, 40).items() if not key.endswith(planes)}
     assert available_metrics([of(a=rgb)]) == ["psnr-rgb"]
     odd = record(0.2, 40, ave_all_frame_psnr=41.0)
     (found,) = read_curve_sets([of(a=odd)])

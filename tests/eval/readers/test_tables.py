@@ -42,11 +42,8 @@ def test_headers_separators_and_units(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("title", "factor"),
     [
-        ("kbps", 1),
-        ("Bitrate (kbps)", 1),
-        ("rate_kb/s", 1),
-        ("bitrate [Mbps]", 1000),
-        ("bps", 0.001),
+        *(("kbps", 1), ("Bitrate (kbps)", 1), ("rate_kb/s", 1)),
+        *(("bitrate [Mbps]", 1000), ("bps", 0.001)),
     ],
 )
 def test_kilobits(title: str, factor: float, tmp_path: Path) -> None:
