@@ -74,7 +74,7 @@ def read_curve_sets(
     sets: list[CurveSet] = []
     skipped: list[str] = []
     seen: set[Path] = set()
-    for path, named in _files(paths):
+    for path, named in _files([Path(path) for path in paths]):
         if path.resolve() in seen:
             continue
         seen.add(path.resolve())
@@ -85,6 +85,11 @@ def read_curve_sets(
                 raise
             skipped.append(path.name)
             continue
+        except KodecError:
+            raise
+        except (ArithmeticError, ValueError) as error:
+            # Damage, such as 0x0 pixels or a number of 5,000 digits.
+            raise InvalidInputError(f"{path}: a number that can't be ({error})") from error
         for one in found:
             if isinstance(one, EncoderRun):
                 runs.append(one)

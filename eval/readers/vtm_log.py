@@ -150,7 +150,8 @@ def size_and_rate(text: str) -> tuple[tuple[int, int] | None, float | None]:
     if stated is None:
         return None, None
     rate, _, divisor = stated[3].partition("/")
-    return (int(stated[1]), int(stated[2])), float(rate) / float(divisor or 1)
+    size, fps = (int(stated[1]), int(stated[2])), float(rate) / float(divisor or 1)
+    return size if min(size) > 0 else None, fps if fps > 0 else None
 
 
 def summary_rows(path: Path, text: str) -> list[Summary]:

@@ -327,6 +327,20 @@ def test_other_line_ends_encodings_and_interleaved_lines(tmp_path: Path) -> None
         assert (curve.rates, curve.values) == (plain.rates, plain.values), name
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("64x32", "0x0"), ("30 Hz", "0 Hz"), ("30 Hz", "30/0 Hz"), ("30 Hz", "1.2.3 Hz")],
+)
+def test_formats_that_cannot_be(old: str, new: str, tmp_path: Path) -> None:
+    text = vvenc_log(PLANES[0], 10, 900.5, 22).replace(old, new)
+    try:
+        (curve,) = read_curves([write(tmp_path / "x.log", text)])
+    except KodecError as error:
+        assert "a number that can't be" in str(error)
+    else:
+        assert curve.rate_unit == "kbps"
+
+
 LOG_MAKERS: dict[str, Callable[[], str]] = {
     "vtm": lambda: vtm_log(PLANES, BITS, 22),
     "hm": lambda: hm_log(PLANES, BITS, 22),

@@ -109,6 +109,8 @@ def test_images_are_averaged(tmp_path: Path) -> None:
         ("bpp,loss\n0.1,12.5\n", "not a results file"),
         ("0.1,30\n0.2,33\n", "not a results file"),
         ("bpp,psnr-y\n0.1,1_000\n", "not a number"),
+        ("bytes,width,height,psnr-y\n9,0,5,30\n", "width is 0, not above 0"),
+        ("bytes,width,height,psnr-y\n9,inf,5,30\n", "width is inf, not above 0"),
     ],
 )
 def test_tables_that_make_no_curve(text: str, message: str, tmp_path: Path) -> None:
