@@ -1,7 +1,7 @@
 """One run of an encoder, as its log tells it, and how runs become curves: one point per QP."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,16 +55,13 @@ def curve_sets(runs: Sequence[EncoderRun]) -> list[CurveSet]:
     for run in runs:
         folder, stem, qp = _name_and_qp(run)
         groups.setdefault((folder, stem, run.layer), []).append((qp, run))
-    stems = [stem for _, stem, _ in groups]
-    found = []
-    for (folder, stem, layer), members in groups.items():
-        name = (
-            stem
-            if stems.count(stem) == len({k[2] for k in groups if k[1] == stem})
-            else (f"{folder}/{stem}")
-        )
-        found.append(_one_set(name, stem, layer, members))
-    return found
+    folders: dict[str, set[str]] = {}
+    for folder, stem, _ in groups:
+        folders.setdefault(stem, set()).add(folder)
+    return [
+        _one_set(stem if len(folders[stem]) == 1 else f"{folder}/{stem}", stem, layer, members)
+        for (folder, stem, layer), members in groups.items()
+    ]
 
 
 def sequence_of(stem: str) -> str:
@@ -92,6 +89,9 @@ def _one_set(
     metrics = [key for key in runs[0].metrics if all(key in run.metrics for run in runs)]
     several = "" if layer is None else f", layer {layer}"
     notes = [note for run in runs for note in run.notes]
+    partly = {key for run in runs for key in run.metrics if key not in metrics}
+    if partly:
+        notes.append(f"{name}: not in all logs, so left out: {', '.join(sorted(partly))}")
     encoders = sorted({run.encoder for run in runs})
     if len(encoders) > 1:
         notes.append(f"{name}: points of different encoders: {', '.join(encoders)}")
@@ -107,7 +107,7 @@ def _one_set(
         frames=runs[0].frames,
         size=next((run.size for run in runs if run.size), None),
         fps=next((run.fps for run in runs if run.fps), None),
-        notes=tuple(_merged(notes)),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -160,8 +160,3 @@ def without_qp(
         return text, None
     rest = text[: match.start()] + text[match.end() :]
     return re.sub(r"([_\-. ])[_\-. ]+", r"\1", rest).strip("_-. "), int(match[1])
-
-
-def _merged(notes: Iterable[str]) -> list[str]:
-    """Each note once."""
-    return list(dict.fromkeys(notes))
