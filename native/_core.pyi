@@ -6,6 +6,34 @@ from numpy.typing import NDArray
 def crc32c(data: bytes | bytearray | memoryview, value: int = 0) -> int:
     """CRC32C of `data`, continuing from `value`, the checksum of what came before."""
 
+def set_threads(count: int) -> None:
+    """Let one call use this many threads; 0, the initial value, means as many as there are cores."""
+
+def simd() -> str:
+    """The kernels in use: scalar, avx2 or avx512; KODEC_SIMD chooses other than the fastest."""
+
+def scale_indexes(
+    logarithms: NDArray[np.float64],
+    out: NDArray[np.uint8] | NDArray[np.uint16],
+    first: float,
+    step: float,
+    levels: int,
+    guard: float,
+) -> NDArray[np.uint32]:
+    """Table indexes of scales that are log-spaced; returns the positions of close calls.
+
+    Args:
+        logarithms: (n,) natural logarithms of scales.
+        out: (n,) gets 0 for scales below the first by more than half a step, otherwise the number
+            of the nearest level, from 1 to `levels`.
+        first: logarithm of the smallest level.
+        step: from one level's logarithm to the next's.
+        levels: number of levels, at most 255 for uint8, 65535 for uint16.
+        guard: how close to where the index changes a logarithm is a close call.
+
+    Raises InvalidInputError for other arguments, and where a logarithm is NaN.
+    """
+
 @final
 class Tables:
     """An immutable set of integer probability tables.
@@ -86,9 +114,12 @@ class Decoder:
         """
 
     def decode(
-        self, indexes: NDArray[np.uint8] | NDArray[np.uint16], tables: Tables
+        self,
+        indexes: NDArray[np.uint8] | NDArray[np.uint16],
+        tables: Tables,
+        out: NDArray[np.int32] | None = None,
     ) -> NDArray[np.int32]:
-        """Return the next block's symbols (n,) for its indexes (n,).
+        """Return the next block's symbols (n,) for its indexes (n,), in `out` if that is given.
 
         Blocks must have the sizes they were encoded with. Symbols are to be trusted only after
         `finish`: wrong indexes may go unnoticed until then.

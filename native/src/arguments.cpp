@@ -41,9 +41,10 @@ Array array_argument(nb::handle value, const char *name,
   return checked_array<Array>(value, name, types, wanted);
 }
 
-nb::ndarray<nb::device::cpu> writable_argument(nb::handle value, const char *name) {
-  return checked_array<nb::ndarray<nb::device::cpu>>(value, name, {nb::dtype<std::int32_t>()},
-                                                     "int32");
+nb::ndarray<nb::device::cpu> writable_argument(nb::handle value, const char *name,
+                                               std::initializer_list<nb::dlpack::dtype> types,
+                                               const char *wanted) {
+  return checked_array<nb::ndarray<nb::device::cpu>>(value, name, types, wanted);
 }
 
 std::int64_t integer_argument(nb::handle value, const char *name) {
