@@ -185,13 +185,6 @@ class ScaleTables(IntegerTables):
         return torch.where(v < 0.5, centre, tail) / math.log(2)
 
 
-def nonzero_places(flat: Tensor) -> Tensor:
-    """Positions of the numbers that are not 0; on the CPU ten times faster than torch's own."""
-    if flat.device.type != "cpu":
-        return flat.nonzero().squeeze(1)
-    return torch.from_numpy(np.flatnonzero((flat != 0).numpy()))
-
-
 class LocationScale:
     """A Gaussian or Laplace block with predicted mean and log scale, both (N, ...).
 
@@ -226,9 +219,10 @@ class LocationScale:
 
     def _lower_where_cheaper(self, symbols: Tensor, d: Tensor) -> None:
         """Rate-distortion optimised quantisation of flat symbols, in place; zeros stay."""
-        places = nonzero_places(symbols)
+        places = symbols.nonzero().squeeze(1)
         symbol, distance = symbols[places], d[places]
-        scale = self._scale().detach().reshape(-1)[places]
+        log_scale = self.log_scale.detach().reshape(-1)[places]
+        scale = torch.exp(log_scale.clamp(min=self.scale_tables.log_smallest))
         lower = symbol - torch.sign(symbol)
         saved = self.scale_tables.last_step_bits(symbol.abs(), scale)
         worse = (distance - lower).square() - (distance - symbol).square()

@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from kodec.native import InvalidInputError, Tables
 

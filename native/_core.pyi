@@ -7,7 +7,7 @@ def crc32c(data: bytes | bytearray | memoryview, value: int = 0) -> int:
     """CRC32C of `data`, continuing from `value`, the checksum of what came before."""
 
 def set_threads(count: int) -> None:
-    """Let one call use this many threads; 0, the initial value, means as many as there are cores."""
+    """Let one call use so many threads; 0, the initial value, stands for all cores."""
 
 def simd() -> str:
     """The kernels in use: scalar, avx2 or avx512; KODEC_SIMD chooses other than the fastest."""
