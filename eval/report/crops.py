@@ -26,6 +26,9 @@ here."""
 
 CROP_WIDTH, CROP_HEIGHT = 360, 270
 
+_LONG = 10.0
+"""Seconds of encoding above which no further quality is tried."""
+
 
 @dataclass(frozen=True)
 class PictureChoice:
@@ -72,10 +75,11 @@ def show_crops(
     find_codec: FindCodec,
     progress: Progress | None = None,
 ) -> list[CropSet]:
-    """Encode and decode pictures anew at the measured quality nearest to a rate, and cut details.
+    """Encode and decode pictures anew near to a rate, and cut details.
 
-    The first codec that can be run sets the rate that the others are matched to: its own nearest to
-    `target_bpp`. Raises InvalidInputError for a picture that cannot be read or a corner outside it.
+    The first codec that can be run sets the rate that the others are matched to: its own measured
+    one nearest to `target_bpp`. Raises InvalidInputError for a picture that cannot be read or a
+    corner outside it.
     """
     codecs: list[tuple[Entry, CodecLike]] = []
     left_out: list[tuple[str, str]] = []
@@ -84,36 +88,36 @@ def show_crops(
             codecs.append((entry, find_codec(entry)))
         except KodecError as error:
             left_out.append((entry.name, str(error)))
-    sets = []
+    sets: list[CropSet] = []
     for number, choice in enumerate(pictures):
         pixels = _read(choice.path)
         left, upper, right, lower = place = _place(choice, pixels)
-        target, absent, crops = target_bpp, list(left_out), []
+        target, absent = target_bpp, list(left_out)
+        crops: list[Crop] = []
         for place_in_row, (entry, codec) in enumerate(codecs):
             if progress is not None:
                 done = number * len(codecs) + place_in_row
                 progress(done, len(pictures) * len(codecs), f"{choice.path.name}, {entry.name}")
-            row = nearest_row(entry, choice.path.name, target)
-            if row is None:
+            rows = [row for row in entry.rows if row.image == choice.path.name]
+            if not rows:
                 absent.append((entry.name, f"its results have no row of {choice.path.name}"))
                 continue
             if not crops:
-                target = row.bpp
+                target = nearest_row(rows, target).bpp
             try:
-                data = codec.encode(pixels, row.quality)
+                quality, data = _encode_near(codec, pixels, rows, target)
                 decoded = codec.decode(data)
             except KodecError as error:
                 absent.append((entry.name, str(error)))
                 continue
-            same = len(data) == row.bytes
             crops.append(
                 Crop(
                     name=entry.name,
-                    quality=row.quality,
-                    bpp=8 * len(data) / (pixels.shape[0] * pixels.shape[1]),
+                    quality=quality,
+                    bpp=_bpp(data, pixels),
                     psnr=psnr(pixels, decoded),
                     pixels=decoded[upper:lower, left:right],
-                    remark="" if same else f"{len(data):,} bytes now, {row.bytes:,} in the results",
+                    remark=_remark(rows, quality, len(data)),
                 )
             )
         original = pixels[upper:lower, left:right]
@@ -124,10 +128,49 @@ def show_crops(
     return sets
 
 
-def nearest_row(entry: Entry, image: str, bpp: float) -> ImageRow | None:
-    """The measured row of a picture whose rate is nearest, as a ratio, to `bpp`."""
-    rows = [row for row in entry.rows if row.image == image]
-    return min(rows, key=lambda row: abs(math.log(row.bpp / bpp)), default=None)
+def nearest_row(rows: Sequence[ImageRow], bpp: float) -> ImageRow:
+    """The row whose rate is nearest, as a ratio, to `bpp`."""
+    return min(rows, key=lambda row: _distance(row.bpp, bpp))
+
+
+def _encode_near(
+    codec: CodecLike, pixels: Pixels, rows: Sequence[ImageRow], bpp: float
+) -> tuple[int | None, bytes]:
+    """The file nearest to a rate, and its quality: of the measured ones, or of a whole number
+    between the two that enclose the rate, unless encoding takes long."""
+    best = nearest_row(rows, bpp)
+    quality, data = best.quality, codec.encode(pixels, best.quality)
+    low = max((row for row in rows if row.bpp <= bpp), key=lambda row: row.bpp, default=None)
+    high = min((row for row in rows if row.bpp > bpp), key=lambda row: row.bpp, default=None)
+    if low is None or high is None or best.encoding_time > _LONG:
+        return quality, data
+    if low.quality is None or high.quality is None:
+        return quality, data
+    below, above = low.quality, high.quality
+    # Quality may rise or fall with the rate, as a quantisation parameter does.
+    while abs(above - below) > 1:
+        middle = (below + above) // 2
+        trial = codec.encode(pixels, middle)
+        if _distance(_bpp(trial, pixels), bpp) < _distance(_bpp(data, pixels), bpp):
+            quality, data = middle, trial
+        if _bpp(trial, pixels) <= bpp:
+            below = middle
+        else:
+            above = middle
+    return quality, data
+
+
+def _distance(bpp: float, wanted: float) -> float:
+    return abs(math.log(bpp / wanted))
+
+
+def _bpp(data: bytes, pixels: Pixels) -> float:
+    return 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
+
+
+def _remark(rows: Sequence[ImageRow], quality: int | None, size: int) -> str:
+    measured = next((row.bytes for row in rows if row.quality == quality), size)
+    return "" if measured == size else f"{size:,} bytes now, {measured:,} in the results"
 
 
 def data_uri(pixels: Pixels) -> str:

@@ -47,7 +47,7 @@ def report_csv(report: Report) -> str:
                 "test_fraction": result.test_fraction,
                 "test_points": result.test_points,
                 "anchor_points": result.anchor_points,
-                "remark": "; ".join(result.warnings),
+                "remark": "; ".join(comparison.remarks),
             }
         writer.writerow(row)
     return text.getvalue()

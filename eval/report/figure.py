@@ -1,7 +1,7 @@
 """A report's curves as a figure for papers: PNG or SVG."""
 
 import io
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .entries import Entry
 from .line_style import ANCHOR_STYLE, LIGHT, Marker, line_style
@@ -22,7 +22,7 @@ _MARKERS: dict[Marker, str] = {
     "hexagon": "h",
     "anchor": "*",
 }
-_FONTS = {
+_FONTS: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 8,
     "axes.linewidth": 0.6,

@@ -67,7 +67,7 @@ def _basis(comparison: Comparison) -> str:
         f"overlap {low}..{high}{' ' + unit if unit else ''}",
         f"{100 * result.test_fraction:.0f} % of its range",
         comparison.entry.averaging,
-        *result.warnings,
+        *comparison.remarks,
     ]
     return head + "; ".join(parts)
 

@@ -47,6 +47,11 @@
     ...(entry.dash.length ? { "stroke-dasharray": entry.dash.map((part) => part * 1.5).join(" ") } : {}),
   });
 
+  // Text in a figure that is not shown has no width of its own, so it is measured apart.
+  const ruler = document.createElement("canvas").getContext("2d");
+  ruler.font = `600 13px ${getComputedStyle(document.body).fontFamily}`;
+  const widthOf = (text) => ruler.measureText(text).width;
+
   function niceTicks(low, high, wanted) {
     const rough = (high - low) / wanted, power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((k) => k * power).find((size) => size >= rough);
@@ -87,7 +92,7 @@
     const entries = all.filter((entry) => !state.hidden.has(entry.index));
     const narrow = width < 620;
     figure.classList.toggle("narrow", narrow);
-    const height = Math.round(Math.min(580, Math.max(330, width * 0.58)));
+    const height = Math.round(Math.min(580, Math.max(360, width * 0.58)));
     const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
     canvas.replaceChildren(svg);
     figure.points = [];
@@ -97,11 +102,8 @@
     }
     const longest = 22;
     const shortened = (name) => (name.length > longest ? name.slice(0, longest - 1) + "\u2026" : name);
-    const ruler = element("text", { class: "label" }, svg);
-    const widthOf = (text) => { ruler.textContent = text; return ruler.getComputedTextLength(); };
     const labelled = entries.map((entry) => (narrow ? entry.key : shortened(entry.name)));
     const labelWidth = Math.max(...labelled.map(widthOf));
-    ruler.remove();
     const box = { left: narrow ? 40 : 58, right: width - labelWidth - (narrow ? 14 : 34), top: 30, bottom: height - 48 };
 
     const points = entries.flatMap((entry) => entry.curves[metric.name]);
@@ -120,14 +122,14 @@
 
     const back = element("g", {}, svg);
     const ticks = logarithmic
-      ? logTicks(Math.exp(x0), Math.exp(x1), (box.right - box.left) / 42)
+      ? logTicks(Math.exp(x0), Math.exp(x1), (box.right - box.left) / 34)
       : niceTicks(0, x1, Math.max(3, Math.floor((box.right - box.left) / 90)));
     for (const tick of ticks) {
       const x = X(tick).toFixed(1);
       element("line", { class: "grid", x1: x, x2: x, y1: box.top, y2: box.bottom }, back);
       element("text", { x, y: box.bottom + 19, "text-anchor": "middle" }, back, String(tick));
     }
-    for (const tick of niceTicks(y0, y1, Math.max(4, Math.floor((box.bottom - box.top) / 62)))) {
+    for (const tick of niceTicks(y0, y1, Math.max(4, Math.floor((box.bottom - box.top) / 54)))) {
       const y = Y(tick).toFixed(1);
       element("line", { class: "grid", x1: box.left, x2: box.right, y1: y, y2: y }, back);
       element("text", { x: box.left - 9, y, dy: "0.35em", "text-anchor": "end" }, back, String(tick));

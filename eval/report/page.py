@@ -61,11 +61,10 @@ def _asset(name: str) -> Any:
 
 
 def _lede(report: Report) -> str:
-    count = len(report.entries) - (report.anchor is not None)
-    codecs = "One codec" if count == 1 else f"{count} codecs"
-    against = f" against {report.anchor.name}" if report.anchor else ""
-    metrics = " and ".join(metric_title(metric) for metric in report.metrics)
-    return f"{codecs}{against}, compared by {metrics} over bits per pixel."
+    names = ", ".join(entry.name for entry in report.entries if entry is not report.anchor)
+    metrics = ", ".join(metric_title(metric) for metric in report.metrics)
+    anchor = f" Anchor: {report.anchor.name}." if report.anchor else ""
+    return f"{names}.{anchor} Rates in bits per pixel; quality by {metrics}."
 
 
 def _entry(report: Report, number: int) -> dict[str, Any]:
@@ -156,9 +155,8 @@ def _comparison(comparison: Comparison, entry: dict[str, Any]) -> dict[str, Any]
         "overlap": f"{low} to {high}{' ' + unit if unit else ''}",
         "share": f"{100 * result.test_fraction:.0f} % of its range, "
         f"{100 * result.anchor_fraction:.0f} % of the anchor's",
-        "method": result.method,
         "averaging": comparison.entry.averaging,
-        "warnings": list(result.warnings),
+        "remarks": comparison.remarks,
     }
 
 

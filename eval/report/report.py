@@ -21,6 +21,8 @@ class Comparison:
     result: BDResult | None
     reason: str
     """Empty where there is a result."""
+    remarks: tuple[str, ...] = ()
+    """One line each: reasons to trust the number less."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,19 @@ def _compare(entry: Entry, anchor: Entry, metric: str, method: Method) -> Compar
         return Comparison(entry, metric, None, str(error))
     if not math.isfinite(result.value_percent):
         return Comparison(entry, metric, None, "not a finite number; check the points")
-    return Comparison(entry, metric, result, "")
+    return Comparison(entry, metric, result, "", (*result.warnings, *_unlike(entry, anchor)))
+
+
+def _unlike(entry: Entry, anchor: Entry) -> list[str]:
+    """A remark where the two are means over different pictures, as far as their files say."""
+    pictures, anchors = ({row.image for row in side.rows} for side in (entry, anchor))
+    if not pictures or not anchors or pictures == anchors:
+        return []
+    shared = len(pictures & anchors)
+    return [
+        f"means over different pictures: {len(pictures)} here, {len(anchors)} in the anchor, "
+        f"{shared} in both"
+    ]
 
 
 def _common_metrics(others: Sequence[Entry], anchor: Entry | None) -> tuple[str, ...]:
@@ -155,5 +169,6 @@ def _common_metrics(others: Sequence[Entry], anchor: Entry | None) -> tuple[str,
 
 def _default_title(others: Sequence[Entry], anchor: Entry | None) -> str:
     names = [entry.name for entry in others]
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{listed} against {anchor.name}" if anchor else listed
+    few = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    codecs = few if len(names) <= 3 else f"{len(names)} codecs"
+    return f"{codecs} against {anchor.name}" if anchor else codecs

@@ -4,7 +4,7 @@ import argparse
 import logging
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from kodec.native import InvalidInputError, KodecError, UnsupportedError
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-FORMATS = {
+Format = Literal["html", "png", "svg", "csv", "latex"]
+
+FORMATS: dict[str, Format] = {
     ".html": "html",
     ".htm": "html",
     ".png": "png",
@@ -44,7 +46,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     report_.add_argument("--output", metavar="REPORT.html", type=usage.path, required=True)
     report_.add_argument(
         "--format",
-        choices=("html", "png", "svg", "csv", "latex"),
+        choices=get_args(Format),
         help="without it, by the output's extension (.html .png .svg .csv .tex)",
     )
     report_.add_argument(
@@ -98,7 +100,7 @@ def report(options: argparse.Namespace) -> None:
     """Write a report."""
     from kodec.codecs import check_output_target
 
-    kind = options.format or FORMATS.get(options.output.suffix.lower())
+    kind: Format | None = options.format or FORMATS.get(options.output.suffix.lower())
     if kind is None:
         raise UnsupportedError(
             f"{options.output}: name it {', '.join(FORMATS)}, or say --format for another name"
