@@ -29,6 +29,9 @@ CROP_WIDTH, CROP_HEIGHT = 360, 270
 _LONG = 10.0
 """Seconds of encoding above which no further quality is tried."""
 
+_CLOSE = 0.01
+"""Natural logarithm of a ratio of rates that is near enough."""
+
 
 @dataclass(frozen=True)
 class PictureChoice:
@@ -148,7 +151,7 @@ def _encode_near(
         return quality, data
     below, above = low.quality, high.quality
     # Quality may rise or fall with the rate, as a quantisation parameter does.
-    while abs(above - below) > 1:
+    while abs(above - below) > 1 and _distance(_bpp(data, pixels), bpp) > _CLOSE:
         middle = (below + above) // 2
         trial = codec.encode(pixels, middle)
         if _distance(_bpp(trial, pixels), bpp) < _distance(_bpp(data, pixels), bpp):

@@ -35,6 +35,7 @@ def report_csv(report: Report) -> str:
             "metric": comparison.metric,
             "anchor": report.anchor.name,
             "method": report.method,
+            "averaging": comparison.entry.averaging,
             "source": comparison.entry.source,
             "remark": comparison.reason,
         }

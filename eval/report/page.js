@@ -264,14 +264,15 @@
     if (input.checked) state[input.name] = input.value;
     input.addEventListener("change", () => { state[input.name] = input.value; showMetric(); redraw(); });
   }
-  document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
 
   for (const viewer of document.querySelectorAll(".viewer")) {
     const pictures = [...viewer.querySelectorAll(".sheet figure")], stage = viewer.querySelector(".stage");
-    const pick = (side, image, facts) => {
-      const select = viewer.querySelector(side);
+    const pick = (side, layer, facts) => {
+      const select = viewer.querySelector(side), shown = document.createElement("img");
+      shown.className = layer;
+      stage.prepend(shown);
       const update = () => {
-        const figure = pictures[Number(select.value)], shown = viewer.querySelector(image);
+        const figure = pictures[Number(select.value)];
         shown.src = figure.querySelector("img").src;
         shown.alt = figure.querySelector("img").alt;
         const name = figure.querySelector("strong").textContent, numbers = figure.querySelector(".facts").textContent;
@@ -280,8 +281,8 @@
       select.addEventListener("change", update);
       update();
     };
-    pick("select.left", ".over", ".left-facts");
-    pick("select.right", ".under", ".right-facts");
+    pick("select.left", "over", ".left-facts");
+    pick("select.right", "under", ".right-facts");
     const slider = stage.querySelector("input");
     const cut = () => stage.style.setProperty("--cut", `${slider.value}%`);
     slider.addEventListener("input", cut);

@@ -90,7 +90,6 @@ class Browser:
             deviceScaleFactor=scale,
             mobile=mobile,
         )
-        self.wait_for(f"innerWidth == {width}")
         # Two frames: the page redraws in the first.
         self.call(
             "Runtime.evaluate",
@@ -166,30 +165,21 @@ class Browser:
 def run_chromium(program: str, profile: Path) -> Iterator[Browser]:
     """A browser with a profile of its own in `profile`; it is ended afterwards."""
     # Chromium reads its commands from descriptor 3 and writes answers to 4.
-    commands_out, commands_in = os.pipe()
-    answers_out, answers_in = os.pipe()
-    process = subprocess.Popen(
-        [
-            *("sh", "-c", f'exec "$@" 3<&{commands_out} 4>&{answers_in}', "sh", program),
-            *_FLAGS,
-            f"--user-data-dir={profile}",
-        ],
-        pass_fds=(commands_out, answers_in),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+    redirected = 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null'
+    with subprocess.Popen(
+        ["sh", "-c", redirected, "sh", program, *_FLAGS, f"--user-data-dir={profile}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    )
-    os.close(commands_out)
-    os.close(answers_in)
-    try:
-        yield Browser(commands_in, answers_out)
-    finally:
-        # A browser whose command pipe closes ends by itself.
-        os.close(commands_in)
-        os.close(answers_out)
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield Browser(process.stdin.fileno(), process.stdout.fileno())
+        finally:
+            # A browser whose command pipe closes ends by itself.
+            process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
