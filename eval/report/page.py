@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from .crops import Crop, CropSet, data_uri
 from .entries import Entry
@@ -53,9 +54,7 @@ def report_page(report: Report, sets: Sequence[CropSet] = (), no_pictures: str =
     )
 
 
-def _asset(name: str) -> Any:
-    from markupsafe import Markup
-
+def _asset(name: str) -> Markup:
     # Our own files: they are the only text that is not escaped.
     return Markup((_FOLDER / name).read_text(encoding="utf-8"))
 
