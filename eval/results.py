@@ -10,41 +10,10 @@ from typing import Any
 from kodec.codecs.atomic_file import write_atomically
 from kodec.native import InvalidInputError, KodecError
 
+from .curve import Curve
 from .metrics import ms_ssim_db
 
 _SPELLINGS = {"psnr": "psnr-rgb", "ms-ssim": "ms-ssim-rgb", "ms-ssim-db": "ms-ssim-db-rgb"}
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A rate-distortion curve of one codec: one point per quality, in any order.
-
-    Raises InvalidInputError when the lengths differ, there is no point, a number is not finite or a
-    rate not positive.
-    """
-
-    name: str
-    rates: tuple[float, ...]
-    """Bits per pixel."""
-    values: tuple[float, ...]
-    """The metric, higher is better."""
-    metric: str
-    """Exact name of the metric, `psnr-rgb` for instance."""
-
-    def __post_init__(self) -> None:
-        if len(self.rates) != len(self.values):
-            raise InvalidInputError(
-                f"{self.name}: {len(self.rates)} rates but {len(self.values)} values of "
-                f"{self.metric}: there must be one of each per point"
-            )
-        if not self.rates:
-            raise InvalidInputError(f"{self.name}: a curve needs at least one point")
-        for rate, value in zip(self.rates, self.values, strict=True):
-            if not (math.isfinite(rate) and math.isfinite(value) and rate > 0):
-                raise InvalidInputError(
-                    f"{self.name}: the point ({rate} bpp, {value} {self.metric}) cannot be part of "
-                    "a curve: rates must be positive and all numbers finite; leave it out"
-                )
 
 
 @dataclass(frozen=True)

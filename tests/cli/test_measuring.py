@@ -1,4 +1,3 @@
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -89,33 +88,3 @@ def test_eval_of_bad_input_is_one_line(
     outcome = kodec("eval", *arguments.replace("TINY", str(tiny_model)).split())
     assert outcome.status == 1 and words in outcome.complaint
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def write_curve(path: Path, name: str, rates: list[float], values: list[float]) -> Path:
-    path.write_text(json.dumps({"name": name, "results": {"bpp": rates, "psnr": values}}))
-    return path
-
-
-def test_bdrate(kodec: Cli, tmp_path: Path) -> None:
-    values = [30.0, 33.0, 36.0, 39.0]
-    anchor = write_curve(tmp_path / "anchor.json", "anchor", [0.2, 0.4, 0.8, 1.6], values)
-    half = write_curve(tmp_path / "half.json", "half", [0.1, 0.2, 0.4, 0.8], values)
-    outcome = kodec("bdrate", half, anchor)
-    assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.out.startswith("BD-rate -50.00 % (psnr-rgb, pchip; 4 against 4 points")
-    for method in ("pchip", "akima", "cubic"):
-        facts = json.loads(kodec("bdrate", half, anchor, "--method", method, "--json").out)
-        assert facts["value_percent"] == pytest.approx(-50, abs=1e-6)
-        assert (facts["method"], facts["test"], facts["anchor"]) == (method, "half", "anchor")
-
-
-def test_bdrate_of_bad_input_is_one_line(kodec: Cli, tmp_path: Path) -> None:
-    good = write_curve(tmp_path / "good.json", "good", [0.2, 0.4], [30.0, 33.0])
-    far = write_curve(tmp_path / "far.json", "far", [0.2, 0.4], [40.0, 43.0])
-    (tmp_path / "text.json").write_text("hello")
-    assert "No such file" in kodec("bdrate", good, tmp_path / "none.json").complaint
-    assert "not a results file" in kodec("bdrate", tmp_path / "text.json", good).complaint
-    assert "overlap" in kodec("bdrate", good, far).complaint
-    assert "hold no vmaf" in kodec("bdrate", good, good, "--metric", "vmaf").complaint
-    assert "needs 4 points" in kodec("bdrate", good, good, "--method", "cubic").complaint
-    assert "Is a directory" in kodec("bdrate", good, tmp_path).complaint

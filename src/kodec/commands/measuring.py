@@ -1,12 +1,9 @@
-"""`kodec eval` and `kodec bdrate`: numbers about codecs."""
+"""`kodec eval`: numbers about codecs."""
 
 import argparse
-import json
-import math
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from kodec.native import InvalidInputError, KodecError
+from kodec.native import InvalidInputError
 
 from . import usage
 from .progress import progress
@@ -45,19 +42,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     eval_.add_argument("--output", metavar="RESULTS.json", type=usage.path, required=True)
     usage.add_device(eval_)
     eval_.set_defaults(run=evaluate)
-
-    bdrate_ = commands.add_parser(
-        "bdrate", help="the BD-rate of one results file against another", description=_BDRATE
-    )
-    bdrate_.add_argument("test", metavar="TEST", type=usage.path)
-    bdrate_.add_argument("anchor", metavar="ANCHOR", type=usage.path)
-    bdrate_.add_argument("--metric", default="psnr-rgb", help="psnr-rgb; ms-ssim-db-rgb, ...")
-    bdrate_.add_argument("--method", choices=("pchip", "akima", "cubic"), default="pchip")
-    bdrate_.add_argument("--json", action="store_true", help="as JSON")
-    bdrate_.set_defaults(run=bdrate)
-
-    for parser in (eval_, bdrate_):
-        usage.add_global_options(parser)
+    usage.add_global_options(eval_)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -87,18 +72,6 @@ def evaluate(options: argparse.Namespace) -> None:
     if not options.quiet:
         print("\n".join(_table(results)))
         print(f"{len(images)} pictures; {options.output} has each of them")
-
-
-def bdrate(options: argparse.Namespace) -> None:
-    """Print a BD-rate and what it rests on."""
-    from kodec.eval import bd_rate, describe, read_results
-
-    test = read_results(options.test).curve(options.metric)
-    anchor = read_results(options.anchor).curve(options.metric)
-    result = bd_rate(test, anchor, options.method)
-    if not math.isfinite(result.value_percent):
-        raise KodecError("the BD-rate of these curves is not a finite number; check their points")
-    print(json.dumps(asdict(result), indent=2) if options.json else describe(result))
 
 
 def _qualities(codecs: "list[Codec]", asked: list[int] | None) -> list[int | None]:
@@ -137,8 +110,4 @@ def _table(results: "Results") -> list[str]:
 _EVAL = (
     "Encode and decode every picture of a data set, and write bits per pixel (of whole files), "
     "PSNR, MS-SSIM and times to a results file in CompressAI's JSON schema."
-)
-_BDRATE = (
-    "The Bjontegaard delta rate of TEST against ANCHOR, both results files (kodec's or "
-    "CompressAI's), and what the number rests on. Negative: TEST needs fewer bits."
 )

@@ -64,6 +64,14 @@ def positive(text: str) -> float:
     return value
 
 
+def size(text: str) -> tuple[int, int]:
+    """Width and height in pixels, as `1920x1080`."""
+    width, cross, height = text.lower().partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, 1920x1080 say, not {text!r}")
+    return int(width), int(height)
+
+
 def path(text: str) -> Path:
     """A path that is not empty."""
     if not text:

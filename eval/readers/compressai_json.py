@@ -1,0 +1,175 @@
+"""Results files of CompressAI and kodec, of pictures (`bpp`) and of video (`bitrate`, in kbps).
+
+Of pictures: read by `results.read_results`, with kodec's per-image rows as members. Of video:
+parallel lists under `results`, `qp` or `q` naming the points, `bitrate` at the clips' own frame
+rate, and `psnr-yuv`, which CompressAI computes as (4 Y + U + V) / 6 of decibels.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kodec.eval.curve import UNKNOWN
+from kodec.eval.metric_names import exact_name
+from kodec.eval.results import ImageRow, Results, read_results
+from kodec.native import InvalidInputError
+
+from .curve_set import CurveSet
+
+_RATES = ("bpp", "bitrate")
+_TIMES = ("encoding_time", "decoding_time")
+
+
+def recognises(document: Any) -> bool:
+    """Whether a JSON document holds lists of rates, under `results` or bare."""
+    lists = document.get("results", document) if isinstance(document, dict) else None
+    return isinstance(lists, dict) and any(isinstance(lists.get(key), list) for key in _RATES)
+
+
+def read(path: Path, document: dict[str, Any]) -> list[CurveSet]:
+    """The one set of a results file.
+
+    Raises InvalidInputError when its lists differ in length or hold what is no number.
+    """
+    lists = document.get("results", document)
+    return [_of_pictures(path, document) if "bpp" in lists else _of_video(path, document, lists)]
+
+
+def _of_pictures(path: Path, document: dict[str, Any]) -> CurveSet:
+    results = read_results(path)
+    notes = list(results.notes)
+    # CompressAI's tools and kodec write times; numbers from a paper have none.
+    measured = all(key in results.results for key in _TIMES)
+    members = _members(results, str(path), notes)
+    meta = document.get("meta")
+    return CurveSet(
+        name=results.name,
+        rates=tuple(results.results["bpp"]),
+        metrics=_metrics(results.results, path, notes),
+        averaging={"": "mean over images" if measured or members else UNKNOWN},
+        dataset=meta.get("dataset") if isinstance(meta, dict) else None,
+        source=(str(path),),
+        settings=_settings(results.quality, "quality"),
+        notes=tuple(notes),
+        members=members,
+    )
+
+
+def _of_video(path: Path, document: dict[str, Any], lists: dict[str, Any]) -> CurveSet:
+    numbers: dict[str, list[float]] = {}
+    points = len(lists["bitrate"])
+    for key, column in lists.items():
+        if not isinstance(column, list) or len(column) != points:
+            raise InvalidInputError(
+                f"{path}: {key} is not a list of {points} numbers, one per bitrate"
+            )
+        if exact_name(key) is None and key not in ("bitrate", "psnr-yuv"):
+            continue
+        for value in column:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InvalidInputError(f"{path}: {key} holds {value!r}, not a number")
+        numbers[key] = [float(value) for value in column]
+    notes: list[str] = []
+    settings: list[Any] = lists.get("qp", lists.get("q", []))
+    return CurveSet(
+        name=str(document.get("name", path.stem)),
+        rates=tuple(numbers.pop("bitrate")),
+        rate_unit="kbps",
+        metrics=_metrics(numbers, path, notes),
+        averaging={"": "mean over frames, then over sequences"},
+        source=(str(path),),
+        settings=_settings(settings, "QP" if "qp" in lists else ""),
+        notes=tuple(notes),
+    )
+
+
+def _metrics(
+    columns: Mapping[str, Sequence[float]], path: Path, notes: list[str]
+) -> dict[str, tuple[float, ...]]:
+    found = {}
+    for key, values in columns.items():
+        name = exact_name(key)
+        if name is not None:
+            found[name] = tuple(values)
+        elif key == "psnr-yuv":
+            combined = name_of_combined(values, [columns.get(f"psnr-{plane}") for plane in "yuv"])
+            if combined is None:
+                notes.append(
+                    f"{path.name}: psnr-yuv left out: neither 4:1:1 nor 6:1:1 of its planes"
+                )
+            else:
+                found[combined[0]] = tuple(values)
+                notes.extend([f"{path.name}: {combined[1]}"] if combined[1] else [])
+    return found
+
+
+def name_of_combined(
+    values: Sequence[float], planes: Sequence[Sequence[float] | None]
+) -> tuple[str, str] | None:
+    """The exact name of a `psnr-yuv`, by its planes (Y, U, V), and a remark; None if it is neither.
+
+    Without planes to check it against it is taken as CompressAI's.
+    """
+    y, u, v = planes
+    if y is None or u is None or v is None:
+        return (
+            "psnr-yuv-411",
+            "psnr-yuv taken as 4:1:1 of dB, CompressAI's; no planes to check it by",
+        )
+    for name, weight in (("psnr-yuv-411", 4), ("psnr-yuv-611", 6)):
+        means = [(weight * a + b + c) / (weight + 2) for a, b, c in zip(y, u, v, strict=True)]
+        if all(abs(mean - value) < 0.002 for mean, value in zip(means, values, strict=True)):
+            return name, ""
+    return None
+
+
+def _settings(values: Sequence[Any], word: str) -> tuple[str, ...]:
+    if not values or any(value is None for value in values):
+        return ()
+    return tuple(f"{word} {value}".strip() for value in values)
+
+
+def _members(results: Results, source: str, notes: list[str]) -> tuple[CurveSet, ...]:
+    """Every picture's own curve, its points in the order of the averages'."""
+    by_image: dict[str, list[ImageRow]] = {}
+    for row in results.per_image:
+        by_image.setdefault(row.image, []).append(row)
+    if not by_image:
+        return ()
+    rates = results.results["bpp"]
+    order = _order({image: [row.bpp for row in rows] for image, rows in by_image.items()}, rates)
+    if order is None:
+        notes.append(f"{results.name}: its per-image rows do not average to its points: not used")
+        return ()
+    members = []
+    for image, rows in by_image.items():
+        rows = [rows[i] for i in order]
+        names = [key for key in rows[0].metrics if all(key in row.metrics for row in rows)]
+        exact = {name: key for key in names if (name := exact_name(key)) is not None}
+        members.append(
+            CurveSet(
+                name=f"{results.name}, {image}",
+                rates=tuple(row.bpp for row in rows),
+                metrics={n: tuple(row.metrics[k] for row in rows) for n, k in exact.items()},
+                sequence=image,
+                source=(source,),
+                size=(rows[0].width, rows[0].height),
+            )
+        )
+    return tuple(members)
+
+
+def _order(by_image: dict[str, list[float]], rates: Sequence[float]) -> list[int] | None:
+    """Which of every picture's rows belongs to each point, by the mean of their rates."""
+    rows = list(by_image.values())
+    if any(len(row) != len(rates) for row in rows):
+        return None
+    means = [sum(row[i] for row in rows) / len(rows) for i in range(len(rates))]
+    order = []
+    for rate in rates:
+        left = [i for i in range(len(means)) if i not in order]
+        nearest = min(left, key=lambda i: abs(means[i] - rate))
+        if abs(means[nearest] - rate) > 1e-6 * rate:
+            return None
+        order.append(nearest)
+    return order

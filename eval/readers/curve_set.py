@@ -1,0 +1,153 @@
+"""What every reader returns: one codec on one sequence or data set, with all its metrics."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from kodec.eval.curve import UNKNOWN, Curve, bits_per_pixel
+from kodec.eval.metric_names import (
+    AMBIGUOUS,
+    ASSUMED,
+    find_metric,
+    linear_form,
+    normal_spelling,
+)
+from kodec.native import InvalidInputError
+
+LOSSLESS = 999.0
+"""Encoders print 999.99 dB, or inf, for a plane that came back identical."""
+
+
+@dataclass(frozen=True)
+class CurveSet:
+    """The rates of one codec's points and every metric of them. Fields as in `Curve`."""
+
+    name: str
+    rates: tuple[float, ...]
+    metrics: Mapping[str, tuple[float, ...]]
+    """Per exact name one value per point; infinite where a plane was lossless."""
+    rate_unit: str = "bpp"
+    averaging: Mapping[str, str] = field(default_factory=dict)
+    """Per metric; the entry `""` is for all others."""
+    sequence: str | None = None
+    dataset: str | None = None
+    source: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    frames: int | None = None
+    size: tuple[int, int] | None = None
+    fps: float | None = None
+    notes: tuple[str, ...] = ()
+    members: tuple["CurveSet", ...] = ()
+
+    def available(self) -> tuple[str, ...]:
+        """Exact names of the metrics that `curve` gives, derived ones too."""
+        derived = [name for name in ("ms-ssim-db-rgb", "ms-ssim-db-y") if linear_form(name)]
+        names = [*self.metrics, *(n for n in derived if linear_form(n) in self.metrics)]
+        return tuple(dict.fromkeys(names))
+
+    def curve(self, metric: str) -> Curve:
+        """The curve of one metric.
+
+        Points at which a plane was lossless are left out, with a note: their PSNR is infinite.
+        Raises InvalidInputError when the metric is missing or no point is left.
+        """
+        metric = ASSUMED.get(normal_spelling(metric), normal_spelling(metric))
+        values = self._values(metric)
+        if values is None:
+            held = ", ".join(self.available()) or "no metric"
+            also = f" ({metric} stands for {AMBIGUOUS[metric]})" if metric in AMBIGUOUS else ""
+            raise InvalidInputError(f"results of {self.name} hold no {metric}{also}, only {held}")
+        kept = [i for i, value in enumerate(values) if value < math.inf]
+        notes = list(self.notes)
+        if len(kept) < len(values):
+            lost = ", ".join(self._label(i) for i, value in enumerate(values) if value == math.inf)
+            if not kept:
+                raise InvalidInputError(
+                    f"{self.name}: {metric} is infinite (lossless) at every point: {lost}"
+                )
+            notes.append(f"lossless, so {metric} is infinite: left out {lost}")
+        members = tuple(member for member in self.members if metric in member.available())
+        complete = len(members) == len(self.members)
+        return Curve(
+            name=self.name,
+            rates=tuple(self.rates[i] for i in kept),
+            values=tuple(values[i] for i in kept),
+            metric=metric,
+            rate_unit=self.rate_unit,
+            averaging=self.averaging.get(metric, self.averaging.get("", UNKNOWN)),
+            sequence=self.sequence,
+            dataset=self.dataset,
+            source=self.source,
+            settings=tuple(self.settings[i] for i in kept) if self.settings else (),
+            frames=self.frames,
+            size=self.size,
+            fps=self.fps,
+            notes=tuple(notes),
+            members=tuple(member.points(kept).curve(metric) for member in members)
+            if complete
+            else (),
+        )
+
+    def points(self, kept: Sequence[int]) -> "CurveSet":
+        """Some of the points."""
+        return replace(
+            self,
+            rates=tuple(self.rates[i] for i in kept),
+            metrics={name: tuple(v[i] for i in kept) for name, v in self.metrics.items()},
+            settings=tuple(self.settings[i] for i in kept) if self.settings else (),
+            members=tuple(member.points(kept) for member in self.members),
+        )
+
+    def sized(self, size: tuple[int, int] | None, fps: float | None) -> "CurveSet":
+        """With rates in bits per pixel where the size and the frame rate are known.
+
+        `size` (width, height) and `fps` are the user's; what the source states comes first.
+        Raises InvalidInputError when the user's size contradicts it, or one of the two is given
+        and the other not known.
+        """
+        if self.rate_unit == "bpp":
+            return self
+        if size is not None and self.size is not None and size != self.size:
+            raise InvalidInputError(
+                f"{self.name}: its source says {self.size[0]}x{self.size[1]}, not "
+                f"{size[0]}x{size[1]}: leave --size out"
+            )
+        notes = list(self.notes)
+        if fps is not None and self.fps is not None and abs(fps / self.fps - 1) > 1e-3:
+            notes.append(f"--fps {fps:g} not used: its source says {self.fps:g}")
+        known = replace(self, size=self.size or size, fps=self.fps or fps, notes=tuple(notes))
+        if known.size is None or known.fps is None:
+            if size is None and fps is None:
+                return known
+            missing = (
+                "picture size: give --size WxH" if size is None else "frame rate: give --fps F"
+            )
+            raise InvalidInputError(
+                f"{self.name}: bits per pixel need the {missing} (its source does not state it)"
+            )
+        rates = tuple(bits_per_pixel(rate, known.size, known.fps) for rate in self.rates)
+        how = f"bpp from kbps at {known.size[0]}x{known.size[1]}, {known.fps:g} frames a second"
+        return replace(
+            known,
+            rates=rates,
+            rate_unit="bpp",
+            notes=(*known.notes, how),
+            members=tuple(member.sized(size, fps) for member in self.members),
+        )
+
+    def _values(self, metric: str) -> tuple[float, ...] | None:
+        values = self.metrics.get(metric)
+        linear = self.metrics.get(linear_form(metric) or "")
+        if values is None and linear is not None:
+            for value in linear:
+                if not 0 <= value <= 1:
+                    raise InvalidInputError(f"{self.name}: MS-SSIM lies in [0, 1], not {value}")
+            values = tuple(-10 * math.log10(1 - v) if v < 1 else math.inf for v in linear)
+        if values is not None and metric not in AMBIGUOUS:
+            find_metric(metric)
+        return values
+
+    def _label(self, point: int) -> str:
+        if self.settings:
+            return self.settings[point]
+        return f"the point at {self.rates[point]:g} {self.rate_unit}"

@@ -1,0 +1,177 @@
+"""From files to curves: what a file is, by its content, and what curves a set of files makes."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kodec.eval.curve import Curve
+from kodec.eval.metric_names import preferred
+from kodec.native import InvalidInputError, KodecError
+
+from . import compressai_json, coolchic_tsv, csv_table, dcvc_json, vtm_log, vvenc_log, x265_log
+from .curve_set import CurveSet
+from .encoder_run import EncoderRun, curve_sets
+from .table import parse_table
+
+_LARGEST = 1 << 28
+"""Bytes; no log or table is larger, but a bitstream or a clip in the folder may be."""
+_KINDS = (
+    "a log of VTM, HM, VVenC or x265, CompressAI's, kodec's or DCVC's JSON, Cool-chic's TSV, or "
+    "CSV with a header"
+)
+
+
+class UnknownFormatError(InvalidInputError):
+    """A file is none that curves are read from."""
+
+
+def read_curves(
+    paths: Sequence[Path],
+    metric: str | None = None,
+    size: tuple[int, int] | None = None,
+    fps: float | None = None,
+) -> list[Curve]:
+    """The rate-distortion curves in files and folders: one per codec and sequence.
+
+    Logs of one encoder that differ in QP alone, by their names, make one curve. Formats are
+    recognised by content; files of a folder that are none are left out, with a note on every curve.
+    Without a `metric` it is the first of `metric_names.PREFERENCE` that all curves have. `size`
+    (width, height) and `fps` give rates in bits per pixel where files have kilobits a second and
+    don't state them. Every curve's `notes` say what its numbers rest on.
+
+    Raises InvalidInputError for a file that can't be read, is unfinished, contradicts itself or has
+    no such metric, and a set of files that make no curve.
+    """
+    sets = read_curve_sets(paths, size, fps)
+    if metric is None:
+        metric = preferred(common_metrics(sets))
+    if metric is None:
+        held = "; ".join(f"{s.name}: {', '.join(s.available()) or 'none'}" for s in sets[:3])
+        raise InvalidInputError(
+            f"no metric that all curves have ({held}): name one, or fewer files"
+        )
+    return [found.curve(metric) for found in sets]
+
+
+def available_metrics(paths: Sequence[Path]) -> list[str]:
+    """Exact names of the metrics that every curve in these files has. Raises as `read_curves`."""
+    return common_metrics(read_curve_sets(paths))
+
+
+def common_metrics(sets: Iterable[CurveSet]) -> list[str]:
+    """Exact names of the metrics that all sets have."""
+    sets = list(sets)
+    return [name for name in sets[0].available() if all(name in s.available() for s in sets)]
+
+
+def read_curve_sets(
+    paths: Sequence[Path], size: tuple[int, int] | None = None, fps: float | None = None
+) -> list[CurveSet]:
+    """As `read_curves`, each with all its metrics."""
+    runs: list[EncoderRun] = []
+    sets: list[CurveSet] = []
+    skipped: list[str] = []
+    seen: set[Path] = set()
+    for path, named in _files(paths):
+        if path.resolve() in seen:
+            continue
+        seen.add(path.resolve())
+        try:
+            found = _read(path)
+        except UnknownFormatError:
+            if named:
+                raise
+            skipped.append(path.name)
+            continue
+        for one in found:
+            if isinstance(one, EncoderRun):
+                runs.append(one)
+            else:
+                sets.append(one)
+    sets += curve_sets(runs)
+    if not sets:
+        where = ", ".join(str(path) for path in paths)
+        raise InvalidInputError(f"{where} is not a results file and holds none: expected {_KINDS}")
+    if skipped:
+        note = f"not read, being none of the known formats: {', '.join(sorted(skipped))}"
+        sets = [replace(one, notes=(*one.notes, note)) for one in sets]
+    return [one.sized(size, fps) for one in sets]
+
+
+def _files(paths: Sequence[Path]) -> Iterable[tuple[Path, bool]]:
+    """Files, and whether they were named themselves."""
+    for path in paths:
+        if not path.is_dir():
+            yield path, True
+            continue
+        files = sorted(
+            Path(folder) / name
+            for folder, folders, names in os.walk(path)
+            for name in names
+            if not name.startswith(".")
+        )
+        if not files:
+            raise InvalidInputError(f"{path}: an empty folder")
+        yield from ((file, False) for file in files)
+
+
+def _read(path: Path) -> Sequence[EncoderRun | CurveSet]:
+    text = _text(path)
+    unknown = f"{path} is not a results file: expected {_KINDS}"
+    if not text.strip():
+        raise InvalidInputError(f"{path} is empty: the run that wrote it has not finished")
+    if text.lstrip()[0] in "{[":
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InvalidInputError(f"{path} is not a results file: not JSON ({error})") from error
+        if compressai_json.recognises(document):
+            return compressai_json.read(path, document)
+        if dcvc_json.recognises(document):
+            return dcvc_json.read(path, document)
+        raise UnknownFormatError(
+            f'{path} is not a results file: expected {{"results": {{"bpp": [...], ...}}}}, or '
+            "DCVC's records per data set, sequence and rate"
+        )
+    if vvenc_log.recognises(text):
+        return vvenc_log.read(path, text)
+    if vtm_log.recognises(text):
+        return vtm_log.read(path, text)
+    if x265_log.recognises(text):
+        return x265_log.read(path, text)
+    try:
+        table = parse_table(path, text)
+    except InvalidInputError:
+        # A table only if its header is one's; any other text has lines of different lengths.
+        head = parse_table(path, next(line for line in text.splitlines() if line.strip()))
+        if coolchic_tsv.recognises(head) or csv_table.recognises(head):
+            raise
+        raise UnknownFormatError(unknown) from None
+    if table is not None and coolchic_tsv.recognises(table):
+        return coolchic_tsv.read(table)
+    if table is not None and csv_table.recognises(table):
+        return csv_table.read(table)
+    raise UnknownFormatError(unknown)
+
+
+def _text(path: Path) -> str:
+    """A file's text with plain line ends; progress that overwrites its line becomes lines."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise UnknownFormatError(f"{path} is too large for a log or table")
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise KodecError(f"cannot read {path}: {error}") from error
+    if data[:2] == b"\x1f\x8b":
+        raise UnknownFormatError(f"{path} is compressed: unpack it first")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = data.decode("utf-16", errors="replace")  # Windows' shell redirects so.
+    elif b"\0" in data[:65536]:
+        raise UnknownFormatError(f"{path} is not a results file: it is not text")
+    else:
+        text = data.decode("utf-8-sig", errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,351 @@
+"""Logs of VTM and HM, old formats and current ones, and what all summaries of that family share.
+
+A log is a line per picture (`POC 0 ... 2096 bits [Y 51.8489 dB ...]`, in coding order) and, once
+the encoder has finished, summary blocks: `Total Frames | Bitrate Y-PSNR ...` and a row, marked `a`
+for all pictures, `i`, `p`, `b` (and `w`) for those of a kind. Only `a` rows count here. A layered
+stream has blocks per layer.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kodec.eval.metric_names import exact_name
+
+from .curve_set import LOSSLESS
+from .encoder_run import EncoderRun, LogError
+
+_NUMBER = r"-?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|inf|nan)"
+_PICTURE = re.compile(
+    r"POC\s+(?P<poc>\d+)(?:\s+LId:\s*(?P<layer>\d+))?\s+TId:\s*\d+\s*\(\s*(?:\w+,\s*)?"
+    r"[A-Za-z]-SLICE,(?:\s*nQP\s*-?\d+)?\s*QP\s*(?P<qp>-?\d+)(?:,\s*TF\s*\d+)?[^)]*\)\s*"
+    rf"(?P<bits>\d+) bits\s*\[Y\s*(?P<y>{_NUMBER}) dB"
+    rf"(?:\s+U\s*(?P<u>{_NUMBER}) dB\s+V\s*(?P<v>{_NUMBER}) dB)?"
+)
+_ANY_PICTURE = re.compile(r"POC\s+\d+\s.*-SLICE")
+_DECODED = re.compile(r"POC\s+\d+\s.*-SLICE[^\[]*\[DT")
+_HEADER = re.compile(r"Total Frames\s*\|(?P<columns>.*)")
+_ROW = re.compile(
+    r"^(?:\S+ \[info\]:)?\s*(?P<kind>Average:|From MSE:)?\s*(?P<frames>\d+)\s+(?P<tag>[a-z])\s+"
+    r"(?P<numbers>\S.*)$"
+)
+_COLUMN = re.compile(r"Bitrate|xPSNR|x?[YUV]+-(?:MS-SSIM|C_SPSNR_NN|[A-Z0-9_]*PSNR\w*|MSE)|\S+")
+_LAYER = re.compile(r"^LayerId\s+(\d+)\s*$")
+_FORMAT = re.compile(r"Real\s+Format\s*:\s*(\d+)x(\d+)\b[^\n]*?\s([\d.]+(?:/\d+)?)\s*Hz")
+_QP = re.compile(r"^QP\s*:\s*(\d+)(?:\.0+)?\s*$", re.MULTILINE)
+_WRITTEN = re.compile(r"Bytes written to file:\s*(\d+)")
+_ENCODER = re.compile(r"(?P<family>VTM|HM|ECM)\b[^\n]*?Version\s*\[?(?P<version>[\w.\-]+)")
+_MEAN_OF_DECIBELS = "mean over frames"
+_MEAN_OF_ERRORS = "from the mean MSE over frames"
+_WEIGHTS = {"411": (4, 1, 1), "211": (2, 1, 1), "111": (1, 1, 1)}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture's line."""
+
+    layer: int
+    qp: int
+    bits: int
+    planes: tuple[float, ...]
+    """PSNR of Y, or of Y, U and V."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An `a` row."""
+
+    layer: int
+    frames: int
+    columns: dict[str, float]
+    """By the log's own names, `Bitrate` first."""
+    unread: tuple[str, ...]
+
+
+def recognises(text: str) -> bool:
+    """Whether a text is a log of VTM or HM, finished or not."""
+    return bool(
+        _ANY_PICTURE.search(text)
+        or _HEADER.search(text)
+        or re.search(r"(VVCSoftware|HM software|ECM software)\s*:", text)
+    )
+
+
+def read(path: Path, text: str) -> list[EncoderRun]:
+    """The run that a log tells of, or one per layer.
+
+    Raises LogError when there is no summary (the encoder was killed), there are several of a layer,
+    it is a decoder's, or its numbers can't be.
+    """
+    pictures = list(_pictures(text))
+    summaries = summary_rows(path, text)
+    if not summaries:
+        if _DECODED.search(text):
+            raise LogError(f"{path}: a decoder's log; rate and PSNR are in the encoder's")
+        raise LogError(
+            f"{path}: no summary: the encoder has not finished ({len(pictures)} pictures logged); "
+            "run it to its end"
+        )
+    layers = sorted({summary.layer for summary in summaries})
+    named = _ENCODER.search(text)
+    size, fps = size_and_rate(text)
+    qp = _QP.search(text)
+    runs = []
+    for summary in summaries:
+        own = [p for p in pictures if len(layers) == 1 or p.layer == summary.layer]
+        encoder = f"{named['family']}-{named['version']}" if named else "VTM or HM"
+        run = run_of(path, summary, own, encoder)
+        if fps is not None and run.fps is not None and abs(run.fps / fps - 1) > 0.01:
+            run.notes.append(
+                f"{path.name}: {fps:g} frames a second stated, {run.fps:g} by bits and bitrate"
+            )
+        written = _WRITTEN.search(text)
+        if written is not None and run.bits:
+            extra = 8 * int(written[1]) - sum(p.bits for p in pictures)
+            if extra:
+                run.notes.append(
+                    f"{path.name}: the bitrate counts the pictures; the file has {extra / 8:+.0f} "
+                    f"bytes beside them ({100 * extra / run.bits:+.2f} %)"
+                )
+        if len(layers) > 1:
+            run.notes.append(
+                f"{path.name}: layer {summary.layer} of {len(layers)}: rate and quality of this "
+                "layer alone"
+            )
+        runs.append(
+            replace(
+                run,
+                size=size,
+                fps=fps or run.fps,
+                qp=int(qp[1]) if qp else None,
+                layer=summary.layer if len(layers) > 1 else None,
+            )
+        )
+    return runs
+
+
+def size_and_rate(text: str) -> tuple[tuple[int, int] | None, float | None]:
+    """Width, height and frames a second as a log's `Real Format` line has them."""
+    stated = _FORMAT.search(text)
+    if stated is None:
+        return None, None
+    rate, _, divisor = stated[3].partition("/")
+    return (int(stated[1]), int(stated[2])), float(rate) / float(divisor or 1)
+
+
+def summary_rows(path: Path, text: str) -> list[Summary]:
+    """The `a` rows of a log's summaries, one per layer, in the log's order.
+
+    Raises LogError for two of one layer: several runs in one file.
+    """
+    found: dict[int, Summary] = {}
+    lines = text.splitlines()
+    layer = 0
+    for number, line in enumerate(lines):
+        marked = _LAYER.match(line)
+        if marked:
+            layer = int(marked[1])
+        header = _HEADER.search(line)
+        if header is None:
+            continue
+        # Other programs' lines may have got between a header and its row.
+        for candidate in lines[number + 1 : number + 6]:
+            row = _ROW.match(candidate)
+            if _HEADER.search(candidate):
+                break
+            if row is None or row["kind"] == "From MSE:":
+                continue
+            if row["tag"] == "a":
+                if layer in found:
+                    raise LogError(
+                        f"{path}: two summaries of all frames of one layer: several runs in one "
+                        "log; split it"
+                    )
+                found[layer] = _summary(path, layer, header["columns"], row)
+            break
+        else:
+            raise LogError(f"{path}: cut off within its summary; run the encoder again")
+    return list(found.values())
+
+
+def run_of(path: Path, summary: Summary, pictures: Sequence[Picture], encoder: str) -> EncoderRun:
+    """The point that a summary makes, checked against the pictures' lines where they are all there.
+
+    Raises LogError when frames, bitrate or PSNR can't be a coded sequence's, or contradict the
+    pictures' lines.
+    """
+    columns = summary.columns
+    kbps = columns.get("Bitrate", math.nan)
+    if summary.frames < 1 or not (math.isfinite(kbps) and kbps > 0):
+        raise LogError(f"{path}: {summary.frames} frames at {kbps} kbps: nothing was coded")
+    notes: list[str] = []
+    metrics: dict[str, float] = {}
+    averaging: dict[str, str] = {}
+    lossless = _lossless_planes(summary, pictures)
+    for column, value in columns.items():
+        if column in ("Bitrate", "YUV-PSNR") or math.isnan(value):
+            continue
+        name = exact_name(column)
+        if name is None:
+            continue
+        metrics[name], averaging[name] = value, _MEAN_OF_DECIBELS
+        if name in lossless:
+            metrics[name] = math.inf
+            notes.append(f"{path.name}: {name}: {lossless[name]}")
+    if "psnr-y" not in metrics:
+        raise LogError(f"{path}: no Y-PSNR in the summary: run the encoder with PSNR output")
+    complete = len(pictures) == summary.frames
+    if complete:
+        _check(path, summary, pictures, lossless)
+    elif pictures:
+        notes.append(
+            f"{path.name}: {len(pictures)} pictures' lines for {summary.frames} frames (an "
+            "excerpt, or lines lost): the summary not checked against them"
+        )
+    combined = columns.get("YUV-PSNR", math.nan)
+    if math.isfinite(combined) and combined < LOSSLESS:
+        name = _combined_name(columns, combined, pictures if complete else ())
+        if name is None:
+            notes.append(f"{path.name}: YUV-PSNR left out: it is no mean of the planes' known here")
+        else:
+            metrics[name], averaging[name] = combined, _MEAN_OF_ERRORS
+    elif combined >= LOSSLESS:
+        notes.append(f"{path.name}: lossless: YUV-PSNR left out")
+    if summary.unread:
+        notes.append(f"{path.name}: columns not read: {', '.join(summary.unread)}")
+    bits = sum(picture.bits for picture in pictures) if complete else None
+    fps = None
+    if bits:
+        fps = _round_rate(1000 * kbps * summary.frames / bits)
+    return EncoderRun(
+        path=path,
+        encoder=encoder,
+        frames=summary.frames,
+        kbps=kbps,
+        metrics=metrics,
+        averaging=averaging,
+        bits=bits,
+        fps=fps,
+        first_qp=pictures[0].qp if pictures else None,
+        notes=notes,
+    )
+
+
+def _pictures(text: str) -> Iterator[Picture]:
+    for match in _PICTURE.finditer(text):
+        planes = [match["y"]] + ([match["u"], match["v"]] if match["u"] else [])
+        yield Picture(
+            layer=int(match["layer"] or 0),
+            qp=int(match["qp"]),
+            bits=int(match["bits"]),
+            planes=tuple(float(value) for value in planes),
+        )
+
+
+def _summary(path: Path, layer: int, header: str, row: re.Match[str]) -> Summary:
+    names = _COLUMN.findall(header)
+    numbers = row["numbers"].split()
+    usual = [
+        name for name in names if name in ("Bitrate", "Y-PSNR", "U-PSNR", "V-PSNR", "YUV-PSNR")
+    ]
+    if names[: len(usual)] != usual or not usual or len(numbers) < len(usual):
+        raise LogError(f"{path}: its summary has a damaged row: {row[0].strip()!r}")
+    if "." in numbers[1] and _decimals(numbers[len(usual) - 1]) < _decimals(numbers[1]):
+        raise LogError(f"{path}: cut off within its summary: {row[0].strip()!r}")
+    aligned = len(names) == len(numbers)
+    columns: dict[str, float] = {}
+    unread = []
+    for index, name in enumerate(names):
+        try:
+            value = float(numbers[index]) if index < len(usual) or aligned else None
+        except ValueError:
+            if index < len(usual):
+                raise LogError(
+                    f"{path}: its summary has {numbers[index]!r} for {name}, not a number"
+                ) from None
+            value = None
+        if value is None or (index >= len(usual) and exact_name(name) is None):
+            unread.append(name)
+        else:
+            columns[name] = value
+    return Summary(layer, int(row["frames"]), columns, tuple(dict.fromkeys(unread)))
+
+
+def _lossless_planes(summary: Summary, pictures: Sequence[Picture]) -> dict[str, str]:
+    """Per plane whose mean over frames is meaningless, why."""
+    found = {}
+    for index, plane in enumerate("yuv"):
+        value = summary.columns.get(f"{plane.upper()}-PSNR", math.nan)
+        frames = [p.planes[index] for p in pictures if index < len(p.planes)]
+        perfect = sum(value >= LOSSLESS for value in frames)
+        if perfect and perfect < len(frames):
+            found[f"psnr-{plane}"] = (
+                f"lossless in {perfect} of {len(frames)} frames, which the mean counts as 999.99 dB"
+            )
+        # No mean of frames with an error lies above this: 10 log10(255^2 x samples of an 8K frame).
+        elif value > 124 or perfect:
+            found[f"psnr-{plane}"] = "lossless"
+    return found
+
+
+def _check(
+    path: Path, summary: Summary, pictures: Sequence[Picture], lossless: dict[str, str]
+) -> None:
+    """Raises LogError when the pictures' lines have other means than the summary."""
+    for index, plane in enumerate("YUV"):
+        stated = summary.columns.get(f"{plane}-PSNR")
+        values = [p.planes[index] for p in pictures if index < len(p.planes)]
+        if stated is None or f"psnr-{plane.lower()}" in lossless or len(values) < len(pictures):
+            continue
+        mean = math.fsum(values) / len(values)
+        if abs(mean - stated) > 0.001:
+            raise LogError(
+                f"{path}: its summary says {plane}-PSNR {stated} dB, its pictures' mean is "
+                f"{mean:.4f} dB: lines of another run, or damaged"
+            )
+
+
+def _combined_name(
+    columns: dict[str, float], stated: float, pictures: Sequence[Picture]
+) -> str | None:
+    """Which mean of the planes a YUV-PSNR is, found by computing each.
+
+    Encoders weight the planes' errors by their samples: 4:1:1 in 4:2:0, but 1:1:1 in 4:4:4.
+    """
+    distances: dict[str, float] = {}
+    planes: Sequence[tuple[float, ...]] = [p.planes for p in pictures]
+    exact = bool(planes) and all(len(p) == 3 for p in planes)
+    if not exact:
+        means = [columns.get(f"{plane}-PSNR", math.nan) for plane in "YUV"]
+        planes = [tuple(means)]
+    for name, weights in _WEIGHTS.items():
+        error = 0.0
+        for picture in planes:
+            errors = [0.0 if value >= LOSSLESS else 10 ** (-value / 10) for value in picture]
+            error += sum(w * e for w, e in zip(weights, errors, strict=True)) / sum(weights)
+        if error > 0:
+            distances[name] = -10 * math.log10(error / len(planes)) - stated
+    if not distances or any(math.isnan(distance) for distance in distances.values()):
+        return None
+    nearest = min(distances, key=lambda name: abs(distances[name]))
+    if exact:
+        # Planes almost alike make all three almost alike; then nothing tells them apart.
+        return f"psnr-yuv-mse-{nearest}" if abs(distances[nearest]) < 0.002 else None
+    # Means of decibels lie above decibels of means, so only what lies above can be it.
+    above = {name: distance for name, distance in distances.items() if distance > -0.002}
+    nearest = min(above, key=lambda name: above[name]) if above else nearest
+    return f"psnr-yuv-mse-{nearest}"
+
+
+def _decimals(text: str) -> int:
+    return len(text.partition(".")[2]) if text[-1:].isdigit() or text.endswith(".") else 99
+
+
+def _round_rate(fps: float) -> float:
+    """The usual frame rate within rounding errors of `fps`, or `fps` itself."""
+    for candidate in (round(fps), round(fps * 8) / 8, round(fps * 1.001) / 1.001):
+        if candidate > 0 and abs(fps / candidate - 1) < 5e-4:
+            return candidate
+    return fps
