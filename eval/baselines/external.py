@@ -217,7 +217,7 @@ class ExternalCodec:
             if not (entry / _FACTS).is_file():
                 self._run(folder, facts, entry)
                 source.unlink()
-                (folder / _FACTS).write_text(json.dumps({**facts, **self.sequence_settings}))
+                (folder / _FACTS).write_text(json.dumps({**facts, "settings": self.sequence_settings}, indent=2))
                 shutil.rmtree(entry, ignore_errors=True)
                 shutil.copytree(folder, entry.with_suffix(".part"), dirs_exist_ok=True)
                 entry.with_suffix(".part").rename(entry)
@@ -226,7 +226,7 @@ class ExternalCodec:
         return data
 
     def _key(self, facts: dict[str, Any], source: Path) -> str:
-        what = {**facts, **self.sequence_settings, "input": _hash_of(source)}
+        what = {**facts, "settings": self.sequence_settings, "input": _hash_of(source)}
         return f"{self.name}-{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]}"
 
     def _run(self, folder: Path, facts: dict[str, Any], entry: Path) -> None:

@@ -58,7 +58,10 @@ FAMILIES = {
             "huffman": "standard tables",
             "progressive": False,
         },
-        lambda quality, side, components: {"quality": quality, "subsampling": "4:2:0"},
+        lambda quality, side, components: {
+            "quality": quality,
+            **({"subsampling": "4:2:0"} if components == 3 else {}),
+        },
         codes_gray=True,
     ),
     "jpeg2000": Family(
