@@ -14,15 +14,14 @@ from .entries import Entry, read_entries
 from .figure import report_figure
 from .latex_table import escape_latex, report_latex
 from .line_style import ANCHOR_STYLE, DARK, LIGHT, LineStyle, line_style
-from .metric_scale import metric_digits, metric_title, metric_unit
 from .page import report_page
-from .report import Comparison, Report, build_report, picture_comparisons, row_value
+from .report import AgainstAnchor, Report, build_report, picture_comparisons, row_value
 
 __all__ = [
     "ANCHOR_STYLE",
+    "AgainstAnchor",
     "DARK",
     "LIGHT",
-    "Comparison",
     "Crop",
     "CropSet",
     "Entry",
@@ -34,9 +33,6 @@ __all__ = [
     "data_uri",
     "escape_latex",
     "line_style",
-    "metric_digits",
-    "metric_title",
-    "metric_unit",
     "nearest_row",
     "picture_comparisons",
     "read_entries",

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kodec.codecs import read_picture
+from kodec.eval.measurement import CodecLike
 from kodec.eval.metrics import psnr
 from kodec.eval.results import ImageRow
-from kodec.eval.run import CodecLike, Progress
+from kodec.eval.run import Progress
 from kodec.native import InvalidInputError, KodecError
 
 from .entries import Entry
@@ -101,7 +102,7 @@ def show_crops(
             if progress is not None:
                 done = number * len(codecs) + place_in_row
                 progress(done, len(pictures) * len(codecs), f"{choice.path.name}, {entry.name}")
-            rows = [row for row in entry.rows if row.image == choice.path.name]
+            rows = _rows_of(entry, choice.path.name)
             if not rows:
                 absent.append((entry.name, f"its results have no row of {choice.path.name}"))
                 continue
@@ -129,6 +130,10 @@ def show_crops(
                 CropSet(choice.path.name, target, place, original, tuple(crops), tuple(absent))
             )
     return sets
+
+
+def _rows_of(entry: Entry, image: str) -> list[ImageRow]:
+    return [row for row in entry.rows if row.image == image and row.frames == 1]
 
 
 def nearest_row(rows: Sequence[ImageRow], bpp: float) -> ImageRow:

@@ -3,9 +3,10 @@
 import io
 from typing import TYPE_CHECKING, Any, Literal
 
+from kodec.eval.metric_names import find_metric
+
 from .entries import Entry
 from .line_style import ANCHOR_STYLE, LIGHT, Marker, line_style
-from .metric_scale import metric_title
 from .report import Report
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ def _draw(axes: "Axes", report: Report, metric: str, log_rate: bool) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("Rate (bits per pixel)")
-    axes.set_ylabel(metric_title(metric))
+    axes.set_xlabel("Rate, bits per pixel" if report.rate_unit == "bpp" else "Rate, kbit/s")
+    axes.set_ylabel(find_metric(metric).axis)
     axes.grid(True, which="major")
     axes.set_axisbelow(True)
     axes.legend(frameon=False, handlelength=3.2, labelspacing=0.35, loc="best")

@@ -1,9 +1,9 @@
 """A report as a LaTeX table of BD-rates (booktabs)."""
 
+from kodec.eval.metric_names import find_metric
 from kodec.native import InvalidInputError
 
-from .metric_scale import metric_digits, metric_title, metric_unit
-from .report import Comparison, Report
+from .report import AgainstAnchor, Report
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -20,10 +20,10 @@ def report_latex(report: Report) -> str:
     on. Needs the package booktabs. Raises InvalidInputError without an anchor."""
     if report.anchor is None:
         raise InvalidInputError("a LaTeX table lists BD-rates, which need an --anchor")
-    titles = [metric_title(metric).removesuffix(" (dB)") for metric in report.metrics]
-    cells: dict[str, dict[str, Comparison]] = {}
-    for comparison in report.comparisons:
-        cells.setdefault(comparison.entry.name, {})[comparison.metric] = comparison
+    titles = [find_metric(metric).label for metric in report.metrics]
+    cells: dict[str, dict[str, AgainstAnchor]] = {}
+    for against in report.comparisons:
+        cells.setdefault(against.entry.name, {})[against.metric] = against
     lines = [
         f"% BD-rate in percent against {_comment(report.anchor.name)} ({report.method}); "
         "negative: fewer bits at equal quality.",
@@ -50,26 +50,28 @@ def escape_latex(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
 
 
-def _number(comparison: Comparison) -> str:
+def _number(against: AgainstAnchor) -> str:
     # In mathematics mode, where a hyphen is a minus sign.
-    return "--" if comparison.result is None else f"${comparison.result.value_percent:+.2f}$"
+    return "--" if against.comparison is None else f"${against.comparison.value_percent:+.2f}$"
 
 
-def _basis(comparison: Comparison) -> str:
-    result = comparison.result
-    head = f"{comparison.entry.name}, {comparison.metric}: "
-    if result is None:
-        return f"{head}no BD-rate: {comparison.reason}"
-    low, high = (f"{value:.{metric_digits(result.metric)}f}" for value in result.overlap)
-    unit = metric_unit(result.metric)
-    parts = [
-        f"{result.test_points} against {result.anchor_points} points",
-        f"overlap {low}..{high}{' ' + unit if unit else ''}",
-        f"{100 * result.test_fraction:.0f} % of its range",
-        comparison.entry.averaging,
-        *comparison.remarks,
-    ]
-    return head + "; ".join(parts)
+def _basis(against: AgainstAnchor) -> str:
+    head = f"{against.entry.name}, {against.metric}: "
+    found = against.comparison
+    if found is None:
+        return f"{head}no BD-rate: {against.reason}"
+    parts = []
+    if len(found.results) > 1:
+        parts.append(f"mean of {len(found.results)} sequences' BD-rates")
+    else:
+        result = found.results[0].rate
+        parts += [
+            f"{result.test_points} against {result.anchor_points} points",
+            f"overlap {find_metric(result.metric).show_range(*result.overlap)}",
+            f"{100 * result.test_fraction:.0f} % of its range",
+            against.entry.averaging(against.metric),
+        ]
+    return head + "; ".join([*parts, *against.remarks])
 
 
 def _comment(text: str) -> str:

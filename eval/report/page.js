@@ -137,7 +137,7 @@
     element("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }, back);
     element("text", { class: "title", x: 0, y: 14 }, back, metric.title);
     element("text", { class: "title", x: box.right, y: height - 6, "text-anchor": "end" }, back,
-      `Rate (bits per pixel${logarithmic ? ", logarithmic" : ""})`);
+      `Rate, ${data.rate.words}${logarithmic ? " (logarithmic)" : ""}`);
 
     // The anchor, last in the list, is drawn first: whatever is compared with it lies on top.
     const labels = [];
@@ -169,7 +169,7 @@
 
   const factsOf = (point, metric) => [
     point.entry.name + (point.label ? `, ${point.label}` : ""),
-    `${point.rate.toFixed(4)} bpp`,
+    `${point.rate.toFixed(data.rate.digits)} ${data.rate.unit}`,
     `${point.value.toFixed(metric.digits)}${metric.unit ? " " + metric.unit : ""} ${metric.short}`,
   ];
 

@@ -9,11 +9,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from kodec.eval.curve import Curve
+from kodec.eval.metric_names import Metric, find_metric
+
 from .crops import Crop, CropSet, data_uri
 from .entries import Entry
 from .line_style import ANCHOR_STYLE, DARK, LIGHT, line_style
-from .metric_scale import metric_digits, metric_title, metric_unit
-from .report import Comparison, Report, picture_comparisons, row_value
+from .report import AgainstAnchor, Report, picture_comparisons, row_value
 
 _FOLDER = Path(__file__).resolve().parent
 _KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -37,6 +39,7 @@ def report_page(report: Report, sets: Sequence[CropSet] = (), no_pictures: str =
     )
     return environment.get_template("page.html.j2").render(
         report=report,
+        rate_words=_rate_words(report),
         version=version("kodec"),
         lede=_lede(report),
         css=_asset("page.css"),
@@ -61,18 +64,24 @@ def _asset(name: str) -> Markup:
 
 def _lede(report: Report) -> str:
     names = ", ".join(entry.name for entry in report.entries if entry is not report.anchor)
-    metrics = ", ".join(metric_title(metric) for metric in report.metrics)
+    metrics = ", ".join(find_metric(metric).axis for metric in report.metrics)
     anchor = f" Anchor: {report.anchor.name}." if report.anchor else ""
-    return f"{names}.{anchor} Rates in bits per pixel; quality by {metrics}."
+    return f"{names}.{anchor} Rates in {_rate_words(report)}; quality: {metrics}."
+
+
+def _rate_words(report: Report) -> str:
+    return "bits per pixel" if report.rate_unit == "bpp" else "kbit/s"
+
+
+def _rate(report: Report, rate: float) -> str:
+    return f"{rate:.4f}" if report.rate_unit == "bpp" else f"{rate:.1f}"
 
 
 def _entry(report: Report, number: int) -> dict[str, Any]:
     entry = report.entries[number]
     anchor = entry is report.anchor
     style = ANCHOR_STYLE if anchor else line_style(number)
-    facts = [("source", entry.source)]
-    facts += [("description", entry.description)] if entry.description else []
-    facts += [("averaging", entry.averaging), *entry.facts]
+    facts = [("source", ", ".join(entry.sources)), *entry.facts]
     facts += [(f"no {metric}", reason) for metric, reason in entry.missing.items()]
     facts += [("note", note) for note in entry.notes]
     return {
@@ -85,96 +94,130 @@ def _entry(report: Report, number: int) -> dict[str, Any]:
         "dash": style.dash,
         "source": entry.source,
         "facts": facts,
-        "table": _points(entry),
+        "table": _points(report, entry),
     }
 
 
-def _points(entry: Entry) -> dict[str, Any]:
+def _points(report: Report, entry: Entry) -> dict[str, Any]:
     """Every point with every number there is of it."""
-    order = _order(entry)
-    rates = next(iter(entry.curves.values())).rates
-    columns: list[tuple[str, list[str]]] = []
-    if any(entry.point_labels):
-        columns.append(("point", [entry.point_labels[i] or _NO_NUMBER for i in order]))
-    columns.append(("bpp", [f"{rates[i]:.4f}" for i in order]))
+    rates = sorted({rate for curve in entry.curves.values() for rate in curve.rates})
+    labels: dict[float, str] = {}
+    columns: list[tuple[str, dict[float, str]]] = []
     for metric, curve in entry.curves.items():
-        digits = metric_digits(metric)
-        columns.append((metric_title(metric), [f"{curve.values[i]:.{digits}f}" for i in order]))
-    for key, seconds in entry.times.items():
-        title = {"encoding_time": "encode, s", "decoding_time": "decode, s"}.get(key, key)
-        columns.append((title, [f"{seconds[i]:.3g}" for i in order]))
+        shown = find_metric(metric)
+        numbers = [f"{value:.{shown.decimals}f}" for value in curve.values]
+        columns.append((shown.axis, dict(zip(curve.rates, numbers, strict=True))))
+        labels |= dict(zip(curve.rates, curve.settings, strict=False))
+    for key in entry.times:
+        seconds = {rate: f"{entry.seconds_at(rate)[key]:.3g}" for rate in rates}
+        columns.append((f"{key.partition('_')[0].removesuffix('ing')}e, s", seconds))
+    first = [("point", labels)] if labels else []
+    titles = [*(title for title, _ in first), report.rate_unit, *(title for title, _ in columns)]
+    rows = [
+        [
+            *(cells.get(rate, _NO_NUMBER) for _, cells in first),
+            _rate(report, rate),
+            *(cells.get(rate, _NO_NUMBER) for _, cells in columns),
+        ]
+        for rate in rates
+    ]
+    return {"titles": titles, "rows": rows}
+
+
+def _metric(report: Report, name: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    anchor, metric = report.anchor, find_metric(name)
     return {
-        "titles": [title for title, _ in columns],
-        "rows": list(zip(*(cells for _, cells in columns), strict=True)),
-    }
-
-
-def _order(entry: Entry) -> list[int]:
-    """The places of the points, by rising rate."""
-    rates = next(iter(entry.curves.values())).rates
-    return sorted(range(len(rates)), key=rates.__getitem__)
-
-
-def _metric(report: Report, metric: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    anchor = report.anchor
-    return {
-        "name": metric,
-        "title": metric_title(metric),
-        "short": metric_title(metric).removesuffix(" (dB)"),
-        "unit": metric_unit(metric),
-        "digits": metric_digits(metric),
-        "entries": [entries[i] for i, entry in enumerate(report.entries) if metric in entry.curves],
-        "absent": [entry.name for entry in report.entries if metric not in entry.curves],
+        "name": name,
+        "title": metric.axis,
+        "short": metric.label,
+        "unit": metric.unit,
+        "digits": metric.decimals,
+        "meaning": metric.meaning,
+        "better": "upper left" if metric.higher_is_better else "lower left",
+        "entries": [entries[i] for i, entry in enumerate(report.entries) if name in entry.curves],
+        "absent": [entry.name for entry in report.entries if name not in entry.curves],
         "comparisons": [
-            _comparison(comparison, entries[report.entries.index(comparison.entry)])
-            for comparison in report.comparisons
-            if comparison.metric == metric
+            _against(against, entries[report.entries.index(against.entry)])
+            for against in report.comparisons
+            if against.metric == name
         ],
-        "anchor_points": len(anchor.curves[metric].rates)
-        if anchor is not None and metric in anchor.curves
+        "anchor_points": len(anchor.curves[name].rates)
+        if anchor is not None and name in anchor.curves
         else 0,
+        "anchor_averaging": anchor.averaging(name)
+        if anchor is not None and name in anchor.curves
+        else "",
         "picture_tables": [
             _picture_table(report, entry, metric, entries[i])
             for i, entry in enumerate(report.entries)
-            if any(row_value(row, metric) is not None for row in entry.rows)
+            if any(row_value(row, name) is not None for row in entry.rows)
         ],
     }
 
 
-def _comparison(comparison: Comparison, entry: dict[str, Any]) -> dict[str, Any]:
-    result = comparison.result
-    if result is None:
-        return {"entry": entry, "value": "", "reason": comparison.reason}
-    digits, unit = metric_digits(result.metric), metric_unit(result.metric)
-    low, high = (f"{value:.{digits}f}" for value in result.overlap)
+def _percent(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _against(against: AgainstAnchor, entry: dict[str, Any]) -> dict[str, Any]:
+    found = against.comparison
+    if found is None:
+        return {"entry": entry, "value": "", "reason": against.reason}
+    metric = find_metric(found.metric)
+    points = {f"{r.rate.test_points} against {r.rate.anchor_points}" for r in found.results}
+    fractions = [
+        min(getattr(result.rate, name) for result in found.results)
+        for name in ("test_fraction", "anchor_fraction")
+    ]
+    several = len(found.results) > 1
+    low, high = found.results[0].rate.overlap
+    interval = found.interval
     return {
         "entry": entry,
-        "value": f"{result.value_percent:+.2f}".replace("-", "−"),
-        "points": f"{result.test_points} against {result.anchor_points}",
-        "overlap": f"{low} to {high}{' ' + unit if unit else ''}",
-        "share": f"{100 * result.test_fraction:.0f} % of its range, "
-        f"{100 * result.anchor_fraction:.0f} % of the anchor's",
-        "averaging": comparison.entry.averaging,
-        "remarks": comparison.remarks,
+        "value": _percent(found.value_percent),
+        "interval": ""
+        if interval is None
+        else f"{100 * interval.level:g} % interval {_percent(interval.low_percent)} to "
+        f"{_percent(interval.high_percent)}",
+        "points": "; ".join(sorted(points)),
+        "overlap": f"{len(found.results)} sequences, at least"
+        if several
+        else f"{low:.{metric.decimals}f} to {metric.show(high)}",
+        "share": f"{100 * fractions[0]:.0f} % of its range, "
+        f"{100 * fractions[1]:.0f} % of the anchor's",
+        "averaging": "mean of the sequences' BD-rates"
+        if several
+        else against.entry.averaging(found.metric),
+        "remarks": against.remarks,
+        "sequences": [
+            {
+                "name": result.sequence,
+                "value": _percent(result.rate.value_percent),
+                "points": f"{result.rate.test_points} against {result.rate.anchor_points}",
+                "overlap": metric.show_range(*result.rate.overlap),
+            }
+            for result in found.results
+        ]
+        if several
+        else [],
     }
 
 
 def _picture_table(
-    report: Report, entry: Entry, metric: str, shown: dict[str, Any]
+    report: Report, entry: Entry, metric: Metric, shown: dict[str, Any]
 ) -> dict[str, Any]:
     """A line a picture, rate and quality at every point."""
     pictures: dict[str, dict[int | None, tuple[str, str]]] = {}
-    digits = metric_digits(metric)
     for row in entry.rows:
-        value = row_value(row, metric)
-        cell = _NO_NUMBER if value is None else f"{value:.{digits}f}"
+        value = row_value(row, metric.name)
+        cell = _NO_NUMBER if value is None else f"{value:.{metric.decimals}f}"
         if value is not None and math.isinf(value):
             cell = "lossless"
         pictures.setdefault(row.image, {})[row.quality] = (f"{row.bpp:.4f}", cell)
     qualities = list(dict.fromkeys(row.quality for row in entry.rows))
     comparisons: dict[str, float | None] = {}
     if report.anchor is not None and entry is not report.anchor:
-        comparisons = picture_comparisons(entry, report.anchor, metric, report.method)
+        comparisons = picture_comparisons(entry, report.anchor, metric.name, report.method)
     rows = []
     for image, cells in pictures.items():
         value = comparisons.get(image)
@@ -182,7 +225,7 @@ def _picture_table(
             {
                 "image": image,
                 "cells": [cells.get(quality, (_NO_NUMBER, _NO_NUMBER)) for quality in qualities],
-                "comparison": _NO_NUMBER if value is None else f"{value:+.2f}".replace("-", "−"),
+                "comparison": _NO_NUMBER if value is None else _percent(value),
             }
         )
     points = ["one rate" if quality is None else f"quality {quality}" for quality in qualities]
@@ -233,6 +276,11 @@ def _data(
     """What the page's script draws, as plain JSON."""
     keys = ("index", "name", "key", "anchor", "colour", "marker", "dash")
     return {
+        "rate": {
+            "unit": report.rate_unit,
+            "words": _rate_words(report),
+            "digits": 4 if report.rate_unit == "bpp" else 1,
+        },
         "metrics": [
             {key: metric[key] for key in ("name", "title", "short", "unit", "digits")}
             for metric in metrics
@@ -241,14 +289,7 @@ def _data(
             {
                 **{key: shown[key] for key in keys},
                 "curves": {
-                    metric: [
-                        {
-                            "rate": entry.curves[metric].rates[i],
-                            "value": entry.curves[metric].values[i],
-                            "label": entry.point_labels[i] if entry.point_labels else "",
-                        }
-                        for i in _order(entry)
-                    ]
+                    metric: _curve_data(entry.curves[metric])
                     for metric in report.metrics
                     if metric in entry.curves
                 },
@@ -256,3 +297,10 @@ def _data(
             for entry, shown in zip(report.entries, entries, strict=True)
         ],
     }
+
+
+def _curve_data(curve: Curve) -> list[dict[str, Any]]:
+    """The points by rising rate."""
+    labels = curve.settings or ("",) * len(curve.rates)
+    points = sorted(zip(curve.rates, curve.values, labels, strict=True))
+    return [{"rate": rate, "value": value, "label": label} for rate, value, label in points]

@@ -4,23 +4,29 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kodec.eval.bdrate import BDResult, Method, bd_rate
+from kodec.eval.bdrate import Method, bd_rate
+from kodec.eval.comparison import Comparison, compare
+from kodec.eval.curve import Curve
+from kodec.eval.metric_names import linear_form, preferred
 from kodec.eval.metrics import ms_ssim_db
-from kodec.eval.results import Curve, ImageRow
+from kodec.eval.results import ImageRow
 from kodec.native import InvalidInputError
 
 from .entries import Entry
 
+_SHOWN_TOO = ("ms-ssim-db-rgb", "vmaf", "lpips")
+_INSTEAD = {"ms-ssim-db-rgb": "ms-ssim-db-y"}
+
 
 @dataclass(frozen=True)
-class Comparison:
-    """The BD-rate of one entry against the anchor, or why there is none."""
+class AgainstAnchor:
+    """The comparison of one entry with the anchor, or why there is none."""
 
     entry: Entry
     metric: str
-    result: BDResult | None
+    comparison: Comparison | None
     reason: str
-    """Empty where there is a result."""
+    """Empty where there is a comparison."""
     remarks: tuple[str, ...] = ()
     """One line each: reasons to trust the number less."""
 
@@ -35,7 +41,9 @@ class Report:
     anchor: Entry | None
     metrics: tuple[str, ...]
     method: Method
-    comparisons: tuple[Comparison, ...]
+    rate_unit: str
+    """`bpp` or `kbps`, of all curves."""
+    comparisons: tuple[AgainstAnchor, ...]
     """Per metric, per entry that is not the anchor; empty without an anchor."""
 
     def shown(self, metric: str) -> list[Entry]:
@@ -50,40 +58,41 @@ def build_report(
     method: Method = "pchip",
     title: str = "",
 ) -> Report:
-    """Compare entries by `metrics`, or by every metric that allows a comparison.
+    """Compare entries by `metrics`; without them by PSNR (of RGB, or 6:1:1, or Y, whichever is
+    shared) and by MS-SSIM, VMAF and LPIPS where they are shared, or by all that is shared.
 
     A BD-rate that cannot be computed stays in the report with its reason. Raises InvalidInputError
     without entries, when a metric that was asked for is nowhere, or when an entry shares no metric
     with any other (with the anchor, if there is one).
     """
-    others = [entry for entry in entries if anchor is None or entry.name != anchor.name]
-    if not others:
+    if not entries:
         raise InvalidInputError("a report needs at least one results file besides the anchor")
-    everything = (*others, *([anchor] if anchor else []))
-    chosen = tuple(dict.fromkeys(metrics)) or _common_metrics(others, anchor)
+    everything = (*entries, *([anchor] if anchor else []))
+    chosen = tuple(dict.fromkeys(metrics)) or _usual_metrics(everything, anchor)
     for metric in chosen:
         if not any(metric in entry.curves for entry in everything):
             known = dict.fromkeys(name for entry in everything for name in entry.curves)
-            raise InvalidInputError(f"no result has {metric}, only {', '.join(known)}")
+            why = next((e.missing[metric] for e in everything if metric in e.missing), "")
+            raise InvalidInputError(why or f"no result has {metric}, only {', '.join(known)}")
     for entry in everything:
         if not any(metric in entry.curves for metric in chosen):
             raise InvalidInputError(
                 f"{entry.name} has {', '.join(entry.curves)}, the report compares by "
                 f"{', '.join(chosen)}: leave it out or name another --metric"
             )
-    comparisons = [
-        _compare(entry, anchor, metric, method)
-        for metric in chosen
-        for entry in others
-        if anchor is not None
-    ]
     return Report(
-        title=title or _default_title(others, anchor),
+        title=title or _default_title(entries, anchor),
         entries=everything,
         anchor=anchor,
         metrics=chosen,
         method=method,
-        comparisons=tuple(comparisons),
+        rate_unit=next(iter(everything[0].curves.values())).rate_unit,
+        comparisons=tuple(
+            _compare(entry, anchor, metric, method)
+            for metric in chosen
+            for entry in entries
+            if anchor is not None
+        ),
     )
 
 
@@ -94,21 +103,21 @@ def picture_comparisons(
     none."""
     values: dict[str, float | None] = {}
     for image in dict.fromkeys(row.image for row in entry.rows):
-        pair = [_picture_curve(side, image, metric) for side in (entry, anchor)]
-        if pair[0] is None or pair[1] is None:
+        test, theirs = (_picture_curve(side, image, metric) for side in (entry, anchor))
+        if test is None or theirs is None:
             continue
         try:
-            value = bd_rate(pair[0], pair[1], method).value_percent
+            values[image] = bd_rate(test, theirs, method).value_percent
         except InvalidInputError:
-            value = math.nan
-        values[image] = value if math.isfinite(value) else None
+            values[image] = None
     return values
 
 
 def row_value(row: ImageRow, metric: str) -> float | None:
     """A picture's value of a metric; MS-SSIM in decibels is derived."""
-    if metric not in row.metrics and metric == "ms-ssim-db-rgb" and "ms-ssim-rgb" in row.metrics:
-        return ms_ssim_db(row.metrics["ms-ssim-rgb"])
+    linear = linear_form(metric)
+    if metric not in row.metrics and linear in row.metrics:
+        return ms_ssim_db(row.metrics[linear])
     return row.metrics.get(metric)
 
 
@@ -122,18 +131,23 @@ def _picture_curve(entry: Entry, image: str, metric: str) -> Curve | None:
     return Curve(f"{entry.name}, {image}", rates, values, metric)
 
 
-def _compare(entry: Entry, anchor: Entry, metric: str, method: Method) -> Comparison:
+def _compare(entry: Entry, anchor: Entry, metric: str, method: Method) -> AgainstAnchor:
     for side in (entry, anchor):
         if metric not in side.curves:
             reason = side.missing.get(metric, f"{side.name} has no {metric}")
-            return Comparison(entry, metric, None, reason)
+            return AgainstAnchor(entry, metric, None, reason)
+    tests, anchors = entry.parts[metric], anchor.parts[metric]
     try:
-        result = bd_rate(entry.curves[metric], anchor.curves[metric], method)
+        found = compare(tests, anchors, method)
     except InvalidInputError as error:
-        return Comparison(entry, metric, None, str(error))
-    if not math.isfinite(result.value_percent):
-        return Comparison(entry, metric, None, "not a finite number; check the points")
-    return Comparison(entry, metric, result, "", (*result.warnings, *_unlike(entry, anchor)))
+        return AgainstAnchor(entry, metric, None, str(error))
+    # What sources say of themselves stands with their settings.
+    own = {note for curve in (*tests, *anchors, *found.test, *found.anchor) for note in curve.notes}
+    remarks = [warning for result in found.results for warning in result.rate.warnings]
+    remarks += found.interval.warnings if found.interval else ()
+    remarks += [n for n in found.notes if n not in own and not n.startswith("no bootstrap")]
+    remarks += _unlike(entry, anchor)
+    return AgainstAnchor(entry, metric, found, "", tuple(dict.fromkeys(remarks)))
 
 
 def _unlike(entry: Entry, anchor: Entry) -> list[str]:
@@ -148,10 +162,9 @@ def _unlike(entry: Entry, anchor: Entry) -> list[str]:
     ]
 
 
-def _common_metrics(others: Sequence[Entry], anchor: Entry | None) -> tuple[str, ...]:
-    """The metrics that the anchor and at least one other have, or two entries where there is no
-    anchor, or whatever a single entry has; PSNR first."""
-    everything = [*others, *([anchor] if anchor else [])]
+def _usual_metrics(everything: Sequence[Entry], anchor: Entry | None) -> tuple[str, ...]:
+    """Of the metrics that the anchor and at least one other have, or two entries where there is no
+    anchor, or whatever a single entry has: a PSNR and those that are none."""
     names = dict.fromkeys(metric for entry in everything for metric in entry.curves)
     enough = 1 if len(everything) == 1 else 2
     common = [
@@ -164,7 +177,10 @@ def _common_metrics(others: Sequence[Entry], anchor: Entry | None) -> tuple[str,
         held = "; ".join(f"{entry.name} has {', '.join(entry.curves)}" for entry in everything)
         against = f"with the anchor {anchor.name}" if anchor else "with each other"
         raise InvalidInputError(f"the results share no metric {against}: {held}")
-    return tuple(sorted(common, key=lambda metric: not metric.startswith("psnr")))
+    psnr = preferred([metric for metric in common if metric.startswith("psnr")])
+    others = [m if m in common else _INSTEAD.get(m, m) for m in _SHOWN_TOO]
+    usual = tuple(m for m in (psnr, *others) if m is not None and m in common)
+    return usual or tuple(common)
 
 
 def _default_title(others: Sequence[Entry], anchor: Entry | None) -> str:

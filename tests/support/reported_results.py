@@ -20,7 +20,7 @@ def write_curve(
     file: str = "",
 ) -> Path:
     """A results file whose rates are `factor` times `RATES` and whose PSNRs are `VALUES` raised by
-    `lift` dB; picture k of n costs (k + 1) / n times that. Returns its path."""
+    `lift` dB; picture k of n costs 2 (k + 1) / (n + 1) times that. Returns its path."""
     rates = [factor * rate for rate in RATES]
     values = [value + lift for value in VALUES]
     columns = {"bpp": rates, "psnr-rgb": values}
@@ -32,8 +32,8 @@ def write_curve(
             quality=quality,
             width=64,
             height=64,
-            bytes=round(512 * rate * (number + 1) / len(pictures)),
-            bpp=rate * (number + 1) / len(pictures),
+            bytes=round(512 * rate * 2 * (number + 1) / (len(pictures) + 1)),
+            bpp=rate * 2 * (number + 1) / (len(pictures) + 1),
             metrics={"psnr-rgb": value},
             encoding_time=0.1,
             decoding_time=0.1,

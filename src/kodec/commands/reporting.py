@@ -2,18 +2,17 @@
 
 import argparse
 import logging
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from kodec.native import InvalidInputError, KodecError, UnsupportedError
 
 from . import usage
+from .comparing import files
 from .progress import progress
 
 if TYPE_CHECKING:
-    from kodec.codecs import Codec
-    from kodec.eval import CodecLike
+    from kodec.eval import CodecLike, Results
     from kodec.eval.report import CropSet, Entry, PictureChoice, Report
 
 _log = logging.getLogger(__name__)
@@ -41,7 +40,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         "--anchor",
         metavar="ANCHOR",
         type=usage.path,
-        help="the results that BD-rates are against",
+        help="the results that BD-rates are against; logs: a folder or a pattern, in quotes",
     )
     report_.add_argument("--output", metavar="REPORT.html", type=usage.path, required=True)
     report_.add_argument(
@@ -91,6 +90,12 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     report_.add_argument(
         "--linear-rate", action="store_true", help="a PNG or SVG figure with a linear rate axis"
     )
+    report_.add_argument(
+        "--size", metavar="WxH", type=usage.size, help="picture size, for rates in kbps"
+    )
+    report_.add_argument(
+        "--fps", metavar="F", type=usage.positive, help="frame rate, for rates in kbps"
+    )
     usage.add_device(report_)
     report_.set_defaults(run=report)
     usage.add_global_options(report_)
@@ -106,7 +111,9 @@ def report(options: argparse.Namespace) -> None:
             f"{options.output}: name it {', '.join(FORMATS)}, or say --format for another name"
         )
     check_output_target(options.output)
-    inputs = [*options.results, *([options.anchor] if options.anchor else [])]
+    results = [file for path in options.results for file in files(path)]
+    anchors = [] if options.anchor is None else files(options.anchor)
+    inputs = [*results, *anchors]
     if any(path.exists() and options.output.exists() and options.output.samefile(path)
            for path in inputs):  # fmt: skip
         raise InvalidInputError(f"{options.output} is one of the inputs; name another output")
@@ -121,19 +128,8 @@ def report(options: argparse.Namespace) -> None:
         report_page,
     )
 
-    # The anchor goes last, also when it is among the results.
-    anchored = options.anchor is not None
-    if anchored:
-        others = [path for path in options.results if path.resolve() != options.anchor.resolve()]
-        inputs = [*others, options.anchor]
-    entries = read_entries(inputs)
-    content = build_report(
-        entries,
-        entries[-1] if anchored else None,
-        options.metric,
-        options.method,
-        options.title,
-    )
+    entries, anchor = read_entries(results, anchors, options.size, options.fps)
+    content = build_report(entries, anchor, options.metric, options.method, options.title)
     if kind == "html":
         sets, no_pictures = _details(content, options)
         data = report_page(content, sets, no_pictures).encode()
@@ -163,9 +159,9 @@ def _details(content: "Report", options: argparse.Namespace) -> "tuple[list[Crop
     except DatasetError as error:
         _log.warning("the report shows no pictures: %s", error)
         return [], f"The pictures are not at hand: {error}."
-    models = _Models(options.model, options.device)
+    codecs = _Codecs(options.model, options.device)
     with progress(options.quiet) as show:
-        sets = show_crops(content.entries, pictures, options.bpp, models.find, show)
+        sets = show_crops(content.entries, pictures, options.bpp, codecs.find, show)
     if not sets:
         reason = "none of the results names a codec that can be run here and these pictures"
         _log.warning("the report shows no pictures: %s", reason)
@@ -206,46 +202,62 @@ def _corner(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-class _Models:
-    """The codecs that can be run here, each loaded once."""
+class _Codecs:
+    """The codecs that can be run here, each opened once."""
 
     def __init__(self, files: list[str], device: str) -> None:
         from kodec.codecs import load
 
         self._device = device
-        self._codecs: dict[str, Codec] = {}
+        self._codecs: dict[str, CodecLike] = {}
         for file in files:
             codec = load(file, device)
             self._codecs[codec.name] = codec
 
     def find(self, entry: "Entry") -> "CodecLike":
-        """The codec of an entry. Raises KodecError where its results don't say how to run it."""
-        from kodec.codecs import embedded_models, load
-
+        """The codec of an entry. Raises KodecError where it cannot be run as its results say."""
         if entry.results is None or not entry.rows:
             raise UnsupportedError("its results do not say how to run it")
-        name = entry.results.name
-        if name not in self._codecs:
-            if name not in {model.name for model in embedded_models()}:
-                raise UnsupportedError(
-                    "its codec cannot be run here (a model file is named by --model)"
-                )
-            self._codecs[name] = load(name, self._device)
-        return self._codecs[name]
+        results = entry.results
+        if results.name not in self._codecs:
+            self._codecs[results.name] = self._opened(results)
+        codec = self._codecs[results.name]
+        here = dict(getattr(codec, "settings", {}))
+        differing = [key for key, value in results.settings.items() if here.get(key) != value]
+        if differing:
+            raise UnsupportedError(
+                f"run here it would have other settings than its results: {', '.join(differing)}"
+            )
+        return codec
+
+    def _opened(self, results: "Results") -> "CodecLike":
+        from kodec.codecs import embedded_models, load
+        from kodec.eval.baselines import BASELINES, EXTERNAL, Baseline
+
+        if results.name in {model.name for model in embedded_models()}:
+            return load(results.name, self._device)
+        if results.name not in BASELINES:
+            raise UnsupportedError(
+                "its codec cannot be run here (a model file is named by --model)"
+            )
+        if results.name in EXTERNAL:
+            raise UnsupportedError("kodec brings no encoder of it")
+        preset = results.settings.get("preset")
+        return Baseline(results.name, None if preset is None else str(preset)).open()
 
 
 def _summary(content: "Report") -> list[str]:
     """The BD-rates as aligned lines."""
     if not content.comparisons:
         return []
-    width = max(len(comparison.entry.name) for comparison in content.comparisons)
+    width = max(len(against.entry.name) for against in content.comparisons)
     lines = []
-    for comparison in content.comparisons:
-        result = comparison.result
-        words = f"no BD-rate: {comparison.reason}"
-        if result is not None and math.isfinite(result.value_percent):
-            words = f"{result.value_percent:+9.2f} %"
-        lines.append(f"{comparison.entry.name:<{width}}  {comparison.metric}  {words}")
+    for against in content.comparisons:
+        found = against.comparison
+        words = f"no BD-rate: {against.reason.removeprefix('no BD-rate: ')}"
+        if found is not None:
+            words = f"{found.value_percent:+9.2f} %"
+        lines.append(f"{against.entry.name:<{width}}  {against.metric}  {words}")
     return lines
 
 

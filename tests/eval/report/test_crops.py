@@ -42,7 +42,7 @@ def picture(save_picture: Callable[..., Path]) -> Path:
 def entries(tmp_path: Path) -> list[Entry]:
     folder = tmp_path / "results"
     folder.mkdir()
-    return read_entries(
+    found, _ = read_entries(
         [
             write_curve(folder, "first", pictures=("a.png",)),
             write_curve(folder, "second", pictures=("a.png",)),
@@ -50,6 +50,7 @@ def entries(tmp_path: Path) -> list[Entry]:
             write_curve(folder, "other", pictures=("b.png",)),
         ]
     )
+    return found
 
 
 def test_codecs_are_matched_to_the_first_ones_rate(picture: Path, tmp_path: Path) -> None:

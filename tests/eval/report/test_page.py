@@ -47,8 +47,7 @@ class Page(HTMLParser):
 
 
 def page_of(paths: list[Path], anchored: bool = True, **options: Any) -> tuple[str, Page]:
-    entries = read_entries(paths)
-    report = build_report(entries, entries[-1] if anchored else None)
+    report = build_report(*read_entries(paths[: len(paths) - anchored], paths[-1:] * anchored))
     text = report_page(report, **options)
     return text, Page(text)
 
@@ -101,15 +100,16 @@ def test_page_loads_nothing(paths: list[Path]) -> None:
 
 def test_bd_table_says_what_each_number_rests_on(paths: list[Path]) -> None:
     text = page_of(paths)[1].text
-    assert "−50.00 % 4 against 4 30.00 to 39.00 dB 100 % of its range" in text
-    assert "means over 2 pictures" in text
+    assert "4 against 4 30.00 to 39.00 dB 100 % of its range" in text
+    assert "−50.00 % 95 % interval −50.00 to −50.00" in text
+    assert "mean over images (2 pictures)" in text
     assert "no BD-rate: far covers 50.00..59.00 dB" in text
     assert "some processor" in text and "a note of its own" in text
 
 
 def test_pictures_are_listed_with_their_bd_rates(paths: list[Path]) -> None:
     text = page_of(paths)[1].text
-    assert "a.png −50.00 0.0500 30.00 0.1000 33.00" in text
+    assert "a.png −50.00 0.0667 30.00 0.1333 33.00" in text
     assert "Means only, no single pictures, in the files of far." in text
 
 

@@ -27,12 +27,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     names = ("half", "a-codec-with-a-rather-long-name-of-its-own", HOSTILE, "double", "anchor")
     factors = (0.5, 0.8, 1.1, 2, 1)
-    entries = read_entries(
-        [
-            write_curve(folder, name, factor, pictures=("a.png", "b.png"))
-            for name, factor in zip(names, factors, strict=True)
-        ]
-    )
+    paths = [
+        write_curve(folder, name, factor, pictures=("a.png", "b.png"))
+        for name, factor in zip(names, factors, strict=True)
+    ]
+    report = build_report(*read_entries(paths[:-1], paths[-1:]))
 
     def detail(gray: int) -> Any:
         return np.full((30, 40, 3), gray, np.uint8)
@@ -42,7 +41,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         CropSet("a.png", 0.3, (0, 0, 40, 30), detail(120), tuple(crops), (("anchor", "absent"),))
     ]
     path = folder / "report.html"
-    path.write_text(report_page(build_report(entries, entries[-1]), sets), encoding="utf-8")
+    path.write_text(report_page(report, sets), encoding="utf-8")
     return path
 
 
@@ -144,7 +143,7 @@ def test_switches_change_the_plot_and_the_table(opened: Browser) -> None:
         "[...document.querySelectorAll('.bd caption')].filter(c => c.offsetParent)"
         ".map(c => c.textContent)"
     )
-    assert captions == ["MS-SSIM-RGB (dB) method pchip"]
+    assert captions == ["MS-SSIM-RGB, dB method pchip"]
 
 
 def test_legend_hides_a_curve(opened: Browser) -> None:

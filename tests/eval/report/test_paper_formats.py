@@ -27,14 +27,13 @@ def report(tmp_path: Path) -> Report:
         write_curve(tmp_path, "_far", lift=20),
         write_curve(tmp_path, "anchor"),
     ]
-    entries = read_entries(paths)
-    return build_report(entries, entries[-1], ["psnr-rgb"])
+    return build_report(*read_entries(paths[:-1], paths[-1:]), ["psnr-rgb"])
 
 
 def test_csv_has_points_and_bd_rates(report: Report) -> None:
     rows = list(csv.DictReader(io.StringIO(report_csv(report))))
     points = [row for row in rows if row["record"] == "point" and row["codec"] == "anchor"]
-    assert [(float(row["bpp"]), float(row["value"])) for row in points] == list(
+    assert [(float(row["rate"]), float(row["value"])) for row in points] == list(
         zip(RATES, VALUES, strict=True)
     )
     half, far = (row for row in rows if row["record"] == "bd-rate")
@@ -55,7 +54,7 @@ def test_latex_table_is_escaped_and_says_what_it_rests_on(report: Report) -> Non
 
 
 def test_latex_without_anchor_is_refused(tmp_path: Path) -> None:
-    report = build_report(read_entries([write_curve(tmp_path, "one")]))
+    report = build_report(*read_entries([write_curve(tmp_path, "one")]))
     with pytest.raises(InvalidInputError, match="--anchor"):
         report_latex(report)
 
