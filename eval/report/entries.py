@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from kodec.eval.curve import UNKNOWN, Curve
 from kodec.eval.metric_names import linear_form
@@ -52,8 +53,9 @@ class Entry:
         """What a point of a metric's curve is a mean of, in words."""
         how = self.curves[metric].averaging
         pictures = len({row.image for row in self.rows})
-        words = "averaging not stated" if how == UNKNOWN else how
-        return f"{words} ({pictures} pictures)" if pictures else words
+        if how == "mean over images" and pictures > 1:
+            return f"mean over {pictures} images"
+        return "averaging not stated" if how == UNKNOWN else how
 
     def seconds_at(self, rate: float) -> dict[str, float]:
         """The times of the point at a rate of one of the curves."""
@@ -64,13 +66,15 @@ class Entry:
 def read_entries(
     paths: Sequence[Path],
     anchor: Sequence[Path] = (),
+    labels: Mapping[Path, str] = MappingProxyType({}),
     size: tuple[int, int] | None = None,
     fps: float | None = None,
 ) -> tuple[list[Entry], Entry | None]:
     """Read results and the files of an anchor, of any kind that `read_curves` takes; this is the
     only place where a report reads measurements.
 
-    Sequences of one codec and data set make one entry. Entries of the same name are told apart by
+    Sequences of one codec and data set make one entry. `labels` are names to use instead of the
+    files' own, by path. Entries of the same name are told apart by
     their files' names. `size` (width, height) and `fps` are for rates in kbps. Rates come back in
     bits per pixel wherever all can be brought to them.
 
@@ -100,7 +104,8 @@ def read_entries(
         raise InvalidInputError(
             f"{kbps.name} has rates in kbps, others in bits per pixel: give --size WxH and --fps F"
         )
-    entries = _told_apart([_entry(group) for group in [*groups, *anchors]])
+    by_path = {str(path.resolve()): label for path, label in labels.items()}
+    entries = _told_apart([_entry(group, by_path) for group in [*groups, *anchors]])
     return (entries[:-1], entries[-1]) if anchors else (entries, None)
 
 
@@ -133,7 +138,7 @@ def _has(group: Sequence[CurveSet], sequence: str) -> bool:
     return any(one.sequence == sequence for one in group)
 
 
-def _entry(group: Sequence[CurveSet]) -> Entry:
+def _entry(group: Sequence[CurveSet], labels: Mapping[str, str]) -> Entry:
     first = group[0]
     curves: dict[str, Curve] = {}
     parts: dict[str, tuple[Curve, ...]] = {}
@@ -159,6 +164,8 @@ def _entry(group: Sequence[CurveSet]) -> Entry:
     name = first.name
     if len(group) > 1:
         name = ", ".join(filter(None, (_codec_name(first), first.dataset)))
+    given = {labels.get(str(Path(source).resolve()), "") for source in sources}
+    name = given.pop() or name if len(given) == 1 else name
     return Entry(
         name=name,
         sources=tuple(Path(source).name for source in sources),

@@ -33,6 +33,20 @@ def test_a_page_with_bd_rates(kodec: Cli, files: dict[str, Path], tmp_path: Path
     assert "No pictures were asked for" in output.read_text()
 
 
+def test_labels_and_patterns(
+    kodec: Cli, files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files["half"].rename("a=b.json")
+    outcome = kodec(
+        *("report", "a=b.json", f"Our codec={files['far']}", "--metric", "psnr-rgb"),
+        *("--anchor", f"VTM={tmp_path}/[2].json", "--output", "r.csv"),
+    )
+    assert (outcome.status, outcome.err) == (0, "")
+    assert [line.split("  ")[0] for line in outcome.out.splitlines()[:2]] == ["half", "Our codec"]
+    assert ",VTM,pchip," in (tmp_path / "r.csv").read_text()
+
+
 @pytest.mark.parametrize(
     ("name", "options", "start"),
     [

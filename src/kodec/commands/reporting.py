@@ -35,7 +35,13 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     report_ = commands.add_parser(
         "report", help="a page, a figure or a table of results", description=_REPORT
     )
-    report_.add_argument("results", metavar="RESULTS", type=usage.path, nargs="+")
+    report_.add_argument(
+        "results",
+        metavar="RESULTS",
+        type=usage.path,
+        nargs="+",
+        help="results files, logs, tables; LABEL=RESULTS calls them LABEL",
+    )
     report_.add_argument(
         "--anchor",
         metavar="ANCHOR",
@@ -111,8 +117,9 @@ def report(options: argparse.Namespace) -> None:
             f"{options.output}: name it {', '.join(FORMATS)}, or say --format for another name"
         )
     check_output_target(options.output)
-    results = [file for path in options.results for file in files(path)]
-    anchors = [] if options.anchor is None else files(options.anchor)
+    labels: dict[Path, str] = {}
+    results = [file for path in options.results for file in _labelled(path, labels)]
+    anchors = [] if options.anchor is None else _labelled(options.anchor, labels)
     inputs = [*results, *anchors]
     if any(path.exists() and options.output.exists() and options.output.samefile(path)
            for path in inputs):  # fmt: skip
@@ -128,7 +135,7 @@ def report(options: argparse.Namespace) -> None:
         report_page,
     )
 
-    entries, anchor = read_entries(results, anchors, options.size, options.fps)
+    entries, anchor = read_entries(results, anchors, labels, options.size, options.fps)
     content = build_report(entries, anchor, options.metric, options.method, options.title)
     if kind == "html":
         sets, no_pictures = _details(content, options)
@@ -145,6 +152,16 @@ def report(options: argparse.Namespace) -> None:
         raise KodecError(f"cannot write {options.output}: {error.strerror}") from error
     if not options.quiet:
         print("\n".join([*_summary(content), f"{options.output}: {len(data):,} bytes"]))
+
+
+def _labelled(argument: Path, labels: dict[Path, str]) -> list[Path]:
+    """The files of an argument; if it is LABEL=FILES, `labels` takes the label of each."""
+    label, equals, rest = str(argument).partition("=")
+    if argument.exists() or not (equals and label and rest):
+        return files(argument)
+    found = files(Path(rest))
+    labels.update(dict.fromkeys(found, label))
+    return found
 
 
 def _details(content: "Report", options: argparse.Namespace) -> "tuple[list[CropSet], str]":

@@ -26,6 +26,12 @@ def test_files_of_the_same_name_and_stem_still_differ(tmp_path: Path) -> None:
     assert [entry.name for entry in read_entries(paths)[0]] == ["model (r)", "model (r) #2"]
 
 
+def test_labels_replace_names(tmp_path: Path) -> None:
+    one, two = write_curve(tmp_path, "model"), write_curve(tmp_path, "model")
+    entries, _ = read_entries([one, two], labels={one: "ours"})
+    assert [entry.name for entry in entries] == ["ours", "model"]
+
+
 def test_a_file_named_twice_counts_once(tmp_path: Path) -> None:
     path = write_curve(tmp_path, "model")
     assert len(read_entries([path, path, tmp_path / "." / path.name])[0]) == 1
@@ -64,7 +70,7 @@ def test_points_and_machine_come_along(tmp_path: Path) -> None:
     ((entry,), _) = read_entries([write_curve(tmp_path, "model", pictures=("a.png", "b.png"))])
     labels = ("quality 10", "quality 20", "quality 30", "quality 40")
     assert entry.curves["psnr-rgb"].settings == labels
-    assert entry.averaging("psnr-rgb") == "mean over images (2 pictures)"
+    assert entry.averaging("psnr-rgb") == "mean over 2 images"
     assert ("machine", "cpu some processor, threads 1") in entry.facts
     assert entry.notes == ("a note of its own",)
 
@@ -96,5 +102,5 @@ def test_rates_of_different_units_are_refused(tmp_path: Path) -> None:
     model = write_curve(tmp_path, "model")
     with pytest.raises(InvalidInputError, match="give --size WxH and --fps F"):
         read_entries([path], [model])
-    entries, _ = read_entries([path], [model], (100, 100), 10)
+    entries, _ = read_entries([path], [model], size=(100, 100), fps=10)
     assert sorted(entries[0].curves["psnr-rgb"].rates) == [1.0, 10.0]

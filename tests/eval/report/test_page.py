@@ -102,7 +102,7 @@ def test_bd_table_says_what_each_number_rests_on(paths: list[Path]) -> None:
     text = page_of(paths)[1].text
     assert "4 against 4 30.00 to 39.00 dB 100 % of its range" in text
     assert "−50.00 % 95 % interval −50.00 to −50.00" in text
-    assert "mean over images (2 pictures)" in text
+    assert "mean over 2 images" in text
     assert "no BD-rate: far covers 50.00..59.00 dB" in text
     assert "some processor" in text and "a note of its own" in text
 
