@@ -99,12 +99,14 @@ def _entry(report: Report, number: int) -> dict[str, Any]:
 
 
 def _points(report: Report, entry: Entry) -> dict[str, Any]:
-    """Every point with every number there is of it."""
+    """Every point with every number there is of it, those that are compared by first."""
     rates = sorted({rate for curve in entry.curves.values() for rate in curve.rates})
     labels: dict[float, str] = {}
     columns: list[tuple[str, dict[float, str]]] = []
-    for metric, curve in entry.curves.items():
-        shown = find_metric(metric)
+    for metric in dict.fromkeys([*report.metrics, *entry.curves]):
+        if metric not in entry.curves:
+            continue
+        curve, shown = entry.curves[metric], find_metric(metric)
         numbers = [f"{value:.{shown.decimals}f}" for value in curve.values]
         columns.append((shown.axis, dict(zip(curve.rates, numbers, strict=True))))
         labels |= dict(zip(curve.rates, curve.settings, strict=False))
