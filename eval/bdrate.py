@@ -261,15 +261,17 @@ def by_quality(curve: Curve, method: Method, warn: Callable[[str], None]) -> tup
 
 
 def _by_rate(curve: Curve, method: Method) -> tuple[Array, Array]:
-    """Rates, strictly rising, and values; of two points of one rate the better stays."""
+    """Rates, strictly rising, and values, of the points that the BD-rate uses.
+
+    Of two points of one rate the better stays.
+    """
     sign = 1 if find_metric(curve.metric).higher_is_better else -1
     best: dict[float, float] = {}
-    for rate, value in zip(curve.rates, curve.values, strict=True):
-        if rate not in best or sign * value > sign * best[rate]:
-            best[rate] = value
+    for rate, quality in zip(*by_quality(curve, method, lambda _: None), strict=True):
+        best[float(rate)] = max(float(quality), best.get(float(rate), -math.inf))
     _check_number(curve, len(best), "rate", method)
-    rates, values = np.array(sorted(best.items()), dtype=np.float64).T
-    return rates, values
+    rates, qualities = np.array(sorted(best.items()), dtype=np.float64).T
+    return rates, sign * qualities
 
 
 def _check_number(curve: Curve, points: int, what: str, method: Method) -> None:

@@ -49,7 +49,7 @@ def _of_pictures(path: Path, document: dict[str, Any]) -> CurveSet:
         averaging={"": "mean over images" if measured or members else UNKNOWN},
         dataset=meta.get("dataset") if isinstance(meta, dict) else None,
         source=(str(path),),
-        settings=_settings(results.quality, "quality"),
+        settings=_settings(results.quality, "quality", len(results.results["bpp"])),
         notes=tuple(notes),
         members=members,
     )
@@ -78,7 +78,7 @@ def _of_video(path: Path, document: dict[str, Any], lists: dict[str, Any]) -> Cu
         metrics=_metrics(numbers, path, notes),
         averaging={"": "mean over frames, then over sequences"},
         source=(str(path),),
-        settings=_settings(settings, "QP" if "qp" in lists else ""),
+        settings=_settings(settings, "QP" if "qp" in lists else "", points),
         notes=tuple(notes),
     )
 
@@ -123,8 +123,8 @@ def name_of_combined(
     return None
 
 
-def _settings(values: Sequence[Any], word: str) -> tuple[str, ...]:
-    if not values or any(value is None for value in values):
+def _settings(values: Sequence[Any], word: str, points: int) -> tuple[str, ...]:
+    if len(values) != points or any(value is None for value in values):
         return ()
     return tuple(f"{word} {value}".strip() for value in values)
 

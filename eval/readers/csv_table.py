@@ -78,7 +78,7 @@ def read(table: Table) -> list[CurveSet]:
         if not cells[rate] and not any(cells[c] for c in metrics.values()):
             continue
         numbers = {
-            key: table.number(line, c, cells[c])
+            key: _above_zero(table, line, c, cells[c])
             for key, c in columns.items()
             if key in ("frames", "width", "height", "fps") and cells[c]
         }
@@ -111,15 +111,19 @@ def read(table: Table) -> list[CurveSet]:
                 fps=numbers.get("fps"),
             )
         )
-    sets = sets_of_points(path, points, "kbps" if unit == "kbps" else "bpp", {"": UNKNOWN}, notes)
+    bits = "kbps" if unit == "kbps" else "bpp"
     if "image" not in columns:
-        return sets
-    by_codec: dict[str, list[CurveSet]] = {}
-    for point, found in ((p, s) for s in sets for p in points if p.sequence == s.sequence):
-        of_codec = by_codec.setdefault(point.codec, [])
-        if found not in of_codec and found.name.startswith(point.codec):
-            of_codec.append(found)
-    return [mean_over_images(codec, images) for codec, images in by_codec.items()]
+        return sets_of_points(path, points, bits, {"": UNKNOWN}, notes)
+    sets: dict[tuple[str, str | None], list[Point]] = {}
+    for point in points:
+        sets.setdefault((point.codec, point.dataset), []).append(point)
+    return [
+        mean_over_images(
+            f"{codec}, {dataset}" if dataset else codec,
+            sets_of_points(path, own, bits, {"": UNKNOWN}, notes),
+        )
+        for (codec, dataset), own in sets.items()
+    ]
 
 
 def _rate_column(table: Table) -> tuple[int, float, str]:
@@ -196,6 +200,15 @@ def _value(table: Table, line: int, column: int, cell: str) -> float:
     value = table.number(line, column, cell)
     decibels = normal_spelling(table.header[column]).startswith("psnr")
     return math.inf if decibels and value >= LOSSLESS else value
+
+
+def _above_zero(table: Table, line: int, column: int, cell: str) -> float:
+    value = table.number(line, column, cell)
+    if not (math.isfinite(value) and value > 0):
+        raise InvalidInputError(
+            f"{table.path}, line {line}: {table.header[column]} is {cell}, not above 0"
+        )
+    return value
 
 
 def _setting(table: Table, columns: dict[str, int], cells: Sequence[str]) -> str | None:

@@ -139,15 +139,62 @@ class CurveSet:
         values = self.metrics.get(metric)
         linear = self.metrics.get(linear_form(metric) or "")
         if values is None and linear is not None:
-            for value in linear:
-                if not 0 <= value <= 1:
-                    raise InvalidInputError(f"{self.name}: MS-SSIM lies in [0, 1], not {value}")
+            _check_range(self.name, linear_form(metric) or "", linear)
             values = tuple(-10 * math.log10(1 - v) if v < 1 else math.inf for v in linear)
         if values is not None and metric not in AMBIGUOUS:
             find_metric(metric)
+            _check_range(self.name, metric, values)
         return values
 
     def _label(self, point: int) -> str:
         if self.settings:
             return self.settings[point]
         return f"the point at {self.rates[point]:g} {self.rate_unit}"
+
+
+def _check_range(name: str, metric: str, values: Sequence[float]) -> None:
+    """Raises InvalidInputError for an MS-SSIM or SSIM outside of [0, 1]: decibels, perhaps."""
+    if "ssim" not in metric or "-db-" in metric:
+        return
+    for value in values:
+        if not 0 <= value <= 1:
+            raise InvalidInputError(
+                f"{name}: {metric} lies in [0, 1], not {value}: if it is in dB, call it ms-ssim-db"
+            )
+
+
+def joined(sets: Sequence[CurveSet], name: str, settings: Sequence[str]) -> CurveSet:
+    """Sets of one point each as one of several points, in order of rate.
+
+    Keeps the metrics that all have, and the members if all have the same. Raises InvalidInputError
+    for different rate units.
+    """
+    if len({one.rate_unit for one in sets}) > 1:
+        raise InvalidInputError(f"{name}: its files have rates in different units")
+    order = sorted(range(len(sets)), key=lambda i: sets[i].rates[0])
+    parts = [sets[i] for i in order]
+    first = parts[0]
+    keys = [key for key in first.metrics if all(key in part.metrics for part in parts)]
+    names = [[member.sequence for member in part.members] for part in parts]
+    alike = all(sorted(map(str, own)) == sorted(map(str, names[0])) for own in names)
+    members = []
+    for sequence in names[0] if alike and len(set(names[0])) == len(names[0]) else []:
+        own = [next(m for m in part.members if m.sequence == sequence) for part in parts]
+        both = [key for key in own[0].metrics if all(key in one.metrics for one in own)]
+        members.append(
+            replace(
+                own[0],
+                rates=tuple(one.rates[0] for one in own),
+                metrics={key: tuple(one.metrics[key][0] for one in own) for key in both},
+            )
+        )
+    return replace(
+        first,
+        name=name,
+        rates=tuple(part.rates[0] for part in parts),
+        metrics={key: tuple(part.metrics[key][0] for part in parts) for key in keys},
+        source=tuple(dict.fromkeys(source for part in parts for source in part.source)),
+        settings=tuple(settings[i] for i in order),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        members=tuple(members),
+    )

@@ -1,7 +1,7 @@
 """One run of an encoder, as its log tells it, and how runs become curves: one point per QP."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet
 
-_QP = re.compile(r"(?i)(?:^|(?<=[_\-. ]))(?:qp|crf|q)[_\-= ]?(\d{1,2})(?=$|[_\-. ])")
+_QP = re.compile(r"(?i)(?:^|(?<=[_\-. ]))(?:qp|crf|quality|q)[_\-= ]?(\d{1,2})(?=$|[_\-. ])")
 _LAST_NUMBER = re.compile(r"(?:^|[_\-. ])(\d{1,2})$")
 _CODEC = re.compile(r"(?i)^(vtm|hm|ecm|vvenc\w*|x26[45])([-.\d].*)?$")
 _STRUCTURES = frozenset("ai ra lb lp ld ldb ldp intra lowdelay randomaccess low delay".split())
@@ -55,16 +55,13 @@ def curve_sets(runs: Sequence[EncoderRun]) -> list[CurveSet]:
     for run in runs:
         folder, stem, qp = _name_and_qp(run)
         groups.setdefault((folder, stem, run.layer), []).append((qp, run))
-    stems = [stem for _, stem, _ in groups]
-    found = []
-    for (folder, stem, layer), members in groups.items():
-        name = (
-            stem
-            if stems.count(stem) == len({k[2] for k in groups if k[1] == stem})
-            else (f"{folder}/{stem}")
-        )
-        found.append(_one_set(name, stem, layer, members))
-    return found
+    folders: dict[str, set[str]] = {}
+    for folder, stem, _ in groups:
+        folders.setdefault(stem, set()).add(folder)
+    return [
+        _one_set(stem if len(folders[stem]) == 1 else f"{folder}/{stem}", stem, layer, members)
+        for (folder, stem, layer), members in groups.items()
+    ]
 
 
 def sequence_of(stem: str) -> str:
@@ -92,6 +89,9 @@ def _one_set(
     metrics = [key for key in runs[0].metrics if all(key in run.metrics for run in runs)]
     several = "" if layer is None else f", layer {layer}"
     notes = [note for run in runs for note in run.notes]
+    partly = {key for run in runs for key in run.metrics if key not in metrics}
+    if partly:
+        notes.append(f"{name}: not in all logs, so left out: {', '.join(sorted(partly))}")
     encoders = sorted({run.encoder for run in runs})
     if len(encoders) > 1:
         notes.append(f"{name}: points of different encoders: {', '.join(encoders)}")
@@ -107,7 +107,7 @@ def _one_set(
         frames=runs[0].frames,
         size=next((run.size for run in runs if run.size), None),
         fps=next((run.fps for run in runs if run.fps), None),
-        notes=tuple(_merged(notes)),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -131,10 +131,10 @@ def _check_alike(name: str, runs: Sequence[EncoderRun]) -> None:
 def _name_and_qp(run: EncoderRun) -> tuple[str, str, int | None]:
     """The folder and name of a log without its QP, and the QP."""
     near, tolerance = (run.first_qp, 4) if run.qp is None else (run.qp, 0)
-    stem, qp = _without_qp(run.path.stem, near, tolerance)
+    stem, qp = without_qp(run.path.stem, near, tolerance)
     parts = []
     for part in run.path.absolute().parent.parts:
-        rest, found = _without_qp(part)
+        rest, found = without_qp(part)
         parts.append(rest)
         qp = qp if qp is not None or rest == part else found
     folder = "/".join(parts)
@@ -143,9 +143,13 @@ def _name_and_qp(run: EncoderRun) -> tuple[str, str, int | None]:
     return folder, stem, run.qp if run.qp is not None else qp
 
 
-def _without_qp(
+def without_qp(
     text: str, near: float | None = None, tolerance: float = 0
 ) -> tuple[str, int | None]:
+    """A name without the QP in it (`_qp22`, `-q3`, `_crf20`), and the QP.
+
+    A bare number at its end counts if it lies within `tolerance` of `near`.
+    """
     match = _QP.search(text)
     if match is None and near is not None:
         # A number at the end is the QP if the log's QPs lie near it; else it may be anything.
@@ -156,8 +160,3 @@ def _without_qp(
         return text, None
     rest = text[: match.start()] + text[match.end() :]
     return re.sub(r"([_\-. ])[_\-. ]+", r"\1", rest).strip("_-. "), int(match[1])
-
-
-def _merged(notes: Iterable[str]) -> list[str]:
-    """Each note once."""
-    return list(dict.fromkeys(notes))

@@ -11,8 +11,8 @@ from kodec.eval.metric_names import preferred
 from kodec.native import InvalidInputError, KodecError
 
 from . import compressai_json, coolchic_tsv, csv_table, dcvc_json, vtm_log, vvenc_log, x265_log
-from .curve_set import CurveSet
-from .encoder_run import EncoderRun, curve_sets
+from .curve_set import CurveSet, joined
+from .encoder_run import EncoderRun, curve_sets, without_qp
 from .table import parse_table
 
 _LARGEST = 1 << 28
@@ -74,7 +74,7 @@ def read_curve_sets(
     sets: list[CurveSet] = []
     skipped: list[str] = []
     seen: set[Path] = set()
-    for path, named in _files(paths):
+    for path, named in _files([Path(path) for path in paths]):
         if path.resolve() in seen:
             continue
         seen.add(path.resolve())
@@ -85,12 +85,17 @@ def read_curve_sets(
                 raise
             skipped.append(path.name)
             continue
+        except KodecError:
+            raise
+        except (ArithmeticError, ValueError) as error:
+            # Damage, such as 0x0 pixels or a number of 5,000 digits.
+            raise InvalidInputError(f"{path}: a number that can't be ({error})") from error
         for one in found:
             if isinstance(one, EncoderRun):
                 runs.append(one)
             else:
                 sets.append(one)
-    sets += curve_sets(runs)
+    sets = [*_of_several_files(sets), *curve_sets(runs)]
     if not sets:
         where = ", ".join(str(path) for path in paths)
         raise InvalidInputError(f"{where} is not a results file and holds none: expected {_KINDS}")
@@ -98,6 +103,31 @@ def read_curve_sets(
         note = f"not read, being none of the known formats: {', '.join(sorted(skipped))}"
         sets = [replace(one, notes=(*one.notes, note)) for one in sets]
     return [one.sized(size, fps) for one in sets]
+
+
+def _of_several_files(sets: Sequence[CurveSet]) -> list[CurveSet]:
+    """Sets of one point, from files whose names differ in the QP alone, as one set each.
+
+    Raises InvalidInputError for two files of one QP.
+    """
+    found: list[CurveSet] = []
+    groups: dict[tuple[str, str, str | None, str | None], dict[int, CurveSet]] = {}
+    for one in sets:
+        path = Path(one.source[0])
+        stem, qp = without_qp(path.stem)
+        if len(one.rates) > 1 or qp is None:
+            found.append(one)
+            continue
+        group = groups.setdefault((str(path.parent), stem, one.dataset, one.sequence), {})
+        if qp in group:
+            raise InvalidInputError(
+                f"{stem}: two files of quality {qp}: {group[qp].source[0]} and {path}; keep one"
+            )
+        group[qp] = one
+    for (_, stem, _, sequence), group in groups.items():
+        name = f"{stem}, {sequence}" if sequence else stem
+        found.append(joined(list(group.values()), name, [str(qp) for qp in group]))
+    return found
 
 
 def _files(paths: Sequence[Path]) -> Iterable[tuple[Path, bool]]:

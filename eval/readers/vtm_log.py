@@ -32,7 +32,7 @@ _ROW = re.compile(
     r"(?P<numbers>\S.*)$"
 )
 _COLUMN = re.compile(r"Bitrate|xPSNR|x?[YUV]+-(?:MS-SSIM|C_SPSNR_NN|[A-Z0-9_]*PSNR\w*|MSE)|\S+")
-_LAYER = re.compile(r"^LayerId\s+(\d+)\s*$")
+_LAYER = re.compile(r"^\s*LayerId\s+(\d+)\s*$")
 _FORMAT = re.compile(r"Real\s+Format\s*:\s*(\d+)x(\d+)\b[^\n]*?\s([\d.]+(?:/\d+)?)\s*Hz")
 _QP = re.compile(r"^QP\s*:\s*(\d+)(?:\.0+)?\s*$", re.MULTILINE)
 _WRITTEN = re.compile(r"Bytes written to file:\s*(\d+)")
@@ -97,10 +97,6 @@ def read(path: Path, text: str) -> list[EncoderRun]:
         own = [p for p in pictures if len(layers) == 1 or p.layer == summary.layer]
         encoder = f"{named['family']}-{named['version']}" if named else "VTM or HM"
         run = run_of(path, summary, own, encoder)
-        if fps is not None and run.fps is not None and abs(run.fps / fps - 1) > 0.01:
-            run.notes.append(
-                f"{path.name}: {fps:g} frames a second stated, {run.fps:g} by bits and bitrate"
-            )
         written = _WRITTEN.search(text)
         if written is not None and run.bits:
             extra = 8 * int(written[1]) - sum(p.bits for p in pictures)
@@ -118,12 +114,34 @@ def read(path: Path, text: str) -> list[EncoderRun]:
             replace(
                 run,
                 size=size,
-                fps=fps or run.fps,
+                fps=_frame_rate(run, fps),
                 qp=int(qp[1]) if qp else None,
                 layer=summary.layer if len(layers) > 1 else None,
             )
         )
     return runs
+
+
+def _frame_rate(run: EncoderRun, stated: float | None) -> float | None:
+    """The frame rate of a bitrate, by the pictures' bits or as stated.
+
+    Some versions state it rounded down, as 3 Hz for every eighth frame of 30 Hz.
+    """
+    if run.fps is None:
+        return stated
+    usual = _usual_rate(run.fps)
+    by_bits = f"{run.path.name}: bits and bitrate make {run.fps:.6g} frames a second"
+    if stated is None:
+        if usual is None:
+            run.notes.append(f"{by_bits}, which is unusual: not used, look at the log")
+        return usual
+    if abs(run.fps / stated - 1) < 2e-3:
+        return stated
+    if usual is not None and stated <= usual < stated + 1:
+        run.notes.append(f"{by_bits}, {stated:g} stated: rounded down, not used")
+        return usual
+    run.notes.append(f"{by_bits}, {stated:g} stated: that is used, but look at the log")
+    return stated
 
 
 def size_and_rate(text: str) -> tuple[tuple[int, int] | None, float | None]:
@@ -132,7 +150,8 @@ def size_and_rate(text: str) -> tuple[tuple[int, int] | None, float | None]:
     if stated is None:
         return None, None
     rate, _, divisor = stated[3].partition("/")
-    return (int(stated[1]), int(stated[2])), float(rate) / float(divisor or 1)
+    size, fps = (int(stated[1]), int(stated[2])), float(rate) / float(divisor or 1)
+    return size if min(size) > 0 else None, fps if fps > 0 else None
 
 
 def summary_rows(path: Path, text: str) -> list[Summary]:
@@ -197,28 +216,27 @@ def run_of(path: Path, summary: Summary, pictures: Sequence[Picture], encoder: s
     if "psnr-y" not in metrics:
         raise LogError(f"{path}: no Y-PSNR in the summary: run the encoder with PSNR output")
     complete = len(pictures) == summary.frames
-    if complete:
-        _check(path, summary, pictures, lossless)
-    elif pictures:
+    differing = _differing(summary, pictures, lossless) if complete else None
+    if differing is not None:
+        notes.append(f"{path.name}: {differing}: the summary is used, but look at the log")
+    if pictures and not complete:
         notes.append(
             f"{path.name}: {len(pictures)} pictures' lines for {summary.frames} frames (an "
             "excerpt, or lines lost): the summary not checked against them"
         )
     combined = columns.get("YUV-PSNR", math.nan)
     if math.isfinite(combined) and combined < LOSSLESS:
-        name = _combined_name(columns, combined, pictures if complete else ())
-        if name is None:
-            notes.append(f"{path.name}: YUV-PSNR left out: it is no mean of the planes' known here")
-        else:
-            metrics[name], averaging[name] = combined, _MEAN_OF_ERRORS
+        trusted = pictures if complete and differing is None else ()
+        name, certain = _combined_name(columns, combined, trusted)
+        metrics[name], averaging[name] = combined, _MEAN_OF_ERRORS
+        if trusted and not certain:
+            notes.append(f"{path.name}: YUV-PSNR taken as {name}, though its pictures give another")
     elif combined >= LOSSLESS:
         notes.append(f"{path.name}: lossless: YUV-PSNR left out")
     if summary.unread:
         notes.append(f"{path.name}: columns not read: {', '.join(summary.unread)}")
     bits = sum(picture.bits for picture in pictures) if complete else None
-    fps = None
-    if bits:
-        fps = _round_rate(1000 * kbps * summary.frames / bits)
+    fps = 1000 * kbps * summary.frames / bits if bits else None
     return EncoderRun(
         path=path,
         encoder=encoder,
@@ -290,10 +308,10 @@ def _lossless_planes(summary: Summary, pictures: Sequence[Picture]) -> dict[str,
     return found
 
 
-def _check(
-    path: Path, summary: Summary, pictures: Sequence[Picture], lossless: dict[str, str]
-) -> None:
-    """Raises LogError when the pictures' lines have other means than the summary."""
+def _differing(
+    summary: Summary, pictures: Sequence[Picture], lossless: dict[str, str]
+) -> str | None:
+    """Where the pictures' lines have another mean than the summary says."""
     for index, plane in enumerate("YUV"):
         stated = summary.columns.get(f"{plane}-PSNR")
         values = [p.planes[index] for p in pictures if index < len(p.planes)]
@@ -301,51 +319,54 @@ def _check(
             continue
         mean = math.fsum(values) / len(values)
         if abs(mean - stated) > 0.001:
-            raise LogError(
-                f"{path}: its summary says {plane}-PSNR {stated} dB, its pictures' mean is "
-                f"{mean:.4f} dB: lines of another run, or damaged"
-            )
+            return f"{plane}-PSNR is {stated} dB by the summary, {mean:.4f} dB by the pictures"
+    return None
 
 
 def _combined_name(
     columns: dict[str, float], stated: float, pictures: Sequence[Picture]
-) -> str | None:
-    """Which mean of the planes a YUV-PSNR is, found by computing each.
+) -> tuple[str, bool]:
+    """Which mean of the planes a YUV-PSNR is, and whether that is certain.
 
-    Encoders weight the planes' errors by their samples: 4:1:1 in 4:2:0, but 1:1:1 in 4:4:4.
+    Encoders weight the planes' errors by their samples: 4:1:1 in 4:2:0, but 1:1:1 in 4:4:4. The
+    pictures' lines tell which. Without them: decibels of means lie below means of decibels, so what
+    lies clearly above the planes' means weighted 4:1:1 has other weights.
     """
-    distances: dict[str, float] = {}
-    planes: Sequence[tuple[float, ...]] = [p.planes for p in pictures]
-    exact = bool(planes) and all(len(p) == 3 for p in planes)
+    exact = bool(pictures) and all(len(picture.planes) == 3 for picture in pictures)
+    planes = [picture.planes for picture in pictures]
     if not exact:
-        means = [columns.get(f"{plane}-PSNR", math.nan) for plane in "YUV"]
-        planes = [tuple(means)]
-    for name, weights in _WEIGHTS.items():
-        error = 0.0
-        for picture in planes:
-            errors = [0.0 if value >= LOSSLESS else 10 ** (-value / 10) for value in picture]
-            error += sum(w * e for w, e in zip(weights, errors, strict=True)) / sum(weights)
-        if error > 0:
-            distances[name] = -10 * math.log10(error / len(planes)) - stated
-    if not distances or any(math.isnan(distance) for distance in distances.values()):
-        return None
+        planes = [tuple(columns.get(f"{plane}-PSNR", math.nan) for plane in "YUV")]
+    distances = {name: _combined(planes, w) - stated for name, w in _WEIGHTS.items()}
+    if any(not math.isfinite(distance) for distance in distances.values()):
+        return _combined_metric("411"), False
     nearest = min(distances, key=lambda name: abs(distances[name]))
-    if exact:
-        # Planes almost alike make all three almost alike; then nothing tells them apart.
-        return f"psnr-yuv-mse-{nearest}" if abs(distances[nearest]) < 0.002 else None
-    # Means of decibels lie above decibels of means, so only what lies above can be it.
-    above = {name: distance for name, distance in distances.items() if distance > -0.002}
-    nearest = min(above, key=lambda name: above[name]) if above else nearest
-    return f"psnr-yuv-mse-{nearest}"
+    if exact and abs(distances[nearest]) < 0.002:
+        return _combined_metric(nearest), True
+    if distances["411"] > -0.3:
+        return _combined_metric("411"), False
+    return _combined_metric(nearest), False
+
+
+def _combined(planes: Sequence[tuple[float, ...]], weights: tuple[int, int, int]) -> float:
+    """Decibels of the mean over pictures of the planes' weighted errors."""
+    error = 0.0
+    for picture in planes:
+        errors = [0.0 if value >= LOSSLESS else 10 ** (-value / 10) for value in picture]
+        error += sum(w * e for w, e in zip(weights, errors, strict=True)) / sum(weights)
+    return -10 * math.log10(error / len(planes)) if error > 0 else math.inf
+
+
+def _combined_metric(weights: str) -> str:
+    return f"psnr-yuv-mse-{weights}"
 
 
 def _decimals(text: str) -> int:
     return len(text.partition(".")[2]) if text[-1:].isdigit() or text.endswith(".") else 99
 
 
-def _round_rate(fps: float) -> float:
-    """The usual frame rate within rounding errors of `fps`, or `fps` itself."""
+def _usual_rate(fps: float) -> float | None:
+    """The frame rate that `fps` is within rounding errors: whole, an eighth, or by 1.001."""
     for candidate in (round(fps), round(fps * 8) / 8, round(fps * 1.001) / 1.001):
         if candidate > 0 and abs(fps / candidate - 1) < 5e-4:
             return candidate
-    return fps
+    return None

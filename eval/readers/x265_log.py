@@ -52,7 +52,16 @@ def read(path: Path, text: str) -> list[EncoderRun]:
     notes: list[str] = []
     if end["psnr"] is not None:
         metrics["psnr-yuv-611"] = float(end["psnr"])
-    metrics |= _planes(path, text, frames, notes)
+    planes = _planes(path, text, frames, notes)
+    if planes and metrics:
+        combined = (6 * planes["psnr-y"] + planes["psnr-u"] + planes["psnr-v"]) / 8
+        if abs(combined - metrics["psnr-yuv-611"]) > 0.005:
+            planes = {}
+            notes.append(
+                f"{path.name}: psnr-y, -u and -v left out: by slice type they make "
+                f"{combined:.3f} dB, Global PSNR is {metrics['psnr-yuv-611']} dB"
+            )
+    metrics |= planes
     for name, value in list(metrics.items()):
         if math.isnan(value):
             raise LogError(f"{path}: {name} is {value}, which no coded sequence has")

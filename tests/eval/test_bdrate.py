@@ -1,5 +1,6 @@
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.interpolate import Akima1DInterpolator  # type: ignore[import-untyped]
 
-from kodec.eval import Curve, Method, bd_rate, describe, read_results
+from kodec.eval import Curve, Method, bd_quality, bd_rate, describe, read_results
 from kodec.native import InvalidInputError
 
 needs_data = pytest.mark.skipif(
@@ -178,3 +179,79 @@ def test_published_results_against_vtm(file: str, percent: float) -> None:
     for method in METHODS:
         expected = reference_bd_rate(test, anchor, method)
         assert bd_rate(test, anchor, method).value_percent == pytest.approx(expected, abs=1e-3)
+
+
+def reference_bd_quality(test: Curve, anchor: Curve) -> float:
+    """The mean over 200,001 samples of the logarithm of rate, by the pchip written out above."""
+    logs = [np.log(np.asarray(curve.rates)) for curve in (test, anchor)]
+    at = np.linspace(max(log.min() for log in logs), min(log.max() for log in logs), 200_001)
+    curves = [
+        pchip(log, np.asarray(curve.values, dtype=np.float64), at)
+        for log, curve in zip(logs, (test, anchor), strict=True)
+    ]
+    difference = curves[0] - curves[1]
+    return float((difference.sum() - (difference[0] + difference[-1]) / 2) / (len(at) - 1))
+
+
+def test_bd_quality_agrees_with_an_independent_computation() -> None:
+    result = bd_quality(TEST, ANCHOR)
+    assert result.value == pytest.approx(reference_bd_quality(TEST, ANCHOR), abs=1e-6)
+    assert (result.overlap, result.rate_unit) == ((0.13, 1.3), "bpp")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_constant_gain_is_the_bd_quality(method: Method) -> None:
+    better = replace(ANCHOR, values=tuple(value + 1.5 for value in ANCHOR.values))
+    assert bd_quality(better, ANCHOR, method).value == pytest.approx(1.5, abs=1e-6)
+    worse = replace(
+        ANCHOR, metric="lpips", values=tuple(value / 10 for value in ANCHOR.values[::-1])
+    )
+    lower = replace(worse, values=tuple(value - 0.5 for value in worse.values))
+    assert bd_quality(lower, worse, method).value == pytest.approx(-0.5, abs=1e-6)
+
+
+def test_lower_is_better_for_lpips() -> None:
+    values = (0.4, 0.3, 0.25, 0.15, 0.1)
+    anchor = replace(ANCHOR, metric="lpips", values=values)
+    half = replace(anchor, rates=tuple(rate / 2 for rate in anchor.rates))
+    result = bd_rate(half, anchor)
+    assert result.value_percent == pytest.approx(-50)
+    assert result.overlap == (0.1, 0.4) and result.monotonic and result.warnings == ()
+
+
+def test_overlap_below_a_fifth_is_refused_unless_forced() -> None:
+    high = Curve("high", (1.2, 2, 3, 4), (38, 40, 42, 44), "psnr-rgb")
+    with pytest.raises(InvalidInputError, match=r"38\.00\.\.39\.00 dB only, 17 % .*9 %.*--force"):
+        bd_rate(high, ANCHOR)
+    forced = bd_rate(high, ANCHOR, force=True)
+    assert forced.warnings[0].startswith("forced: the curves overlap in 38.00..39.00 dB only")
+    # A narrow curve within a wide one overlaps wholly, which is no reason to refuse.
+    narrow = Curve("narrow", (0.3, 0.35, 0.4, 0.45), (32, 32.5, 33, 33.5), "psnr-rgb")
+    assert bd_rate(narrow, ANCHOR).test_fraction == 1
+    assert bd_rate(ANCHOR, narrow).anchor_fraction == 1
+
+
+def test_rates_of_different_units_and_frame_rates() -> None:
+    known = replace(ANCHOR, rate_unit="kbps", size=(100, 50), fps=10.0)
+    bpp = replace(ANCHOR, rates=tuple(rate * 1000 / 50_000 for rate in ANCHOR.rates))
+    assert bd_rate(known, bpp).value_percent == pytest.approx(0, abs=1e-9)
+    unknown = replace(ANCHOR, rate_unit="kbps")
+    with pytest.raises(InvalidInputError, match="in kbps, those of anchor in bpp.*--size WxH"):
+        bd_rate(unknown, bpp)
+    # The one in bpp states what it takes to bring both to kbps.
+    stated = replace(bpp, size=(100, 50), fps=10.0)
+    assert bd_rate(unknown, stated).value_percent == pytest.approx(0, abs=1e-9)
+    assert "taken to be at one frame rate" in bd_rate(unknown, unknown).warnings[0]
+    twice = replace(ANCHOR, rate_unit="kbps", fps=20.0)
+    once = replace(ANCHOR, rate_unit="kbps", fps=10.0)
+    with pytest.raises(
+        InvalidInputError, match="20 frames a second.*10: their kbps do not compare"
+    ):
+        bd_rate(twice, once)
+
+
+def test_what_differs_beside_the_codec_is_said() -> None:
+    test = replace(TEST, frames=48, averaging="mean over frames")
+    anchor = replace(ANCHOR, frames=32, averaging="from the mean MSE over frames")
+    warnings = "\n".join(bd_rate(test, anchor).warnings)
+    assert "differ in frames: 48 and 32" in warnings and "averaged differently" in warnings

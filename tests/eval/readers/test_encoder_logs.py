@@ -261,10 +261,35 @@ def test_rows_from_mse_do_not_count(tmp_path: Path) -> None:
     assert curve.values == (pytest.approx(y, abs=1e-4),)
 
 
-def test_a_summary_that_contradicts_its_pictures(tmp_path: Path) -> None:
+def test_a_summary_that_contradicts_its_pictures_is_said(tmp_path: Path) -> None:
     text = vtm_log(PLANES, BITS, 22).replace("[Y 41.2500 dB", "[Y 31.2500 dB")
-    with pytest.raises(InvalidInputError, match="its pictures' mean"):
-        read_curves([write(tmp_path / "x.log", text)])
+    (curve,) = read_curves([write(tmp_path / "x.log", text)], "psnr-y")
+    assert curve.values == (pytest.approx(mean(PLANES)[0], abs=1e-4),)
+    assert any("by the summary, 36.5000 dB by the pictures" in note for note in curve.notes)
+    text = x265_log(600, 9075.96).replace("Global PSNR: 40", "Global PSNR: 41")
+    (found,) = read_curve_sets([write(tmp_path / "x.log", text)])
+    assert list(found.metrics) == ["psnr-yuv-611"]
+    assert any("psnr-y, -u and -v left out" in note for note in found.notes)
+
+
+def test_frame_rates_stated_and_by_bits(tmp_path: Path) -> None:
+    """VTM states the rate of a subsampled sequence rounded down; its bitrate has it exactly."""
+    form = "Real     Format                        : 64x32 {}Hz\n"
+    path = tmp_path / "x_qp22.log"
+    per_pixel = sum(BITS) / 3 / 2048
+    for stated, fps, said in ((30, 30, None), (3, 3.75, "rounded down"), (25, 30, "look at")):
+        (curve,) = read_curves([write(path, form.format(stated) + vtm_log(PLANES, BITS, 22, fps))])
+        factor = fps / stated if stated == 25 else 1
+        assert curve.rates == (pytest.approx(factor * per_pixel, rel=1e-4),)
+        assert [note for note in curve.notes if "bits and bitrate" in note] == [
+            note for note in curve.notes if said and said in note
+        ]
+        assert any("bits and bitrate" in note for note in curve.notes) == (said is not None)
+    # What makes no frame rate at all is not taken for one.
+    write(path, vtm_log(PLANES, BITS, 22, fps=17.3))
+    (curve,) = read_curves([path], size=(64, 32), fps=30)
+    assert curve.rates == (pytest.approx(17.3 / 30 * per_pixel, rel=1e-4),)
+    assert any("which is unusual: not used" in note for note in curve.notes)
 
 
 def test_sizes_and_rates_of_the_user(tmp_path: Path) -> None:
@@ -300,6 +325,20 @@ def test_other_line_ends_encodings_and_interleaved_lines(tmp_path: Path) -> None
         path.write_bytes(data)
         (curve,) = read_curves([path])
         assert (curve.rates, curve.values) == (plain.rates, plain.values), name
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("64x32", "0x0"), ("30 Hz", "0 Hz"), ("30 Hz", "30/0 Hz"), ("30 Hz", "1.2.3 Hz")],
+)
+def test_formats_that_cannot_be(old: str, new: str, tmp_path: Path) -> None:
+    text = vvenc_log(PLANES[0], 10, 900.5, 22).replace(old, new)
+    try:
+        (curve,) = read_curves([write(tmp_path / "x.log", text)])
+    except KodecError as error:
+        assert "a number that can't be" in str(error)
+    else:
+        assert curve.rate_unit == "kbps"
 
 
 LOG_MAKERS: dict[str, Callable[[], str]] = {

@@ -1,0 +1,236 @@
+import json
+import math
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kodec.eval import available_metrics, bd_rate, pool, read_curve_sets, read_curves
+from kodec.native import InvalidInputError, KodecError
+
+needs_data = pytest.mark.skipif(
+    not os.environ.get("KODEC_DATA"), reason="KODEC_DATA does not say where the data lie"
+)
+RESULTS = Path(os.environ.get("KODEC_DATA", "")) / "results"
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def video(**lists: list[Any]) -> dict[str, Any]:
+    return {"name": "codec", "results": {"bitrate": [1000, 2000], **lists}}
+
+
+def record(bpp: float, psnr: float, frames: int = 96, **other: Any) -> dict[str, Any]:
+    """A record of the DCVC family, of YUV 4:2:0."""
+    return {
+        **{"frame_pixel_num": 2048, "i_frame_num": 1, "p_frame_num": frames - 1, "qp": 22},
+        **{"ave_all_frame_bpp": bpp, "ave_all_frame_psnr": psnr + 0.5},
+        **{"ave_all_frame_psnr_y": psnr, "ave_all_frame_psnr_u": psnr + 1},
+        **{"ave_all_frame_psnr_v": psnr + 3, "ave_i_frame_bpp": 9.0},
+        **other,
+    }
+
+
+def test_both_spellings_and_bare_lists(tmp_path: Path) -> None:
+    old = write(tmp_path / "old.json", {"psnr": [30, 33], "ms-ssim": [0.9, 0.95], "bpp": [1, 2]})
+    (curve,) = read_curves([old])
+    assert (curve.name, curve.metric, curve.values) == ("old", "psnr-rgb", (30, 33))
+    assert available_metrics([old]) == ["psnr-rgb", "ms-ssim-rgb", "ms-ssim-db-rgb"]
+    assert curve.averaging == "unknown"
+    new = {"results": {"psnr-rgb": [30, 33], "bpp": [1, 2], "encoding_time": [1, 1]}}
+    times = {"decoding_time": [1, 1]}
+    new["results"].update(times)
+    assert read_curves([write(tmp_path / "new.json", new)])[0].averaging == "mean over images"
+
+
+@pytest.mark.parametrize("key", ["qp", "q"])
+def test_video_in_kilobits(key: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "v.json", video(**{key: [37, 32], "psnr-rgb": [30, 33]}))
+    (curve,) = read_curves([path])
+    assert (curve.rate_unit, curve.rates) == ("kbps", (1000, 2000))
+    (curve,) = read_curves([path], size=(100, 50), fps=10)
+    assert (curve.rate_unit, curve.rates) == ("bpp", (20, 40))
+
+
+def test_combined_psnr_of_video_is_named_by_its_planes(tmp_path: Path) -> None:
+    planes = {"psnr-y": [30.0, 33.0], "psnr-u": [36.0, 38.0], "psnr-v": [38.0, 39.0]}
+    for weight, name in ((4, "psnr-yuv-411"), (6, "psnr-yuv-611"), (2, None)):
+        combined = [
+            (weight * y + u + v) / (weight + 2) for y, u, v in zip(*planes.values(), strict=True)
+        ]
+        path = write(tmp_path / "v.json", video(**planes, **{"psnr-yuv": combined}))
+        (found,) = read_curve_sets([path])
+        assert [key for key in found.metrics if "yuv" in key] == ([name] if name else [])
+        assert bool(found.notes) == (name is None)
+    alone = write(tmp_path / "v.json", video(**{"psnr-yuv": [31, 34]}))
+    (curve,) = read_curves([alone])
+    assert curve.metric == "psnr-yuv-411"
+    assert any("no planes to check" in note for note in curve.notes)
+
+
+def test_per_image_rows_become_members(tmp_path: Path) -> None:
+    rows = [
+        {
+            **{"image": image, "quality": quality, "width": 8, "height": 8, "bytes": 1},
+            **{"bpp": bpp, "metrics": {"psnr-rgb": psnr, "ms-ssim-rgb": 0.9}},
+            **{"encoding_time": 0.0, "decoding_time": 0.0},
+        }
+        for quality, bpp, psnr in ((2, 1.0, 33.0), (1, 0.5, 30.0))
+        for image in ("a.png", "b.png")
+    ]
+    # The points in another order than the rows, as when fixed-rate models are joined.
+    means = {"bpp": [0.5, 1.0], "psnr-rgb": [30.0, 33.0], "ms-ssim-rgb": [0.9, 0.9]}
+    path = write(tmp_path / "r.json", {"name": "x", "results": means, "per_image": rows})
+    (curve,) = read_curves([path])
+    assert [member.sequence for member in curve.members] == ["a.png", "b.png"]
+    assert curve.members[0].rates == (0.5, 1.0) and curve.members[0].values == (30, 33)
+    means["bpp"][0] = 0.4
+    path = write(tmp_path / "r.json", {"name": "x", "results": means, "per_image": rows})
+    (curve,) = read_curves([path])
+    assert curve.members == () and any("do not average" in note for note in curve.notes)
+
+
+def test_files_of_one_quality_each_make_a_curve(tmp_path: Path) -> None:
+    for quality in (1, 2, 3):
+        write(tmp_path / f"net_q{quality}.json", {"bpp": [quality], "psnr": [30 + quality]})
+    (curve,) = read_curves([tmp_path])
+    assert (curve.name, curve.rates, curve.settings) == ("net", (1, 2, 3), ("1", "2", "3"))
+    write(tmp_path / "other-q3.json", {"bpp": [4], "psnr": [35]})
+    assert [curve.name for curve in read_curves([tmp_path])] == ["net", "other"]
+    write(tmp_path / "net_Q3.json", {"bpp": [4], "psnr": [35]})
+    with pytest.raises(InvalidInputError, match="two files of quality 3"):
+        read_curves([tmp_path])
+
+
+def test_dcvc_per_sequence(tmp_path: Path) -> None:
+    document = {
+        "UVG": {
+            "a_64x32_30.yuv": {"000": record(0.2, 40), "001": record(0.1, 37, qp=32)},
+            "b_64x32_30.yuv": {"000": record(0.4, 42, 48), "001": record(0.3, 39, 48, qp=32)},
+        }
+    }
+    curves = read_curves([write(tmp_path / "dcvc.json", document)])
+    assert [curve.sequence for curve in curves] == ["a_64x32_30", "b_64x32_30"]
+    assert {curve.metric for curve in curves} == {"psnr-yuv-611"}
+    assert curves[0].rates == (0.2, 0.1) and curves[0].values == (40.5, 37.5)
+    pooled = pool(curves, "UVG")
+    assert pooled.rates == pytest.approx(((2 * 0.2 + 0.4) / 3, (2 * 0.1 + 0.3) / 3))
+    assert pooled.settings == ("QP 22", "QP 32")
+
+
+def test_dcvc_that_is_not_finished_or_of_another_metric(tmp_path: Path) -> None:
+    def of(**records: dict[str, Any]) -> Path:
+        return write(tmp_path / "x.json", {"UVG": {"a.yuv": records}})
+
+    with pytest.raises(InvalidInputError, match=r"\[48, 96\] frames: an unfinished run"):
+        read_curves([of(a=record(0.2, 40), b=record(0.1, 37, 48))])
+    unfinished = record(0.2, 40)
+    del unfinished["ave_all_frame_bpp"]
+    with pytest.raises(InvalidInputError, match="not finished"):
+        read_curves([of(a=record(0.1, 37), b=unfinished)])
+    planes = ("_y", "_u", "_v")
+    rgb = {key: value for key, value in record(0.2, 40).items() if not key.endswith(planes)}
+    assert available_metrics([of(a=rgb)]) == ["psnr-rgb"]
+    odd = record(0.2, 40, ave_all_frame_psnr=41.0)
+    (found,) = read_curve_sets([of(a=odd)])
+    assert "psnr-y" in found.metrics and "psnr-yuv-611" not in found.metrics
+    assert any("not 6:1:1" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"results": {"bpp": [1, 2], "psnr": [30', "not JSON"),
+        ('{"a": 1}', "not a results file"),
+        ("[1, 2]", "not a results file"),
+        ('{"results": {"bitrate": [1, 2], "psnr-rgb": [30]}}', "list of 2 numbers"),
+        ('{"results": {"bitrate": [1, 2], "psnr-rgb": [30, "x"]}}', "'x'"),
+        ('{"results": {"bpp": [1, -2], "psnr-rgb": [30, 31]}}', "positive"),
+        ('{"results": {"bpp": [1, NaN], "psnr-rgb": [30, 31]}}', "finite"),
+        ('{"results": {"bpp": [1, 2], "ms-ssim": [0.9, 12.5]}}', "lies in"),
+        ('{"results": {"bpp": [], "psnr-rgb": []}}', "at least one point"),
+        ("hello", "not a results file"),
+        ("\x00\x01", "not text"),
+        ("", "empty"),
+        ("{" * 5000, "not JSON"),
+    ],
+)
+def test_what_is_no_results_file(content: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        read_curves([write(tmp_path / "x.json", content)])
+
+
+def test_lossless_points_are_left_out(tmp_path: Path) -> None:
+    document = {"results": {"bpp": [1, 2, 9], "psnr-rgb": [30, 33, None]}, "quality": [1, 2, 3]}
+    (curve,) = read_curves([write(tmp_path / "x.json", document)])
+    assert curve.values == (30, 33)
+    assert "lossless, so psnr-rgb is infinite: left out quality 3" in curve.notes
+
+
+def test_compressed_and_missing_files(tmp_path: Path) -> None:
+    (tmp_path / "x.gz").write_bytes(b"\x1f\x8b\x08rest")
+    with pytest.raises(InvalidInputError, match="compressed: unpack"):
+        read_curves([tmp_path / "x.gz"])
+    with pytest.raises(InvalidInputError, match="No such file"):
+        read_curves([tmp_path / "none"])
+
+
+def test_no_metric_in_common(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", {"bpp": [1], "psnr": [30]})
+    write(tmp_path / "b.json", {"bpp": [1], "ms-ssim": [0.9]})
+    with pytest.raises(InvalidInputError, match="no metric that all curves have"):
+        read_curves([tmp_path])
+
+
+@needs_data
+def test_every_published_file_reads() -> None:
+    paths = sorted(path for path in RESULTS.rglob("*") if path.suffix in (".json", ".tsv"))
+    assert len(paths) > 150
+    for path in paths:
+        for curve in read_curves([path]):
+            assert curve.source == (str(path),)
+            assert not any("left out" in note for note in curve.notes)
+
+
+@needs_data
+def test_compressai_video_is_4_1_1_of_decibels_and_dcvc_6_1_1() -> None:
+    folder = RESULTS / "compressai/video/UVG-1080p"
+    assert "psnr-yuv-411" in available_metrics([folder / "VTM-v15.0-lowdelay.json"])
+    (a,) = read_curves([folder / "x265-medium-tune-zerolatency.json"], "psnr-yuv-411")
+    (b,) = read_curves([folder / "VTM-v15.0-lowdelay.json"], "psnr-yuv-411")
+    assert bd_rate(a, b).value_percent > 50
+    (six,) = [c for c in read_curves([RESULTS / "dcvc"]) if "Beauty" in (c.sequence or "")]
+    with pytest.raises(InvalidInputError, match="psnr-yuv-411.*psnr-yuv-611"):
+        bd_rate(a, six)
+
+
+@needs_data
+def test_a_results_file_cut_or_changed_anywhere_never_ends_in_another_error(tmp_path: Path) -> None:
+    chance = random.Random(2)
+    sources = [
+        RESULTS / "compressai/image/kodak/vtm.json",
+        RESULTS / "peers/coolchic/results/v5.0/image-kodak.tsv",
+        RESULTS / "peers/coolchic/results/v5.0/video-ra-jvet-c.tsv",
+        RESULTS / "peers/hnerv/uvg_per_vid_results.csv",
+        RESULTS / "peers/nerv/psnr_bpp_results.csv",
+    ]
+    for source in sources:
+        text = source.read_text()
+        for _ in range(60):
+            changed = text
+            if chance.random() < 0.5:
+                changed = changed[: chance.randrange(len(changed))]
+            for _ in range(chance.randrange(4)):
+                at = chance.randrange(max(1, len(changed)))
+                changed = changed[:at] + chance.choice("0,;\t\n-.xeE\"'{[é") + changed[at + 1 :]
+            try:
+                found = read_curves([write(tmp_path / "x", changed)])
+            except KodecError as error:
+                assert "\n" not in str(error)
+                continue
+            assert all(math.isfinite(v) for curve in found for v in curve.values)
