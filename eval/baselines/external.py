@@ -217,7 +217,9 @@ class ExternalCodec:
             if not (entry / _FACTS).is_file():
                 self._run(folder, facts, entry)
                 source.unlink()
-                (folder / _FACTS).write_text(json.dumps({**facts, "settings": self.sequence_settings}, indent=2))
+                (folder / _FACTS).write_text(
+                    json.dumps({**facts, "settings": self.sequence_settings}, indent=2)
+                )
                 shutil.rmtree(entry, ignore_errors=True)
                 shutil.copytree(folder, entry.with_suffix(".part"), dirs_exist_ok=True)
                 entry.with_suffix(".part").rename(entry)
