@@ -53,7 +53,7 @@ def yuv_psnrs(errors: Sequence[float], max_value: float) -> dict[str, float]:
     - `psnr-yuv-611`: (6 Y + U + V) / 8 of the dB values: the DCVC family, x265;
     - `psnr-yuv-411`: (4 Y + U + V) / 6 of the dB values: CompressAI;
     - `psnr-yuv-mse-411`: the PSNR of (4 Y + U + V) / 6 of the squared errors: VTM, HM and VVenC
-      for 4:2:0. (For 4:4:4 those weight the three planes alike; this figure does not.)
+      for 4:2:0. (For 4:4:4 VTM weights the three planes alike; this figure does not.)
     """
     values = [psnr_of_error(error, max_value) for error in errors]
     if len(values) == 1:

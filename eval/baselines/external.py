@@ -53,12 +53,17 @@ _JVET = (
     *("--InputBitDepth={depth}", "--OutputBitDepth={depth}", "--InputChromaFormat={chroma}"),
 )
 _DECODER = ("-b", "{stream}", "-o", "{reconstruction}", "-d", "{depth}")
+# VTM's own intra configuration codes every eighth frame only.
+_EVERY_FRAME = ("--ConformanceWindowMode=1", "--TemporalSubsampleRatio=1")
 PROGRAMS = {
-    "vtm": Program("444", True, (*_JVET, "--ConformanceWindowMode=1"), _DECODER),
-    "hm": Program("444", True, (*_JVET, "--ConformanceWindowMode=1"), _DECODER),
+    "vtm": Program("444", True, (*_JVET, *_EVERY_FRAME), _DECODER),
+    "hm": Program("444", True, (*_JVET, *_EVERY_FRAME), _DECODER),
     # vvencFFapp, which takes VTM's arguments; vvencapp writes no reconstruction.
     "vvenc": Program(
-        "420", False, (*_JVET, "--Threads=1"), ("-b", "{stream}", "-o", "{reconstruction}")
+        "420",
+        False,
+        (*_JVET, "--Threads=1", "--PerceptQPA=0"),
+        ("-b", "{stream}", "-o", "{reconstruction}"),
     ),
 }
 

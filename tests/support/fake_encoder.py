@@ -23,6 +23,9 @@ if len(sys.argv) == 1:
     print("Fake: VTM Encoder Version [0.1]")
     sys.exit(1)
 config = open(value("-c")).read() if value("-c") else ""
+if "Slow" in config:
+    import time
+    time.sleep(0.7)
 if "Fail" in config:
     print("ERROR: no such option")
     sys.exit(3)
@@ -51,7 +54,7 @@ open(value("-o"), "wb").write(zlib.decompress(open(value("-b"), "rb").read()))
 
 def write_fake_encoder(path: Path) -> Path:
     """Write the encoder's script; a configuration that says Fail, NoStream, NoRecon or ShortRecon
-    makes it fail so."""
+    makes it fail so, one that says Slow takes its time."""
     return _write(path, _ENCODER)
 
 
