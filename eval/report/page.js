@@ -74,15 +74,22 @@
     return usual.length <= room || coarse.length < 2 ? usual : coarse;
   }
 
-  // Labels on one side, as near to their curves' ends as their height allows.
+  // Labels on one side, as near to their curves' ends as their height allows: groups that would
+  // overlap are stacked about their mean.
   function spread(labels, height, low, high) {
     labels.sort((a, b) => a.y - b.y);
-    labels.forEach((label, i) => { label.at = Math.max(label.y, i ? labels[i - 1].at + height : low); });
-    let limit = high;
-    for (const label of [...labels].reverse()) {
-      label.at = Math.min(label.at, limit);
-      limit = label.at - height;
-    }
+    const groups = [];
+    labels.forEach((label, i) => {
+      let group = { sum: label.y - i * height, count: 1 };
+      while (groups.length && groups.at(-1).sum / groups.at(-1).count > group.sum / group.count) {
+        const above = groups.pop();
+        group = { sum: above.sum + group.sum, count: above.count + group.count };
+      }
+      groups.push(group);
+    });
+    const shifts = groups.flatMap((group) => Array(group.count).fill(group.sum / group.count));
+    const last = high - (labels.length - 1) * height;
+    labels.forEach((label, i) => { label.at = Math.max(low, Math.min(last, shifts[i])) + i * height; });
   }
 
   function draw(figure, width) {

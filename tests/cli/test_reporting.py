@@ -101,6 +101,7 @@ def test_the_anchor_may_be_among_the_results(
         ("psnr.json --anchor ms-ssim.json --output r.html", 1, "share no metric"),
         ("HALF --output r.tex", 1, "need an --anchor"),
         ("HALF --output r.html --pictures 3", 2, "needs a --dataset"),
+        ("HALF --output r.png --pictures HALF", 2, "goes with a page"),
         ("HALF --output r.html --pictures HALF@x", 2, "LEFT+UPPER"),
         ("HALF --output r.html --bpp 0", 2, "above 0"),
         ("--output r.html", 2, "RESULTS"),

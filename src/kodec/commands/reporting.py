@@ -117,6 +117,8 @@ def report(options: argparse.Namespace) -> None:
             f"{options.output}: name it {', '.join(FORMATS)}, or say --format for another name"
         )
     check_output_target(options.output)
+    if options.pictures is not None and kind != "html":
+        raise usage.UsageError("--pictures goes with a page (html), not with a figure or a table")
     labels: dict[Path, str] = {}
     results = [file for path in options.results for file in _labelled(path, labels)]
     anchors = [] if options.anchor is None else _labelled(options.anchor, labels)
