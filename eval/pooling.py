@@ -127,7 +127,7 @@ def _by_sequence(curves: Sequence[Curve], side: str) -> dict[str, Curve]:
         if key in found:
             raise InvalidInputError(
                 f"{side} has two curves of {curve.sequence or curve.name}: {found[key].name} and "
-                f"{curve.name}; name the files of one"
+                f"{curve.name}; name the files of one codec"
             )
         found[key] = curve
     return found

@@ -28,7 +28,7 @@ _ANY_PICTURE = re.compile(r"POC\s+\d+\s.*-SLICE")
 _DECODED = re.compile(r"POC\s+\d+\s.*-SLICE[^\[]*\[DT")
 _HEADER = re.compile(r"Total Frames\s*\|(?P<columns>.*)")
 _ROW = re.compile(
-    r"^(?:\S+ \[info\]:)?\s*(?P<kind>Average:|From MSE:)?\s*(?P<frames>\d+)\s+(?P<tag>[a-z])\s+"
+    r"^(?:\w+ ?\[info\]:)?\s*(?P<kind>Average:|From MSE:)?\s*(?P<frames>\d+)\s+(?P<tag>[a-z])\s+"
     r"(?P<numbers>\S.*)$"
 )
 _COLUMN = re.compile(r"Bitrate|xPSNR|x?[YUV]+-(?:MS-SSIM|C_SPSNR_NN|[A-Z0-9_]*PSNR\w*|MSE)|\S+")
