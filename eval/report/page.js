@@ -107,8 +107,9 @@
       element("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, svg, "All curves are hidden.");
       return;
     }
+    // Names that are alike often differ at their end.
     const longest = 22;
-    const shortened = (name) => (name.length > longest ? name.slice(0, longest - 1) + "\u2026" : name);
+    const shortened = (name) => (name.length > longest ? name.slice(0, longest - 9) + "\u2026" + name.slice(-8) : name);
     const labelled = entries.map((entry) => (narrow ? entry.key : shortened(entry.name)));
     const labelWidth = Math.max(...labelled.map(widthOf));
     const box = { left: narrow ? 40 : 58, right: width - labelWidth - (narrow ? 14 : 34), top: 30, bottom: height - 48 };

@@ -63,10 +63,10 @@ def _asset(name: str) -> Markup:
 
 
 def _lede(report: Report) -> str:
-    names = ", ".join(entry.name for entry in report.entries if entry is not report.anchor)
-    metrics = ", ".join(find_metric(metric).axis for metric in report.metrics)
+    names = "; ".join(entry.name for entry in report.entries if entry is not report.anchor)
+    metrics = "; ".join(find_metric(metric).axis for metric in report.metrics)
     anchor = f" Anchor: {report.anchor.name}." if report.anchor else ""
-    return f"{names}.{anchor} Rates in {_rate_words(report)}; quality: {metrics}."
+    return f"{names}.{anchor} Rates in {_rate_words(report)}; quality as {metrics}."
 
 
 def _rate_words(report: Report) -> str:

@@ -186,5 +186,5 @@ def _usual_metrics(everything: Sequence[Entry], anchor: Entry | None) -> tuple[s
 def _default_title(others: Sequence[Entry], anchor: Entry | None) -> str:
     names = [entry.name for entry in others]
     few = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-    codecs = few if len(names) <= 3 else f"{len(names)} codecs"
+    codecs = few if len(names) <= 3 else f"{len(names)} curves"
     return f"{codecs} against {anchor.name}" if anchor else codecs
