@@ -38,7 +38,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     crops = [Crop(name, 8, 0.31, 33.3, detail(gray), "") for name, gray in (("x", 60), ("y", 90))]
     sets = [
-        CropSet("a.png", 0.3, (0, 0, 40, 30), detail(120), tuple(crops), (("anchor", "absent"),))
+        CropSet("a.png", 0.25, (0, 0, 40, 30), detail(120), tuple(crops), (("anchor", "absent"),))
     ]
     path = folder / "report.html"
     path.write_text(report_page(report, sets), encoding="utf-8")
@@ -179,7 +179,7 @@ def test_slider_moves_the_border_between_two_pictures(opened: Browser) -> None:
     original = opened.evaluate("document.querySelector('.sheet img').src")
     assert opened.evaluate("document.querySelector('.under').src") == original
     assert opened.evaluate("document.querySelector('.left-facts').textContent") == (
-        "x: 0.310 bpp, 33.30 dB, quality 8"
+        "x: 0.310 bpp (+24 %), 33.30 dB, quality 8"
     )
 
 
