@@ -20,6 +20,7 @@ from .sources import Source
 Task = tuple[Source, int | None]
 
 _measurement: Measurement | None = None
+_leaving = False
 
 
 def rows_of(
@@ -92,11 +93,15 @@ def _begin(make_codec: Callable[[], CodecLike], metrics: list[str]) -> None:
 
 def _measure(task: Task) -> ImageRow:
     assert _measurement is not None
+    if _leaving:
+        raise SystemExit(1)  # a task that was on its way when the parent gave up
     return _measurement.row(*task)
 
 
 def _leave(number: int, frame: object) -> NoReturn:
     # As an exception, so that a program that is running is ended and temporary files removed.
+    global _leaving
+    _leaving = True
     raise SystemExit(1)
 
 
