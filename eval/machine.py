@@ -2,9 +2,12 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
+
+from .vmaf import vmaf_version
 
 
 def describe_machine() -> dict[str, str | int]:
@@ -19,10 +22,11 @@ def describe_machine() -> dict[str, str | int]:
     }
 
 
-def describe_versions() -> dict[str, str]:
-    """The versions of kodec and of the libraries that measure."""
-    found = {}
-    for name in ("kodec", "numpy", "pillow", "av", "pytorch-msssim"):
+def describe_versions(metrics: Sequence[str] = ()) -> dict[str, str]:
+    """The versions of kodec and of what measures, the libraries of these metrics among it."""
+    found = {"ffmpeg (vmaf)": vmaf_version()} if "vmaf" in metrics else {}
+    libraries = ["kodec", "numpy", "pillow", "av", "pytorch-msssim"]
+    for name in [*libraries, *(["torchmetrics"] if "lpips" in metrics else [])]:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -11,7 +11,7 @@ from typing import IO, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.native import InvalidInputError, KodecError, UnsupportedError
+from kodec.native import KodecError, UnsupportedError
 
 from .frames import Frame, VideoFormat, write_raw
 from .memory import PeakMemory
@@ -232,8 +232,6 @@ class _Timed(Iterator[Frame]):
         start = time.perf_counter()
         try:
             frame = next(self._frames)
-        except InvalidInputError as error:
-            raise _SourceError(error) from error
         finally:
             self.seconds += time.perf_counter() - start
         self.count += 1

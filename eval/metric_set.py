@@ -88,9 +88,11 @@ def measure_picture(
     if "lpips" in names:
         found["lpips"] = lpips(picture, decoded)
     if "vmaf" in names:
-        height, width, components = picture.shape
-        form = VideoFormat(width, height, "400" if components == 1 else "444")
-        frames = [frame_of_picture(image, "444") for image in (picture, decoded)]
+        height, width, _ = picture.shape
+        form = VideoFormat(width, height, "444")
+        # libvmaf takes no 4:0:0.
+        colour = [np.broadcast_to(image, (height, width, 3)) for image in (picture, decoded)]
+        frames = [frame_of_picture(image, "444") for image in colour]
         found["vmaf"] = vmaf([frames[0]], [frames[1]], form)
     return {name: found[name] for name in names if name in found}
 

@@ -4,9 +4,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection
 from typing import NoReturn
 
@@ -19,6 +20,7 @@ from .sources import Source
 Task = tuple[Source, int | None]
 
 _measurement: Measurement | None = None
+_leaving = False
 
 
 def rows_of(
@@ -38,7 +40,8 @@ def rows_of(
         min(jobs, max(1, len(tasks))), context, _begin, (make_codec, list(metrics))
     )
     try:
-        waiting = {pool.submit(_measure, task): task for task in tasks}
+        with _interrupts_held():
+            waiting = {pool.submit(_measure, task): task for task in tasks}
         while waiting:
             finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -60,6 +63,19 @@ def rows_of(
                 os.environ[name] = value
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let Ctrl+C wait meanwhile; processes begun in here never get it, as the parent decides."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _result(future: "Future[ImageRow]") -> ImageRow:
     return future.result()
 
@@ -69,7 +85,6 @@ def _begin(make_codec: Callable[[], CodecLike], metrics: list[str]) -> None:
     import torch
 
     global _measurement
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
@@ -78,11 +93,15 @@ def _begin(make_codec: Callable[[], CodecLike], metrics: list[str]) -> None:
 
 def _measure(task: Task) -> ImageRow:
     assert _measurement is not None
+    if _leaving:
+        raise SystemExit(1)  # a task that was on its way when the parent gave up
     return _measurement.row(*task)
 
 
 def _leave(number: int, frame: object) -> NoReturn:
     # As an exception, so that a program that is running is ended and temporary files removed.
+    global _leaving
+    _leaving = True
     raise SystemExit(1)
 
 

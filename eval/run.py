@@ -69,7 +69,7 @@ def evaluate_sources(
     codec = make_codec()
     video = isinstance(sources[0], VideoSource)
     settings = _settings(codec, sources[0])
-    versions = {**describe_versions(), **getattr(codec, "versions", {})}
+    versions = {**describe_versions(metrics), **getattr(codec, "versions", {})}
     # Source by source, so that each is read once and no more than one is held.
     tasks: list[Task] = [(source, quality) for source in sources for quality in qualities]
     keys: dict[Task, str] = {}

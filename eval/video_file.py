@@ -19,10 +19,10 @@ VIDEO_SUFFIXES = frozenset({".yuv", ".y4m", ".mkv", ".mp4", ".mov", ".avi", ".we
 
 _PIXEL_FORMAT = re.compile(r"(?:yuvj?(420|422|444)p|gray)(?:(9|10|12|14|16)le)?")
 _SIZE_IN_NAME = re.compile(r"(?<!\d)(\d{2,5})x(\d{2,5})(?!\d)")
-# After the size: 1920x1080_50, 1920x1080_120fps.
-_FPS_IN_NAME = re.compile(r"\d{2,5}x\d{2,5}_(\d+(?:\.\d+)?)(?:fps|Hz)?(?![\dx])|(\d+)(?:fps|Hz)")
+_FPS_IN_NAME = re.compile(r"(\d+(?:\.\d+)?)(?:fps|Hz)", re.IGNORECASE)
+_FPS_AFTER_SIZE = re.compile(r"\d{2,5}x\d{2,5}_(?!4(?:00|20|22|44)(?!\d))(\d+(?:\.\d+)?)(?!\dx)")
 _DEPTH_IN_NAME = re.compile(r"(?<!\d)(10|12|16)(?:-?bit|b(?![a-z])|le)", re.IGNORECASE)
-_CHROMA_IN_NAME = re.compile(r"(?<!\d)(400|420|422|444)(?!\d)")
+_CHROMA_IN_NAME = re.compile(r"(?<![\dx])(400|420|422|444)(?!\d|x|fps|Hz)")
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ def _form_from_name(path: Path, size: tuple[int, int] | None, fps: Fraction | No
             f"{path}: a raw file does not say its size: give --size WxH, or put it into the name"
         )
     width, height = size or (int(found[1]), int(found[2]))  # type: ignore[index]
-    rate = _FPS_IN_NAME.search(path.stem)
+    rate = _FPS_IN_NAME.search(path.stem) or _FPS_AFTER_SIZE.search(path.stem)
     if fps is None and rate is None:
         raise InvalidInputError(
             f"{path}: a raw file does not say its frame rate: give --fps F, or name it WxH_FPS.yuv"
         )
-    rate_text = "" if rate is None else rate[1] or rate[2]
+    rate_text = "" if rate is None else rate[1]
     depth, chroma = _DEPTH_IN_NAME.search(path.stem), _CHROMA_IN_NAME.search(path.stem)
     return VideoFormat(
         width,

@@ -50,21 +50,10 @@ def vmaf_of_files(reference: Path, decoded: Path, form: VideoFormat) -> float:
     raw += ["-r", str(form.fps)]
     with tempfile.TemporaryDirectory(prefix="kodec-vmaf-") as folder:
         # A bare name, as a path would need quoting twice in a filter's options.
-        result = _run(
-            [
-                "ffmpeg",
-                "-hide_banner",
-                "-nostdin",
-                "-v",
-                "error",
-                *raw,
-                "-i",
-                str(decoded.resolve()),
-            ]
-            + [*raw, "-i", str(reference.resolve())]
-            + ["-lavfi", "libvmaf=log_fmt=json:log_path=vmaf.json:n_threads=1", "-f", "null", "-"],
-            folder,
-        )
+        command = ["ffmpeg", "-hide_banner", "-nostdin", "-v", "error"]
+        command += [*raw, "-i", str(decoded.resolve()), *raw, "-i", str(reference.resolve())]
+        command += ["-lavfi", "libvmaf=log_fmt=json:log_path=vmaf.json:n_threads=1"]
+        result = _run([*command, "-f", "null", "-"], folder)
         if result.returncode:
             lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
             raise KodecError(f"ffmpeg could not compute VMAF: {lines[-1]}")

@@ -103,12 +103,15 @@ FAMILIES = {
             "range": "full",
             "speed": 6,
             "encoder": "aom",
+            "tune": "psnr",
             "bit depth": 8,
         },
         lambda quality, side, components: {
             "quality": quality,
             "speed": 6,
             "codec": "aom",
+            # As x264, x265 and SVT-AV1 are tuned here; libavif's own choice is a perceptual one.
+            "advanced": {"tune": "psnr"},
             "subsampling": "4:4:4" if components == 3 else "4:0:0",
             "range": "full",
             "max_threads": 1,

@@ -1,6 +1,7 @@
 """`kodec eval` of other people's codecs, of video, and of work that is stopped half-way."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -104,7 +105,7 @@ def test_external_encoder(kodec: Cli, pictures: Path, slow_encoder: list[str]) -
     assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
     results = read_results(output)
     assert "decoding_time" not in results.results  # nothing was decoded
-    assert min(row.encoding_time for row in results.per_image) > 0.7
+    assert min(row.encoding_time for row in results.per_image) > 0.5
     assert results.settings["binary"] == "EncoderApp" and "Version" in results.versions["vtm"]
 
 
@@ -119,7 +120,8 @@ def test_external_encoder(kodec: Cli, pictures: Path, slow_encoder: list[str]) -
         ("--codec jpeg --jobs 0 --dataset pictures", 2, "from 1 on"),
         ("--codec x264 --size 4 --dataset clips", 2, "WIDTHxHEIGHT"),
         ("--codec x264 --fps 0 --dataset clips", 2, "above 0"),
-        ("--codec jpeg --qualities 101 --dataset pictures", 1, "0 to 100, not 101"),
+        ("--codec jpeg --qualities 101 --dataset pictures", 2, "0 to 100, not 101"),
+        ("--model default --qualities 64 --dataset pictures", 2, "0 to 63, not 64"),
         ("--codec jpeg --preset slow --dataset pictures", 1, "jpeg has no presets"),
         ("--codec x265 --preset fastest --dataset pictures", 1, "choose from ultrafast"),
         ("--codec jpeg --dataset clips", 1, "jpeg codes pictures"),
@@ -175,13 +177,13 @@ def test_wrong_file_among_pictures_keeps_what_is_finished(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize("how", ["interrupt-1", "interrupt-2", "kill-2"])
+@pytest.mark.parametrize("how", ["interrupt-1", "interrupt-2", "early-2", "kill-2"])
 def test_stopped_work_goes_on(
     how: str, kodec: Cli, pictures: Path, tmp_path: Path, slow_encoder: list[str]
 ) -> None:
     kind, jobs = how.split("-")
     output, partial = tmp_path / "r.json", tmp_path / "r.json.partial"
-    arguments = ["eval", *slow_encoder, "--dataset", str(pictures), "--qualities", "22,32"]
+    arguments = ["eval", *slow_encoder, "--dataset", str(pictures), "--qualities", "22"]
     arguments += ["--jobs", jobs, "--output", str(output), "--metrics", "psnr-rgb"]
     process = subprocess.Popen(
         [sys.executable, "-m", "kodec", *arguments],
@@ -191,10 +193,16 @@ def test_stopped_work_goes_on(
         start_new_session=True,
     )
     try:
-        _wait_until(lambda: len(_rows_of(partial)) >= 1)
-        process.send_signal(signal.SIGINT if kind == "interrupt" else signal.SIGKILL)
+        if kind == "early":  # the processes have only just begun
+            _wait_until(lambda: len(list(_processes_of(process.pid))) >= 3)
+        else:
+            _wait_until(lambda: len(_rows_of(partial)) >= 1)
+        if kind == "kill":
+            process.kill()
+        else:  # a terminal's Ctrl+C goes to every process
+            os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        if kind == "interrupt":
+        if kind != "kill":
             assert (process.returncode, out, err) == (1, "", "kodec: interrupted\n")
         # Nothing of it lives on, and nothing half-written is left.
         _wait_until(lambda: not list(_processes_of(process.pid)))
@@ -203,13 +211,13 @@ def test_stopped_work_goes_on(
             process.kill()
     assert not output.exists()
     finished = _rows_of(partial)
-    assert 1 <= len(finished) < 8
+    assert (0 if kind == "early" else 1) <= len(finished) < 4
     if kind == "interrupt":
         left = [path.name for path in (tmp_path / "cache").iterdir()]
         assert left and all(name.startswith("vtm-") for name in left)
     assert kodec(*arguments).status == 0
     results = read_results(output)
-    assert len(results.per_image) == 8 and not partial.exists()
+    assert len(results.per_image) == 4 and not partial.exists()
     # Rows that were finished are taken as they are, their times included.
     times = {row.encoding_time for row in results.per_image}
     assert {row["row"]["encoding_time"] for row in finished} <= times

@@ -53,6 +53,9 @@ def write_ffv1(path: Path, frames: list[Frame], form: VideoFormat) -> None:
         ("Beauty_36x20_120fps_420_8bit_YUV.yuv", VideoFormat(36, 20, fps=Fraction(120))),
         ("BasketballDrive_36x20_50.yuv", VideoFormat(36, 20, fps=Fraction(50))),
         ("videoSRC01_36x20_30.yuv", VideoFormat(36, 20, fps=Fraction(30))),
+        ("clip_36x20_420_8bit_24fps.yuv", VideoFormat(36, 20, fps=Fraction(24))),
+        ("clip_444x20_25.yuv", VideoFormat(444, 20, fps=Fraction(25))),
+        ("clip_36x20_23.976fps.yuv", VideoFormat(36, 20, fps=Fraction(23976, 1000))),
         ("clip_36x20_25_10bit_444.yuv", VideoFormat(36, 20, "444", 10, Fraction(25))),
     ],
 )

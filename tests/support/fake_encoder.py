@@ -25,7 +25,7 @@ if len(sys.argv) == 1:
 config = open(value("-c")).read() if value("-c") else ""
 if "Slow" in config:
     import time
-    time.sleep(0.7)
+    time.sleep(0.5)
 if "Fail" in config:
     print("ERROR: no such option")
     sys.exit(3)

@@ -131,6 +131,11 @@ def _check_usage(options: argparse.Namespace) -> None:
             if getattr(options, name) is not None:
                 flag = "--" + name.replace("_", "-")
                 raise usage.UsageError(f"{flag} goes with --codec; see `kodec eval --help`")
+        beyond = [q for q in options.qualities or () if not 0 <= q <= usage.HIGHEST_QUALITY]
+        if beyond:
+            raise usage.UsageError(
+                f"a model's quality goes from 0 to {usage.HIGHEST_QUALITY}, not {beyond[0]}"
+            )
     elif options.codec not in _CODECS:
         raise usage.UsageError(f"no codec {options.codec!r}: choose from {', '.join(_CODECS)}")
     elif options.device != "cpu":
@@ -166,7 +171,7 @@ def _codecs(
         qualities = _qualities(codecs, options.qualities)
         makers = [partial(load, model, options.device) for model in options.model]
         return [(codec.name, make) for codec, make in zip(codecs, makers, strict=True)], qualities
-    from kodec.eval.baselines import Baseline
+    from kodec.eval.baselines import SCALES, Baseline
 
     baseline = Baseline(
         options.codec,
@@ -178,7 +183,14 @@ def _codecs(
         options.bit_depth or 8,
         options.cache,
     )
-    return [(options.codec, baseline.open)], [*baseline.qualities(options.qualities, video)]
+    scale = SCALES[options.codec]
+    if video and scale.usual_video is None:
+        raise InvalidInputError(f"{options.codec} codes pictures, and this data set is of video")
+    beyond = [q for q in options.qualities or () if not scale.lowest <= q <= scale.highest]
+    if beyond:
+        takes = f"{options.codec} takes {scale.unit}, {scale.lowest} to {scale.highest}"
+        raise usage.UsageError(f"{takes}, not {beyond[0]}")
+    return [(options.codec, baseline.open)], [*(options.qualities or baseline.qualities(video))]
 
 
 def _usual_metrics(video: bool) -> list[str]:

@@ -45,7 +45,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def test_more_quality_is_more_bytes_and_a_better_picture(name: str) -> None:
     codec, original, points = LibavCodec(name), picture(96, 128), []
-    for quality in Baseline(name).qualities(None, video=False)[::2]:
+    for quality in Baseline(name).qualities(video=False)[::2]:
         data = codec.encode(original, quality)
         points.append((len(data), psnr(original, codec.decode(data))))
     assert points == sorted(points) and points[-1][1] > 35

@@ -28,7 +28,7 @@ def codec(request: pytest.FixtureRequest) -> PillowCodec:
 
 def test_more_quality_is_more_bytes_and_a_better_picture(codec: PillowCodec) -> None:
     original, points = picture(96, 128), []
-    for quality in Baseline(codec.name).qualities(None, video=False):
+    for quality in Baseline(codec.name).qualities(video=False):
         data = codec.encode(original, quality)
         points.append((len(data), psnr(original, codec.decode(data))))
     assert points == sorted(points) and points[-1][1] > 35
