@@ -2,9 +2,12 @@
 
 from .bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
 from .bootstrap import Interval, interval_over_members
+from .coder_benchmark import CoderReport, Measured, ShortStreams, bench_coder
+from .coder_race import Row, Speed
 from .comparison import Comparison, SequenceResult, compare, describe_comparison
 from .curve import Curve
 from .datasets import Dataset, DatasetError, Validation, find_dataset, known_datasets
+from .instruction_sets import SIMD_NAMES, available_simd
 from .metric_names import METRICS, Metric, find_metric
 from .metric_names import preferred as preferred_metric
 from .metrics import fits_ms_ssim, ms_ssim, ms_ssim_db, psnr
@@ -17,6 +20,7 @@ __all__ = [
     "BDQuality",
     "BDResult",
     "CodecLike",
+    "CoderReport",
     "Comparison",
     "Curve",
     "CurveSet",
@@ -25,15 +29,22 @@ __all__ = [
     "ImageRow",
     "Interval",
     "METRICS",
+    "Measured",
     "Method",
     "Metric",
     "Progress",
     "Results",
+    "Row",
+    "SIMD_NAMES",
     "SequenceResult",
+    "ShortStreams",
+    "Speed",
     "Validation",
     "available_metrics",
+    "available_simd",
     "bd_quality",
     "bd_rate",
+    "bench_coder",
     "common_metrics",
     "compare",
     "describe",

@@ -64,6 +64,13 @@ def positive(text: str) -> float:
     return value
 
 
+def count(text: str) -> int:
+    """A whole number above 0."""
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"a whole number above 0 is needed, not {text!r}")
+    return int(text)
+
+
 def size(text: str) -> tuple[int, int]:
     """Width and height in pixels, as `1920x1080`."""
     width, cross, height = text.lower().partition("x")
