@@ -6,6 +6,18 @@ from numpy.typing import NDArray
 def crc32c(data: bytes | bytearray | memoryview, value: int = 0) -> int:
     """CRC32C of `data`, continuing from `value`, the checksum of what came before."""
 
+def set_threads(count: int) -> None:
+    """Let one call use so many threads; 0, as at the start: all that the machine has."""
+
+def simd() -> str:
+    """What encoders and decoders made now would use: "scalar", "avx2" or "avx512".
+
+    The fastest that this machine runs, unless the environment variable KODEC_SIMD names another.
+
+    Raises:
+        InvalidInputError: KODEC_SIMD names none, or one that this machine lacks.
+    """
+
 @final
 class Tables:
     """An immutable set of integer probability tables.
