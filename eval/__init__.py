@@ -2,6 +2,8 @@
 
 from .bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
 from .bootstrap import Interval, interval_over_members
+from .coder_benchmark import CoderReport, Measured, ShortStreams, bench_coder
+from .coder_race import Row, Speed
 from .comparison import Comparison, SequenceResult, compare, describe_comparison
 from .curve import Curve
 from .datasets import (
@@ -14,6 +16,7 @@ from .datasets import (
     known_datasets,
 )
 from .frames import Frame, VideoFormat
+from .instruction_sets import SIMD_NAMES, available_simd
 from .machine import describe_machine, describe_versions
 from .measurement import CodecLike, SequenceCodec
 from .metric_names import METRICS, Metric, find_metric
@@ -33,6 +36,7 @@ __all__ = [
     "BDResult",
     "CodecLike",
     "CodecMaker",
+    "CoderReport",
     "Comparison",
     "Curve",
     "CurveSet",
@@ -43,6 +47,7 @@ __all__ = [
     "Interval",
     "Kind",
     "METRICS",
+    "Measured",
     "Method",
     "Metric",
     "PICTURE_METRICS",
@@ -50,17 +55,23 @@ __all__ = [
     "PictureSource",
     "Progress",
     "Results",
+    "Row",
+    "SIMD_NAMES",
     "SequenceCodec",
     "SequenceResult",
+    "ShortStreams",
     "Source",
+    "Speed",
     "VIDEO_METRICS",
     "Validation",
     "Video",
     "VideoFormat",
     "VideoSource",
     "available_metrics",
+    "available_simd",
     "bd_quality",
     "bd_rate",
+    "bench_coder",
     "check_metrics",
     "common_metrics",
     "compare",
