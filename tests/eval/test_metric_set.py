@@ -60,10 +60,11 @@ def test_published_example_of_the_611_weighting() -> None:
 
 
 def test_vtm_summaries_follow_from_their_planes() -> None:
-    """Y, U, V and YUV-PSNR of two summaries of VTM-17.0, one 4:4:4 frame each."""
+    """Y, U, V and YUV-PSNR of VTM's summaries of one frame: 4:4:4 (17.0, twice) and 4:2:0."""
     for planes, name, stated in (
         ((41.5556, 45.7386, 47.2266), "psnr-yuv-mse-111", 44.1451),
         ((24.3588, 37.8450, 40.2473), "psnr-yuv-mse-111", 28.8338),
+        ((36.6308, 46.5007, 47.0050), "psnr-yuv-mse-411", 38.1852),
     ):
         errors = [255**2 * 10 ** (-db / 10) for db in planes]
         assert yuv_psnrs(errors, 255)[name] == pytest.approx(stated, abs=2e-4)
