@@ -7,7 +7,7 @@ Frames of video: of the stored planes, nothing is converted; a sequence has the 
 frames of each frame's value.
 
 A set has the mean over its pictures or sequences. `ms-ssim-db-*` is -10 log10(1 - x) of the set's
-mean of MS-SSIM. `yuv_psnrs` says what the three YUV-PSNRs are.
+mean of MS-SSIM. `yuv_psnrs` says what the YUV-PSNRs are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,15 @@ from .metrics import (
 )
 from .vmaf import vmaf, why_no_vmaf
 
-_YUV = ("psnr-y", "psnr-u", "psnr-v", "psnr-yuv-611", "psnr-yuv-411", "psnr-yuv-mse-411")
+_YUV = (
+    "psnr-y",
+    "psnr-u",
+    "psnr-v",
+    "psnr-yuv-611",
+    "psnr-yuv-411",
+    "psnr-yuv-mse-411",
+    "psnr-yuv-mse-111",
+)
 PICTURE_METRICS = ("psnr-rgb", *_YUV, "ms-ssim-rgb", "ms-ssim-y", "lpips", "vmaf")
 VIDEO_METRICS = (*_YUV, "ms-ssim-y", "vmaf")
 _OPTIONAL = {"lpips": why_no_lpips, "vmaf": why_no_vmaf}

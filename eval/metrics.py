@@ -48,12 +48,13 @@ def psnr_of_error(error: float, max_value: float) -> float:
 def yuv_psnrs(errors: Sequence[float], max_value: float) -> dict[str, float]:
     """PSNRs of a YUV picture from the mean squared errors of Y, U and V; of Y alone when gray.
 
-    Three different figures go by the name YUV-PSNR, so each has its own here:
+    Different figures go by the name YUV-PSNR, so each has its own here:
 
     - `psnr-yuv-611`: (6 Y + U + V) / 8 of the dB values: the DCVC family, x265;
     - `psnr-yuv-411`: (4 Y + U + V) / 6 of the dB values: CompressAI;
     - `psnr-yuv-mse-411`: the PSNR of (4 Y + U + V) / 6 of the squared errors: VTM, HM and VVenC
-      for 4:2:0. (For 4:4:4 VTM weights the three planes alike; this figure does not.)
+      for 4:2:0;
+    - `psnr-yuv-mse-111`: the PSNR of their plain mean: VTM for 4:4:4.
     """
     values = [psnr_of_error(error, max_value) for error in errors]
     if len(values) == 1:
@@ -66,6 +67,7 @@ def yuv_psnrs(errors: Sequence[float], max_value: float) -> dict[str, float]:
         "psnr-yuv-611": (6 * y + u + v) / 8,
         "psnr-yuv-411": (4 * y + u + v) / 6,
         "psnr-yuv-mse-411": psnr_of_error((4 * error_y + error_u + error_v) / 6, max_value),
+        "psnr-yuv-mse-111": psnr_of_error((error_y + error_u + error_v) / 3, max_value),
     }
 
 

@@ -133,7 +133,7 @@ class ExternalCodec:
             "quality": "QP",
             "binary": self.binary.name,
             "binary sha256": _hash_of(self.binary),
-            "arguments": shlex.join((*self.program.arguments, *self.extra)),
+            "arguments": " ".join((*self.program.arguments, *self.extra)),
             "decoded": "by the decoder" if self.decoder else "the encoder's own reconstruction",
             "colour": "as stored, no conversion",
             "file": "the encoder's bitstream",

@@ -11,6 +11,7 @@ from PIL import Image
 from kodec.eval import VideoFormat, check_metrics, psnr, usual_metrics
 from kodec.eval.lpips import lpips
 from kodec.eval.metric_set import measure_frame, measure_picture
+from kodec.eval.metrics import yuv_psnrs
 from kodec.eval.vmaf import vmaf, why_no_vmaf
 from kodec.native import InvalidInputError, UnsupportedError
 
@@ -46,6 +47,8 @@ def test_yuv_psnrs_of_pictures_are_those_of_bt709() -> None:
     assert found["psnr-yuv-mse-411"] == pytest.approx(-10 * math.log10(mean))
     assert found["psnr-rgb"] == psnr(a, b)
     assert "ms-ssim-rgb" not in found  # too small
+    mean = sum(10 ** (-db / 10) for db in (y, u, v)) / 3
+    assert found["psnr-yuv-mse-111"] == pytest.approx(-10 * math.log10(mean))
     three = {round(found[f"psnr-yuv-{kind}"], 6) for kind in ("611", "411", "mse-411")}
     assert len(three) == 3
 
@@ -54,6 +57,17 @@ def test_published_example_of_the_611_weighting() -> None:
     # UVG's Beauty at QP 22 in the DCVC family's VTM anchor.
     y, u, v = 39.919552, 39.437203, 41.739133
     assert (6 * y + u + v) / 8 == pytest.approx(40.086706, abs=1e-6)
+
+
+def test_vtm_summaries_follow_from_their_planes() -> None:
+    """Y, U, V and YUV-PSNR of VTM's summaries of one frame: 4:4:4 (17.0, twice) and 4:2:0."""
+    for planes, name, stated in (
+        ((41.5556, 45.7386, 47.2266), "psnr-yuv-mse-111", 44.1451),
+        ((24.3588, 37.8450, 40.2473), "psnr-yuv-mse-111", 28.8338),
+        ((36.6308, 46.5007, 47.0050), "psnr-yuv-mse-411", 38.1852),
+    ):
+        errors = [255**2 * 10 ** (-db / 10) for db in planes]
+        assert yuv_psnrs(errors, 255)[name] == pytest.approx(stated, abs=2e-4)
 
 
 def test_frames_are_compared_as_they_are_stored() -> None:
