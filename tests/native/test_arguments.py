@@ -1,6 +1,7 @@
 """Wrong arguments are refused one by one, in words."""
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,13 @@ from kodec.native import (
     Encoder,
     InvalidInputError,
 )
+
+
+def misaligned(kind: type, count: int) -> NDArray[Any]:
+    """Zeros that begin one byte behind a multiple of their size."""
+    size = count * np.dtype(kind).itemsize
+    aligned = np.zeros(size // 8 + 2, np.int64)
+    return np.frombuffer(aligned.data, kind, offset=1, count=count)
 
 
 def test_use_after_finish_is_refused() -> None:
@@ -41,6 +49,7 @@ def test_use_after_finish_is_refused() -> None:
         (np.zeros(4, np.int32)[::2], [1, 1], [], "symbols must be contiguous"),
         ("ab", [1, 1], [], "symbols must be an array of int16 or int32, not str"),
         (None, [1, 1], [], "symbols must be an array"),
+        (misaligned(np.int32, 2), [1, 1], [], "symbols must lie at a multiple"),
         ([0, 0], np.zeros(2, np.int32), [], "indexes must be of type uint8 or uint16"),
         ([0, 0], np.zeros(4, np.uint8)[::2], [], "indexes must be contiguous"),
         ([0, 0], np.zeros((2, 1), np.uint8), [], "indexes must have one dimension"),
@@ -97,6 +106,7 @@ def test_bad_layouts_are_refused(segments: int, lanes: int, message: str) -> Non
         (np.zeros(90, np.int64), "indexes must be of type"),
         (np.zeros((9, 10), np.uint8), "one dimension"),
         (np.zeros(180, np.uint8)[::2], "contiguous"),
+        (misaligned(np.uint16, 90), "indexes must lie at a multiple"),
         ([1, 2], "must be an array"),
     ],
 )
