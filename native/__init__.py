@@ -1,6 +1,6 @@
 """The coders and their tables in C++; no torch, no files, no policy."""
 
-from ._core import Decoder, Encoder, Tables, crc32c
+from ._core import Decoder, Encoder, Tables, crc32c, set_threads, simd
 from .errors import (
     BitstreamError,
     InvalidInputError,
@@ -19,4 +19,6 @@ __all__ = [
     "Tables",
     "UnsupportedError",
     "crc32c",
+    "set_threads",
+    "simd",
 ]
