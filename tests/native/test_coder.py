@@ -1,5 +1,7 @@
 """The rANS coder as a caller sees it: what goes in comes out, and nothing wrong is accepted."""
 
+import time
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from kodec.native import (
     Decoder,
     Encoder,
     Tables,
+    set_threads,
 )
 
 INT32 = np.iinfo(np.int32)
@@ -126,3 +129,35 @@ def test_lanes_and_segments_are_chosen_by_compressed_size() -> None:
     stream = encode(symbols, indexes, tables)
     assert stream[0] >= 128
     assert len(stream) < 1.002 * len(encode(symbols, indexes, tables, segments=1))
+
+
+def test_twenty_blocks_take_at_most_twice_the_time_of_one() -> None:
+    """The least CPU time of a few turns: what lies beyond it is other programs' doing."""
+    tables, _ = scale_tables(LOW_RATE_SCALES)
+    whole = sample(np.random.default_rng(3), 400_000, LOW_RATE_SCALES)
+    twenty = list(zip(*(np.array_split(array, 20) for array in whole), strict=True))
+    seconds: dict[tuple[str, int], float] = {}
+    set_threads(1)
+    try:
+        for _ in range(7):
+            for blocks in ([whole], twenty):
+                start = time.thread_time()
+                encoder = Encoder()
+                for symbols, indexes in blocks:
+                    encoder.add(symbols, indexes, tables, NO_OVERRIDES)
+                stream = encoder.finish()
+                middle = time.thread_time()
+                decoder = Decoder(stream)
+                for _, indexes in blocks:
+                    decoder.decode(indexes, tables)
+                decoder.finish()
+                for name, spent in (
+                    ("encode", middle - start),
+                    ("decode", time.thread_time() - middle),
+                ):
+                    key = name, len(blocks)
+                    seconds[key] = min(spent, seconds.get(key, spent))
+    finally:
+        set_threads(0)
+    for name in ("encode", "decode"):
+        assert seconds[name, 20] <= 2 * seconds[name, 1], seconds
