@@ -142,7 +142,7 @@ Bytes Encoder::finish(std::int64_t asked_segments, std::int64_t asked_lanes,
   const std::vector<Part> whole = parts_of(0, 1);
   const std::uint64_t symbols = symbols_of(whole);
   if (symbols == 0) return {0};
-  const std::uint64_t whole_cost = cost_of(whole);
+  const std::uint64_t whole_cost = asked_segments > 1 ? 0 : cost_of(whole);
   const std::size_t segments =
       asked_segments > 0 ? std::size_t(asked_segments) : choose_segments(whole_cost);
   std::vector<SegmentBytes> pieces(segments);
