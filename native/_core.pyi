@@ -106,7 +106,7 @@ class Encoder:
         """Return the stream; the encoder is of no further use.
 
         Args:
-            segments: 1..1024 independently decodable parts; 0 chooses one for each 64 KiB.
+            segments: 1..1024 independently decodable parts; 0 chooses by compressed size.
             lanes: 1, 4, 8, 16 or 32 interleaved states; 0 chooses by compressed size.
         """
 

@@ -39,7 +39,7 @@ inline std::shared_ptr<const TableSet> random_tables(Random &random, std::uint32
   const bool all_direct = random.below(2) == 0;
   for (std::uint32_t t = 0; t < count; ++t) {
     const int size = random.one_of({2, 3, 17, 100, 255, 256});
-    const int shift = all_direct ? 0 : random.one_of({0, 0, 1, 5, 8});
+    const int shift = all_direct ? 0 : random.one_of({0, 0, 1, 2, 4, 5, 8});
     const std::int32_t highest = std::numeric_limits<std::int32_t>::max() - ((size - 1) << shift);
     const std::int32_t centred = -((size - 1) << shift) / 2;
     const std::int32_t offset =
