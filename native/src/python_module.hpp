@@ -31,6 +31,8 @@ inline void translate(const std::exception_ptr &pointer, void *) {
     raise_python("BitstreamError", error.what());
   } catch (const UnsupportedError &error) {
     raise_python("UnsupportedError", error.what());
+  } catch (const DeviceError &error) {
+    raise_python("DeviceError", error.what());
   }
 }
 

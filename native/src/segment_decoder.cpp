@@ -66,6 +66,17 @@ Override read_override(const SegmentView &view, const std::uint8_t *&p, std::uin
   return {position, std::uint16_t(index)};
 }
 
+void require_any_segment(std::size_t segments) {
+  if (segments == 0)
+    throw BitstreamError("the coder stream holds no symbols, but some are asked for");
+}
+
+void require_symbols(const SegmentView &view, std::uint64_t done, std::uint64_t count) {
+  if (count > view.symbols - done)
+    throw BitstreamError("more symbols are asked for than the coder stream holds (" +
+                         std::to_string(view.symbols) + " in this segment)");
+}
+
 void check_end(const SegmentView &view, const SegmentEnd &end) {
   if (end.done != view.symbols)
     throw BitstreamError("only " + std::to_string(end.done) + " of the " +
@@ -122,9 +133,7 @@ ShareDecoder::ShareDecoder(Segment &segment, const void *indexes, int index_byte
       view_(tables.view()),
       symbols_(symbols),
       kernels_(kernels) {
-  if (count > segment.view_.symbols - segment.done_)
-    throw BitstreamError("more symbols are asked for than the coder stream holds (" +
-                         std::to_string(segment.view_.symbols) + " in this segment)");
+  require_symbols(segment.view_, segment.done_, count);
 }
 
 std::size_t ShareDecoder::ready() {

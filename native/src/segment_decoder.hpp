@@ -31,6 +31,12 @@ struct Override {
 // Reads the override at `p`, the first position of which can be `first`. Throws BitstreamError.
 Override read_override(const SegmentView &view, const std::uint8_t *&p, std::uint64_t first);
 
+// Throws BitstreamError if there are none, in a decoder that is asked for symbols.
+void require_any_segment(std::size_t segments);
+
+// Throws BitstreamError unless `count` more symbols are there after `done`.
+void require_symbols(const SegmentView &view, std::uint64_t done, std::uint64_t count);
+
 // Where a decoder came to in a segment.
 struct SegmentEnd {
   std::uint64_t done;            // symbols decoded
