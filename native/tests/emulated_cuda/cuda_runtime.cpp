@@ -117,17 +117,18 @@ std::vector<Warp> warps;
 Barrier block;
 unsigned current = 0;
 Context scheduler;
+#if defined(KODEC_WITH_ASAN)
 void *scheduler_fake_stack = nullptr;
 const void *scheduler_stack = nullptr;
 std::size_t scheduler_stack_size = 0;
+#endif
 const std::function<void()> *body = nullptr;
 
-void leave(Fiber &fiber, bool for_good) {
+void leave(Fiber &fiber, [[maybe_unused]] bool for_good) {
 #if defined(KODEC_WITH_ASAN)
   __sanitizer_start_switch_fiber(for_good ? nullptr : &fiber.fake_stack, scheduler_stack,
                                  scheduler_stack_size);
 #endif
-  (void)for_good;
   switch_context(fiber.context, scheduler);
 #if defined(KODEC_WITH_ASAN)
   __sanitizer_finish_switch_fiber(fiber.fake_stack, &scheduler_stack, &scheduler_stack_size);
