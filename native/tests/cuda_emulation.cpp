@@ -3,8 +3,10 @@
 // cuda_emulation [ITEMS [FIRST_SEED]]; the first failure ends it with status 1.
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -286,6 +288,74 @@ void check_wrong_input() {
   expect<BitstreamError>("", [&] { CudaDecoder({cut}, 0, 0); });
 }
 
+// The stream with its only segment changed, and valid checksums.
+template <typename Change>
+Bytes changed(const Bytes &stream, Change change) {
+  Bytes copy = stream;
+  copy.resize(copy.size() + kReadAhead);
+  SegmentView view = parse_stream(copy.data(), stream.size(), kernels()).front();
+  change(view);
+  return join_segments({write_segment(view, 0, false, kernels())});
+}
+
+// What random forgeries reach too seldom.
+void check_forgeries() {
+  const std::uint16_t frequencies[] = {16383, 1}, sizes[] = {2};
+  const std::int32_t offsets[] = {0};
+  const std::uint8_t shifts[] = {8};
+  const auto tables = std::make_shared<TableSet>(frequencies, 2, sizes, offsets, shifts, 1);
+  const std::size_t count = 5000;
+  std::vector<std::int32_t> symbols(count, 77), out(count, 12345);
+  symbols[4] = std::numeric_limits<std::int32_t>::max();
+  const std::vector<std::uint8_t> indexes(count, 1);
+  CudaEncoder encoder(1, 0);
+  encoder.add({symbols.data(), 4, indexes.data(), 1, nullptr, 1, count}, tables, 0);
+  const Bytes stream = encoder.finish(1, 32, 0).front();
+  const auto decode = [&](const Bytes &data) {
+    CudaDecoder decoder({data}, 0, 0);
+    decoder.decode({indexes.data(), 1, out.data(), 1, count}, tables, 0);
+    decoder.check(0);
+  };
+  decode(stream);
+  if (out != symbols) fail("other symbols came back");
+
+  // Only the states are left of five thousand bytes, which were most of the stream.
+  expect<MismatchError>("raw bits of the coder stream ran out", [&] {
+    decode(changed(stream, [](SegmentView &view) { view.bits.size = 96; }));
+  });
+  expect<MismatchError>("escapes of the coder stream ran out", [&] {
+    decode(changed(stream, [](SegmentView &view) { view.escapes.size = 0; }));
+  });
+  const Bytes most{0xFE, 0xFF, 0xFF, 0xFF, 0x7F};  // an even number: above all codes
+  expect<MismatchError>("does not fit 32 bits", [&] {
+    decode(changed(stream, [&](SegmentView &view) { view.escapes = {most.data(), most.size()}; }));
+  });
+  // The first symbols with the highest states of all take no words; others soon do.
+  expect<MismatchError>("words of the coder stream ran out", [&] {
+    const std::vector<std::uint16_t> frequencies(2, 8192);
+    const auto even = std::make_shared<TableSet>(frequencies.data(), 2, sizes, offsets, shifts, 1);
+    CudaDecoder decoder({stream}, 0, 0);
+    decoder.decode({indexes.data(), 1, out.data(), 1, count}, even, 0);
+    decoder.check(0);
+  });
+
+  // After an error, symbols are 0: in the rest of its block, and in the blocks after it.
+  CudaEncoder pair(1, 0);
+  for (int block = 0; block < 2; ++block)
+    pair.add({symbols.data(), 4, indexes.data(), 1, nullptr, 1, count}, tables, 0);
+  CudaDecoder decoder(pair.finish(1, 32, 0), 0, 0);
+  std::vector<std::uint8_t> wrong = indexes;
+  wrong[100] = 2;
+  for (const std::vector<std::uint8_t> &given : {wrong, indexes}) {
+    std::fill(out.begin(), out.end(), 12345);
+    decoder.decode({given.data(), 1, out.data(), 1, count}, tables, 0);
+    const std::size_t good = given == wrong ? 96 : 0;
+    for (std::size_t i = 0; i < count; ++i)
+      if (out[i] != (i < good ? symbols[i] : 0)) fail("a symbol after an error is not 0");
+  }
+  expect<InvalidInputError>("names no table", [&] { decoder.finish(0); });
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -294,6 +364,7 @@ int main(int argc, char **argv) {
   Counts counts;
   try {
     check_wrong_input();
+    check_forgeries();
     for (seed = first; seed < first + items; ++seed) check_item(counts);
   } catch (const std::exception &error) {
     fail(error.what());

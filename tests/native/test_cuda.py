@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from coded_streams import decode, encode, make_tables, sample
-from cuda_backends import BUILD, Device, Emulation, build_native_tests
+from cuda_backends import PROGRAMS, Device, Emulation, build_emulation
 from kodec.native import (
     BitstreamError,
     Decoder,
@@ -303,8 +303,8 @@ def test_the_module_says_that_there_is_no_device() -> None:
 
 def test_random_items_and_forged_streams_in_the_emulation() -> None:
     """native/tests/cuda_emulation.cpp: as many kinds of items as the CPU's own tests have."""
-    build_native_tests("cuda_emulation")
-    program = BUILD / "tests" / "cuda_emulation"
+    build_emulation("cuda_emulation")
+    program = PROGRAMS / "cuda_emulation"
     result = subprocess.run([program, "60"], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "60 items" in result.stdout

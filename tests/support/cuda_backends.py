@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from kodec.native import cuda
 
 ROOT = Path(__file__).parents[2]
-BUILD = ROOT / "build" / "native-tests"
+BUILD = ROOT / "build" / "emulated"
+PROGRAMS = BUILD / "tests" / "emulated_cuda"
 
 CUDA_DEVICE_TYPE = 2  # DLPack's kDLCUDA
 
@@ -45,8 +46,8 @@ class Emulation:
     """The kernels, compiled as C++, on native/tests/emulated_cuda."""
 
     def __init__(self) -> None:
-        build_native_tests("_cuda_emulated")
-        self.module = _load(next((BUILD / "tests" / "emulated").glob("_cuda.*.so")))
+        build_emulation("_cuda_emulated")
+        self.module = _load(next(PROGRAMS.glob("_cuda.*.so")))
 
     def tensor(self, array: NDArray[Any]) -> PretendedTensor:
         return PretendedTensor(array)
@@ -85,26 +86,30 @@ class Device:
         return torch.cuda.current_stream().cuda_stream
 
 
-def build_native_tests(target: str) -> None:
-    """Build a program of native/tests into build/native-tests; at once if nothing has changed.
+def build_emulation(target: str) -> None:
+    """Build a target of native/tests/emulated_cuda; at once if nothing has changed.
 
     Skips the test where the tools for it are not installed.
     """
-    tools = [str(Path(sys.executable).parent), *sys.path]
-    cmake = shutil.which("cmake", path=tools[0]) or shutil.which("cmake")
-    ninja = shutil.which("ninja", path=tools[0]) or shutil.which("ninja")
+    scripts = str(Path(sys.executable).parent)
+    cmake = shutil.which("cmake", path=scripts) or shutil.which("cmake")
+    ninja = shutil.which("ninja", path=scripts) or shutil.which("ninja")
     if cmake is None or ninja is None or importlib.util.find_spec("nanobind") is None:
         pytest.skip("cmake, ninja and nanobind are needed to build the emulation")
     import nanobind
 
+    options = {
+        "CMAKE_MAKE_PROGRAM": ninja,
+        "CMAKE_BUILD_TYPE": "Release",
+        "CMAKE_CXX_FLAGS_RELEASE": "-O1",
+        "Python_EXECUTABLE": sys.executable,
+        "nanobind_DIR": nanobind.cmake_dir(),
+        "KODEC_CUDA": "OFF",
+        "KODEC_CUDA_EMULATION": "ON",
+    }
     if not (BUILD / "build.ninja").exists():
-        _run(
-            [cmake, "-S", str(ROOT / "native"), "-B", str(BUILD), "-G", "Ninja"]
-            + [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DPython_EXECUTABLE={sys.executable}"]
-            + ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1"]
-            + ["-DKODEC_CUDA=OFF", "-DKODEC_NATIVE_TESTS=ON"]
-            + [f"-Dnanobind_DIR={nanobind.cmake_dir()}"]
-        )
+        definitions = [f"-D{name}={value}" for name, value in options.items()]
+        _run([cmake, "-S", str(ROOT / "native"), "-B", str(BUILD), "-G", "Ninja", *definitions])
     _run([cmake, "--build", str(BUILD), "--target", target])
 
 

@@ -106,7 +106,9 @@ class ShareOnDevice {
         done_(state.done),
         escape_(state.escape),
         override_(state.override_),
-        raw_position_(state.raw_position) {
+        raw_position_(state.raw_position),
+        raw_end_(state.raw_end),
+        plane_(call.data + state.plane_at) {
     const std::uint64_t begin = begin_of_share(call.count, state.number, state.segments);
     count_ = begin_of_share(call.count, state.number + 1, state.segments) - begin;
     first_ = state.item * call.count + begin;
@@ -224,10 +226,10 @@ class ShareOnDevice {
     if (tables_.has_raw_bits && __ballot_sync(kAllLanes, info.shift != 0)) {
       const std::uint32_t sum = sum_up_to(info.shift);
       const std::uint32_t all = __shfl_sync(kAllLanes, sum, kWarp - 1);
-      if (all > state_.raw_end - raw_position_) return kRawBitsRanOut;
+      if (all > raw_end_ - raw_position_) return kRawBitsRanOut;
       if (info.shift != 0) {
         const std::uint64_t at = raw_position_ + sum - info.shift;
-        const std::uint8_t *const p = call_.data + state_.plane_at + (at >> 3);
+        const std::uint8_t *const p = plane_ + (at >> 3);
         raw = (__ldg(p) | std::uint32_t(__ldg(p + 1)) << 8) >> (at & 7) & ((1u << info.shift) - 1);
       }
       raw_position_ += all;
@@ -266,6 +268,8 @@ class ShareOnDevice {
   const std::uint64_t done_;
   std::uint32_t escape_, override_;
   std::uint64_t raw_position_;
+  const std::uint64_t raw_end_;
+  const std::uint8_t *const plane_;
 };
 
 // Blocks of threads of which the first `warps` warps decode, one segment each; all of them copy the

@@ -134,12 +134,13 @@ __device__ inline void code_step(std::uint32_t &x, std::uint32_t entry, std::uin
 __device__ inline void code_segment(const EncodeCall &call, const SegmentTask &task,
                                     SegmentSummary &summary) {
   constexpr std::uint32_t kSkipEntry = kTotal << 16;
-  const std::uint32_t lane = lane_number();
+  // Not read again after each store.
+  const std::uint32_t lane = lane_number(), lanes = task.lanes;
   std::uint16_t *const room = call.words + task.words_at;
   std::uint64_t top = task.symbols;
   std::uint32_t x = kStateLow;
   for (std::uint32_t b = call.block_count; b-- > 0;) {
-    const PreparedBlock &block = call.blocks[b];
+    const PreparedBlock block = call.blocks[b];
     const PartOnDevice part = part_of(block, task);
     const std::uint32_t *const entries = block.entries + part.first;
     const auto entry_at = [&](std::uint64_t base) {
@@ -151,14 +152,14 @@ __device__ inline void code_segment(const EncodeCall &call, const SegmentTask &t
     for (; base > 0; base -= kWarp) {
       const std::uint32_t entry = upcoming;
       upcoming = base > kWarp ? entry_at(base - 2 * kWarp) : kSkipEntry;
-      if (task.lanes == kWarp) {
+      if (lanes == kWarp) {
         code_step(x, entry, room, top);
         continue;
       }
-      for (std::uint32_t step = kWarp; step > 0; step -= task.lanes) {
+      for (std::uint32_t step = kWarp; step > 0; step -= lanes) {
         const std::uint32_t own =
-            __shfl_sync(kAllLanes, entry, (step - task.lanes + lane) % kWarp);
-        code_step(x, lane < task.lanes ? own : kSkipEntry, room, top);
+            __shfl_sync(kAllLanes, entry, (step - lanes + lane) % kWarp);
+        code_step(x, lane < lanes ? own : kSkipEntry, room, top);
       }
     }
   }
@@ -208,7 +209,7 @@ __device__ inline void measure_segment(const EncodeCall &call, const SegmentTask
   std::uint32_t checksum = 0, coded = 0;
   OverrideDistances distances;
   for (std::uint32_t b = 0; b < call.block_count; ++b) {
-    const PreparedBlock &block = call.blocks[b];
+    const PreparedBlock block = call.blocks[b];
     const PartOnDevice part = part_of(block, task);
     const Lookup<false> lookup{block.tables};
     TableBlob blob{};
@@ -283,7 +284,7 @@ __device__ inline void write_bits(const EncodeCall &call, const SegmentTask &tas
   if (summary.raw_bits == 0) return;
   std::uint64_t position = 4 * task.lanes + __shfl_sync(kAllLanes, sum, kWarp - 1);
   for (std::uint32_t b = 0; b < call.block_count; ++b) {
-    const PreparedBlock &block = call.blocks[b];
+    const PreparedBlock block = call.blocks[b];
     if (!block.has_raw_bits) continue;
     const PartOnDevice part = part_of(block, task);
     const Lookup<false> lookup{block.tables};
@@ -312,7 +313,7 @@ __device__ inline void write_escapes_and_overrides(const EncodeCall &call, const
   std::uint64_t position = 0;
   OverrideDistances distances;
   for (std::uint32_t b = 0; b < call.block_count; ++b) {
-    const PreparedBlock &block = call.blocks[b];
+    const PreparedBlock block = call.blocks[b];
     const PartOnDevice part = part_of(block, task);
     const Lookup<false> lookup{block.tables};
     TableBlob blob{};
