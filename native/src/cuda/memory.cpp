@@ -67,12 +67,14 @@ void Timeline::wait_for_device() const {
   check(cudaDeviceSynchronize());
 }
 
-OnDevice::OnDevice(int device) {
+OnDevice::OnDevice(int device) : device_(device) {
   check(cudaGetDevice(&before_));
   if (before_ != device) check(cudaSetDevice(device));
 }
 
-OnDevice::~OnDevice() { cudaSetDevice(before_); }
+OnDevice::~OnDevice() {
+  if (before_ != device_) cudaSetDevice(before_);
+}
 
 DeviceMemory::DeviceMemory(std::size_t size, const Timeline &timeline) : timeline_(&timeline) {
   const OnDevice on(timeline.device());

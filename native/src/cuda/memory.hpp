@@ -47,7 +47,7 @@ class OnDevice {
   OnDevice &operator=(const OnDevice &) = delete;
 
  private:
-  int before_;
+  int device_, before_;
 };
 
 // Memory that is allocated and freed in a timeline's order; the timeline must outlive it.
