@@ -49,6 +49,15 @@ class Codec:
         """Whether `encode` takes a quality."""
         return self.network.variable_rate
 
+    @property
+    def settings(self) -> dict[str, str | int | bool]:
+        """What files and reconstructions depend on besides the picture and its quality."""
+        return {
+            "model id": self.info.model_id.hex(),
+            "portability": str(self.network.portability),
+            "device": self.device,
+        }
+
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8] | Image.Image, quality: int | None = None) -> bytes:
         """A picture as the bytes of a `.kdc` file.

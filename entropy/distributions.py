@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kodec.native import InvalidInputError, Tables
+from kodec.native import InvalidInputError, Tables, scale_indexes
 
 from .integer_tables import IntegerTables, quantise_pmf, symmetric_table
 
@@ -34,7 +34,11 @@ class Distribution(Protocol):
         """Code length in bit of each value, with gradients fit for training."""
 
     def indexes(self) -> tuple[Tensor, Tensor]:
-        """Table index per symbol (0 = skip), and where it is too close to call (bool)."""
+        """Table index per symbol (0 = skip), and which are too close to call.
+
+        The first is contiguous uint8, or uint16 where there are more than 255 tables. The second
+        holds ascending int64 positions in the flattened block.
+        """
 
     @property
     def tables(self) -> Tables:
@@ -92,6 +96,16 @@ class ScaleTables(IntegerTables):
         self.log_smallest = math.log(smallest)
         self.log_step = (math.log(largest) - math.log(smallest)) / (levels - 1)
         self.levels = levels
+        self._coded_from = self._least_coded()
+
+    def _least_coded(self) -> float:
+        """The least log scale that has a table."""
+        least = self.log_smallest - self.log_step / 2
+        while self._position(least) >= 0:
+            least = math.nextafter(least, -math.inf)
+        while self._position(least) < 0:
+            least = math.nextafter(least, math.inf)
+        return least
 
     def build(self) -> None:
         """Fill the tables; deterministic, from float64 on the CPU."""
@@ -110,22 +124,51 @@ class ScaleTables(IntegerTables):
             shifts.append(shift)
         self.fill(tables, offsets, shifts)
 
-    def _position(self, log_scale: Tensor) -> Tensor:
-        return (log_scale - self.log_smallest) / self.log_step + 0.5
+    def _position(self, log_scale: float) -> float:
+        return (log_scale - self.log_smallest) * (1 / self.log_step) + 0.5
 
     def skips(self, log_scale: Tensor) -> Tensor:
-        """Where the index is 0: by the same arithmetic, to the last bit."""
-        return self._position(log_scale) < 0
+        """Where the index is 0, to the last bit."""
+        return log_scale.double() < self._coded_from
 
     def indexes(self, log_scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Table index 0 (skip) .. `levels` of each log scale (float64), and where it is close."""
-        position = self._position(log_scale)
-        clamped = position.clamp(-1.0, self.levels - 0.5)
-        level = torch.floor(clamped)
+        """Table index 0 (skip) .. `levels` of each log scale, and which are close calls.
+
+        As in `Distribution.indexes`. Raises `InvalidInputError` where a log scale is NaN.
+        """
+        log_scale = log_scale.detach().double().contiguous()
+        dtype = torch.uint8 if self.levels <= 255 else torch.uint16
+        if log_scale.device.type != "cpu":
+            return self._indexes_elsewhere(log_scale, dtype)
+        indexes = torch.empty(log_scale.shape, dtype=dtype)
+        close = scale_indexes(
+            log_scale.reshape(-1).numpy(),
+            indexes.reshape(-1).numpy(),
+            self.log_smallest,
+            self.log_step,
+            self.levels,
+            self.guard,
+        )
+        return indexes, torch.from_numpy(close.astype(np.int64))
+
+    def _indexes_elsewhere(self, log_scale: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The same on another device; what differs in the last bit is a close call."""
+        position = (log_scale - self.log_smallest) * (1 / self.log_step) + 0.5
+        if torch.isnan(position).any():
+            raise InvalidInputError("a scale is not a number; the model does not fit its input")
+        level = torch.floor(position.clamp(-1.0, self.levels - 0.5))
         # Beyond the last boundary nothing is close: only 0 .. levels - 1 are boundaries.
         nearest = torch.round(position).clamp(0, self.levels - 1)
         close = (position - nearest).abs() * self.log_step < self.guard
-        return (level + 1).to(torch.int32), close
+        return (level + 1).to(dtype), close.reshape(-1).nonzero().squeeze(1)
+
+    def last_step_bits(self, v: Tensor, scale: Tensor) -> Tensor:
+        """bits(v) - bits(v - 1) for integers v >= 1."""
+        if self.family == "gaussian":
+            return self.bits(v, scale) - self.bits(v - 1, scale)
+        half = 0.5 / scale
+        first = half + math.log(2) - torch.log1p(torch.exp(-half))
+        return torch.where(v < 1.5, first, 2 * half) / math.log(2)
 
     def bits(self, v: Tensor, scale: Tensor) -> Tensor:
         """-log2 P(v - 1/2 < X < v + 1/2) for zero-mean X; Gaussians floored at 1e-9."""
@@ -168,19 +211,27 @@ class LocationScale:
 
     def quantise(self, y: Tensor) -> Tensor:
         """Round the difference from the mean; skipped positions give 0."""
-        d = (y - self.mean).detach()
+        d = (y - self.mean).detach().contiguous()
         symbols = torch.round(d)
         if self.lagrangian > 0:
-            scale = self._scale().detach()
-            lower = symbols - torch.sign(symbols)
-            saved = self.scale_tables.bits(symbols, scale) - self.scale_tables.bits(lower, scale)
-            worse = (d - lower).square() - (d - symbols).square()
-            symbols = torch.where(worse < self.lagrangian * saved, lower, symbols)
-        return symbols.masked_fill(self.scale_tables.skips(self.log_scale), 0.0)
+            self._lower_where_cheaper(symbols.view(-1), d.view(-1))
+        return symbols.masked_fill_(self.scale_tables.skips(self.log_scale), 0.0)
+
+    def _lower_where_cheaper(self, symbols: Tensor, d: Tensor) -> None:
+        """Rate-distortion optimised quantisation of flat symbols, in place; zeros stay."""
+        places = symbols.nonzero().squeeze(1)
+        symbol, distance = symbols[places], d[places]
+        log_scale = self.log_scale.detach().reshape(-1)[places]
+        scale = torch.exp(log_scale.clamp(min=self.scale_tables.log_smallest))
+        lower = symbol - torch.sign(symbol)
+        saved = self.scale_tables.last_step_bits(symbol.abs(), scale)
+        worse = (distance - lower).square() - (distance - symbol).square()
+        symbols[places] = torch.where(worse < self.lagrangian * saved, lower, symbol)
 
     def dequantise(self, symbols: Tensor) -> Tensor:
         """Symbols + mean."""
-        return symbols.to(self.mean) + self.mean
+        # In one pass: integers are promoted to the mean's type.
+        return torch.add(symbols.to(self.mean.device), self.mean)
 
     def bits(self, y: Tensor) -> Tensor:
         """Code length of `y` (N, ...) in bit."""
@@ -232,7 +283,7 @@ class Uniform:
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Always the one table; never close."""
-        return torch.ones(self.shape, dtype=torch.int32), torch.zeros(self.shape, dtype=torch.bool)
+        return torch.ones(self.shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
 
     @property
     def tables(self) -> Tables:
@@ -352,9 +403,11 @@ class FactorisedBlock:
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Channel number + 1; never close, since nothing is computed."""
-        ids = torch.arange(1, self.prior.channels + 1, dtype=torch.int32)
-        ids = ids.reshape(1, -1, *[1] * (len(self.shape) - 2)).expand(self.shape)
-        return ids, torch.zeros(self.shape, dtype=torch.bool)
+        channels = self.prior.channels
+        dtype = np.uint8 if channels <= 255 else np.uint16
+        ids = np.arange(1, channels + 1, dtype=dtype).reshape(1, -1, *[1] * (len(self.shape) - 2))
+        every = np.broadcast_to(ids, tuple(self.shape)).copy()
+        return torch.from_numpy(every), torch.empty(0, dtype=torch.int64)
 
     @property
     def tables(self) -> Tables:

@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from kodec.native import InvalidInputError, Tables
 
@@ -131,8 +130,3 @@ def symmetric_table(cdf_half: Array) -> tuple[NDArray[np.uint16], int, int]:
 def tables_of(module: nn.Module) -> dict[str, IntegerTables]:
     """Every table set inside `module`, by module path."""
     return {n: m for n, m in module.named_modules() if isinstance(m, IntegerTables)}
-
-
-def as_indexes(values: Tensor) -> NDArray[np.uint16]:
-    """Table indexes of one item as the coder takes them: contiguous uint16, flattened."""
-    return np.ascontiguousarray(values.reshape(-1).to(torch.int32).cpu().numpy(), np.uint16)

@@ -11,7 +11,6 @@ from torch import Tensor
 from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError
 
 from .distributions import Distribution, Uniform
-from .integer_tables import as_indexes
 
 LARGEST_SYMBOL = 2**30
 
@@ -90,21 +89,24 @@ class SymbolWriter:
         y = _given(name, y, dist.shape)
         # Contiguous like the reader's, so that both sides run the same kernels on what follows.
         symbols = dist.quantise(y).contiguous()
-        limit = symbols.abs().max().item() if symbols.numel() else 0.0
-        if not limit < LARGEST_SYMBOL:
-            raise InvalidInputError(
-                f"latents {name!r} are not finite or out of the coder's range; "
-                "the model does not fit this picture"
-            )
+        if symbols.numel():
+            least, most = torch.aminmax(symbols)
+            if not (least > -LARGEST_SYMBOL and most < LARGEST_SYMBOL):
+                raise InvalidInputError(
+                    f"latents {name!r} are not finite or out of the coder's range; "
+                    "the model does not fit this picture"
+                )
+        items = len(self._encoders)
         indexes, close = dist.indexes()
-        integers = symbols.to(torch.int32).cpu()
+        integers = symbols.to(torch.int32).reshape(items, -1).cpu().numpy()
+        choices = indexes.reshape(items, -1).cpu().numpy()
+        positions = close.cpu().numpy()
+        size = integers.shape[1]
+        # Where each item's positions begin among those of the whole block.
+        bounds = np.searchsorted(positions, np.arange(items + 1) * size)
         for i, encoder in enumerate(self._encoders):
-            encoder.add(
-                np.ascontiguousarray(integers[i].reshape(-1).numpy()),
-                as_indexes(indexes[i]),
-                dist.tables,
-                np.flatnonzero(close[i].reshape(-1).cpu().numpy()).astype(np.uint32),
-            )
+            overrides = positions[bounds[i] : bounds[i + 1]] - i * size
+            encoder.add(integers[i], choices[i], dist.tables, overrides.astype(np.uint32))
         return dist.dequantise(symbols)
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
@@ -127,12 +129,11 @@ class SymbolReader:
 
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
         """Read the block that the writer wrote at this place; `y` is ignored."""
-        indexes, _ = dist.indexes()
-        items = [
-            decoder.decode(as_indexes(indexes[i]), dist.tables)
-            for i, decoder in enumerate(self._decoders)
-        ]
-        return dist.dequantise(torch.from_numpy(np.stack(items)).reshape(dist.shape))
+        choices = dist.indexes()[0].reshape(len(self._decoders), -1).cpu().numpy()
+        symbols = torch.empty(choices.shape, dtype=torch.int32)
+        for decoder, indexes, out in zip(self._decoders, choices, symbols.numpy(), strict=True):
+            decoder.decode(indexes, dist.tables, out)
+        return dist.dequantise(symbols.reshape(dist.shape))
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Read the integers digit by digit."""

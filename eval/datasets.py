@@ -8,14 +8,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from kodec.native import KodecError
 
+from .video_file import VIDEO_SUFFIXES
+
 # At the repository's root in a checkout, inside the package in a wheel: one level up in both.
 _REGISTRY = Path(__file__).resolve().parent.parent / "datasets.yaml"
+
+Kind = Literal["pictures", "video"]
 
 _IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -52,6 +56,7 @@ class Dataset:
     description: str
     absent: str
     """What to do when the files are not there."""
+    kind: Kind = "pictures"
     validation: Validation | None = None
 
     @property
@@ -72,31 +77,56 @@ def known_datasets() -> dict[str, Dataset]:
     return found
 
 
+def kind_of_dataset(name_or_folder: str) -> Kind:
+    """Whether a data set, folder or file holds pictures or video.
+
+    Raises DatasetError for a folder that holds both.
+    """
+    entry = known_datasets().get(name_or_folder.partition(":")[0])
+    if entry is not None:
+        return entry.kind
+    path = Path(name_or_folder)
+    if path.is_file():
+        return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "pictures"
+    if not path.is_dir() or not _files_in(path, VIDEO_SUFFIXES):
+        return "pictures"
+    if _files_in(path, _IMAGE_SUFFIXES):
+        raise DatasetError(f"{path} holds pictures and video; a data set is of one kind: part them")
+    return "video"
+
+
 def find_dataset(
-    name_or_folder: str, split: str | None = None, root: Path | None = None
+    name_or_folder: str,
+    split: str | None = None,
+    root: Path | None = None,
+    kind: Kind = "pictures",
 ) -> list[Path]:
-    """The pictures of a data set, in natural order (`kodim2` before `kodim10`).
+    """The pictures of a data set, in natural order (`kodim2` before `kodim10`), or its video files.
 
     `name_or_folder` is a registered name (which wins over a folder of that name: write `./name` for
-    the folder), a name with a split (`natural-crops:validation`), or a folder, of which every
-    picture directly inside it is taken. `split` is `train`, `validation` or `test`; without it, a
-    registered set's own (`train` leaves the held-out part away), and all of a folder. `root`
-    replaces KODEC_DATA.
+    the folder), a name with a split (`natural-crops:validation`), a folder, of which every picture
+    (or video file) directly inside it is taken, or one file. `split` is `train`, `validation` or
+    `test`; without it, a registered set's own (`train` leaves the held-out part away), and all of a
+    folder. `root` replaces KODEC_DATA.
 
     Raises DatasetError for an unknown name, a split the set does not have (so a test set is never
-    trained on by mistake), absent files, or no files.
+    trained on by mistake), a set of the other kind, absent files, or no files.
     """
     name, _, suffix = name_or_folder.partition(":")
     known = known_datasets()
     if name not in known:
         folder = Path(name_or_folder)
+        if folder.is_file():
+            return [folder]
         if not folder.is_dir():
             raise DatasetError(
                 f"no data set or folder {name_or_folder!r}: give a folder of pictures or one of "
                 + ", ".join(known)
             )
-        return _pictures_in(folder)
+        return _all_in(folder, kind)
     entry = known[name]
+    if entry.kind != kind:
+        raise DatasetError(f"data set {name} holds {entry.kind}, where {kind} are needed")
     if suffix and split and suffix != split:
         raise DatasetError(f"{name_or_folder!r} contradicts the split {split!r}: name one of them")
     split = suffix or split or entry.split
@@ -144,17 +174,20 @@ def _folder_of(entry: Dataset, root: Path | None) -> Path:
     return folder
 
 
-def _pictures_in(folder: Path) -> list[Path]:
-    files = _in_natural_order(
+def _all_in(folder: Path, kind: Kind) -> list[Path]:
+    suffixes = VIDEO_SUFFIXES if kind == "video" else _IMAGE_SUFFIXES
+    files = _files_in(folder, suffixes)
+    if not files:
+        raise DatasetError(f"no {kind} in {folder}: looked for " + " ".join(sorted(suffixes)))
+    return files
+
+
+def _files_in(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    return _in_natural_order(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in _IMAGE_SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
     )
-    if not files:
-        raise DatasetError(
-            f"no pictures in {folder}: looked for " + " ".join(sorted(_IMAGE_SUFFIXES))
-        )
-    return files
 
 
 def _held_out_files(folder: Path, name: str, validation: Validation) -> dict[str, bool]:

@@ -1,13 +1,7 @@
-"""Picture quality. The names are the ones of results files: `psnr-rgb` and `ms-ssim-rgb`.
-
-- `psnr-rgb`: PSNR of one picture in dB, from the mean squared error over all samples of all three
-  channels; for a set, the mean over its pictures of their PSNR (not the PSNR of the mean error).
-- `ms-ssim-rgb`: MS-SSIM of one picture, computed per channel and averaged over R, G and B; for a
-  set, the mean over its pictures.
-- `ms-ssim-db-rgb`: -10 log10(1 - ms-ssim-rgb), of the set's mean.
-"""
+"""PSNR and MS-SSIM of arrays. `metric_set.py` has the names of results files and what they mean."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,8 +32,43 @@ def psnr(a: NDArray[Any], b: NDArray[Any], max_value: int | None = None) -> floa
         max_value = 255
     if max_value <= 0:
         raise InvalidInputError(f"PSNR: max_value must be positive, not {max_value}")
-    error = float(np.mean(np.square(a.astype(np.float64) - b.astype(np.float64))))
+    return psnr_of_error(mean_squared_error(a, b), max_value)
+
+
+def mean_squared_error(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """The mean over all samples of the squared difference, in float64."""
+    return float(np.mean(np.square(a.astype(np.float64) - b.astype(np.float64))))
+
+
+def psnr_of_error(error: float, max_value: float) -> float:
+    """PSNR in dB of a mean squared error; infinite at 0."""
     return math.inf if error == 0 else 10 * math.log10(max_value**2 / error)
+
+
+def yuv_psnrs(errors: Sequence[float], max_value: float) -> dict[str, float]:
+    """PSNRs of a YUV picture from the mean squared errors of Y, U and V; of Y alone when gray.
+
+    Different figures go by the name YUV-PSNR, so each has its own here:
+
+    - `psnr-yuv-611`: (6 Y + U + V) / 8 of the dB values: the DCVC family, x265;
+    - `psnr-yuv-411`: (4 Y + U + V) / 6 of the dB values: CompressAI;
+    - `psnr-yuv-mse-411`: the PSNR of (4 Y + U + V) / 6 of the squared errors: VTM, HM and VVenC
+      for 4:2:0;
+    - `psnr-yuv-mse-111`: the PSNR of their plain mean: VTM for 4:4:4.
+    """
+    values = [psnr_of_error(error, max_value) for error in errors]
+    if len(values) == 1:
+        return {"psnr-y": values[0]}
+    (y, u, v), (error_y, error_u, error_v) = values, errors
+    return {
+        "psnr-y": y,
+        "psnr-u": u,
+        "psnr-v": v,
+        "psnr-yuv-611": (6 * y + u + v) / 8,
+        "psnr-yuv-411": (4 * y + u + v) / 6,
+        "psnr-yuv-mse-411": psnr_of_error((4 * error_y + error_u + error_v) / 6, max_value),
+        "psnr-yuv-mse-111": psnr_of_error((error_y + error_u + error_v) / 3, max_value),
+    }
 
 
 def ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
@@ -60,9 +89,20 @@ def ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
             f"MS-SSIM needs both sides of a picture to be at least {_MS_SSIM_SMALLEST_SIDE} pixels "
             f"for its five scales, not {a.shape[1]}x{a.shape[0]}"
         )
-    with torch.inference_mode():
-        value = float(_torch_ms_ssim(_to_tensor(a), _to_tensor(b), data_range=255))
-    return min(value, 1.0)  # float32 rounds identical pictures to a little above
+    return _ms_ssim(_to_tensor(a), _to_tensor(b), 255)
+
+
+def ms_ssim_of_plane(a: NDArray[Any], b: NDArray[Any], max_value: float) -> float:
+    """MS-SSIM of two planes (H, W) of any sample type, as `ms_ssim` computes it.
+
+    Raises InvalidInputError for planes of different shapes, or smaller than 161 pixels.
+    """
+    if a.shape != b.shape or a.ndim != 2 or not fits_ms_ssim(a):
+        raise InvalidInputError(
+            f"MS-SSIM needs two planes of one shape, {_MS_SSIM_SMALLEST_SIDE} pixels or more a "
+            f"side, not {a.shape} and {b.shape}"
+        )
+    return _ms_ssim(_to_tensor(a), _to_tensor(b), max_value)
 
 
 def ms_ssim_db(value: float) -> float:
@@ -80,7 +120,13 @@ def fits_ms_ssim(picture: NDArray[Any]) -> bool:
     return min(picture.shape[:2]) >= _MS_SSIM_SMALLEST_SIDE
 
 
-def _to_tensor(picture: NDArray[np.uint8]) -> torch.Tensor:
+def _ms_ssim(a: torch.Tensor, b: torch.Tensor, max_value: float) -> float:
+    with torch.inference_mode():
+        value = float(_torch_ms_ssim(a, b, data_range=max_value))
+    return min(value, 1.0)  # float32 rounds identical pictures to a little above
+
+
+def _to_tensor(picture: NDArray[Any]) -> torch.Tensor:
     planes = picture.reshape(*picture.shape[:2], -1).transpose(2, 0, 1)
     return torch.from_numpy(planes.astype(np.float32)).unsqueeze(0)
 

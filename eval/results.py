@@ -31,8 +31,16 @@ class ImageRow:
     metrics: dict[str, float]
     encoding_time: float
     """Seconds."""
-    decoding_time: float
-    """Seconds."""
+    decoding_time: float | None
+    """Seconds; None where nothing was decoded, the encoder having written its reconstruction."""
+    frames: int = 1
+    """Of a sequence; `bpp` is then 8 * bytes / (width * height * frames)."""
+    fps: float | None = None
+    """Frame rate of a sequence, in Hz."""
+    colour_format: str = ""
+    """What was coded and compared: `rgb24`, `gray`, or a sequence's pixel format."""
+    peak_memory: int | None = None
+    """Bytes: the largest resident set of the measuring process during this row."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,15 @@ class Results:
     """`bpp`, the metrics, `encoding_time` and `decoding_time` (seconds), one entry per point."""
     quality: list[int | None] = field(default_factory=list)
     per_image: list[ImageRow] = field(default_factory=list)
+    settings: dict[str, str | int | bool] = field(default_factory=dict)
+    """The codec's: what bytes and pixels depend on besides the quality."""
+    averaging: str = ""
+    """How the numbers of a point come from its rows."""
+    timing: str = ""
+    """What the seconds are of."""
+    peak_memory: int | None = None
+    """Bytes: the largest resident set of a measuring process."""
+    versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str | int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -64,7 +81,7 @@ class Results:
     @property
     def metrics(self) -> list[str]:
         """Names of the quality metrics at hand."""
-        return [key for key in self.results if key.startswith(("psnr", "ms-ssim"))]
+        return [key for key in self.results if key.startswith(("psnr", "ms-ssim", "vmaf", "lpips"))]
 
     def curve(self, metric: str = "psnr-rgb") -> Curve:
         """The curve of one metric (either spelling; MS-SSIM in dB is derived when not given).
@@ -101,9 +118,30 @@ def join_results(parts: Sequence[Results], name: str, description: str = "") -> 
         results={key: [numbers[i] for i in order] for key, numbers in columns.items()},
         quality=[qualities[i] for i in order],
         per_image=[row for part in parts for row in part.per_image],
+        settings=_joined_settings(parts),
+        averaging=parts[0].averaging,
+        timing=parts[0].timing,
+        peak_memory=max((part.peak_memory for part in parts if part.peak_memory), default=None),
+        versions=parts[0].versions,
         machine=parts[0].machine,
         notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
     )
+
+
+def _joined_settings(parts: Sequence[Results]) -> dict[str, str | int | bool]:
+    """A setting that the parts have in common once, another with the part's name before it."""
+    shared = {
+        key: value
+        for key, value in parts[0].settings.items()
+        if all(part.settings.get(key) == value for part in parts)
+    }
+    own = {
+        f"{part.name}: {key}": value
+        for part in parts
+        for key, value in part.settings.items()
+        if key not in shared
+    }
+    return {**shared, **own}
 
 
 def write_results(results: Results, path: Path) -> None:
@@ -113,7 +151,7 @@ def write_results(results: Results, path: Path) -> None:
     InvalidInputError for NaN, any other infinite number and a `path` that no file can have;
     KodecError when the system refuses to write.
     """
-    text = json.dumps(_portable(asdict(results), results.name), indent=2, allow_nan=False) + "\n"
+    text = json.dumps(portable(asdict(results), results.name), indent=2, allow_nan=False) + "\n"
     try:
         write_atomically(path, text.encode())
     except OSError as error:
@@ -143,7 +181,12 @@ def read_results(path: Path) -> Results:
             description=str(document.get("description", "")),
             results=_columns(lists, path),
             quality=list(document.get("quality", [])),
-            per_image=[_row(row) for row in document.get("per_image", [])],
+            per_image=[row_from(row) for row in document.get("per_image", [])],
+            settings=dict(document.get("settings", {})),
+            averaging=str(document.get("averaging", "")),
+            timing=str(document.get("timing", "")),
+            peak_memory=document.get("peak_memory"),
+            versions=dict(document.get("versions", {})),
             machine=dict(document.get("machine", {})),
             notes=[str(note) for note in document.get("notes", [])],
         )
@@ -171,17 +214,21 @@ def _number(value: Any, key: str, where: object) -> float:
     return float(value)
 
 
-def _row(row: Mapping[str, Any]) -> ImageRow:
+def row_from(row: Mapping[str, Any]) -> ImageRow:
+    """A row of a results file. Raises TypeError or KeyError where it is none."""
     metrics = {key: _number(value, key, row["image"]) for key, value in row["metrics"].items()}
     return ImageRow(**{**row, "metrics": metrics})
 
 
-def _portable(value: Any, where: str, key: str = "") -> Any:
-    """`value` with the infinite PSNRs, which are listed under `key`, as None."""
+def portable(value: Any, where: str, key: str = "") -> Any:
+    """`value` with the infinite PSNRs, which are listed under `key`, as None.
+
+    Raises InvalidInputError, naming `where`, for another number that JSON cannot carry.
+    """
     if isinstance(value, dict):
-        return {name: _portable(item, where, name) for name, item in value.items()}
+        return {name: portable(item, where, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_portable(item, where, key) for item in value]
+        return [portable(item, where, key) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         if value == math.inf and key.startswith("psnr"):
             return None

@@ -1,41 +1,27 @@
-"""Measuring a codec over pictures: the bytes it writes and what it makes of them."""
+"""Measuring a codec over a data set: all of its rows, in one process or several, their means."""
 
-import os
-import platform
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from kodec.codecs import read_picture
-from kodec.native import InvalidInputError, KodecError
+from kodec.native import InvalidInputError
 
-from .metrics import fits_ms_ssim, ms_ssim, psnr
+from .machine import describe_machine, describe_versions
+from .measurement import CodecLike, Measurement, SelfTimed, SequenceCodec
+from .metrics import ms_ssim_db
+from .partial import PartialRows, key_of
+from .processes import Task, rows_of
 from .results import ImageRow, Results
+from .sources import PictureSource, Source, VideoSource
 
 Progress = Callable[[int, int, str], None]
 """Called with the files done, the files in all (pictures times qualities), and what comes next."""
 
-
-class CodecLike(Protocol):
-    """What can be measured: kodec's own codecs and adapters of others'."""
-
-    @property
-    def name(self) -> str:
-        """What results and plots call it."""
-        ...
-
-    def encode(self, image: NDArray[np.uint8], quality: int | None) -> bytes:
-        """The whole file for a picture (H, W, C); `quality` is None for the codec's only one."""
-        ...
-
-    def decode(self, data: bytes) -> NDArray[np.uint8]:
-        """The picture (H, W, C), of the same shape, from the file alone."""
-        ...
+CodecMaker = Callable[[], CodecLike]
+"""Makes the codec in a measuring process; it must survive pickling to run in several."""
 
 
 def evaluate(
@@ -44,110 +30,154 @@ def evaluate(
     qualities: Sequence[int | None] = (None,),
     description: str = "",
     progress: Progress | None = None,
+    metrics: Sequence[str] = ("psnr-rgb", "ms-ssim-rgb"),
 ) -> Results:
     """Encode and decode every picture at every quality; one point of the results per quality.
 
-    A point holds means over the pictures: of bits per pixel (from whole files' bytes), of
-    `psnr-rgb` in dB, of `ms-ssim-rgb` and of wall-clock seconds to encode and decode from and to
-    memory. MS-SSIM is left out, with a note, when a picture is too small for it.
+    A point holds means over the pictures: of bits per pixel (from whole files' bytes), of the
+    metrics (`metric_set.py` has the names) and of wall-clock seconds to encode and decode from and
+    to memory. MS-SSIM is left out, with a note, when a picture is too small for it.
 
     Raises InvalidInputError without pictures or qualities, for a quality named twice and for a
     picture that cannot be read; UnsupportedError for one that is not 8-bit RGB or gray,
     BitstreamError for one that is damaged; KodecError, naming the picture, when the codec fails or
     returns a picture of another shape.
     """
-    if not images or not qualities:
+    sources = [PictureSource(path) for path in images]
+    return evaluate_sources(lambda: codec, sources, qualities, metrics, description, progress)
+
+
+def evaluate_sources(
+    make_codec: CodecMaker,
+    sources: Sequence[Source],
+    qualities: Sequence[int | None],
+    metrics: Sequence[str],
+    description: str = "",
+    progress: Progress | None = None,
+    jobs: int = 1,
+    partial: PartialRows | None = None,
+) -> Results:
+    """As `evaluate`, of pictures or sequences, in `jobs` processes of one thread each.
+
+    With one job everything happens in this process. Rows that `partial` already has are not
+    measured again; new ones go into it as they are finished. Raises what `evaluate` does.
+    """
+    if not sources or not qualities:
         raise InvalidInputError("nothing to measure: give at least one picture and one quality")
     if len(set(qualities)) != len(qualities):
         raise InvalidInputError("a quality is named twice: name each once")
-    rows: list[ImageRow] = []
-    # Picture by picture, so that each is read once and no more than one is held.
-    for path in images:
-        picture = _read(path)
-        for quality in qualities:
-            if progress is not None:
-                label = path.name if quality is None else f"{path.name}, quality {quality}"
-                progress(len(rows), len(images) * len(qualities), label)
-            rows.append(_measure(codec, path, picture, quality))
+    codec = make_codec()
+    video = isinstance(sources[0], VideoSource)
+    settings = _settings(codec, sources[0])
+    versions = {**describe_versions(metrics), **getattr(codec, "versions", {})}
+    # Source by source, so that each is read once and no more than one is held.
+    tasks: list[Task] = [(source, quality) for source in sources for quality in qualities]
+    keys: dict[Task, str] = {}
+    if partial is not None:
+        of_codec = {"codec": codec.name, "settings": settings, "versions": versions}
+        of_source = {source: source.key for source in sources}
+        for source, quality in tasks:
+            row_key = {"source": of_source[source], "quality": quality, "metrics": list(metrics)}
+            keys[source, quality] = key_of({**of_codec, **row_key, "jobs": jobs})
+    done: dict[Task, ImageRow] = {
+        task: partial.rows[key] for task, key in keys.items() if partial and key in partial.rows
+    }
+    waiting = [task for task in tasks if task not in done]
+    if jobs > 1:
+        rows = rows_of(make_codec, metrics, waiting, jobs)
+    else:
+        rows = _rows_here(Measurement(codec, metrics), waiting)
     if progress is not None:
-        progress(len(rows), len(rows), "done")
-    small = sorted({row.image for row in rows if "ms-ssim-rgb" not in row.metrics})
-    note = f"ms-ssim-rgb left out: {len(small)} of {len(images)} pictures are below 161 pixels"
-    metrics = ["psnr-rgb"] if small else ["psnr-rgb", "ms-ssim-rgb"]
-    points = [[row for row in rows if row.quality == quality] for quality in qualities]
+        progress(len(done), len(tasks), _label(waiting[0]) if waiting else "done")
+    with closing(rows):
+        for number, (task, row) in enumerate(rows, start=1):
+            done[task] = row
+            if partial is not None:
+                partial.add(keys[task], row)
+            if progress is not None:
+                label = _label(waiting[number]) if number < len(waiting) else "done"
+                progress(len(done), len(tasks), label)
+    points = [[done[source, quality] for source in sources] for quality in qualities]
+    columns, notes = _means(points, metrics, "sequences" if video else "pictures")
+    everything = [row for point in points for row in point]
+    peaks = [row.peak_memory for row in everything if row.peak_memory is not None]
+    machine = describe_machine()
     return Results(
         name=codec.name,
         description=description,
-        results={
-            "bpp": [_mean([row.bpp for row in point]) for point in points],
-            **{m: [_mean([row.metrics[m] for row in point]) for point in points] for m in metrics},
-            "encoding_time": [_mean([row.encoding_time for row in point]) for point in points],
-            "decoding_time": [_mean([row.decoding_time for row in point]) for point in points],
-        },
+        results=columns,
         quality=list(qualities),
-        per_image=[row for point in points for row in point],
-        machine=describe_machine(),
-        notes=[note] if small else [],
+        per_image=everything,
+        settings=settings,
+        averaging=_AVERAGING_OF_SEQUENCES if video else _AVERAGING_OF_PICTURES,
+        timing=_timing(codec, jobs),
+        peak_memory=max(peaks, default=None),
+        versions=versions,
+        machine={**machine, "threads": 1, "processes": jobs} if jobs > 1 else machine,
+        notes=notes,
     )
 
 
-def describe_machine() -> dict[str, str | int]:
-    """What times depend on: processor, cores, threads, and the versions of Python and torch."""
-    return {
-        "cpu": _cpu(),
-        "cores": os.cpu_count() or 1,
-        "threads": torch.get_num_threads(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-    }
+def _rows_here(measurement: Measurement, tasks: Sequence[Task]) -> Generator[tuple[Task, ImageRow]]:
+    for source, quality in tasks:
+        yield (source, quality), measurement.row(source, quality)
 
 
-def _measure(
-    codec: CodecLike, path: Path, picture: NDArray[np.uint8], quality: int | None
-) -> ImageRow:
-    height, width = picture.shape[:2]
-    try:
-        start = time.perf_counter()
-        data = codec.encode(picture, quality)
-        encoded = time.perf_counter()
-        decoded = codec.decode(data)
-        finished = time.perf_counter()
-        metrics = {"psnr-rgb": psnr(picture, decoded)}
-        if fits_ms_ssim(picture):
-            metrics["ms-ssim-rgb"] = ms_ssim(picture, decoded)
-    except KodecError as error:
-        raise KodecError(f"{codec.name} on {path}: {error}") from error
-    return ImageRow(
-        image=path.name,
-        quality=quality,
-        width=width,
-        height=height,
-        bytes=len(data),
-        bpp=8 * len(data) / (width * height),
-        metrics=metrics,
-        encoding_time=encoded - start,
-        decoding_time=finished - encoded,
-    )
+def _label(task: Task) -> str:
+    source, quality = task
+    return source.path.name if quality is None else f"{source.path.name}, quality {quality}"
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    try:
-        return read_picture(path).pixels
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
+def _settings(codec: CodecLike, source: Source) -> dict[str, Any]:
+    if not isinstance(source, VideoSource):
+        return dict(getattr(codec, "settings", {}))
+    settings = dict(codec.sequence_settings) if isinstance(codec, SequenceCodec) else {}
+    limit = {} if source.limit is None else {"frames": f"the first {source.limit}"}
+    return {**settings, **limit}
+
+
+def _means(
+    points: Sequence[Sequence[ImageRow]], metrics: Sequence[str], of: str
+) -> tuple[dict[str, list[float]], list[str]]:
+    """The columns of the results, and a note on each metric that not every row has."""
+    columns = {"bpp": [_mean([row.bpp for row in point]) for point in points]}
+    missing: dict[str, list[str]] = {}
+    for name in metrics:
+        without = {row.image for point in points for row in point if name not in row.metrics}
+        if not without:
+            columns[name] = [_mean([row.metrics[name] for row in point]) for point in points]
+            continue
+        why = "are below 161 pixels" if name.startswith("ms-ssim") else "are gray"
+        reason = f"left out: {len(without)} of {len(points[0])} {of} {why}"
+        missing.setdefault(reason, []).append(name)
+    for name in ("ms-ssim-rgb", "ms-ssim-y"):
+        if name in columns and max(columns[name]) < 1:
+            decibels = name.replace("ssim-", "ssim-db-")
+            columns[decibels] = [ms_ssim_db(value) for value in columns[name]]
+    for key in ("encoding_time", "decoding_time"):
+        seconds = [[getattr(row, key) for row in point] for point in points]
+        if all(value is not None for point in seconds for value in point):
+            columns[key] = [_mean(point) for point in seconds]
+    return columns, [f"{', '.join(names)} {reason}" for reason, names in missing.items()]
+
+
+def _timing(codec: CodecLike, jobs: int) -> str:
+    if isinstance(codec, SelfTimed):
+        return "wall-clock seconds of the whole program, reading and writing files included"
+    beside = "" if jobs == 1 else f", with {jobs} processes at work, one thread each"
+    return "wall-clock seconds from and to memory, after one untimed run in each process" + beside
 
 
 def _mean(numbers: Sequence[float]) -> float:
     return float(np.mean(numbers))
 
 
-def _cpu() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass  # not Linux
-    return platform.processor() or platform.machine()
+_AVERAGING_OF_PICTURES = (
+    "each number is the mean over the pictures of the picture's own value, bpp of its whole file "
+    "(8 * bytes / pixels); ms-ssim-db-* is -10 log10(1 - x) of that mean"
+)
+_AVERAGING_OF_SEQUENCES = (
+    "each metric is the mean over a sequence's frames of the frame's value, then the mean over the "
+    "sequences, each counting once; bpp is 8 * bytes / (pixels * frames) of a sequence, then the "
+    "mean; ms-ssim-db-* is -10 log10(1 - x) of the mean"
+)

@@ -1,6 +1,6 @@
 """The coders and their tables in C++; no torch, no files, no policy."""
 
-from ._core import Decoder, Encoder, Tables, crc32c
+from ._core import Decoder, Encoder, Tables, crc32c, scale_indexes, set_threads, simd
 from .errors import (
     BitstreamError,
     DeviceError,
@@ -21,4 +21,7 @@ __all__ = [
     "Tables",
     "UnsupportedError",
     "crc32c",
+    "scale_indexes",
+    "set_threads",
+    "simd",
 ]

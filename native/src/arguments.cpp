@@ -28,6 +28,8 @@ Result checked_array(nb::handle value, const char *name,
   if (!known) throw InvalidInputError(subject + " must be of type " + wanted + "; convert it");
   if (any.shape(0) > 1 && any.stride(0) != 1)
     throw InvalidInputError(subject + " must be contiguous; copy it");
+  if (reinterpret_cast<std::uintptr_t>(any.data()) % any.itemsize() != 0)
+    throw InvalidInputError(subject + " must lie at a multiple of its elements' size; copy it");
   Result result;
   if (!nb::try_cast(value, result, false))
     throw InvalidInputError(subject + " is read-only; give one that can be written to");
@@ -41,9 +43,10 @@ Array array_argument(nb::handle value, const char *name,
   return checked_array<Array>(value, name, types, wanted);
 }
 
-nb::ndarray<nb::device::cpu> writable_argument(nb::handle value, const char *name) {
-  return checked_array<nb::ndarray<nb::device::cpu>>(value, name, {nb::dtype<std::int32_t>()},
-                                                     "int32");
+nb::ndarray<nb::device::cpu> writable_argument(nb::handle value, const char *name,
+                                               std::initializer_list<nb::dlpack::dtype> types,
+                                               const char *wanted) {
+  return checked_array<nb::ndarray<nb::device::cpu>>(value, name, types, wanted);
 }
 
 std::int64_t integer_argument(nb::handle value, const char *name) {

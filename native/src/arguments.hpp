@@ -18,8 +18,10 @@ using Array = nb::ndarray<nb::ro, nb::device::cpu>;
 Array array_argument(nb::handle value, const char *name,
                      std::initializer_list<nb::dlpack::dtype> types, const char *wanted);
 
-// A contiguous one-dimensional int32 CPU array to write to.
-nb::ndarray<nb::device::cpu> writable_argument(nb::handle value, const char *name);
+// The same, to write to.
+nb::ndarray<nb::device::cpu> writable_argument(nb::handle value, const char *name,
+                                               std::initializer_list<nb::dlpack::dtype> types,
+                                               const char *wanted);
 
 // An integer that fits 64 bits.
 std::int64_t integer_argument(nb::handle value, const char *name);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "arguments.hpp"
 #include "crc32c.hpp"
@@ -17,6 +18,7 @@
 #include "errors.hpp"
 #include "kernels.hpp"
 #include "python_module.hpp"
+#include "scale_indexes.hpp"
 #include "tables.hpp"
 
 namespace nb = nanobind;
@@ -75,6 +77,33 @@ nb::object new_symbols(std::size_t count) {
   return nb::cast(nb::ndarray<nb::numpy, std::int32_t, nb::ndim<1>>(data, {count}, owner));
 }
 
+// An array that owns what a vector held.
+template <typename T>
+nb::object array_of(std::vector<T> values) {
+  auto *const kept = new std::vector<T>(std::move(values));
+  const nb::capsule owner(kept, [](void *p) noexcept { delete static_cast<std::vector<T> *>(p); });
+  return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
+}
+
+nb::object scale_indexes_argument(nb::handle logarithms, nb::handle out, double first, double step,
+                                  std::int64_t levels, double guard) {
+  const Array x = array_argument(logarithms, "logarithms", {nb::dtype<double>()}, "float64");
+  const auto indexes = writable_argument(
+      out, "out", {nb::dtype<std::uint8_t>(), nb::dtype<std::uint16_t>()}, "uint8 or uint16");
+  if (indexes.shape(0) != x.shape(0))
+    throw InvalidInputError("out has room for " + std::to_string(indexes.shape(0)) +
+                            " indexes, but there are " + std::to_string(x.shape(0)) + " scales");
+  if (levels < 1 || levels > 65535)
+    throw InvalidInputError("there are 1 to 65535 scale levels, not " + std::to_string(levels));
+  std::vector<std::uint32_t> close;
+  {
+    nb::gil_scoped_release no_gil;
+    close = scale_indexes(data_of<double>(x), x.shape(0), {first, 1 / step, int(levels), guard / step},
+                          indexes.data(), int(indexes.itemsize()));
+  }
+  return array_of(std::move(close));
+}
+
 struct PyDecoder {
   Exclusive<Decoder> exclusive{"this Decoder"};
 
@@ -92,7 +121,7 @@ struct PyDecoder {
     const std::shared_ptr<const TableSet> set = tables_argument(tables);
     const std::size_t count = i.shape(0);
     nb::object result = out.is_none() ? new_symbols(count) : nb::borrow(out);
-    const nb::ndarray<nb::device::cpu> symbols = writable_argument(result, "out");
+    const nb::ndarray<nb::device::cpu> symbols = writable_argument(result, "out", {nb::dtype<std::int32_t>()}, "int32");
     if (symbols.shape(0) != count)
       throw InvalidInputError("out has room for " + std::to_string(symbols.shape(0)) +
                               " symbols, but there are " + std::to_string(count) + " indexes");
@@ -134,6 +163,9 @@ NB_MODULE(_core, m) {
     if (threads < 0) throw InvalidInputError("count must be a number of threads, or 0 for all");
     thread_limit = std::size_t(threads);
   }, nb::arg("count").none());
+  m.def("scale_indexes", &scale_indexes_argument, nb::arg("logarithms").none(),
+        nb::arg("out").none(), nb::arg("first"), nb::arg("step"), nb::arg("levels"),
+        nb::arg("guard"));
   m.def("simd", [] { return kernels().name; });
 
   nb::class_<Tables>(m, "Tables")

@@ -16,9 +16,9 @@ namespace {
 constexpr std::size_t kSurveyed = 4096;
 
 // A cost is added up over so many symbols at least, evenly spread. The distances between them are
-// prime, so that no number of channels makes the sample one-sided.
-constexpr std::size_t kSamples = 1 << 13;
-constexpr std::size_t kStrides[] = {16381, 4093, 1021, 251, 61, 13, 1};
+// primes that divide no usual number of channels, so that the sample is not one-sided.
+constexpr std::size_t kSamples = 512;
+constexpr std::size_t kStrides[] = {16381, 4093, 1021, 251, 61, 17, 1};
 
 }  // namespace
 
@@ -87,22 +87,30 @@ void Block::refuse(const BlockInput &input) const {
   throw InvalidInputError("symbols or indexes were changed while they were read");
 }
 
-std::uint64_t cost_of(const Part &part) {
-  const TableSet &tables = part.block->tables();
-  const std::size_t count = part.end - part.begin;
+std::uint64_t cost_of(const std::vector<Part> &parts) {
+  std::size_t count = 0;
+  for (const Part &part : parts) count += part.end - part.begin;
   const std::size_t stride =
       *std::find_if(std::begin(kStrides), std::end(kStrides) - 1,
                     [count](std::size_t stride) { return count / stride >= kSamples; });
   std::uint64_t sum = 0, samples = 0;
-  for (std::size_t i = part.begin; i < part.end; i += stride, ++samples) {
-    std::uint32_t id;
-    std::uint8_t raw;
-    general_id(part.block->symbol(i), part.block->index(i), tables.infos(), id, raw);
-    sum += tables.cost(id);
+  std::size_t next = 0;  // from the part's beginning
+  for (const Part &part : parts) {
+    const TableSet &tables = part.block->tables();
+    const std::size_t size = part.end - part.begin;
+    for (; next < size; next += stride, ++samples) {
+      std::uint32_t id;
+      std::uint8_t raw;
+      general_id(part.block->symbol(part.begin + next), part.block->index(part.begin + next),
+                 tables.infos(), id, raw);
+      sum += tables.cost(id);
+    }
+    next -= size;
   }
   if (sum > 0) return samples == count ? sum : sum / samples * count + sum % samples * count / samples;
-  for (std::size_t i = part.begin; i < part.end; ++i)
-    if (part.block->index(i) != 0) return 1;
+  for (const Part &part : parts)
+    for (std::size_t i = part.begin; i < part.end; ++i)
+      if (part.block->index(i) != 0) return 1;
   return 0;
 }
 

@@ -31,12 +31,6 @@ std::uint64_t symbols_of(const std::vector<Part> &parts) {
   return symbols;
 }
 
-std::uint64_t cost_of(const std::vector<Part> &parts) {
-  std::uint64_t cost = 0;
-  for (const Part &part : parts) cost += kodec::cost_of(part);
-  return cost;
-}
-
 std::uint32_t index_checksum_of(const std::vector<Part> &parts, const Kernels &kernels) {
   std::uint32_t checksum = 0;
   std::uint16_t wide[kPortion];
@@ -129,8 +123,9 @@ Bytes Encoder::finish(std::int64_t asked_segments, std::int64_t asked_lanes,
   const std::vector<Part> whole = parts_of(0, 1);
   const std::uint64_t symbols = symbols_of(whole);
   if (symbols == 0) return {0};
+  const std::uint64_t whole_cost = asked_segments > 1 ? 0 : cost_of(whole);
   const std::size_t segments =
-      asked_segments > 0 ? std::size_t(asked_segments) : choose_segments(cost_of(whole));
+      asked_segments > 0 ? std::size_t(asked_segments) : choose_segments(whole_cost);
   std::vector<SegmentBytes> pieces(segments);
   // Two segments a task, so that they can be coded in turn.
   run_tasks((segments + 1) / 2, useful_threads(symbols, threads), [&](std::size_t task) {
@@ -143,7 +138,7 @@ Bytes Encoder::finish(std::int64_t asked_segments, std::int64_t asked_lanes,
       parts[s] = parts_of(first + s, segments);
       if (symbols_of(parts[s]) >= kVarintLimit)
         throw InvalidInputError("a segment has too many symbols; use more");
-      const std::uint64_t cost = cost_of(parts[s]);
+      const std::uint64_t cost = segments == 1 ? whole_cost : cost_of(parts[s]);
       // Every code of a table costs something: no cost, no coded symbol.
       if (cost == 0) continue;
       coders[s].emplace(parts[s], asked_lanes == 0 ? choose_lanes(cost) : int(asked_lanes), kernels_);

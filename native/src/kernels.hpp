@@ -112,8 +112,21 @@ struct Survey {
   bool skipped = false;       // a symbol with index 0 is not 0
 };
 
+// Log-spaced scales, each with a table: index i stands for the i-th, from 1 on; 0 for smaller ones.
+struct ScaleLevels {
+  double first;  // natural logarithm of the smallest scale
+  double inverse_step;  // 1 / step, where step leads from one logarithm to the next
+  int count;
+  double guard;  // in steps: how close to where the index changes is a close call
+};
+
 struct Kernels {
   const char *name;
+
+  // The indexes, of 1 or 2 bytes, of logarithms of scales. Bit 0 of the result: there are close
+  // calls; bit 1: there are NaNs.
+  unsigned (*scale_indexes)(const double *logarithms, std::size_t count, const ScaleLevels &levels,
+                            void *indexes, int index_bytes);
 
   // Surveys symbols of 2 or 4 bytes with indexes of 1 or 2, and copies the symbols' low 16 bits.
   Survey (*take)(const void *symbols, int symbol_bytes, const void *indexes, int index_bytes,

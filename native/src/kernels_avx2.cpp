@@ -390,6 +390,6 @@ bool fast_direct_ids(const void *symbols, int symbol_bytes, const void *indexes,
 
 }  // namespace
 
-const Kernels kAvx2Kernels = {"avx2", take, highest_index, encode, decode, fast_direct_ids, general_ids, put_raw, add_raw, crc32c, crc32c_16};
+const Kernels kAvx2Kernels = {"avx2", fast_scale_indexes, take, highest_index, encode, decode, fast_direct_ids, general_ids, put_raw, add_raw, crc32c, crc32c_16};
 
 }  // namespace kodec

@@ -128,6 +128,6 @@ bool add_raw(std::int32_t *symbols, const std::uint8_t *shifts, std::size_t coun
 
 }  // namespace
 
-const Kernels kScalarKernels = {"scalar", take, highest_index, encode, decode, direct_ids, general_ids, put_raw, add_raw, kodec::crc32c, kodec::crc32c};
+const Kernels kScalarKernels = {"scalar", scale_indexes, take, highest_index, encode, decode, direct_ids, general_ids, put_raw, add_raw, kodec::crc32c, kodec::crc32c};
 
 }  // namespace kodec

@@ -84,4 +84,17 @@ static inline bool general_id(std::int32_t symbol, std::uint32_t index, const Ta
   return escapes;
 }
 
+// Where a logarithm lies among the levels: each integer is where an index begins. Whether it is a
+// close call, as Kernels::scale_indexes has it.
+static inline double scale_position(double logarithm, const ScaleLevels &levels) {
+  return (logarithm - levels.first) * levels.inverse_step + 0.5;
+}
+static inline bool is_close(double position, const ScaleLevels &levels) {
+  const double highest = levels.count - 1;
+  const double within = position > 0 ? position < highest ? position : highest : 0.0;
+  const double nearest = double(std::int32_t(within + 0.5));
+  const double distance = position > nearest ? position - nearest : nearest - position;
+  return distance < levels.guard;
+}
+
 }  // namespace kodec

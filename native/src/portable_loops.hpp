@@ -86,3 +86,29 @@ std::size_t general_ids_from(std::size_t i, std::size_t escape_count, const Symb
   }
   return escape_count;
 }
+
+template <typename Index>
+unsigned scale_indexes_of(const double *logarithms, std::size_t count, const ScaleLevels &levels,
+                          Index *indexes) {
+  const ScaleLevels local = levels;
+  const double highest = local.count - 0.5;
+  std::int32_t close = 0, unordered = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double position = scale_position(logarithms[i], local);
+    const double least = position > -1.0 ? position : -1.0;  // of NaN too
+    const double clamped = least < highest ? least : highest;
+    const std::int32_t whole = std::int32_t(clamped);
+    const std::int32_t level = whole - (clamped < double(whole));
+    close |= is_close(position, local);
+    unordered |= position != position;
+    indexes[i] = Index(level + 1);
+  }
+  return unsigned(close) | unsigned(unordered) << 1;
+}
+
+inline unsigned scale_indexes(const double *logarithms, std::size_t count, const ScaleLevels &levels,
+                       void *indexes, int index_bytes) {
+  if (index_bytes == 1)
+    return scale_indexes_of(logarithms, count, levels, static_cast<std::uint8_t *>(indexes));
+  return scale_indexes_of(logarithms, count, levels, static_cast<std::uint16_t *>(indexes));
+}

@@ -104,3 +104,45 @@ std::uint32_t crc32c(const std::uint8_t *data, std::size_t size, std::uint32_t v
 std::uint32_t crc32c_16(const std::uint16_t *data, std::size_t count, std::uint32_t value) {
   return crc32c(reinterpret_cast<const std::uint8_t *>(data), 2 * count, value);
 }
+
+template <typename Index>
+unsigned scale_indexes_by_four(const double *logarithms, std::size_t count,
+                               const ScaleLevels &levels, Index *indexes) {
+  const __m256d first = _mm256_set1_pd(levels.first), inverse = _mm256_set1_pd(levels.inverse_step);
+  const __m256d guard = _mm256_set1_pd(levels.guard), half = _mm256_set1_pd(0.5);
+  const __m256d highest = _mm256_set1_pd(levels.count - 0.5), last = _mm256_set1_pd(levels.count - 1);
+  const __m256d sign = _mm256_set1_pd(-0.0);
+  __m256d close = _mm256_setzero_pd(), unordered = close;
+  std::size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const __m256d x = _mm256_loadu_pd(logarithms + i);
+    const __m256d position =
+        _mm256_add_pd(_mm256_mul_pd(_mm256_sub_pd(x, first), inverse), half);
+    // Of two numbers one of which is NaN, these instructions give the second.
+    const __m256d clamped =
+        _mm256_min_pd(_mm256_max_pd(position, _mm256_set1_pd(-1.0)), highest);
+    const __m128i level = _mm_add_epi32(_mm256_cvttpd_epi32(_mm256_floor_pd(clamped)), _mm_set1_epi32(1));
+    const __m256d within = _mm256_min_pd(_mm256_max_pd(position, _mm256_setzero_pd()), last);
+    const __m256d nearest = _mm256_round_pd(within, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m256d distance = _mm256_andnot_pd(sign, _mm256_sub_pd(position, nearest));
+    close = _mm256_or_pd(close, _mm256_cmp_pd(distance, guard, _CMP_LT_OQ));
+    unordered = _mm256_or_pd(unordered, _mm256_cmp_pd(x, x, _CMP_UNORD_Q));
+    const __m128i words = _mm_packus_epi32(level, level);
+    if (sizeof(Index) == 1) {
+      const std::int32_t four = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+      __builtin_memcpy(indexes + i, &four, 4);
+    } else {
+      _mm_storel_epi64(reinterpret_cast<__m128i *>(indexes + i), words);
+    }
+  }
+  const unsigned found = unsigned(_mm256_movemask_pd(close) != 0) |
+                         unsigned(_mm256_movemask_pd(unordered) != 0) << 1;
+  return found | scale_indexes_of(logarithms + i, count - i, levels, indexes + i);
+}
+
+unsigned fast_scale_indexes(const double *logarithms, std::size_t count, const ScaleLevels &levels,
+                            void *indexes, int index_bytes) {
+  if (index_bytes == 1)
+    return scale_indexes_by_four(logarithms, count, levels, static_cast<std::uint8_t *>(indexes));
+  return scale_indexes_by_four(logarithms, count, levels, static_cast<std::uint16_t *>(indexes));
+}

@@ -50,7 +50,7 @@ def test_version_and_help_go_to_stdout(kodec: Cli) -> None:
         ("encode a.png b.kdc --target-psnr nan", "above 0"),
         ("encode a.png b.kdc --device tpu", "invalid choice: 'tpu'"),
         ("eval --dataset x --output y.json", "--model"),
-        ("eval --model m --dataset x --output y.json --qualities 1,,2", "whole number"),
+        ("eval --model m --dataset x --output y.json --qualities 1,,2", "whole numbers"),
         ("eval --model m --dataset x --output y.json --qualities 5,5", "twice"),
         ("bdrate a.json b.json --method spline", "invalid choice: 'spline'"),
         ("train", "--config"),

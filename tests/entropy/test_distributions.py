@@ -64,11 +64,39 @@ def test_the_guard_marks_what_is_close_to_a_boundary_and_nothing_else() -> None:
     for distance in (-0.9e-4, 0.0, 0.9e-4):
         _, close = scales.indexes(boundaries + distance)
         # Beyond the widest table there is no choice.
-        assert close.tolist() == [True] * 16 + [False]
+        assert close.tolist() == list(range(16))
     for distance in (-1.1e-4, 1.1e-4):
-        assert not scales.indexes(boundaries + distance)[1].any()
+        assert scales.indexes(boundaries + distance)[1].numel() == 0
     scales.guard = 0.0
-    assert not scales.indexes(boundaries)[1].any()
+    assert scales.indexes(boundaries)[1].numel() == 0
+
+
+@pytest.mark.parametrize("levels", [16, 64, 300])
+def test_both_ways_to_find_indexes_agree(levels: int) -> None:
+    """The compiled one, and the one of tensors that other devices run."""
+    scales = tables(levels=levels, guard=1e-3)
+    torch.manual_seed(1)
+    log_scale = torch.randn(3, 1111, dtype=torch.float64) * 4
+    log_scale[0, :3] = torch.tensor([-math.inf, math.inf, scales.log_smallest])
+    indexes, close = scales.indexes(log_scale)
+    others, close_there = scales._indexes_elsewhere(log_scale, indexes.dtype)
+    assert indexes.dtype == (torch.uint8 if levels <= 255 else torch.uint16)
+    assert torch.equal(indexes.int(), others.int())
+    assert torch.equal(close, close_there) and close.numel() > 0
+    nearest = torch.exp(log_scale).clamp(0, 256)[..., None] / torch.exp(
+        scales.log_smallest + scales.log_step * torch.arange(levels).double()
+    )
+    best = nearest.log().abs().argmin(-1) + 1
+    inside = (indexes.int() > 0).reshape(-1)
+    inside[close] = False
+    assert torch.equal(indexes.int().reshape(-1)[inside], best.int().reshape(-1)[inside])
+
+
+def test_a_scale_that_is_no_number_is_refused() -> None:
+    log_scale = torch.zeros(1, 5000, dtype=torch.float64)
+    log_scale[0, 4321] = math.nan
+    with pytest.raises(InvalidInputError, match="not a number"):
+        tables().indexes(log_scale)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -144,7 +172,7 @@ def test_uniform() -> None:
     assert torch.equal(flat.dequantise(flat.quantise(values.double())).long(), values)
     assert flat.bits(values.double()).sum().item() == pytest.approx(6 * math.log2(10))
     indexes, close = flat.indexes()
-    assert (indexes == 1).all() and not close.any()
+    assert (indexes == 1).all() and close.numel() == 0
     assert len(flat.tables) == 1
 
 

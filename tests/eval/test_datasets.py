@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kodec.eval import DatasetError, find_dataset, known_datasets
+from kodec.eval import DatasetError, find_dataset, kind_of_dataset, known_datasets
 from kodec.native import KodecError
 
 needs_data = pytest.mark.skipif(
@@ -25,7 +25,12 @@ def make_crops(root: Path, sources: list[str], crops_each: int = 3) -> None:
 
 
 def test_every_entry_says_what_a_user_needs() -> None:
-    assert set(known_datasets()) == {"kodak", "natural-crops"}
+    clic = {
+        f"clic2020-{part}-{s}" for part in ("professional", "mobile") for s in ("valid", "test")
+    }
+    video = {"uvg", "mcl-jcv", "hevc-b", "hevc-c", "hevc-d", "hevc-e"}
+    assert set(known_datasets()) == {"kodak", "natural-crops", "tecnick", "bsds500", *clic, *video}
+    assert {name for name, entry in known_datasets().items() if entry.kind == "video"} == video
     for entry in known_datasets().values():
         assert entry.split in ("train", "test")
         for text in (entry.licence, entry.description, entry.absent):
@@ -151,3 +156,32 @@ def test_real_data_are_complete() -> None:
     assert len(train) + len(held_out) == 2395
     assert 0.03 < len(held_out) / 2395 < 0.05
     assert not set(train) & set(held_out)
+
+
+def test_folder_of_video_is_told_from_one_of_pictures(tmp_path: Path) -> None:
+    for name in ("clip10.mkv", "clip2_16x16_30.yuv", "notes.txt"):
+        (tmp_path / name).touch()
+    assert kind_of_dataset(str(tmp_path)) == "video"
+    files = find_dataset(str(tmp_path), kind="video")
+    assert [path.name for path in files] == ["clip2_16x16_30.yuv", "clip10.mkv"]
+    with pytest.raises(DatasetError, match="no pictures in"):
+        find_dataset(str(tmp_path))
+    (tmp_path / "a.png").touch()
+    with pytest.raises(DatasetError, match="pictures and video"):
+        kind_of_dataset(str(tmp_path))
+
+
+def test_one_file_is_a_data_set(tmp_path: Path) -> None:
+    for name, kind in (("a.png", "pictures"), ("b.y4m", "video")):
+        (tmp_path / name).touch()
+        assert kind_of_dataset(str(tmp_path / name)) == kind
+        assert find_dataset(str(tmp_path / name)) == [tmp_path / name]
+
+
+def test_registered_sets_are_of_one_kind(tmp_path: Path) -> None:
+    (tmp_path / "uvg").mkdir()
+    (tmp_path / "uvg" / "Beauty_1920x1080_120fps_420_8bit_YUV.yuv").touch()
+    assert kind_of_dataset("uvg") == "video" and kind_of_dataset("kodak") == "pictures"
+    assert len(find_dataset("uvg", root=tmp_path, kind="video")) == 1
+    with pytest.raises(DatasetError, match="uvg holds video"):
+        find_dataset("uvg", root=tmp_path)

@@ -212,6 +212,14 @@ def test_what_does_not_lie_on_the_device_is_refused(backend: Backend) -> None:
             module(1, 99)
 
 
+def test_misaligned_symbols_are_refused() -> None:
+    backend = Emulation()  # torch has no such tensors
+    symbols = np.zeros(9, np.uint8)[1:].view(np.int32).reshape(1, 2)
+    indexes = np.ones((1, 2), np.uint8)
+    with pytest.raises(InvalidInputError, match="symbols must be aligned to its type"):
+        encode_on(backend, [Block(symbols, indexes, None, make_tables([3]))], 1, 1)
+
+
 def test_wrong_values_are_told_of_at_the_end(backend: Backend) -> None:
     tables = make_tables([3, 5])
     symbols, indexes = np.zeros((2, 40), np.int32), np.ones((2, 40), np.uint8)

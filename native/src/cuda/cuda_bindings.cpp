@@ -45,6 +45,8 @@ Result device_argument(nb::handle value, const char *name, int device,
   const std::int64_t items = std::int64_t(any.shape(0)), count = std::int64_t(any.shape(1));
   if ((count > 1 && any.stride(1) != 1) || (items > 1 && count > 0 && any.stride(0) != count))
     throw InvalidInputError(subject + " must be contiguous; copy it");
+  if (items * count > 0 && reinterpret_cast<std::uintptr_t>(any.data()) % any.itemsize() != 0)
+    throw InvalidInputError(subject + " must be aligned to its type; copy it");
   Result result;
   if (!nb::try_cast(value, result, false))
     throw InvalidInputError(subject + " is read-only; give one that can be written to");

@@ -11,7 +11,16 @@ from collections.abc import Iterator, Sequence
 
 from kodec import KodecError, __version__
 
-from . import coding, comparing, demo, inspection, measuring, training
+from . import (
+    benching,
+    coding,
+    comparing,
+    demo,
+    inspection,
+    measuring,
+    reporting,
+    training,
+)
 from .usage import Parser, UsageError, add_global_options
 
 SUCCESS, FAILURE, WRONG_USAGE = 0, 1, 2
@@ -51,7 +60,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.set_defaults(debug=False, quiet=False)
     add_global_options(parser)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands", required=True)
-    for module in (coding, inspection, measuring, comparing, training, demo):
+    for module in (
+        coding,
+        inspection,
+        measuring,
+        comparing,
+        reporting,
+        benching,
+        training,
+        demo,
+    ):
         module.add_to(commands)
     own, passed_on = training.split_arguments(arguments)
     options = parser.parse_args(own)

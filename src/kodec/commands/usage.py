@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,11 +47,43 @@ def quality(text: str) -> int:
 
 
 def qualities(text: str) -> list[int]:
-    """Qualities with commas between them, each once."""
-    values = [quality(part) for part in text.split(",")]
+    """Qualities on whatever scale, with commas between them, each once."""
+    try:
+        values = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"qualities are whole numbers with commas between them, not {text!r}"
+        ) from None
     if len(set(values)) != len(values):
         raise argparse.ArgumentTypeError(f"a quality is named twice in {text}")
     return values
+
+
+def model_qualities(text: str) -> list[int]:
+    """Qualities of a variable-rate model, with commas between them, each once."""
+    return [quality(str(value)) for value in qualities(text)]
+
+
+def count(text: str) -> int:
+    """A whole number, 1 or more."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on is needed, not {text!r}")
+    return value
+
+
+def frame_rate(text: str) -> Fraction:
+    """Frames a second: 25, 29.97 or 30000/1001."""
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise argparse.ArgumentTypeError(f"a frame rate is above 0, as in 30000/1001, not {text!r}")
+    return rate
 
 
 def positive(text: str) -> float:

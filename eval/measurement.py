@@ -1,0 +1,238 @@
+"""One measurement: a codec on one picture or sequence at one quality."""
+
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import IO, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kodec.native import KodecError, UnsupportedError
+
+from .frames import Frame, VideoFormat, write_raw
+from .memory import PeakMemory
+from .metric_set import measure_frame, measure_picture
+from .results import ImageRow
+from .sources import PictureSource, Source, VideoSource
+from .video_file import Video
+from .vmaf import vmaf_of_files
+
+_WARM_UP_FRAMES = 4
+
+
+class CodecLike(Protocol):
+    """What can be measured: kodec's own codecs and adapters of others'.
+
+    A codec may also have `settings` and `versions` (plain dictionaries for the results file), code
+    sequences (`SequenceCodec`), and know its times better than a clock around it (`SelfTimed`).
+    """
+
+    @property
+    def name(self) -> str:
+        """What results and plots call it."""
+        ...
+
+    def encode(self, image: NDArray[np.uint8], quality: int | None) -> bytes:
+        """The whole file for a picture (H, W, C); `quality` is None for the codec's only one."""
+        ...
+
+    def decode(self, data: bytes) -> NDArray[np.uint8]:
+        """The picture (H, W, C), of the same shape, from the file alone."""
+        ...
+
+
+@runtime_checkable
+class SequenceCodec(Protocol):
+    """A codec of video."""
+
+    @property
+    def sequence_settings(self) -> dict[str, str | int | bool]:
+        """What a sequence's bytes and pixels depend on besides the quality."""
+        ...
+
+    def encode_sequence(
+        self, frames: Iterable[Frame], form: VideoFormat, quality: int | None
+    ) -> bytes:
+        """The whole file of a sequence."""
+        ...
+
+    def decode_sequence(self, data: bytes) -> Iterator[Frame]:
+        """The frames of the same format, in display order, from the file alone."""
+        ...
+
+
+@runtime_checkable
+class SelfTimed(Protocol):
+    """A codec that is a program, or answers from a cache."""
+
+    def seconds_of(self, data: bytes) -> tuple[float, float | None]:
+        """The seconds of encoding and decoding a file; None where nothing was decoded."""
+        ...
+
+
+class Measurement:
+    """Measures one codec, on one source after another, in one process.
+
+    The first source is coded once beforehand, untimed (of a sequence a few frames), so that no row
+    pays for loading code and allocating memory; codecs that are programs of their own aside.
+    """
+
+    def __init__(self, codec: CodecLike, metrics: Sequence[str]) -> None:
+        self.codec = codec
+        self.metrics = metrics
+        self._warm = isinstance(codec, SelfTimed)
+        self._memory = PeakMemory()
+        self._held: tuple[Path, NDArray[np.uint8]] | None = None
+
+    def row(self, source: Source, quality: int | None) -> ImageRow:
+        """One row of the results.
+
+        Raises KodecError, naming codec and file, when the codec fails or returns something of
+        another shape; what reading the source raises.
+        """
+        try:
+            if isinstance(source, PictureSource):
+                return self._picture_row(source, quality)
+            return self._sequence_row(source, quality)
+        except _SourceError as error:
+            raise error.reason from error.reason.__cause__
+        except KodecError as error:
+            raise KodecError(f"{self.codec.name} on {source.path}: {error}") from error
+
+    def _picture_row(self, source: PictureSource, quality: int | None) -> ImageRow:
+        picture = self._read(source)
+        height, width, components = picture.shape
+        if not self._warm:
+            self.codec.decode(self.codec.encode(picture, quality))
+            self._warm = True
+        self._memory.restart()
+        start = time.perf_counter()
+        data = self.codec.encode(picture, quality)
+        encoded = time.perf_counter()
+        decoded = self.codec.decode(data)
+        finished = time.perf_counter()
+        peak = self._memory.read()
+        times: tuple[float, float | None] = (encoded - start, finished - encoded)
+        if isinstance(self.codec, SelfTimed):
+            times = self.codec.seconds_of(data)
+        return ImageRow(
+            image=source.path.name,
+            quality=quality,
+            width=width,
+            height=height,
+            bytes=len(data),
+            bpp=8 * len(data) / (width * height),
+            metrics=measure_picture(picture, decoded, self.metrics),
+            encoding_time=times[0],
+            decoding_time=times[1],
+            colour_format="rgb24" if components == 3 else "gray",
+            peak_memory=peak,
+        )
+
+    def _sequence_row(self, source: VideoSource, quality: int | None) -> ImageRow:
+        codec = self.codec
+        if not isinstance(codec, SequenceCodec):
+            raise UnsupportedError("it codes pictures, and this is a sequence")
+        try:
+            video = source.open()
+        except KodecError as error:
+            raise _SourceError(error) from error
+        form = video.form
+        if not self._warm:
+            few = islice(video.frames(), _WARM_UP_FRAMES)
+            for _ in codec.decode_sequence(codec.encode_sequence(few, form, quality)):
+                pass
+            self._warm = True
+        self._memory.restart()
+        frames = _Timed(video.frames())
+        start = time.perf_counter()
+        data = codec.encode_sequence(frames, form, quality)
+        seconds = time.perf_counter() - start - frames.seconds
+        decoded = _Timed(codec.decode_sequence(data))
+        means = self._mean_over_frames(video, decoded)
+        times: tuple[float, float | None] = (seconds, decoded.seconds)
+        if isinstance(codec, SelfTimed):
+            times = codec.seconds_of(data)
+        return ImageRow(
+            image=source.path.name,
+            quality=quality,
+            width=form.width,
+            height=form.height,
+            bytes=len(data),
+            bpp=8 * len(data) / (form.width * form.height * frames.count),
+            metrics=means,
+            encoding_time=times[0],
+            decoding_time=times[1],
+            frames=frames.count,
+            fps=float(form.fps),
+            colour_format=form.pixel_format,
+            peak_memory=self._memory.read(),
+        )
+
+    def _mean_over_frames(self, video: Video, decoded: Iterator[Frame]) -> dict[str, float]:
+        """The metrics' means over the frames, both sequences being read once."""
+        sums: dict[str, list[float]] = {}
+        with ExitStack() as stack:
+            files: list[IO[bytes]] = []
+            paths: list[Path] = []
+            if "vmaf" in self.metrics:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kodec-")))
+                paths = [folder / "reference.yuv", folder / "decoded.yuv"]
+                files = [stack.enter_context(path.open("wb")) for path in paths]
+            count = 0
+            for frame in video.frames():
+                other = next(decoded, None)
+                if other is None:
+                    raise KodecError(f"only {count} frames came back")
+                count += 1
+                for name, value in measure_frame(frame, other, video.form, self.metrics).items():
+                    sums.setdefault(name, []).append(value)
+                for file, written in zip(files, (frame, other), strict=False):
+                    write_raw(file, written)
+            if next(decoded, None) is not None:
+                raise KodecError(f"more frames came back than the {count} that were coded")
+            means = {name: float(np.mean(values)) for name, values in sums.items()}
+            if paths:
+                for file in files:
+                    file.close()
+                means["vmaf"] = vmaf_of_files(paths[0], paths[1], video.form)
+        return means
+
+    def _read(self, source: PictureSource) -> NDArray[np.uint8]:
+        """The picture; the last one is held, as it usually comes again at another quality."""
+        if self._held is None or self._held[0] != source.path:
+            try:
+                self._held = (source.path, source.read())
+            except KodecError as error:
+                raise _SourceError(error) from error
+        return self._held[1]
+
+
+class _SourceError(Exception):
+    """Reading the source failed, which is not the codec's fault."""
+
+    def __init__(self, reason: KodecError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class _Timed(Iterator[Frame]):
+    """Frames, and the seconds that were spent in getting them."""
+
+    def __init__(self, frames: Iterator[Frame]) -> None:
+        self._frames = frames
+        self.seconds = 0.0
+        self.count = 0
+
+    def __next__(self) -> Frame:
+        start = time.perf_counter()
+        try:
+            frame = next(self._frames)
+        finally:
+            self.seconds += time.perf_counter() - start
+        self.count += 1
+        return frame

@@ -1,0 +1,112 @@
+"""Rows measured in several processes at once."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection
+from typing import NoReturn
+
+from kodec.native import KodecError
+
+from .measurement import CodecLike, Measurement
+from .results import ImageRow
+from .sources import Source
+
+Task = tuple[Source, int | None]
+
+_measurement: Measurement | None = None
+_leaving = False
+
+
+def rows_of(
+    make_codec: Callable[[], CodecLike], metrics: Sequence[str], tasks: Sequence[Task], jobs: int
+) -> Generator[tuple[Task, ImageRow]]:
+    """The rows of `tasks`, as they are finished, from `jobs` spawned processes of one thread each.
+
+    On an error, and when the iterator is closed, the processes are ended, and programs they run.
+    Raises what measuring raises, and KodecError when a process is killed.
+    """
+    before = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    # Read by numerical libraries when a process loads them.
+    threads = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(threads, "1"))
+    pool = ProcessPoolExecutor(
+        min(jobs, max(1, len(tasks))), context, _begin, (make_codec, list(metrics))
+    )
+    try:
+        with _interrupts_held():
+            waiting = {pool.submit(_measure, task): task for task in tasks}
+        while waiting:
+            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield waiting.pop(future), _result(future)
+    except BrokenProcessPool as error:
+        raise KodecError(
+            "a measuring process was killed, perhaps for lack of memory: use fewer --jobs"
+        ) from error
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for name, value in threads.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let Ctrl+C wait meanwhile; processes begun in here never get it, as the parent decides."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _result(future: "Future[ImageRow]") -> ImageRow:
+    return future.result()
+
+
+def _begin(make_codec: Callable[[], CodecLike], metrics: list[str]) -> None:
+    """In a new process: one thread, the codec, and an end when the parent's has come."""
+    import torch
+
+    global _measurement
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    _measurement = Measurement(make_codec(), metrics)
+
+
+def _measure(task: Task) -> ImageRow:
+    assert _measurement is not None
+    if _leaving:
+        raise SystemExit(1)  # a task that was on its way when the parent gave up
+    return _measurement.row(*task)
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    # As an exception, so that a program that is running is ended and temporary files removed.
+    global _leaving
+    _leaving = True
+    raise SystemExit(1)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,45 @@
+"""Reports of rate-distortion results: a page to look at, figures and tables for papers."""
+
+from .crops import (
+    Crop,
+    CropSet,
+    FindCodec,
+    PictureChoice,
+    data_uri,
+    nearest_row,
+    show_crops,
+)
+from .csv_table import report_csv
+from .entries import Entry, read_entries
+from .figure import report_figure
+from .latex_table import escape_latex, report_latex
+from .line_style import ANCHOR_STYLE, DARK, LIGHT, LineStyle, line_style
+from .page import report_page
+from .report import AgainstAnchor, Report, build_report, picture_comparisons, row_value
+
+__all__ = [
+    "ANCHOR_STYLE",
+    "AgainstAnchor",
+    "DARK",
+    "LIGHT",
+    "Crop",
+    "CropSet",
+    "Entry",
+    "FindCodec",
+    "LineStyle",
+    "PictureChoice",
+    "Report",
+    "build_report",
+    "data_uri",
+    "escape_latex",
+    "line_style",
+    "nearest_row",
+    "picture_comparisons",
+    "read_entries",
+    "report_csv",
+    "report_figure",
+    "report_latex",
+    "report_page",
+    "row_value",
+    "show_crops",
+]

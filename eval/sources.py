@@ -1,0 +1,69 @@
+"""What is measured: picture files and sequences."""
+
+import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kodec.codecs import read_picture
+from kodec.native import InvalidInputError
+
+from .video_file import Video, open_video
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """One picture file."""
+
+    path: Path
+
+    @property
+    def key(self) -> dict[str, str]:
+        """What it is measured by, for telling whether a row is still good."""
+        return {"file": self.path.name, "sha256": _digest(self.path)}
+
+    def read(self) -> NDArray[np.uint8]:
+        """Its pixels (H, W, C).
+
+        Raises InvalidInputError when the file cannot be read; UnsupportedError and BitstreamError
+        as `read_picture`.
+        """
+        try:
+            return read_picture(self.path).pixels
+        except OSError as error:
+            raise InvalidInputError(f"cannot read {self.path}: {error.strerror}") from error
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """One video file; size and frame rate are for raw ones whose names do not tell."""
+
+    path: Path
+    size: tuple[int, int] | None = None
+    fps: Fraction | None = None
+    limit: int | None = None
+    """Only the first so many frames."""
+
+    @property
+    def key(self) -> dict[str, str]:
+        """What it is measured by, for telling whether a row is still good."""
+        how = f"{self.size} {self.fps} {self.limit}"
+        return {"file": self.path.name, "sha256": _digest(self.path), "read": how}
+
+    def open(self) -> Video:
+        """The sequence. Raises as `open_video`."""
+        return open_video(self.path, self.size, self.fps, self.limit)
+
+
+Source = PictureSource | VideoSource
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,160 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kodec.eval.coder_race as coder_race
+import kodec.eval.instruction_sets as instruction_sets
+from kodec.commands.benching import SIMD
+from kodec.eval import SIMD_NAMES, available_simd
+
+Cli = Callable[..., Any]
+
+SMALL = ("bench", "coder", "--symbols", 1000, "--repeats", 1)
+
+
+@pytest.fixture(autouse=True)
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times don't matter here: nothing is repeated to fill them."""
+    monkeypatch.setattr(coder_race, "LEAST_SECONDS", 1e-9)
+
+
+def test_json_holds_all_that_was_measured(
+    kodec: Cli, tiny_model: Path, save_picture: Callable[..., Path]
+) -> None:
+    outcome = kodec(
+        *SMALL,
+        "--json",
+        "--model",
+        tiny_model,
+        "--qualities",
+        "10,40",
+        *("--picture", save_picture("a.png"), "--picture", save_picture("b.png", 33, 20)),
+    )
+    assert (outcome.status, outcome.err) == (0, "")
+    report = json.loads(outcome.out)
+    assert set(report) == {
+        *("benchmark", "machine", "settings", "workloads", "short_streams", "pictures", "notes")
+    }
+    assert report["benchmark"] == "coder"
+    assert {"cpu", "cores", "simd", "simd_available", "kodec", "torch"} <= set(report["machine"])
+    assert report["settings"]["symbols"] == 1000 and report["settings"]["threads"] == 1
+    assert [one["name"] for one in report["workloads"]] == ["A", "B"]
+    assert [one["name"] for one in report["pictures"]] == [
+        f"{name}, quality {quality}" for name in ("a.png", "b.png") for quality in (10, 40)
+    ]
+    for measured in (*report["workloads"], *report["pictures"]):
+        assert set(measured) == {
+            *("name", "description", "ideal", "symbols", "zeros_percent", "ideal_bits_per_symbol"),
+            "rows",
+        }
+        for row in measured["rows"]:
+            assert set(row) == {
+                *("coder", "simd", "types", "blocks", "symbols", "bytes", "ideal_bytes"),
+                *("excess_percent", "encode", "decode", "encode_ratio", "decode_ratio"),
+            }
+            assert set(row["encode"]) == set(row["decode"]) == {"median", "least", "most"}
+    assert {one["symbols"] for one in report["short_streams"]} >= {1, 100, 1000}
+
+
+def test_the_table_names_the_machine_and_has_a_line_for_each_coder(
+    kodec: Cli, tiny_model: Path, save_picture: Callable[..., Path]
+) -> None:
+    outcome = kodec(
+        *SMALL,
+        "--simd",
+        "scalar",
+        "--model",
+        tiny_model,
+        "--qualities",
+        "10",
+        *("--picture", save_picture("a.png")),
+    )
+    assert (outcome.status, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert f"scalar of {', '.join(available_simd())}" in lines[0] and "compressai" in lines[0]
+    assert "one thread, CPU time of the thread" in lines[1]
+    titles = [line.split(":")[0] for line in lines if " symbols, " in line and "zeros" in line]
+    assert titles == ["A", "B", "a.png, quality 10"]
+    rows = [line for line in lines if line.startswith("kodec scalar")]
+    assert len(rows) == 4 + 4 + 1
+    assert [line.split()[-2:] for line in lines if line.startswith("CompressAI")] == [
+        ["1.00x", "1.00x"]
+    ] * 2
+
+
+def test_without_a_picture_it_is_the_demos(
+    kodec: Cli, fixed_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KODEC_DATA", raising=False)
+    outcome = kodec(*SMALL, "--json", "--simd", "scalar", "--model", fixed_model)
+    (picture,) = json.loads(outcome.out)["pictures"]
+    assert picture["name"] == "demo's picture"
+
+
+def test_kodaks_first_picture_where_it_is(
+    kodec: Cli,
+    tiny_model: Path,
+    save_picture: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "data" / "kodak").mkdir(parents=True)
+    for name in ("kodim02.png", "kodim01.png"):
+        save_picture(name).rename(tmp_path / "data" / "kodak" / name)
+    monkeypatch.setenv("KODEC_DATA", str(tmp_path / "data"))
+    outcome = kodec(*SMALL, "--json", "--simd", "scalar", "--model", tiny_model, "--qualities", 9)
+    names = [one["name"] for one in json.loads(outcome.out)["pictures"]]
+    assert names == ["demo's picture, quality 9", "kodim01.png, quality 9"]
+
+
+def test_the_commands_names_are_the_coders() -> None:
+    assert set(SIMD) == set(SIMD_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("bench", "required"),
+        ("bench decoder", "invalid choice: 'decoder'"),
+        ("bench coder --simd sse9", "invalid choice: 'sse9'"),
+        ("bench coder --symbols 0", "a whole number from 1 on is needed, not '0'"),
+        ("bench coder --repeats 1.5", "a whole number from 1 on is needed, not '1.5'"),
+        ("bench coder --threads -1", "a whole number from 1 on is needed, not '-1'"),
+        ("bench coder --qualities 64", "quality goes from 0 to 63"),
+    ],
+)
+def test_wrong_usage(kodec: Cli, arguments: str, words: str) -> None:
+    outcome = kodec(*arguments.split())
+    assert outcome.status == 2 and words in outcome.complaint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--picture missing.png", "missing.png: No such file"),
+        ("--picture text.png", "not a picture"),
+        ("--model nonsense", "no model 'nonsense'"),
+        ("--model FIXED --picture a.png --qualities 10", "one fixed rate"),
+        ("--model FIXED --picture a.png --symbols 10", "a workload has 1,000 to"),
+        ("--model FIXED --picture a.png --simd avx2", "avx2 does not run on this machine"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(
+    kodec: Cli,
+    fixed_model: Path,
+    save_picture: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: str,
+    words: str,
+) -> None:
+    save_picture("a.png")
+    (tmp_path / "text.png").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KODEC_DATA", raising=False)
+    monkeypatch.setattr(instruction_sets, "SIMD_NAMES", ("scalar",))
+    outcome = kodec(*SMALL, *arguments.replace("FIXED", str(fixed_model)).split())
+    assert outcome.status == 1 and words in outcome.complaint

@@ -1,0 +1,55 @@
+"""Results for tests of reports: curves of a known shape, with or without pictures."""
+
+from pathlib import Path
+
+from kodec.eval import ImageRow, Results, write_results
+
+VALUES = (30.0, 33.0, 36.0, 39.0)
+RATES = (0.2, 0.4, 0.8, 1.6)
+QUALITIES = (10, 20, 30, 40)
+
+
+def write_curve(
+    folder: Path,
+    name: str,
+    factor: float = 1.0,
+    *,
+    lift: float = 0.0,
+    pictures: tuple[str, ...] = (),
+    ms_ssim: bool = True,
+    file: str = "",
+) -> Path:
+    """A results file whose rates are `factor` times `RATES` and whose PSNRs are `VALUES` raised by
+    `lift` dB; picture k of n costs 2 (k + 1) / (n + 1) times that. Returns its path."""
+    rates = [factor * rate for rate in RATES]
+    values = [value + lift for value in VALUES]
+    columns = {"bpp": rates, "psnr-rgb": values}
+    if ms_ssim:
+        columns["ms-ssim-rgb"] = [0.9, 0.95, 0.98, 0.99]
+    rows = [
+        ImageRow(
+            image=picture,
+            quality=quality,
+            width=64,
+            height=64,
+            bytes=round(512 * rate * 2 * (number + 1) / (len(pictures) + 1)),
+            bpp=rate * 2 * (number + 1) / (len(pictures) + 1),
+            metrics={"psnr-rgb": value},
+            encoding_time=0.1,
+            decoding_time=0.1,
+        )
+        for number, picture in enumerate(pictures)
+        for quality, rate, value in zip(QUALITIES, rates, values, strict=True)
+    ]
+    results = Results(
+        name=name,
+        description=f"{name} on a test",
+        results=columns,
+        quality=list(QUALITIES) if pictures else [],
+        per_image=rows,
+        machine={"cpu": "some processor", "threads": 1} if pictures else {},
+        notes=["a note of its own"],
+    )
+    path = folder / (file or f"{len(list(folder.iterdir()))}.json")
+    write_results(results, path)
+    return path
