@@ -35,11 +35,23 @@ struct Shuffles {
 };
 constexpr Shuffles kShuffles{};
 
+using Register = __m256i;
+constexpr int kGroup = 8;
+constexpr const Kernels &kNarrower = kScalarKernels;
+
 inline __m128i load_128(const void *p) { return _mm_loadu_si128(static_cast<const __m128i *>(p)); }
 inline __m256i load_256(const void *p) {
   return _mm256_loadu_si256(static_cast<const __m256i *>(p));
 }
 inline void store_256(void *p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i *>(p), v); }
+inline __m256i load_states(const std::uint32_t *p) { return load_256(p); }
+inline void store_states(std::uint32_t *p, __m256i v) { store_256(p, v); }
+inline __m256i either(__m256i a, __m256i b) { return _mm256_or_si256(a, b); }
+inline std::uint32_t any_of(__m256i v) {
+  const __m128i four = _mm_or_si128(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const std::uint64_t two = std::uint64_t(_mm_extract_epi64(four, 0) | _mm_extract_epi64(four, 1));
+  return std::uint32_t(two | two >> 32);
+}
 inline __m256i load_symbols(const std::int16_t *p) { return _mm256_cvtepi16_epi32(load_128(p)); }
 inline __m256i load_symbols(const std::int32_t *p) { return load_256(p); }
 inline __m256i load_indexes(const std::uint8_t *p) {
@@ -55,12 +67,12 @@ inline __m256i gather(const std::uint32_t *base, __m256i ids) {
 
 // Eight entries, one by one: processors of one make take twice as long to gather them, those of
 // the other a little less.
-inline __m256i look_up(const std::uint32_t *table, const std::uint32_t *ids) {
+inline __m256i find_entries(const std::uint32_t *ids, const std::uint32_t *entries) {
   const auto four = [&](int first) __attribute__((always_inline)) {
-    __m128i v = _mm_cvtsi32_si128(int(table[ids[first]]));
-    v = _mm_insert_epi32(v, int(table[ids[first + 1]]), 1);
-    v = _mm_insert_epi32(v, int(table[ids[first + 2]]), 2);
-    return _mm_insert_epi32(v, int(table[ids[first + 3]]), 3);
+    __m128i v = _mm_cvtsi32_si128(int(entries[ids[first]]));
+    v = _mm_insert_epi32(v, int(entries[ids[first + 1]]), 1);
+    v = _mm_insert_epi32(v, int(entries[ids[first + 2]]), 2);
+    return _mm_insert_epi32(v, int(entries[ids[first + 3]]), 3);
   };
   return _mm256_inserti128_si256(_mm256_castsi128_si256(four(0)), four(4), 1);
 }
@@ -83,11 +95,8 @@ Pairs look_up_pairs(const void *table, const Index *ids) {
           _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xDD))};
 }
 
-// Codes one symbol in each of eight lanes; returns their new states.
-inline __m256i encode_group(__m256i x, const std::uint32_t *ids, const std::uint32_t *entries,
-                            std::uint8_t *&words, __m256i &flags) {
-  const __m256i entry = look_up(entries, ids);
-  flags = _mm256_or_si256(flags, entry);
+// Codes one symbol in each of eight lanes, by their entries; returns the new states.
+inline __m256i encode_group(__m256i x, __m256i entry, std::uint8_t *&words) {
   const __m256i frequency = _mm256_srli_epi32(entry, 16);
   const __m256i start = _mm256_and_si256(entry, _mm256_set1_epi32(kTotal - 1));
   // Lanes with room: x >> 18 < frequency, both below 2^15. The others give off their low word.
@@ -114,57 +123,6 @@ inline __m256i encode_group(__m256i x, const std::uint32_t *ids, const std::uint
   return _mm256_add_epi32(next, _mm256_sub_epi32(over, under));
 }
 
-// Of two streams in turn, one's latencies hide behind the other's work.
-template <int Streams, int Groups>
-void encode_streams(EncodeStream *const *streams, std::size_t steps) {
-  __m256i x[Streams][Groups], flags[Streams];
-  const std::uint32_t *ids[Streams], *entries[Streams];
-  std::uint8_t *words[Streams];
-  for (int s = 0; s < Streams; ++s) {
-    for (int g = 0; g < Groups; ++g) x[s][g] = load_256(streams[s]->states + 8 * g);
-    flags[s] = _mm256_setzero_si256();
-    ids[s] = streams[s]->ids;
-    entries[s] = streams[s]->entries;
-    words[s] = streams[s]->words;
-  }
-  for (; steps > 0; --steps) {
-    for (int s = 0; s < Streams; ++s) ids[s] -= 8 * Groups;
-#pragma GCC unroll 4
-    for (int done = 0; done < Groups; ++done)
-#pragma GCC unroll 2
-      for (int s = 0; s < Streams; ++s) {
-        const int g = Groups - 1 - done;
-        x[s][g] = encode_group(x[s][g], ids[s] + 8 * g, entries[s], words[s], flags[s]);
-      }
-  }
-  for (int s = 0; s < Streams; ++s) {
-    for (int g = 0; g < Groups; ++g) store_256(streams[s]->states + 8 * g, x[s][g]);
-    const __m128i four = _mm_or_si128(_mm256_castsi256_si128(flags[s]),
-                                      _mm256_extracti128_si256(flags[s], 1));
-    const std::uint64_t two = std::uint64_t(_mm_extract_epi64(four, 0) | _mm_extract_epi64(four, 1));
-    streams[s]->flags |= std::uint32_t(two | two >> 32);
-    streams[s]->ids = ids[s];
-    streams[s]->words = words[s];
-  }
-}
-
-template <int Groups>
-void encode_count(EncodeStream *const *streams, int count, std::size_t steps) {
-  if (count == 2)
-    encode_streams<2, Groups>(streams, steps);
-  else
-    encode_streams<1, Groups>(streams, steps);
-}
-
-void encode(EncodeStream *const *streams, int count, int lanes, std::size_t steps) {
-  switch (lanes) {
-    case 8: return encode_count<1>(streams, count, steps);
-    case 16: return encode_count<2>(streams, count, steps);
-    case 32: return encode_count<4>(streams, count, steps);
-    default: return kScalarKernels.encode(streams, count, lanes, steps);
-  }
-}
-
 // Eight integers below 256, as bytes.
 inline void store_bytes(std::uint8_t *p, __m256i v) {
   const __m256i words = _mm256_packus_epi32(v, v);
@@ -172,9 +130,7 @@ inline void store_bytes(std::uint8_t *p, __m256i v) {
   _mm_storel_epi64(reinterpret_cast<__m128i *>(p), _mm_packus_epi16(eight, eight));
 }
 
-// A step is decoded in three stages, each over all groups of all streams: the instructions of one
-// group depend on each other in so long a chain that a processor has but two groups in sight if
-// they come one after the other. This is what a group's stages leave to the next.
+// What a stage of decoding leaves to the next.
 struct Stage {
   __m256i slot;
   Pairs bucket;
@@ -245,88 +201,6 @@ inline __m256i take_words(const Stage &stage, const std::uint8_t *&words) {
   return _mm256_or_si256(_mm256_sllv_epi32(stage.y, room), word);
 }
 
-template <int Streams, int Groups, Nearness Near>
-bool decode_streams(DecodeStream *const *streams, std::size_t steps, const TableView &tables) {
-  __m256i x[Streams][Groups];
-  const std::uint16_t *indexes[Streams];
-  std::int32_t *symbols[Streams];
-  std::uint8_t *shifts[Streams];
-  const std::uint8_t *words[Streams];
-  for (int s = 0; s < Streams; ++s) {
-    for (int g = 0; g < Groups; ++g) x[s][g] = load_256(streams[s]->states + 8 * g);
-    indexes[s] = streams[s]->indexes;
-    symbols[s] = streams[s]->symbols;
-    shifts[s] = streams[s]->shifts;
-    words[s] = streams[s]->words;
-  }
-  for (std::size_t step = 0; step < steps; ++step) {
-    Stage stages[Streams][Groups];
-    unsigned escapes[Streams] = {};
-#pragma GCC unroll 4
-    for (int g = 0; g < Groups; ++g)
-#pragma GCC unroll 2
-      for (int s = 0; s < Streams; ++s)
-        stages[s][g] = find_buckets(x[s][g], indexes[s] + 8 * g, tables);
-#pragma GCC unroll 4
-    for (int g = 0; g < Groups; ++g)
-#pragma GCC unroll 2
-      for (int s = 0; s < Streams; ++s)
-        escapes[s] |= find_symbols<Near>(stages[s][g], x[s][g], indexes[s] + 8 * g, tables,
-                                         symbols[s] + 8 * g, shifts[s] + 8 * g)
-                      << 8 * g;
-#pragma GCC unroll 4
-    for (int g = 0; g < Groups; ++g)
-#pragma GCC unroll 2
-      for (int s = 0; s < Streams; ++s) x[s][g] = take_words(stages[s][g], words[s]);
-    for (int s = 0; s < Streams; ++s) {
-      if (words[s] > streams[s]->words_end) return false;
-      if (escapes[s] != 0)
-        *streams[s]->escapes++ = {streams[s]->position + std::uint32_t(8 * Groups * step),
-                                  escapes[s]};
-      indexes[s] += 8 * Groups;
-      symbols[s] += 8 * Groups;
-      shifts[s] += 8 * Groups;
-    }
-  }
-  for (int s = 0; s < Streams; ++s) {
-    for (int g = 0; g < Groups; ++g) store_256(streams[s]->states + 8 * g, x[s][g]);
-    streams[s]->indexes = indexes[s];
-    streams[s]->symbols = symbols[s];
-    streams[s]->shifts = shifts[s];
-    streams[s]->words = words[s];
-    streams[s]->position += std::uint32_t(8 * Groups * steps);
-  }
-  return true;
-}
-
-template <int Streams, int Groups>
-bool decode_near(DecodeStream *const *streams, std::size_t steps, const TableView &tables) {
-  switch (farthest(streams, Streams)) {
-    case Nearness::kDirect:
-      return decode_streams<Streams, Groups, Nearness::kDirect>(streams, steps, tables);
-    case Nearness::kNear:
-      return decode_streams<Streams, Groups, Nearness::kNear>(streams, steps, tables);
-    default: return decode_streams<Streams, Groups, Nearness::kAny>(streams, steps, tables);
-  }
-}
-
-template <int Groups>
-bool decode_count(DecodeStream *const *streams, int count, std::size_t steps,
-                  const TableView &tables) {
-  return count == 2 ? decode_near<2, Groups>(streams, steps, tables)
-                    : decode_near<1, Groups>(streams, steps, tables);
-}
-
-bool decode(DecodeStream *const *streams, int count, int lanes, std::size_t steps,
-            const TableView &tables) {
-  switch (lanes) {
-    case 8: return decode_count<1>(streams, count, steps, tables);
-    case 16: return decode_count<2>(streams, count, steps, tables);
-    case 32: return decode_count<4>(streams, count, steps, tables);
-    default: return kScalarKernels.decode(streams, count, lanes, steps, tables);
-  }
-}
-
 template <typename Symbol, typename Index>
 std::size_t general_ids_of(const Symbol *symbols, const Index *indexes, std::size_t count,
                            const TableInfo *infos, std::uint32_t *ids, std::uint8_t *raw,
@@ -353,17 +227,8 @@ std::size_t general_ids_of(const Symbol *symbols, const Index *indexes, std::siz
                           escapes);
 }
 
-std::size_t general_ids(const void *symbols, int symbol_bytes, const void *indexes,
-                        int index_bytes, std::size_t count, const TableInfo *infos,
-                        std::uint32_t *ids, std::uint8_t *raw, std::uint8_t *shifts,
-                        std::uint16_t *escapes) {
-  return typed(symbols, symbol_bytes, indexes, index_bytes, [&](auto *symbol, auto *index) {
-    return general_ids_of(symbol, index, count, infos, ids, raw, shifts, escapes);
-  });
-}
-
 // The usual types by hand: compilers widen the numbers too soon.
-bool direct_ids_16(const std::int16_t *symbols, const std::uint8_t *indexes,
+bool direct_ids_of(const std::int16_t *symbols, const std::uint8_t *indexes,
                             std::size_t count, std::uint32_t *ids) {
   const __m256i low_byte = _mm256_set1_epi16(255);
   __m256i outside = _mm256_setzero_si256();
@@ -380,13 +245,7 @@ bool direct_ids_16(const std::int16_t *symbols, const std::uint8_t *indexes,
          DirectIds{count - i, ids + i}(symbols + i, indexes + i);
 }
 
-bool fast_direct_ids(const void *symbols, int symbol_bytes, const void *indexes, int index_bytes,
-                     std::size_t count, std::uint32_t *ids) {
-  if (symbol_bytes != 2 || index_bytes != 1)
-    return direct_ids(symbols, symbol_bytes, indexes, index_bytes, count, ids);
-  return direct_ids_16(static_cast<const std::int16_t *>(symbols),
-                       static_cast<const std::uint8_t *>(indexes), count, ids);
-}
+#include "x86_streams.hpp"
 
 }  // namespace
 

@@ -10,7 +10,15 @@ namespace {
 #include "portable_loops.hpp"
 #include "x86_loops.hpp"
 
+using Register = __m512i;
+constexpr int kGroup = 16;
+constexpr const Kernels &kNarrower = kAvx2Kernels;
+
 inline __m512i load_512(const void *p) { return _mm512_loadu_si512(p); }
+inline __m512i load_states(const std::uint32_t *p) { return load_512(p); }
+inline void store_states(std::uint32_t *p, __m512i v) { _mm512_storeu_si512(p, v); }
+inline __m512i either(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
+inline std::uint32_t any_of(__m512i v) { return std::uint32_t(_mm512_reduce_or_epi32(v)); }
 inline __m512i load_symbols(const std::int16_t *p) {
   return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
 }
@@ -47,6 +55,10 @@ inline __mmask16 all_lanes() {
   return all;
 }
 
+inline __m512i find_entries(const std::uint32_t *ids, const std::uint32_t *entries) {
+  return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), all_lanes(), load_512(ids), entries, 4);
+}
+
 // Codes one symbol in each of sixteen lanes, by their entries; returns the new states.
 inline __m512i encode_group(__m512i x, __m512i entry, std::uint8_t *&words) {
   const __m512i frequency = _mm512_srli_epi32(entry, 16);
@@ -75,67 +87,7 @@ inline __m512i encode_group(__m512i x, __m512i entry, std::uint8_t *&words) {
                                _mm512_sub_epi32(_mm512_set1_epi32(kTotal), frequency));
 }
 
-// Of two streams in turn, one's latencies hide behind the other's work.
-template <int Streams, int Groups>
-void encode_streams(EncodeStream *const *streams, std::size_t steps) {
-  __m512i x[Streams][Groups], flags[Streams];
-  const std::uint32_t *ids[Streams], *entries[Streams];
-  std::uint8_t *words[Streams];
-  for (int s = 0; s < Streams; ++s) {
-    for (int g = 0; g < Groups; ++g) x[s][g] = load_512(streams[s]->states + 16 * g);
-    flags[s] = _mm512_setzero_si512();
-    ids[s] = streams[s]->ids;
-    entries[s] = streams[s]->entries;
-    words[s] = streams[s]->words;
-  }
-  for (; steps > 0; --steps) {
-    // Entries depend on no state, so all are on their way before the first is needed.
-    __m512i entry[Streams][Groups];
-#pragma GCC unroll 2
-    for (int s = 0; s < Streams; ++s) {
-      ids[s] -= 16 * Groups;
-#pragma GCC unroll 2
-      for (int g = 0; g < Groups; ++g) {
-        entry[s][g] = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), all_lanes(),
-                                                  load_512(ids[s] + 16 * g), entries[s], 4);
-        flags[s] = _mm512_or_si512(flags[s], entry[s][g]);
-      }
-    }
-#pragma GCC unroll 2
-    for (int done = 0; done < Groups; ++done)
-#pragma GCC unroll 2
-      for (int s = 0; s < Streams; ++s) {
-        const int g = Groups - 1 - done;
-        x[s][g] = encode_group(x[s][g], entry[s][g], words[s]);
-      }
-  }
-  for (int s = 0; s < Streams; ++s) {
-    for (int g = 0; g < Groups; ++g) _mm512_storeu_si512(streams[s]->states + 16 * g, x[s][g]);
-    streams[s]->flags |= std::uint32_t(_mm512_reduce_or_epi32(flags[s]));
-    streams[s]->ids = ids[s];
-    streams[s]->words = words[s];
-  }
-}
-
-template <int Groups>
-void encode_count(EncodeStream *const *streams, int count, std::size_t steps) {
-  if (count == 2)
-    encode_streams<2, Groups>(streams, steps);
-  else
-    encode_streams<1, Groups>(streams, steps);
-}
-
-void encode(EncodeStream *const *streams, int count, int lanes, std::size_t steps) {
-  switch (lanes) {
-    case 16: return encode_count<1>(streams, count, steps);
-    case 32: return encode_count<2>(streams, count, steps);
-    default: return kAvx2Kernels.encode(streams, count, lanes, steps);
-  }
-}
-
-// A step is decoded in three stages, each over all groups of all streams: the instructions of one
-// group depend on each other in so long a chain that a processor has but few groups in sight if
-// they come one after the other. This is what a group's stages leave to the next.
+// What a stage of decoding leaves to the next.
 struct Stage {
   __m512i slot;
   Pairs bucket;
@@ -202,87 +154,6 @@ inline __m512i take_words(const Stage &stage, const std::uint8_t *&words) {
   return _mm512_mask_or_epi32(stage.y, due, _mm512_slli_epi32(stage.y, 16), word);
 }
 
-template <int Streams, int Groups, Nearness Near>
-bool decode_streams(DecodeStream *const *streams, std::size_t steps, const TableView &tables) {
-  __m512i x[Streams][Groups];
-  const std::uint16_t *indexes[Streams];
-  std::int32_t *symbols[Streams];
-  std::uint8_t *shifts[Streams];
-  const std::uint8_t *words[Streams];
-  for (int s = 0; s < Streams; ++s) {
-    for (int g = 0; g < Groups; ++g) x[s][g] = load_512(streams[s]->states + 16 * g);
-    indexes[s] = streams[s]->indexes;
-    symbols[s] = streams[s]->symbols;
-    shifts[s] = streams[s]->shifts;
-    words[s] = streams[s]->words;
-  }
-  for (std::size_t step = 0; step < steps; ++step) {
-    Stage stages[Streams][Groups];
-    unsigned escapes[Streams] = {};
-#pragma GCC unroll 2
-    for (int g = 0; g < Groups; ++g)
-#pragma GCC unroll 2
-      for (int s = 0; s < Streams; ++s)
-        stages[s][g] = find_buckets(x[s][g], indexes[s] + 16 * g, tables);
-#pragma GCC unroll 2
-    for (int g = 0; g < Groups; ++g)
-#pragma GCC unroll 2
-      for (int s = 0; s < Streams; ++s)
-        escapes[s] |= find_symbols<Near>(stages[s][g], x[s][g], indexes[s] + 16 * g, tables,
-                                         symbols[s] + 16 * g, shifts[s] + 16 * g)
-                      << 16 * g;
-#pragma GCC unroll 2
-    for (int g = 0; g < Groups; ++g)
-#pragma GCC unroll 2
-      for (int s = 0; s < Streams; ++s) x[s][g] = take_words(stages[s][g], words[s]);
-    for (int s = 0; s < Streams; ++s) {
-      if (words[s] > streams[s]->words_end) return false;
-      if (escapes[s] != 0)
-        *streams[s]->escapes++ = {streams[s]->position + std::uint32_t(16 * Groups * step),
-                                  escapes[s]};
-      indexes[s] += 16 * Groups;
-      symbols[s] += 16 * Groups;
-      shifts[s] += 16 * Groups;
-    }
-  }
-  for (int s = 0; s < Streams; ++s) {
-    for (int g = 0; g < Groups; ++g) _mm512_storeu_si512(streams[s]->states + 16 * g, x[s][g]);
-    streams[s]->indexes = indexes[s];
-    streams[s]->symbols = symbols[s];
-    streams[s]->shifts = shifts[s];
-    streams[s]->words = words[s];
-    streams[s]->position += std::uint32_t(16 * Groups * steps);
-  }
-  return true;
-}
-
-template <int Streams, int Groups>
-bool decode_near(DecodeStream *const *streams, std::size_t steps, const TableView &tables) {
-  switch (farthest(streams, Streams)) {
-    case Nearness::kDirect:
-      return decode_streams<Streams, Groups, Nearness::kDirect>(streams, steps, tables);
-    case Nearness::kNear:
-      return decode_streams<Streams, Groups, Nearness::kNear>(streams, steps, tables);
-    default: return decode_streams<Streams, Groups, Nearness::kAny>(streams, steps, tables);
-  }
-}
-
-template <int Groups>
-bool decode_count(DecodeStream *const *streams, int count, std::size_t steps,
-                  const TableView &tables) {
-  return count == 2 ? decode_near<2, Groups>(streams, steps, tables)
-                    : decode_near<1, Groups>(streams, steps, tables);
-}
-
-bool decode(DecodeStream *const *streams, int count, int lanes, std::size_t steps,
-            const TableView &tables) {
-  switch (lanes) {
-    case 16: return decode_count<1>(streams, count, steps, tables);
-    case 32: return decode_count<2>(streams, count, steps, tables);
-    default: return kAvx2Kernels.decode(streams, count, lanes, steps, tables);
-  }
-}
-
 template <typename Symbol, typename Index>
 std::size_t general_ids_of(const Symbol *symbols, const Index *indexes, std::size_t count,
                            const TableInfo *infos, std::uint32_t *ids, std::uint8_t *raw,
@@ -308,17 +179,8 @@ std::size_t general_ids_of(const Symbol *symbols, const Index *indexes, std::siz
                           escapes);
 }
 
-std::size_t general_ids(const void *symbols, int symbol_bytes, const void *indexes,
-                        int index_bytes, std::size_t count, const TableInfo *infos,
-                        std::uint32_t *ids, std::uint8_t *raw, std::uint8_t *shifts,
-                        std::uint16_t *escapes) {
-  return typed(symbols, symbol_bytes, indexes, index_bytes, [&](auto *symbol, auto *index) {
-    return general_ids_of(symbol, index, count, infos, ids, raw, shifts, escapes);
-  });
-}
-
 // The usual types by hand: compilers widen the numbers too soon.
-bool direct_ids_32(const std::int16_t *symbols, const std::uint8_t *indexes, std::size_t count,
+bool direct_ids_of(const std::int16_t *symbols, const std::uint8_t *indexes, std::size_t count,
                    std::uint32_t *ids) {
   const __m512i low_byte = _mm512_set1_epi16(255);
   __m512i outside = _mm512_setzero_si512();
@@ -337,13 +199,7 @@ bool direct_ids_32(const std::int16_t *symbols, const std::uint8_t *indexes, std
          DirectIds{count - i, ids + i}(symbols + i, indexes + i);
 }
 
-bool fast_direct_ids(const void *symbols, int symbol_bytes, const void *indexes, int index_bytes,
-                     std::size_t count, std::uint32_t *ids) {
-  if (symbol_bytes != 2 || index_bytes != 1)
-    return direct_ids(symbols, symbol_bytes, indexes, index_bytes, count, ids);
-  return direct_ids_32(static_cast<const std::int16_t *>(symbols),
-                       static_cast<const std::uint8_t *>(indexes), count, ids);
-}
+#include "x86_streams.hpp"
 
 }  // namespace
 
