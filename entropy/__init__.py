@@ -1,16 +1,11 @@
 """From latents to integers to bits, and everything both sides must agree on."""
 
-from .distributions import (
-    Distribution,
-    FactorisedBlock,
-    FactorisedPrior,
-    LocationScale,
-    ScaleTables,
-    Uniform,
-)
+from .distributions import Distribution, LocationScale, ScaleTables, Uniform
+from .factorised import FactorisedLatents
+from .factorised_prior import FactorisedBlock, FactorisedPrior
 from .frequency_slices import FrequencySlices
 from .gain import GainUnit
-from .hyperprior import MeanScaleHyperprior
+from .hyperprior import MeanScaleHyperprior, ScaleHyperprior
 from .integer_tables import IntegerTables, tables_of
 from .ports import Conditions, RateMeter, SymbolPort, SymbolReader, SymbolWriter
 
@@ -18,6 +13,7 @@ __all__ = [
     "Conditions",
     "Distribution",
     "FactorisedBlock",
+    "FactorisedLatents",
     "FactorisedPrior",
     "FrequencySlices",
     "GainUnit",
@@ -25,6 +21,7 @@ __all__ = [
     "LocationScale",
     "MeanScaleHyperprior",
     "RateMeter",
+    "ScaleHyperprior",
     "ScaleTables",
     "SymbolPort",
     "SymbolReader",
