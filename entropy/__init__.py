@@ -1,5 +1,6 @@
 """From latents to integers to bits, and everything both sides must agree on."""
 
+from .channel_slices import ChannelSlices, Checkerboard, UnevenSlices
 from .distributions import Distribution, LocationScale, ScaleTables, Uniform
 from .factorised import FactorisedLatents
 from .factorised_prior import FactorisedBlock, FactorisedPrior
@@ -10,6 +11,8 @@ from .integer_tables import IntegerTables, tables_of
 from .ports import Conditions, RateMeter, SymbolPort, SymbolReader, SymbolWriter
 
 __all__ = [
+    "ChannelSlices",
+    "Checkerboard",
     "Conditions",
     "Distribution",
     "FactorisedBlock",
@@ -26,6 +29,7 @@ __all__ = [
     "SymbolPort",
     "SymbolReader",
     "SymbolWriter",
+    "UnevenSlices",
     "Uniform",
     "tables_of",
 ]

@@ -49,6 +49,13 @@ LATENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "mean-scale hyperprior": lambda channels: part(
         "entropy.MeanScaleHyperprior", channels=channels, hyper=4
     ),
+    "checkerboard": lambda channels: part("entropy.Checkerboard", channels=channels, hyper=4),
+    "channel slices": lambda channels: part(
+        "entropy.ChannelSlices", channels=channels, hyper=4, count=2, widths=[4], kernel=3
+    ),
+    "uneven slices": lambda channels: part(
+        "entropy.UnevenSlices", channels=channels, hyper=4, slices=[3, 5], widths=[4]
+    ),
     "frequency slices": lambda channels: part(
         "entropy.FrequencySlices",
         slices=[2, 6, channels - 8] if channels > 8 else [3, 5],

@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from kodec.entropy import (
+    Checkerboard,
     Conditions,
     Distribution,
     FactorisedLatents,
     MeanScaleHyperprior,
     RateMeter,
     ScaleHyperprior,
+    UnevenSlices,
 )
 
 PUBLISHED: dict[str, Any] = {
@@ -131,3 +133,88 @@ def test_hyperpriors(kind: str) -> None:
     assert torch.allclose(block.mean, means, atol=1e-4)
     assert torch.allclose(block.log_scale.exp(), scales.clamp(min=0.11), rtol=1e-4)
     assert_same_bits(ours, y, cond, {"y": likelihoods, "z": z_likelihoods})
+
+
+def as_linear(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """1x1 convolutions (layers 0, 2, 4) as the layers of a `PointwiseHead`, means first."""
+    return {
+        f"layers.{int(k.split('.')[0]) // 2}.{k.split('.')[1]}": v.flatten(1) if v.ndim > 1 else v
+        for k, v in means_first(state, "4").items()
+    }
+
+
+def without_mask(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v for k, v in state.items() if k != "mask"}
+
+
+def load_hyper(ours: Any, theirs: Any, last: str | None = None) -> None:
+    """theirs: HyperLatentCodec. last: the layer of the synthesis that gives means and scales."""
+    ours.hyper_analysis.load_state_dict(theirs.h_a.state_dict())
+    state = theirs.h_s.state_dict()
+    ours.hyper_synthesis.load_state_dict(means_first(state, last) if last else state)
+    load_prior(ours.hyper_prior, theirs.entropy_bottleneck)
+
+
+def disturbed_latents(model: Any) -> Any:
+    torch.manual_seed(1)
+    for name, parameter in model.latent_codec.named_parameters():
+        if "entropy_bottleneck" not in name:
+            nn.init.normal_(parameter, std=1.2 / parameter[0].numel() ** 0.5)
+    return model.eval()
+
+
+def same_from_latents(ours: Any, theirs: Any, channels: int) -> None:
+    """theirs: HyperpriorLatentCodec."""
+    y, cond = latents(channels)
+    y, ours, theirs = y.double(), ours.double(), theirs.double()
+    result = theirs(y)
+    y_hat = ours.code(y, cond, Blocks())
+    assert torch.allclose(y_hat, result["y_hat"], atol=1e-4), (y_hat - result["y_hat"]).abs().max()
+    assert_same_bits(ours, y, cond, result["likelihoods"])
+
+
+@torch.no_grad()
+def test_checkerboard() -> None:
+    from compressai.models import Cheng2020AnchorCheckerboard
+
+    model = disturbed_latents(Cheng2020AnchorCheckerboard(12))
+    theirs = model.latent_codec
+    ours: Any = Checkerboard(12, 12, networks="cheng2020", **PUBLISHED)
+    assert count(ours) == count(theirs) - 3 * 12
+    load_hyper(ours, theirs["hyper"])
+    part = ours.slices[0]
+    part.contexts["spatial"].load_state_dict(
+        without_mask(theirs["y"].context_prediction.state_dict())
+    )
+    part.heads[0].load_state_dict(as_linear(theirs["y"].entropy_parameters.state_dict()))
+    same_from_latents(ours, theirs, 12)
+
+
+@torch.no_grad()
+def test_uneven_slices() -> None:
+    from compressai.models import Elic2022Official
+
+    model = disturbed_latents(Elic2022Official(8, 24, groups=[4, 8, 12]))
+    theirs = model.latent_codec
+    ours: Any = UnevenSlices(24, 8, slices=(4, 8, 12), **PUBLISHED)
+    assert count(ours) == count(theirs) - 3 * 8
+    load_hyper(ours, theirs["hyper"])
+    for k, part in enumerate(ours.slices):
+        codec = theirs["y"].latent_codec[f"y{k}"]
+        spatial = without_mask(codec.context_prediction.state_dict())
+        part.contexts["spatial"].load_state_dict(spatial)
+        part.heads[0].load_state_dict(as_linear(codec.entropy_parameters.state_dict()))
+        if k:
+            channel = theirs["y"].channel_context[f"y{k}"].state_dict()
+            part.contexts["channel"].layers.load_state_dict(channel)
+    same_from_latents(ours, theirs, 24)
+
+
+def test_full_sizes() -> None:
+    """As many weights as CompressAI's at the published widths."""
+    from compressai.models import Elic2022Official
+
+    theirs = Elic2022Official().latent_codec
+    with torch.device("meta"):
+        ours = UnevenSlices(320, 192, **PUBLISHED)
+    assert count(ours) == count(theirs) - 3 * 192

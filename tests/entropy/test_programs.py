@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from kodec.entropy import (
+    ChannelSlices,
+    Checkerboard,
     Conditions,
     Distribution,
     FactorisedLatents,
@@ -17,6 +19,7 @@ from kodec.entropy import (
     ScaleHyperprior,
     SymbolReader,
     SymbolWriter,
+    UnevenSlices,
     Uniform,
 )
 from kodec.native import BitstreamError, InvalidInputError
@@ -34,6 +37,12 @@ MODELS: dict[str, Callable[[], Any]] = {
     "mean-scale hyperprior, elic2022": lambda: MeanScaleHyperprior(12, 6, "elic2022"),
     "mean-scale hyperprior, laplace": lambda: MeanScaleHyperprior(12, 6, family="laplace"),
     "mean-scale hyperprior, optimised": lambda: MeanScaleHyperprior(12, 6, lagrangian=0.1),
+    "checkerboard": lambda: Checkerboard(12, 6),
+    "channel slices": lambda: ChannelSlices(12, 6, count=3, support=1, widths=(8,), kernel=3),
+    "channel slices, stf2022": lambda: ChannelSlices(
+        12, 6, count=4, widths=(8, 8), kernel=3, activation="gelu", networks="stf2022"
+    ),
+    "uneven slices": lambda: UnevenSlices(12, 6, slices=(2, 4, 6), widths=(8, 8)),
     "frequency slices": lambda: FrequencySlices(
         slices=(3, 4, 5), phases=(4, 2, 1), width=16, context=8, hyper=6
     ),
