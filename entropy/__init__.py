@@ -8,7 +8,16 @@ from .frequency_slices import FrequencySlices
 from .gain import GainUnit
 from .hyperprior import MeanScaleHyperprior, ScaleHyperprior
 from .integer_tables import IntegerTables, tables_of
-from .ports import Conditions, RateMeter, SymbolPort, SymbolReader, SymbolWriter
+from .ports import (
+    Conditions,
+    RateMeter,
+    ScanStep,
+    SymbolPort,
+    SymbolReader,
+    SymbolWriter,
+    scan_fronts,
+)
+from .raster import RasterAutoregression
 
 __all__ = [
     "ChannelSlices",
@@ -23,13 +32,16 @@ __all__ = [
     "IntegerTables",
     "LocationScale",
     "MeanScaleHyperprior",
+    "RasterAutoregression",
     "RateMeter",
     "ScaleHyperprior",
     "ScaleTables",
+    "ScanStep",
     "SymbolPort",
     "SymbolReader",
     "SymbolWriter",
     "UnevenSlices",
     "Uniform",
+    "scan_fronts",
     "tables_of",
 ]

@@ -56,6 +56,7 @@ LATENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "uneven slices": lambda channels: part(
         "entropy.UnevenSlices", channels=channels, hyper=4, slices=[3, 5], widths=[4]
     ),
+    "raster": lambda channels: part("entropy.RasterAutoregression", channels=channels, hyper=4),
     "frequency slices": lambda channels: part(
         "entropy.FrequencySlices",
         slices=[2, 6, channels - 8] if channels > 8 else [3, 5],

@@ -1,6 +1,6 @@
 """Every latent order, through every port: a new latent model joins by one line in `MODELS`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,12 +15,15 @@ from kodec.entropy import (
     FactorisedLatents,
     FrequencySlices,
     MeanScaleHyperprior,
+    RasterAutoregression,
     RateMeter,
     ScaleHyperprior,
+    ScanStep,
     SymbolReader,
     SymbolWriter,
     UnevenSlices,
     Uniform,
+    scan_fronts,
 )
 from kodec.native import BitstreamError, InvalidInputError
 
@@ -43,6 +46,7 @@ MODELS: dict[str, Callable[[], Any]] = {
         12, 6, count=4, widths=(8, 8), kernel=3, activation="gelu", networks="stf2022"
     ),
     "uneven slices": lambda: UnevenSlices(12, 6, slices=(2, 4, 6), widths=(8, 8)),
+    "raster": lambda: RasterAutoregression(12, 6),
     "frequency slices": lambda: FrequencySlices(
         slices=(3, 4, 5), phases=(4, 2, 1), width=16, context=8, hyper=6
     ),
@@ -151,6 +155,9 @@ class Recorder:
         self.means.append(dist.dequantise(torch.zeros_like(symbols)))
         self.costs.append(dist.bits(dist.dequantise(torch.ones_like(symbols))))
         return dist.dequantise(symbols)
+
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+        return scan_fronts(self, name, y, fronts, step)
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         raise AssertionError("these models send no side integers")
