@@ -1,10 +1,14 @@
 """Networks: tensors in, tensors out."""
 
-from .convolutional import GDNAnalysis, GDNSynthesis, ResidualAnalysis, ResidualSynthesis
+from .convolutional import GDNAnalysis, GDNSynthesis
+from .elic import ELICAnalysis, ELICSynthesis
 from .lapped import LappedAnalysis, LappedSynthesis
 from .refined_lapped import RefinedLappedAnalysis, RefinedLappedSynthesis
+from .residual import ResidualAnalysis, ResidualSynthesis
 
 __all__ = [
+    "ELICAnalysis",
+    "ELICSynthesis",
     "GDNAnalysis",
     "GDNSynthesis",
     "LappedAnalysis",

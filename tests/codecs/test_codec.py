@@ -35,6 +35,11 @@ TRANSFORMS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
         part("models.ResidualSynthesis", width=8),
         8,
     ),
+    "elic": (
+        part("models.ELICAnalysis", width=6, latents=8),
+        part("models.ELICSynthesis", width=6, latents=8),
+        8,
+    ),
     "refined lapped": (
         part("models.RefinedLappedAnalysis", widths=[4, 4, 8]),
         part("models.RefinedLappedSynthesis", widths=[4, 4, 8], blocks=1),
