@@ -5,6 +5,8 @@ from .elic import ELICAnalysis, ELICSynthesis
 from .lapped import LappedAnalysis, LappedSynthesis
 from .refined_lapped import RefinedLappedAnalysis, RefinedLappedSynthesis
 from .residual import ResidualAnalysis, ResidualSynthesis
+from .walloc import WaLLoCAnalysis, WaLLoCSynthesis
+from .wavelet_packet import WaveletPacket
 
 __all__ = [
     "ELICAnalysis",
@@ -17,4 +19,7 @@ __all__ = [
     "RefinedLappedSynthesis",
     "ResidualAnalysis",
     "ResidualSynthesis",
+    "WaLLoCAnalysis",
+    "WaLLoCSynthesis",
+    "WaveletPacket",
 ]

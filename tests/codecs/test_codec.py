@@ -40,6 +40,11 @@ TRANSFORMS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
         part("models.ELICSynthesis", width=6, latents=8),
         8,
     ),
+    "walloc": (
+        part("models.WaLLoCAnalysis", levels=3, latents=8),
+        part("models.WaLLoCSynthesis", levels=3, latents=8, width=8),
+        8,
+    ),
     "refined lapped": (
         part("models.RefinedLappedAnalysis", widths=[4, 4, 8]),
         part("models.RefinedLappedSynthesis", widths=[4, 4, 8], blocks=1),

@@ -14,6 +14,8 @@ from kodec.models import (
     GDNSynthesis,
     ResidualAnalysis,
     ResidualSynthesis,
+    WaLLoCAnalysis,
+    WaLLoCSynthesis,
 )
 
 
@@ -40,6 +42,8 @@ PAIRS = {
     "attention": pair(ResidualAnalysis, ResidualSynthesis, 6, width=6, attention=True),
     "mlic++": pair(ResidualAnalysis, ResidualSynthesis, 7, width=4, latents=7, activation="gelu"),
     "elic": pair(ELICAnalysis, ELICSynthesis, 10, width=6, latents=10),
+    "walloc": Pair(lambda: WaLLoCAnalysis(2, 5), lambda: WaLLoCSynthesis(2, 5, width=6), 5, 4),
+    "walloc, 3 levels": Pair(lambda: WaLLoCAnalysis(), lambda: WaLLoCSynthesis(width=8), 12, 8),
 }
 every_pair = pytest.mark.parametrize("name", PAIRS)
 
