@@ -5,10 +5,12 @@ from .elic import ELICAnalysis, ELICSynthesis
 from .lapped import LappedAnalysis, LappedSynthesis
 from .refined_lapped import RefinedLappedAnalysis, RefinedLappedSynthesis
 from .residual import ResidualAnalysis, ResidualSynthesis
+from .swin import DenseEnhancement, SwinAnalysis, SwinSynthesis
 from .walloc import WaLLoCAnalysis, WaLLoCSynthesis
 from .wavelet_packet import WaveletPacket
 
 __all__ = [
+    "DenseEnhancement",
     "ELICAnalysis",
     "ELICSynthesis",
     "GDNAnalysis",
@@ -19,6 +21,8 @@ __all__ = [
     "RefinedLappedSynthesis",
     "ResidualAnalysis",
     "ResidualSynthesis",
+    "SwinAnalysis",
+    "SwinSynthesis",
     "WaLLoCAnalysis",
     "WaLLoCSynthesis",
     "WaveletPacket",

@@ -8,6 +8,7 @@ from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .resampling_residual import Activation, DownResidual, PlainResidual, UpResidual
 from .residual import DepthwiseBlock, ResidualBlock
 from .sampling import conv5_down, deconv5_up, subpixel3_up
+from .window_stage import WindowStage
 from .zero import zeroed
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RectifiedBottleneck",
     "ResidualBlock",
     "UpResidual",
+    "WindowStage",
     "conv5_down",
     "deconv5_up",
     "lower_bound",

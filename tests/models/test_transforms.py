@@ -14,6 +14,8 @@ from kodec.models import (
     GDNSynthesis,
     ResidualAnalysis,
     ResidualSynthesis,
+    SwinAnalysis,
+    SwinSynthesis,
     WaLLoCAnalysis,
     WaLLoCSynthesis,
 )
@@ -42,6 +44,17 @@ PAIRS = {
     "attention": pair(ResidualAnalysis, ResidualSynthesis, 6, width=6, attention=True),
     "mlic++": pair(ResidualAnalysis, ResidualSynthesis, 7, width=4, latents=7, activation="gelu"),
     "elic": pair(ELICAnalysis, ELICSynthesis, 10, width=6, latents=10),
+    "swin": pair(
+        SwinAnalysis,
+        SwinSynthesis,
+        6,
+        width=8,
+        latents=6,
+        depths=(1, 2, 1),
+        heads=(1, 2, 4),
+        window=4,
+        enhancement=4,
+    ),
     "walloc": Pair(lambda: WaLLoCAnalysis(2, 5), lambda: WaLLoCSynthesis(2, 5, width=6), 5, 4),
     "walloc, 3 levels": Pair(lambda: WaLLoCAnalysis(), lambda: WaLLoCSynthesis(width=8), 12, 8),
 }
