@@ -35,6 +35,21 @@ TRANSFORMS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
         part("models.ResidualSynthesis", width=8),
         8,
     ),
+    "elic": (
+        part("models.ELICAnalysis", width=6, latents=8),
+        part("models.ELICSynthesis", width=6, latents=8),
+        8,
+    ),
+    "swin": (
+        part("models.SwinAnalysis", width=4, latents=8, heads=[1, 2, 2], window=4, enhancement=2),
+        part("models.SwinSynthesis", width=4, latents=8, heads=[1, 2, 2], window=4, enhancement=2),
+        8,
+    ),
+    "walloc": (
+        part("models.WaLLoCAnalysis", levels=3, latents=8),
+        part("models.WaLLoCSynthesis", levels=3, latents=8, width=8),
+        8,
+    ),
     "refined lapped": (
         part("models.RefinedLappedAnalysis", widths=[4, 4, 8]),
         part("models.RefinedLappedSynthesis", widths=[4, 4, 8], blocks=1),
