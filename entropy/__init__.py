@@ -8,6 +8,7 @@ from .frequency_slices import FrequencySlices
 from .gain import GainUnit
 from .hyperprior import MeanScaleHyperprior, ScaleHyperprior
 from .integer_tables import IntegerTables, tables_of
+from .multi_reference import MultiReference
 from .ports import (
     Conditions,
     RateMeter,
@@ -32,6 +33,7 @@ __all__ = [
     "IntegerTables",
     "LocationScale",
     "MeanScaleHyperprior",
+    "MultiReference",
     "RasterAutoregression",
     "RateMeter",
     "ScaleHyperprior",

@@ -67,6 +67,17 @@ def _elic(state: State) -> Config:
     return _codec("ELIC", {"width": width, "latents": channels}, latents)
 
 
+def _mlic(state: State) -> Config:
+    width = len(state["h_a.reduction.0.weight"])
+    channels = state["h_a.reduction.0.weight"].shape[1]
+    count = sum(name.startswith("lrp_anchor.") and name.endswith(".0.bias") for name in state)
+    latents = _part(
+        "entropy.MultiReference", channels=channels, hyper=width, count=count, **PUBLISHED
+    )
+    arguments = {"width": width, "latents": channels, "activation": "gelu"}
+    return _codec("Residual", arguments, latents)
+
+
 CONFIGS: dict[str, Callable[[State], Config]] = {
     "bmshj2018-factorized": _gdn("FactorisedLatents"),
     "bmshj2018-hyperprior": _gdn("ScaleHyperprior"),
@@ -75,4 +86,5 @@ CONFIGS: dict[str, Callable[[State], Config]] = {
     "cheng2020-anchor": _cheng(attention=False),
     "cheng2020-attn": _cheng(attention=True),
     "elic": _elic,
+    "mlic++": _mlic,
 }

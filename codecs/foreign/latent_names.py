@@ -46,6 +46,37 @@ _ELIC: Rules = (
     ),
 )
 
+_SLICE = r"latents.slices.\1."
+_LOCAL = r"^(latents\.slices\.\d+\.contexts\.local\.)"
+_GLOBAL = r"^(latents\.slices\.\d+\.contexts\.int(?:er|ra)\.)"
+_HEADS = r"^(latents\.slices\.\d+\.heads\.\d\.layers\.)"
+_MLIC: Rules = (
+    *_PRIOR,
+    (r"^h_a\.reduction\.", "latents.hyper_analysis."),
+    (r"^h_s\.increase\.", "latents.hyper_synthesis."),
+    (r"^channel_context\.(\d+)\.fushion\.", _SLICE + "contexts.channel.layers."),
+    (r"^global_(int(?:er|ra))_context\.(\d+)\.", r"latents.slices.\2.contexts.\1."),
+    (r"^local_context\.(\d+)\.", _SLICE + "contexts.local."),
+    (r"^entropy_parameters_anchor\.(\d+)\.fusion\.", _SLICE + "heads.0.layers."),
+    (r"^entropy_parameters_nonanchor\.(\d+)\.fusion\.", _SLICE + "heads.1.layers."),
+    (r"^lrp_anchor\.(\d+)\.lrp_transform\.", _SLICE + "residuals.0.layers."),
+    (r"^lrp_nonanchor\.(\d+)\.lrp_transform\.", _SLICE + "residuals.1.layers."),
+    # Every second layer is an activation there.
+    (_HEADS + r"2\.", r"\g<1>1."),
+    (_HEADS + r"4\.", r"\g<1>2."),
+    (_HEADS + r"6\.", r"\g<1>3."),
+    (_GLOBAL + r"reprojection\.", r"\1reproject."),
+    (_GLOBAL + r"mlp\.", r"\1mix."),
+    (_LOCAL + r"norm1\.", r"\1normalise."),
+    (_LOCAL + r"norm2\.", r"\1normalise_fused."),
+    (_LOCAL + r"qkv_proj\.", r"\1project."),
+    (_LOCAL + r"proj\.", r"\1join."),
+    (_LOCAL + r"fusion\.", r"\1fuse."),
+    (_LOCAL + r"mlp\.fc1\.", r"\1feed_forward.0."),
+    (_LOCAL + r"mlp\.fc2\.", r"\1feed_forward.2."),
+    (_LOCAL + r"relative_position_table$", r"\1bias_table"),
+)
+
 LATENT_NAMES: dict[str, Rules] = {
     "bmshj2018-factorized": tuple(
         (pattern, name.replace("hyper_prior", "prior")) for pattern, name in _PRIOR
@@ -56,11 +87,13 @@ LATENT_NAMES: dict[str, Rules] = {
     "cheng2020-anchor": _RASTER,
     "cheng2020-attn": _RASTER,
     "elic": _ELIC,
+    "mlic++": _MLIC,
 }
 
 # Constants and tables that are made anew here.
 _LEFT_OUT = re.compile(
-    r"(_offset|_quantized_cdf|_cdf_length|\.target|\.bound|scale_bound|scale_table|\.mask)$"
+    r"(_offset|_quantized_cdf|_cdf_length|\.target|\.bound|scale_bound|scale_table|\.mask"
+    r"|relative_position_index)$"
 )
 # Layers whose outputs are scales, then means; here it is means, then scales.
 _SCALES_FIRST: dict[str, str] = {
@@ -69,6 +102,15 @@ _SCALES_FIRST: dict[str, str] = {
     "cheng2020-anchor": r"^latents\.head\.layers\.2\.",
     "cheng2020-attn": r"^latents\.head\.layers\.2\.",
     "elic": r"^latents\.slices\.\d+\.heads\.0\.layers\.2\.",
+    "mlic++": r"^latents\.(hyper_synthesis\.8|slices\.\d+\.heads\.\d\.layers\.3)\.",
+}
+# Where the hyper-synthesis itself gives scales first: the layers that read it, in their last
+# columns, and the tensor that says how many those are.
+_READ_HYPER: dict[str, tuple[str, str]] = {
+    "mlic++": (
+        r"^latents\.slices\.\d+\.heads\.\d\.layers\.0\.weight$",
+        "latents.hyper_synthesis.8.bias",
+    ),
 }
 
 
@@ -88,5 +130,9 @@ def rearranged(family: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             tensor = tensor.flatten(1)
         if family in _SCALES_FIRST and re.search(_SCALES_FIRST[family], name):
             tensor = torch.cat(tensor.chunk(2)[::-1])
+        if family in _READ_HYPER and re.search(_READ_HYPER[family][0], name):
+            width = len(state[_READ_HYPER[family][1]])
+            others, hyper = tensor[:, :-width], tensor[:, -width:]
+            tensor = torch.cat([others, *hyper.chunk(2, dim=1)[::-1]], dim=1)
         out[name] = tensor
     return out

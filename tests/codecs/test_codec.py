@@ -71,6 +71,9 @@ LATENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "uneven slices": lambda channels: part(
         "entropy.UnevenSlices", channels=channels, hyper=4, slices=[3, 5], widths=[4]
     ),
+    "multi-reference": lambda channels: part(
+        "entropy.MultiReference", channels=channels, hyper=4, count=2, head=2
+    ),
     "raster": lambda channels: part("entropy.RasterAutoregression", channels=channels, hyper=4),
     "frequency slices": lambda channels: part(
         "entropy.FrequencySlices",

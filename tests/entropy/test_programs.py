@@ -15,6 +15,7 @@ from kodec.entropy import (
     FactorisedLatents,
     FrequencySlices,
     MeanScaleHyperprior,
+    MultiReference,
     RasterAutoregression,
     RateMeter,
     ScaleHyperprior,
@@ -46,6 +47,7 @@ MODELS: dict[str, Callable[[], Any]] = {
         12, 6, count=4, widths=(8, 8), kernel=3, activation="gelu", networks="stf2022"
     ),
     "uneven slices": lambda: UnevenSlices(12, 6, slices=(2, 4, 6), widths=(8, 8)),
+    "multi-reference": lambda: MultiReference(12, 6, count=3, head=4, scales="linear"),
     "raster": lambda: RasterAutoregression(12, 6),
     "frequency slices": lambda: FrequencySlices(
         slices=(3, 4, 5), phases=(4, 2, 1), width=16, context=8, hyper=6

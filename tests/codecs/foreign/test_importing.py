@@ -1,5 +1,6 @@
 """Checkpoints of CompressAI's models, imported: the same latents, pixels and bits."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from compressai.models import (
     ScaleHyperprior,
 )
 from compressai.models.sensetime import Elic2022Official
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kodec.codecs import load
 from kodec.codecs.foreign import import_checkpoint
-from kodec.entropy import RateMeter
+from kodec.entropy import Distribution, MultiReference, RateMeter
+from kodec.models import ResidualAnalysis, ResidualSynthesis
 from kodec.native import BitstreamError, InvalidInputError
 
 MODELS: dict[str, Any] = {
@@ -93,6 +96,66 @@ def serial_likelihoods(model: Any, y: Tensor, y_hat: Tensor) -> dict[str, Tensor
     scales, means = model.entropy_parameters(contexts).chunk(2, 1)
     _, likelihoods = model.gaussian_conditional(y, scales, means=means)
     return {"y": likelihoods, "z": z}
+
+
+@torch.no_grad()
+def test_mlicpp_with_the_authors_weights(tmp_path: Path) -> None:
+    """Beside likelihoods and pixels that the authors' code gave."""
+    folder = Path(os.environ.get("KODEC_DATA", ".")) / "reference"
+    if not (folder / "mlicpp-tiny-weights.safetensors").exists():
+        pytest.skip("KODEC_DATA has no reference/mlicpp-tiny-weights.safetensors")
+    state = {}
+    for key, tensor in load_file(folder / "mlicpp-tiny-weights.safetensors").items():
+        form, _, name = key.partition("/")
+        state[name] = tensor.float() / 256 if form == "int8" else tensor
+    checkpoint = tmp_path / "foreign.pth"
+    torch.save(state, checkpoint)
+    import_checkpoint(checkpoint, tmp_path / "model.safetensors", "mlic++")
+    network = load(tmp_path / "model.safetensors").network
+    theirs = {
+        k: torch.from_numpy(v) for k, v in np.load(folder / "mlicpp-tiny-outputs.npz").items()
+    }
+    meter = Likelihoods(training=False)
+    coded = network.code(theirs["x"].float(), (1, 64, 128), None, meter)
+    assert torch.allclose(meter.of["z"].float(), theirs["z_likelihoods"], atol=1e-4)
+    slices = []
+    for number in range(3):
+        # Anchors (row + column odd) come first.
+        odd, even = meter.of[f"y{number}/0"], meter.of[f"y{number}/1"]
+        tokens = torch.empty(1, 4 * 8, 32)
+        odd_places = (torch.arange(4)[:, None] + torch.arange(8)).reshape(-1) % 2 == 1
+        tokens[:, odd_places] = odd.float()
+        tokens[:, ~odd_places] = even.float()
+        slices.append(tokens)
+    likelihoods = torch.cat(slices, dim=2).transpose(1, 2).reshape(1, 96, 4, 8)
+    assert torch.allclose(likelihoods, theirs["y_likelihoods"], atol=1e-4)
+    bits = -sum(theirs[f"{k}_likelihoods"].log2().sum().item() for k in "yz")
+    assert meter.total().item() == pytest.approx(bits, rel=1e-3)
+    assert torch.allclose(coded.x_hat, theirs["x_hat"], atol=1e-4)
+
+
+class Likelihoods(RateMeter):
+    """Keeps the likelihoods of each block's values: by name, with a number within the name."""
+
+    def __init__(self, training: bool) -> None:
+        super().__init__(training)
+        self.of: dict[str, Tensor] = {}
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        values = super().code(name, y, dist)
+        number = sum(key.startswith(f"{name}/") for key in self.of)
+        self.of["z" if name == "z" else f"{name}/{number}"] = torch.exp2(-dist.bits(values))
+        return values
+
+
+def test_mlicpps_published_size() -> None:
+    with torch.device("meta"):
+        analysis = ResidualAnalysis(192, 320, activation="gelu")
+        synthesis = ResidualSynthesis(192, 320, activation="gelu")
+        latents = MultiReference(320, 192, prior_filters=(3, 3, 3, 3))
+    ours = sum(p.numel() for m in (analysis, latents, synthesis) for p in m.parameters())
+    # Theirs has three quantiles per channel of z besides, trained by a loss of their own.
+    assert ours == 83_501_408 - 3 * 192
 
 
 def test_an_imported_model_codes_files(saved: Any, tmp_path: Path) -> None:
