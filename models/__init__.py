@@ -1,10 +1,18 @@
 """Networks: tensors in, tensors out."""
 
-from .convolutional import GDNAnalysis, GDNSynthesis, ResidualAnalysis, ResidualSynthesis
+from .convolutional import GDNAnalysis, GDNSynthesis
+from .elic import ELICAnalysis, ELICSynthesis
 from .lapped import LappedAnalysis, LappedSynthesis
 from .refined_lapped import RefinedLappedAnalysis, RefinedLappedSynthesis
+from .residual import ResidualAnalysis, ResidualSynthesis
+from .swin import DenseEnhancement, SwinAnalysis, SwinSynthesis
+from .walloc import WaLLoCAnalysis, WaLLoCSynthesis
+from .wavelet_packet import WaveletPacket
 
 __all__ = [
+    "DenseEnhancement",
+    "ELICAnalysis",
+    "ELICSynthesis",
     "GDNAnalysis",
     "GDNSynthesis",
     "LappedAnalysis",
@@ -13,4 +21,9 @@ __all__ = [
     "RefinedLappedSynthesis",
     "ResidualAnalysis",
     "ResidualSynthesis",
+    "SwinAnalysis",
+    "SwinSynthesis",
+    "WaLLoCAnalysis",
+    "WaLLoCSynthesis",
+    "WaveletPacket",
 ]
