@@ -13,6 +13,7 @@ from .gain import GainUnit
 from .hyperprior import MeanScaleHyperprior
 from .integer_tables import IntegerTables, tables_of
 from .ports import Conditions, RateMeter, SymbolPort, SymbolReader, SymbolWriter
+from .prototypes import RegionPrototypes
 
 __all__ = [
     "Conditions",
@@ -25,6 +26,7 @@ __all__ = [
     "LocationScale",
     "MeanScaleHyperprior",
     "RateMeter",
+    "RegionPrototypes",
     "ScaleTables",
     "SymbolPort",
     "SymbolReader",
