@@ -68,8 +68,9 @@ def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
     decoder_config = copy.deepcopy(dict(config))
     arguments = decoder_config.get("init_args", {})
     arguments.pop("analysis", None)
-    for name in network.latent_model.encoder_only_arguments:
-        arguments.get("latents", {}).get("init_args", {}).pop(name, None)
+    for part, names in network.encoder_only_arguments().items():
+        for name in names:
+            arguments.get(part, {}).get("init_args", {}).pop(name, None)
     digest = hashlib.sha256(json.dumps(decoder_config, sort_keys=True).encode())
     stored = _stored_weights(network)
     for name in sorted(network.decoder_state()):

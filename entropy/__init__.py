@@ -19,6 +19,7 @@ from .ports import (
     scan_fronts,
 )
 from .raster import RasterAutoregression
+from .prototypes import RegionPrototypes
 
 __all__ = [
     "ChannelSlices",
@@ -36,6 +37,7 @@ __all__ = [
     "MultiReference",
     "RasterAutoregression",
     "RateMeter",
+    "RegionPrototypes",
     "ScaleHyperprior",
     "ScaleTables",
     "ScanStep",

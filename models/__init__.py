@@ -4,6 +4,7 @@ from .convolutional import GDNAnalysis, GDNSynthesis
 from .elic import ELICAnalysis, ELICSynthesis
 from .lapped import LappedAnalysis, LappedSynthesis
 from .refined_lapped import RefinedLappedAnalysis, RefinedLappedSynthesis
+from .region_adaptive import RegionAdaptiveAnalysis, RegionAdaptiveSynthesis
 from .residual import ResidualAnalysis, ResidualSynthesis
 from .swin import DenseEnhancement, SwinAnalysis, SwinSynthesis
 from .walloc import WaLLoCAnalysis, WaLLoCSynthesis
@@ -19,6 +20,8 @@ __all__ = [
     "LappedSynthesis",
     "RefinedLappedAnalysis",
     "RefinedLappedSynthesis",
+    "RegionAdaptiveAnalysis",
+    "RegionAdaptiveSynthesis",
     "ResidualAnalysis",
     "ResidualSynthesis",
     "SwinAnalysis",

@@ -8,8 +8,8 @@ from torch import Tensor
 # (regular expression, replacement), each applied to the whole name in turn.
 Rules = Sequence[tuple[str, str]]
 
-# Constants that CompressAI stores with each GDN layer.
-LEFT_OUT = re.compile(r"\.(beta|gamma)_reparam\.")
+# Constants that CompressAI stores with each GDN layer, and Swin code with each attention.
+LEFT_OUT = re.compile(r"\.(beta|gamma)_reparam\.|\.relative_position_index$")
 
 
 def renamed(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """What the transforms' tensors are called in CompressAI and in the authors' own code.
 
-One entry a family; its rules turn names of `g_a` and `g_s` into those of a `PictureCodec`'s
-`analysis` and `synthesis`, and touch no others.
+One entry a family; its rules turn names of the transforms, in most families `g_a` and `g_s`, into
+those of a `PictureCodec`'s `analysis`, `synthesis` and `side`, and touch no others.
 """
 
 from .renaming import Rules
@@ -28,6 +28,30 @@ _BOTTLENECK: Rules = (
     (_TRANSFORM + r"\.conv3\.", r"\1.layers.4."),
 )
 
+_PART = r"^((?:analysis|synthesis)\.(?:coarse|fine)\.\d)"
+_REGION_ADAPTIVE: Rules = (
+    (r"^g_a1\.", "analysis.fine."),
+    (r"^g_a2\.", "analysis.coarse."),
+    (r"^g_s0\.", "synthesis.coarse."),
+    (r"^g_s1\.", "synthesis.fine."),
+    (_PART + r"\.conv_groups\.0\.", r"\1.resample."),
+    (_PART + r"\.conv_groups\.1\.", r"\1.normalise."),
+    (_PART + r"\.scales_bias\.", r"\1.affine.layers."),
+    (_PART + r"\.conv_a\.(\d)\.conv\.", r"\1.trunk.\2.layers."),
+    (_PART + r"\.conv_b\.0\.attn\.relative_position_bias_table$", r"\1.gate.0.bias"),
+    (_PART + r"\.conv_b\.0\.attn\.", r"\1.gate.0."),
+    (_PART + r"\.conv_b\.(\d)\.conv\.", r"\1.gate.\2.layers."),
+    (_PART + r"\.conv_b\.", r"\1.gate."),
+    (r"^dyn_encoder\.", "analysis.adapt."),
+    (r"^dyn_decoder\.", "synthesis.adapt."),
+    (r"^((?:analysis|synthesis)\.adapt)\.conv\.", r"\1.project."),
+    (r"^((?:analysis|synthesis)\.adapt)\.k_sp_gen\.", r"\1.filters."),
+    (r"^((?:analysis|synthesis)\.adapt)\.k_ch_gen\.", r"\1.gate."),
+    (r"^((?:analysis|synthesis)\.adapt)\.conv_out\.", r"\1.out."),
+    (r"^g_ab\.", "side.analysis."),
+    (r"^g_sb\.", "side.synthesis."),
+)
+
 _GDN = tuple(_SEQUENCES)
 _CHENG = (*_SEQUENCES, *_ATTENTION, *_RESIDUAL)
 _ELIC = (*_SEQUENCES, *_ATTENTION, *_BOTTLENECK)
@@ -45,4 +69,7 @@ TRANSFORM_NAMES: dict[str, Rules] = {
         (r"^g_s\.synthesis_transform\.", "synthesis.layers."),
         *_RESIDUAL,
     ),
+    # Its checkpoints hold some of these tensors a second time, as `basic_E` and `basic_D`; the
+    # prior of `side` is `entropy_bottleneck_b`.
+    "segpic": _REGION_ADAPTIVE,
 }

@@ -1,7 +1,15 @@
 """Bottleneck residuals, and the gated attention made of them."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
+
+Rectifier = Literal["relu", "gelu"]
+
+
+def _rectifier(name: Rectifier) -> nn.Module:
+    return nn.GELU() if name == "gelu" else nn.ReLU(inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -10,14 +18,14 @@ class Bottleneck(nn.Module):
     Source: "Deep residual learning for image recognition" (2016), without normalisation.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, activation: Rectifier = "relu") -> None:
         super().__init__()
         half = channels // 2
         self.layers = nn.Sequential(
             nn.Conv2d(channels, half, 1),
-            nn.ReLU(inplace=True),
+            _rectifier(activation),
             nn.Conv2d(half, half, 3, padding=1),
-            nn.ReLU(inplace=True),
+            _rectifier(activation),
             nn.Conv2d(half, channels, 1),
         )
 
@@ -28,11 +36,16 @@ class Bottleneck(nn.Module):
 
 
 class RectifiedBottleneck(Bottleneck):
-    """A `Bottleneck` with a ReLU behind the sum."""
+    """A `Bottleneck` with one more activation behind the sum."""
+
+    def __init__(self, channels: int, activation: Rectifier = "relu") -> None:
+        super().__init__(channels, activation)
+        self.activation = _rectifier(activation)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        return nn.functional.relu_(super().forward(x))
+        out: Tensor = self.activation(super().forward(x))
+        return out
 
 
 class GatedAttention(nn.Module):
@@ -43,12 +56,17 @@ class GatedAttention(nn.Module):
     mixture likelihoods and attention modules" (2020).
     """
 
-    def __init__(self, channels: int, gate_head: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        channels: int,
+        gate_head: nn.Module | None = None,
+        activation: Rectifier = "relu",
+    ) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(*(RectifiedBottleneck(channels) for _ in range(3)))
+        self.trunk = nn.Sequential(*(RectifiedBottleneck(channels, activation) for _ in range(3)))
         self.gate = nn.Sequential(
             *([] if gate_head is None else [gate_head]),
-            *(RectifiedBottleneck(channels) for _ in range(3)),
+            *(RectifiedBottleneck(channels, activation) for _ in range(3)),
             nn.Conv2d(channels, channels, 1),
         )
 

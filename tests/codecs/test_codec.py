@@ -50,11 +50,20 @@ TRANSFORMS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
         part("models.WaLLoCSynthesis", levels=3, latents=8, width=8),
         8,
     ),
+    "region adaptive": (
+        part("models.RegionAdaptiveAnalysis", width=4, latents=8, heads=2),
+        part("models.RegionAdaptiveSynthesis", width=4, latents=8, heads=2),
+        8,
+    ),
     "refined lapped": (
         part("models.RefinedLappedAnalysis", widths=[4, 4, 8]),
         part("models.RefinedLappedSynthesis", widths=[4, 4, 8], blocks=1),
         768,
     ),
+}
+# Of transforms that send side latents.
+SIDES = {
+    "region adaptive": part("entropy.RegionPrototypes", channels=4, analysis=[4, 3], synthesis=[4])
 }
 LATENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "factorised": lambda channels: part("entropy.FactorisedLatents", channels=channels),
@@ -108,6 +117,7 @@ def config_of(key: tuple[str, str, bool], portability: str = "guarded") -> dict[
         synthesis=synthesis,
         gain=part("entropy.GainUnit", channels=channels) if key[2] else None,
         portability=portability,
+        side=SIDES.get(key[0]),
     )
 
 
@@ -274,6 +284,10 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     network = build_module(config)
     with pytest.raises(InvalidInputError, match="analysis gives latents"):
         network.code(torch.rand(1, 3, 16, 16), (1, 16, 16), None, RateMeter(training=True))  # type: ignore[operator]
+    config["init_args"]["side"] = SIDES["region adaptive"]
+    with pytest.raises(InvalidInputError, match="side latents"):
+        build_module(config)
+    config["init_args"]["side"] = None
     config["init_args"]["portability"] = "hopeful"
     with pytest.raises(InvalidInputError, match="portability"):
         build_module(config)
