@@ -18,8 +18,8 @@ from .ports import (
     SymbolWriter,
     scan_fronts,
 )
-from .raster import RasterAutoregression
 from .prototypes import RegionPrototypes
+from .raster import RasterAutoregression
 
 __all__ = [
     "ChannelSlices",

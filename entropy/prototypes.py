@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from kodec.models.blocks import GDN
 
-from .distributions import FactorisedPrior
+from .factorised_prior import FactorisedPrior
 from .ports import Conditions, SymbolPort
 
 
