@@ -1,5 +1,6 @@
 """From latents to integers to bits, and everything both sides must agree on."""
 
+from .adaptive_slices import AdaptiveSlices
 from .channel_slices import ChannelSlices, Checkerboard, UnevenSlices
 from .distributions import Distribution, LocationScale, ScaleTables, Uniform
 from .factorised import FactorisedLatents
@@ -21,6 +22,7 @@ from .ports import (
 from .raster import RasterAutoregression
 
 __all__ = [
+    "AdaptiveSlices",
     "ChannelSlices",
     "Checkerboard",
     "Conditions",
