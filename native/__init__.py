@@ -3,6 +3,7 @@
 from ._core import Decoder, Encoder, Tables, crc32c, scale_indexes, set_threads, simd
 from .errors import (
     BitstreamError,
+    DeviceError,
     InvalidInputError,
     KodecError,
     MismatchError,
@@ -12,6 +13,7 @@ from .errors import (
 __all__ = [
     "BitstreamError",
     "Decoder",
+    "DeviceError",
     "Encoder",
     "InvalidInputError",
     "KodecError",

@@ -1,16 +1,32 @@
-from typing import final
+from typing import Any, Protocol, TypeVar, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+class _SupportsDLPack(Protocol):
+    """A contiguous array in CPU memory, of whatever library: read and written in place."""
+
+    def __dlpack__(self) -> Any: ...
+
+_Out = TypeVar("_Out", bound=_SupportsDLPack)
 
 def crc32c(data: bytes | bytearray | memoryview, value: int = 0) -> int:
     """CRC32C of `data`, continuing from `value`, the checksum of what came before."""
 
 def set_threads(count: int) -> None:
-    """Let one call use so many threads; 0, the initial value, stands for all cores."""
+    """Let every call use up to `count` threads, its own among them; 0 (the default) for all cores.
+
+    The streams do not depend on it. Raises InvalidInputError for anything but an integer from 0 on.
+    """
 
 def simd() -> str:
-    """The kernels in use: scalar, avx2 or avx512; KODEC_SIMD chooses other than the fastest."""
+    """The instruction set that encoders and decoders made now use: scalar, avx2 or avx512.
+
+    The machine's best, unless the environment variable KODEC_SIMD names one; it is read each time.
+
+    Raises InvalidInputError if it names none, or one that this machine lacks. Encoder and Decoder
+    do so too.
+    """
 
 def scale_indexes(
     logarithms: NDArray[np.float64],
@@ -68,16 +84,16 @@ class Encoder:
     def __init__(self) -> None: ...
     def add(
         self,
-        symbols: NDArray[np.int16] | NDArray[np.int32],
-        indexes: NDArray[np.uint8] | NDArray[np.uint16],
+        symbols: NDArray[np.int16] | NDArray[np.int32] | _SupportsDLPack,
+        indexes: NDArray[np.uint8] | NDArray[np.uint16] | _SupportsDLPack,
         tables: Tables,
         overrides: NDArray[np.uint32],
     ) -> None:
         """Append a block; all is copied.
 
         Args:
-            symbols: (n,), any value; 0 where the index is 0.
-            indexes: (n,), each 0..len(tables).
+            symbols: (n,) int16 or int32, any value; 0 where the index is 0.
+            indexes: (n,) uint8 or uint16, each 0..len(tables).
             tables: may be another set for each block.
             overrides: (m,) strictly ascending positions in this block whose index is written into
                 the stream, so that the decoder's own does not matter there.
@@ -90,7 +106,7 @@ class Encoder:
         """Return the stream; the encoder is of no further use.
 
         Args:
-            segments: 1..1024 independently decodable parts; 0 chooses one for each 64 KiB.
+            segments: 1..1024 independently decodable parts; 0 chooses by compressed size.
             lanes: 1, 4, 8, 16 or 32 interleaved states; 0 chooses by compressed size.
         """
 
@@ -113,16 +129,30 @@ class Decoder:
         To compare with what is expected, never to allocate by: a forged header may say anything.
         """
 
+    @overload
     def decode(
         self,
-        indexes: NDArray[np.uint8] | NDArray[np.uint16],
+        indexes: NDArray[np.uint8] | NDArray[np.uint16] | _SupportsDLPack,
         tables: Tables,
-        out: NDArray[np.int32] | None = None,
-    ) -> NDArray[np.int32]:
-        """Return the next block's symbols (n,) for its indexes (n,), in `out` if that is given.
+        out: None = None,
+    ) -> NDArray[np.int32]: ...
+    @overload
+    def decode(
+        self,
+        indexes: NDArray[np.uint8] | NDArray[np.uint16] | _SupportsDLPack,
+        tables: Tables,
+        out: _Out,
+    ) -> _Out:
+        """Return the next block's symbols (n,) for its indexes (n,).
 
         Blocks must have the sizes they were encoded with. Symbols are to be trusted only after
         `finish`: wrong indexes may go unnoticed until then.
+
+        Args:
+            indexes: (n,) uint8 or uint16, each 0..len(tables).
+            tables: the encoder's.
+            out: (n,) int32 to write the symbols to; it is what is returned. Of no use after a
+                MismatchError or BitstreamError. By default, a new NumPy array.
 
         Raises:
             InvalidInputError: an argument is wrong; nothing has been decoded.

@@ -19,3 +19,7 @@ class MismatchError(BitstreamError):
 
 class UnsupportedError(KodecError):
     """The input is valid, but needs something this version or this model does not carry."""
+
+
+class DeviceError(KodecError):
+    """A CUDA device failed or ran out of memory."""

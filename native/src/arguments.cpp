@@ -28,6 +28,8 @@ Result checked_array(nb::handle value, const char *name,
   if (!known) throw InvalidInputError(subject + " must be of type " + wanted + "; convert it");
   if (any.shape(0) > 1 && any.stride(0) != 1)
     throw InvalidInputError(subject + " must be contiguous; copy it");
+  if (reinterpret_cast<std::uintptr_t>(any.data()) % any.itemsize() != 0)
+    throw InvalidInputError(subject + " must lie at a multiple of its elements' size; copy it");
   Result result;
   if (!nb::try_cast(value, result, false))
     throw InvalidInputError(subject + " is read-only; give one that can be written to");

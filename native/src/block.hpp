@@ -60,8 +60,8 @@ struct Part {
   std::size_t end;
 };
 
-// The information in the parts' symbols, in 2^-16 bit; of many symbols, an estimate from a sample. 0
-// only if all are skipped.
+// The information in the parts' symbols, in 2^-16 bit; of many symbols, an estimate from a sample.
+// 0 only if all are skipped.
 std::uint64_t cost_of(const std::vector<Part> &parts);
 
 }  // namespace kodec

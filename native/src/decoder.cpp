@@ -30,7 +30,7 @@ void Decoder::decode(const void *indexes, int index_bytes, std::size_t count,
     throw InvalidInputError("index " + std::to_string(highest) + " names no table: the set has " +
                             std::to_string(tables.size()));
   if (count == 0) return;
-  if (segments_.empty()) throw BitstreamError("the coder stream holds no symbols, but some are asked for");
+  require_any_segment(segments_.size());
   // Two segments a task, so that they can be decoded in turn.
   const std::size_t segments = segments_.size();
   run_tasks((segments + 1) / 2, useful_threads(count, threads), [&](std::size_t task) {

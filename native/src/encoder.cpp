@@ -19,19 +19,10 @@ constexpr std::uint64_t kMostChosenPairs = 32;
 // Lanes cost about three bytes each (3.1 without packed states): 1/0.005 of that is 0.5 %.
 constexpr std::uint64_t kBytesPerLane = 620;
 
-std::uint64_t bytes_of(std::uint64_t cost) { return cost >> (kCostBits + 3); }
-
 std::size_t choose_segments(std::uint64_t cost) {
   const std::uint64_t bytes = bytes_of(cost);
   if (bytes < kTwoSegmentsFrom) return 1;
   return 2 * std::size_t(std::clamp<std::uint64_t>(bytes / kFurtherPairAt, 1, kMostChosenPairs));
-}
-
-int choose_lanes(std::uint64_t cost) {
-  int lanes = 1;
-  for (int candidate : kLaneCounts)
-    if (candidate * kBytesPerLane <= bytes_of(cost)) lanes = std::max(lanes, candidate);
-  return lanes;
 }
 
 std::uint64_t symbols_of(const std::vector<Part> &parts) {
@@ -76,48 +67,43 @@ Bytes overrides_of(const std::vector<Part> &parts) {
   return section;
 }
 
-struct SegmentBytes {
-  Bytes header, body;
-};
-
 // Puts a segment together; `coded` is empty where all symbols are skipped.
 SegmentBytes assemble(const std::vector<Part> &parts, const std::optional<SegmentEncoder> &coded,
                       std::size_t number, bool more, const Kernels &kernels) {
-  SegmentBytes out;
   const Bytes overrides = overrides_of(parts);
   Bytes bit_plane, escapes;
-  Section words;
+  SegmentView view;
   if (coded) {
     bit_plane = coded->bit_plane();
     escapes = coded->escapes();
-    words = coded->words();
+    view.lanes = coded->lanes();
+    view.words = coded->words();
   }
-  const int lanes = coded ? coded->lanes() : 0;
-  const auto lane_code = std::find(kLaneCounts.begin(), kLaneCounts.end(), lanes) - kLaneCounts.begin();
-  out.header.push_back(std::uint8_t(kTableRans | int(lane_code) << kLaneShift |
-                                    (escapes.empty() ? 0 : kHasEscapes) |
-                                    (overrides.empty() ? 0 : kHasOverrides) |
-                                    (more ? kMoreSegments : 0)));
-  append_varint(out.header, symbols_of(parts));
-  if (coded) {
-    append_varint(out.header, bit_plane.size());
-    append_varint(out.header, words.size / 2);
-  }
-  if (!escapes.empty()) append_varint(out.header, escapes.size());
-  if (!overrides.empty()) append_varint(out.header, overrides.size());
-  append_u32(out.header, index_checksum_of(parts, kernels));
-
-  out.body.reserve(bit_plane.size() + words.size + escapes.size() + overrides.size());
-  out.body.insert(out.body.end(), bit_plane.begin(), bit_plane.end());
-  if (words.size > 0) out.body.insert(out.body.end(), words.begin, words.end());
-  out.body.insert(out.body.end(), escapes.begin(), escapes.end());
-  out.body.insert(out.body.end(), overrides.begin(), overrides.end());
-  append_u32(out.header, segment_checksum(number, out.header.data(), out.header.size(),
-                                          out.body.data(), out.body.size(), kernels));
-  return out;
+  view.symbols = symbols_of(parts);
+  view.index_checksum = index_checksum_of(parts, kernels);
+  view.bits = {bit_plane.data(), bit_plane.size()};
+  view.escapes = {escapes.data(), escapes.size()};
+  view.overrides = {overrides.data(), overrides.size()};
+  return write_segment(view, number, more, kernels);
 }
 
 }  // namespace
+
+void check_layout(std::int64_t segments, std::int64_t lanes) {
+  if (segments < 0 || segments > std::int64_t(kMaxSegments))
+    throw InvalidInputError("segments must be 1 to 1024, or 0 to choose, not " +
+                            std::to_string(segments));
+  if (std::find(kLaneCounts.begin(), kLaneCounts.end(), lanes) == kLaneCounts.end())
+    throw InvalidInputError("lanes must be 1, 4, 8, 16 or 32, or 0 to choose, not " +
+                            std::to_string(lanes));
+}
+
+int choose_lanes(std::uint64_t cost) {
+  int lanes = 1;
+  for (int candidate : kLaneCounts)
+    if (candidate * kBytesPerLane <= bytes_of(cost)) lanes = std::max(lanes, candidate);
+  return lanes;
+}
 
 void Encoder::add(const BlockInput &input, std::shared_ptr<const TableSet> tables) {
   blocks_.emplace_back(input, std::move(tables), kernels_);
@@ -133,16 +119,11 @@ std::vector<Part> Encoder::parts_of(std::size_t segment, std::size_t segments) c
 
 Bytes Encoder::finish(std::int64_t asked_segments, std::int64_t asked_lanes,
                       std::size_t threads) const {
-  if (asked_segments < 0 || asked_segments > std::int64_t(kMaxSegments))
-    throw InvalidInputError("segments must be 1 to 1024, or 0 to choose, not " +
-                            std::to_string(asked_segments));
-  if (std::find(kLaneCounts.begin(), kLaneCounts.end(), asked_lanes) == kLaneCounts.end())
-    throw InvalidInputError("lanes must be 1, 4, 8, 16 or 32, or 0 to choose, not " +
-                            std::to_string(asked_lanes));
+  check_layout(asked_segments, asked_lanes);
   const std::vector<Part> whole = parts_of(0, 1);
   const std::uint64_t symbols = symbols_of(whole);
   if (symbols == 0) return {0};
-  const std::uint64_t whole_cost = cost_of(whole);
+  const std::uint64_t whole_cost = asked_segments > 1 ? 0 : cost_of(whole);
   const std::size_t segments =
       asked_segments > 0 ? std::size_t(asked_segments) : choose_segments(whole_cost);
   std::vector<SegmentBytes> pieces(segments);
@@ -170,15 +151,7 @@ Bytes Encoder::finish(std::int64_t asked_segments, std::int64_t asked_lanes,
     for (std::size_t s = 0; s < count; ++s)
       pieces[first + s] = assemble(parts[s], coders[s], first + s, first + s + 1 < segments, kernels_);
   });
-  std::size_t size = 0;
-  for (const SegmentBytes &piece : pieces) size += piece.header.size() + piece.body.size();
-  Bytes stream;
-  stream.reserve(size);
-  for (const SegmentBytes &piece : pieces)
-    stream.insert(stream.end(), piece.header.begin(), piece.header.end());
-  for (const SegmentBytes &piece : pieces)
-    stream.insert(stream.end(), piece.body.begin(), piece.body.end());
-  return stream;
+  return join_segments(pieces);
 }
 
 }  // namespace kodec

@@ -12,6 +12,15 @@
 
 namespace kodec {
 
+// Throws InvalidInputError unless these are what Encoder::finish takes.
+void check_layout(std::int64_t segments, std::int64_t lanes);
+
+// Of what a cost (see TableSet::cost) stands for.
+inline std::uint64_t bytes_of(std::uint64_t cost) { return cost >> (kCostBits + 3); }
+
+// The lanes for a segment of this cost.
+int choose_lanes(std::uint64_t cost);
+
 class Encoder {
  public:
   // Throws InvalidInputError if KODEC_SIMD is wrong.

@@ -39,11 +39,16 @@ inline Pairs gather_pairs(const void *table, __m512i ids) {
           _mm512_permutex2var_epi32(a, _mm512_add_epi32(even, _mm512_set1_epi32(1)), b)};
 }
 
-// Codes one symbol in each of sixteen lanes; returns their new states.
-inline __m512i encode_group(__m512i x, const std::uint32_t *ids, const std::uint32_t *entries,
-                            std::uint8_t *&words, __m512i &flags) {
-  const __m512i entry = _mm512_i32gather_epi32(load_512(ids), entries, 4);
-  flags = _mm512_or_si512(flags, entry);
+// All lanes, but compilers don't know: else they leave a gather's destination as it happens to be,
+// and it waits for whatever was to be in that register.
+inline __mmask16 all_lanes() {
+  __mmask16 all = 0xFFFF;
+  asm("" : "+Yk"(all));
+  return all;
+}
+
+// Codes one symbol in each of sixteen lanes, by their entries; returns the new states.
+inline __m512i encode_group(__m512i x, __m512i entry, std::uint8_t *&words) {
   const __m512i frequency = _mm512_srli_epi32(entry, 16);
   const __m512i start = _mm512_and_si512(entry, _mm512_set1_epi32(kTotal - 1));
   // Full lanes give off their low word.
@@ -51,7 +56,7 @@ inline __m512i encode_group(__m512i x, const std::uint32_t *ids, const std::uint
       _mm512_cmpge_epu32_mask(_mm512_srli_epi32(x, 32 - kPrecision), frequency);
   const unsigned given = unsigned(_mm_popcnt_u32(full));
   words -= 2 * given;
-  _mm512_mask_cvtepi32_storeu_epi16(words, __mmask16((1u << given) - 1),
+  _mm512_mask_cvtepi32_storeu_epi16(words, __mmask16(_bzhi_u32(0xFFFF, given)),
                                     _mm512_maskz_compress_epi32(full, x));
   const __m512i y = _mm512_mask_srli_epi32(x, full, x, 16);
   // The quotient from single precision. One step of Newton's method makes the inverse right to
@@ -84,13 +89,24 @@ void encode_streams(EncodeStream *const *streams, std::size_t steps) {
     words[s] = streams[s]->words;
   }
   for (; steps > 0; --steps) {
-    for (int s = 0; s < Streams; ++s) ids[s] -= 16 * Groups;
+    // Entries depend on no state, so all are on their way before the first is needed.
+    __m512i entry[Streams][Groups];
+#pragma GCC unroll 2
+    for (int s = 0; s < Streams; ++s) {
+      ids[s] -= 16 * Groups;
+#pragma GCC unroll 2
+      for (int g = 0; g < Groups; ++g) {
+        entry[s][g] = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), all_lanes(),
+                                                  load_512(ids[s] + 16 * g), entries[s], 4);
+        flags[s] = _mm512_or_si512(flags[s], entry[s][g]);
+      }
+    }
 #pragma GCC unroll 2
     for (int done = 0; done < Groups; ++done)
 #pragma GCC unroll 2
       for (int s = 0; s < Streams; ++s) {
         const int g = Groups - 1 - done;
-        x[s][g] = encode_group(x[s][g], ids[s] + 16 * g, entries[s], words[s], flags[s]);
+        x[s][g] = encode_group(x[s][g], entry[s][g], words[s]);
       }
   }
   for (int s = 0; s < Streams; ++s) {

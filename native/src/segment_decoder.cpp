@@ -16,10 +16,6 @@ constexpr std::uint64_t kNoOverride = std::numeric_limits<std::uint64_t>::max();
 
 const char *const kForeignIndexes = "; the table indexes given are not the encoder's";
 
-[[noreturn]] void ran_out(const char *what) {
-  throw MismatchError(std::string("the ") + what + " of the coder stream ran out" + kForeignIndexes);
-}
-
 // Up to 32 bits from bit `position` on; reads eight bytes.
 std::uint32_t bits_at(const std::uint8_t *plane, std::uint64_t position, int count) {
   const std::uint64_t window = load_u64(plane + (position >> 3)) >> (position & 7);
@@ -28,48 +24,64 @@ std::uint32_t bits_at(const std::uint8_t *plane, std::uint64_t position, int cou
 
 }  // namespace
 
-Segment::Segment(const SegmentView &view) : view_(view) {
-  words_ = view_.words.begin;
-  escape_ = view_.escapes.begin;
-  override_ = view_.overrides.begin;
-  raw_ = {view_.bits.begin, 0, 8 * std::uint64_t(view_.bits.size)};
-  next_override(0);
+void ran_out(const char *what) {
+  throw MismatchError(std::string("the ") + what + " of the coder stream ran out" + kForeignIndexes);
+}
+
+void foreign_override() {
+  throw MismatchError(std::string("an override names a table that the set lacks") + kForeignIndexes);
+}
+
+void escape_beyond_range() {
+  throw MismatchError(std::string("an escaped symbol does not fit 32 bits") + kForeignIndexes);
+}
+
+RawReader read_states(const SegmentView &view, std::uint32_t *states) {
+  RawReader bits{view.bits.begin, 0, 8 * std::uint64_t(view.bits.size)};
   // States are at most 35 bits each: even without any bits they stay inside the section and the
   // padding only if checked one by one.
   const auto take = [&](int count) {
-    if (raw_.position + std::uint64_t(count) > raw_.end)
+    if (bits.position + std::uint64_t(count) > bits.end)
       throw BitstreamError("the coder states are cut short");
-    const std::uint32_t value = bits_at(raw_.plane, raw_.position, count);
-    raw_.position += std::uint64_t(count);
+    const std::uint32_t value = bits_at(bits.plane, bits.position, count);
+    bits.position += std::uint64_t(count);
     return value;
   };
-  for (int lane = 0; lane < view_.lanes; ++lane) states_[lane] = take(4) + 16;
-  for (int lane = 0; lane < view_.lanes; ++lane) {
-    const int exponent = int(states_[lane]);
-    states_[lane] = 1u << exponent | take(exponent);
+  for (int lane = 0; lane < view.lanes; ++lane) states[lane] = take(4) + 16;
+  for (int lane = 0; lane < view.lanes; ++lane) {
+    const int exponent = int(states[lane]);
+    states[lane] = 1u << exponent | take(exponent);
   }
+  return bits;
 }
 
-void Segment::next_override(std::uint64_t first) {
-  const std::uint8_t *const end = view_.overrides.end();
-  if (override_ == end) {
-    override_position_ = kNoOverride;
-    return;
-  }
-  override_position_ =
-      first + read_varint<BitstreamError>(override_, end, "an override's position");
-  const std::uint64_t index = read_varint<BitstreamError>(override_, end, "an override's index");
-  if (override_position_ >= view_.symbols)
+Override read_override(const SegmentView &view, const std::uint8_t *&p, std::uint64_t first) {
+  const std::uint8_t *const end = view.overrides.end();
+  const std::uint64_t position =
+      first + read_varint<BitstreamError>(p, end, "an override's position");
+  const std::uint64_t index = read_varint<BitstreamError>(p, end, "an override's index");
+  if (position >= view.symbols)
     throw BitstreamError("an override lies beyond its segment's last symbol");
   if (index > kMaxTables) throw BitstreamError("an override names an impossible table");
-  override_index_ = std::uint16_t(index);
+  return {position, std::uint16_t(index)};
 }
 
-void Segment::finish() const {
-  if (done_ != view_.symbols)
-    throw BitstreamError("only " + std::to_string(done_) + " of the " +
-                         std::to_string(view_.symbols) + " symbols of a segment were asked for");
-  if (index_checksum_ != view_.index_checksum)
+void require_any_segment(std::size_t segments) {
+  if (segments == 0)
+    throw BitstreamError("the coder stream holds no symbols, but some are asked for");
+}
+
+void require_symbols(const SegmentView &view, std::uint64_t done, std::uint64_t count) {
+  if (count > view.symbols - done)
+    throw BitstreamError("more symbols are asked for than the coder stream holds (" +
+                         std::to_string(view.symbols) + " in this segment)");
+}
+
+void check_end(const SegmentView &view, const SegmentEnd &end) {
+  if (end.done != view.symbols)
+    throw BitstreamError("only " + std::to_string(end.done) + " of the " +
+                         std::to_string(view.symbols) + " symbols of a segment were asked for");
+  if (end.index_checksum != view.index_checksum)
     throw MismatchError("the table indexes are not those of the encoder: another device, library "
                         "version or model computed them");
   // The indexes are right and so were the bytes: what follows only fails on wrong tables, and on
@@ -79,13 +91,35 @@ void Segment::finish() const {
       throw BitstreamError("a segment does not end where its header says: other probability tables "
                            "than the encoder's, or a forged stream");
   };
-  require(words_ == view_.words.end());
-  require(escape_ == view_.escapes.end());
-  require(override_position_ == kNoOverride);
-  require((raw_.position + 7) / 8 == view_.bits.size);
-  const int used = int(raw_.position % 8);
-  if (used != 0) require(bits_at(raw_.plane, raw_.position, 8 - used) == 0);
-  for (int lane = 0; lane < view_.lanes; ++lane) require(states_[lane] == kStateLow);
+  require(end.all_used);
+  require((end.raw_position + 7) / 8 == view.bits.size);
+  const int used = int(end.raw_position % 8);
+  if (used != 0) require(bits_at(view.bits.begin, end.raw_position, 8 - used) == 0);
+  for (int lane = 0; lane < view.lanes; ++lane) require(end.states[lane] == kStateLow);
+}
+
+Segment::Segment(const SegmentView &view) : view_(view) {
+  words_ = view_.words.begin;
+  escape_ = view_.escapes.begin;
+  override_ = view_.overrides.begin;
+  next_override(0);
+  raw_ = read_states(view_, states_);
+}
+
+void Segment::next_override(std::uint64_t first) {
+  if (override_ == view_.overrides.end()) {
+    override_position_ = kNoOverride;
+    return;
+  }
+  const Override next = read_override(view_, override_, first);
+  override_position_ = next.position;
+  override_index_ = next.index;
+}
+
+void Segment::finish() const {
+  const bool all_used = words_ == view_.words.end() && escape_ == view_.escapes.end() &&
+                        override_position_ == kNoOverride;
+  check_end(view_, {done_, index_checksum_, all_used, raw_.position, states_});
 }
 
 ShareDecoder::ShareDecoder(Segment &segment, const void *indexes, int index_bytes,
@@ -99,9 +133,7 @@ ShareDecoder::ShareDecoder(Segment &segment, const void *indexes, int index_byte
       view_(tables.view()),
       symbols_(symbols),
       kernels_(kernels) {
-  if (count > segment.view_.symbols - segment.done_)
-    throw BitstreamError("more symbols are asked for than the coder stream holds (" +
-                         std::to_string(segment.view_.symbols) + " in this segment)");
+  require_symbols(segment.view_, segment.done_, count);
 }
 
 std::size_t ShareDecoder::ready() {
@@ -128,7 +160,7 @@ void ShareDecoder::start_portion() {
   // written to by another thread meanwhile.
   const std::uint32_t highest = kernels_.highest_index(effective_, 2, size_);
   if (highest > tables_.size())
-    throw MismatchError(std::string("an override names a table that the set lacks") + kForeignIndexes);
+    foreign_override();
   segment_.index_checksum_ = kernels_.crc32c_16(effective_, size_, segment_.index_checksum_);
   if (lanes() == 0) {
     if (highest != 0) ran_out("coded part");
@@ -195,7 +227,7 @@ void ShareDecoder::finish_escapes(std::size_t count) {
     const std::int64_t raw = std::uint32_t(symbols_[position]) - std::uint32_t(symbol);
     if (symbol + raw < std::numeric_limits<std::int32_t>::min() ||
         symbol + raw > std::numeric_limits<std::int32_t>::max())
-      throw MismatchError(std::string("an escaped symbol does not fit 32 bits") + kForeignIndexes);
+      escape_beyond_range();
   }
 }
 

@@ -14,6 +14,41 @@ namespace kodec {
 // only, and have by then read at most 64 bytes of words, or nine of raw bits.
 constexpr std::size_t kReadAhead = 64;
 
+// Errors of streams that make no sense with the table indexes given.
+[[noreturn]] void ran_out(const char *what);
+[[noreturn]] void foreign_override();
+[[noreturn]] void escape_beyond_range();
+
+// Reads the lanes' states from the beginning of the bit plane; throws BitstreamError. What is left
+// are the raw bits.
+RawReader read_states(const SegmentView &view, std::uint32_t *states);
+
+struct Override {
+  std::uint64_t position;
+  std::uint16_t index;
+};
+
+// Reads the override at `p`, the first position of which can be `first`. Throws BitstreamError.
+Override read_override(const SegmentView &view, const std::uint8_t *&p, std::uint64_t first);
+
+// Throws BitstreamError if there are none, in a decoder that is asked for symbols.
+void require_any_segment(std::size_t segments);
+
+// Throws BitstreamError unless `count` more symbols are there after `done`.
+void require_symbols(const SegmentView &view, std::uint64_t done, std::uint64_t count);
+
+// Where a decoder came to in a segment.
+struct SegmentEnd {
+  std::uint64_t done;            // symbols decoded
+  std::uint32_t index_checksum;  // of their indexes
+  bool all_used;                 // words, escapes and overrides
+  std::uint64_t raw_position;    // in bits
+  const std::uint32_t *states;
+};
+
+// Throws unless that is exactly the segment's end and the indexes were the encoder's.
+void check_end(const SegmentView &view, const SegmentEnd &end);
+
 // Where a segment stands between two blocks.
 class Segment {
  public:

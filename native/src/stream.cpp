@@ -118,4 +118,42 @@ std::vector<SegmentView> parse_stream(const std::uint8_t *data, std::size_t size
   return segments;
 }
 
+SegmentBytes write_segment(const SegmentView &view, std::size_t number, bool more,
+                           const Kernels &kernels) {
+  SegmentBytes out;
+  const auto lane_code =
+      std::find(kLaneCounts.begin(), kLaneCounts.end(), view.lanes) - kLaneCounts.begin();
+  out.header.push_back(std::uint8_t(kTableRans | int(lane_code) << kLaneShift |
+                                    (view.escapes.size == 0 ? 0 : kHasEscapes) |
+                                    (view.overrides.size == 0 ? 0 : kHasOverrides) |
+                                    (more ? kMoreSegments : 0)));
+  append_varint(out.header, view.symbols);
+  if (view.lanes > 0) {
+    append_varint(out.header, view.bits.size);
+    append_varint(out.header, view.words.size / 2);
+  }
+  if (view.escapes.size > 0) append_varint(out.header, view.escapes.size);
+  if (view.overrides.size > 0) append_varint(out.header, view.overrides.size);
+  append_u32(out.header, view.index_checksum);
+
+  out.body.reserve(view.bits.size + view.words.size + view.escapes.size + view.overrides.size);
+  for (const Section *section : {&view.bits, &view.words, &view.escapes, &view.overrides})
+    if (section->size > 0) out.body.insert(out.body.end(), section->begin, section->end());
+  append_u32(out.header, segment_checksum(number, out.header.data(), out.header.size(),
+                                          out.body.data(), out.body.size(), kernels));
+  return out;
+}
+
+Bytes join_segments(const std::vector<SegmentBytes> &segments) {
+  std::size_t size = 0;
+  for (const SegmentBytes &segment : segments) size += segment.header.size() + segment.body.size();
+  Bytes stream;
+  stream.reserve(size);
+  for (const SegmentBytes &segment : segments)
+    stream.insert(stream.end(), segment.header.begin(), segment.header.end());
+  for (const SegmentBytes &segment : segments)
+    stream.insert(stream.end(), segment.body.begin(), segment.body.end());
+  return stream;
+}
+
 }  // namespace kodec

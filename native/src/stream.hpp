@@ -50,4 +50,16 @@ struct SegmentView {
 std::vector<SegmentView> parse_stream(const std::uint8_t *data, std::size_t size,
                                       const Kernels &kernels);
 
+// One segment, ready to be put into a stream.
+struct SegmentBytes {
+  Bytes header, body;
+};
+
+// The inverse of parse_stream for segment `number`; `more` segments follow it, or not.
+SegmentBytes write_segment(const SegmentView &view, std::size_t number, bool more,
+                           const Kernels &kernels);
+
+// All headers, then all bodies.
+Bytes join_segments(const std::vector<SegmentBytes> &segments);
+
 }  // namespace kodec

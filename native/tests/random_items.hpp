@@ -39,7 +39,7 @@ inline std::shared_ptr<const TableSet> random_tables(Random &random, std::uint32
   const bool all_direct = random.below(2) == 0;
   for (std::uint32_t t = 0; t < count; ++t) {
     const int size = random.one_of({2, 3, 17, 100, 255, 256});
-    const int shift = all_direct ? 0 : random.one_of({0, 0, 1, 5, 8});
+    const int shift = all_direct ? 0 : random.one_of({0, 0, 1, 2, 4, 5, 8});
     const std::int32_t highest = std::numeric_limits<std::int32_t>::max() - ((size - 1) << shift);
     const std::int32_t centred = -((size - 1) << shift) / 2;
     const std::int32_t offset =
@@ -68,6 +68,16 @@ inline std::shared_ptr<const TableSet> random_tables(Random &random, std::uint32
                                     offsets.data(), shifts.data(), count);
 }
 
+// Around the middle of its table, whose width `spread` multiplies; `wild` in a thousand escape far.
+inline std::int32_t random_symbol(Random &random, const TableInfo &info, double spread,
+                                  std::uint32_t wild) {
+  const double width = double(info.escape << info.shift);
+  double value = info.offset + width / 2 + random.normal() * (spread * width + 0.3);
+  if (wild > 0 && random.below(1000) < wild)
+    value = random.one_of({-2147483648.0, 2147483647.0, -32769.0, 32768.0});
+  return std::int32_t(std::clamp(std::nearbyint(value), -2147483648.0, 2147483647.0));
+}
+
 struct RandomBlock {
   std::shared_ptr<const TableSet> tables;
   std::vector<std::int32_t> symbols;
@@ -87,13 +97,8 @@ inline RandomBlock random_block(Random &random, std::shared_ptr<const TableSet> 
   const std::uint32_t highest = 1 + random.below(indexes);
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint32_t index = random.below(highest);
-    const TableInfo &info = tables->infos()[index];
-    const double width = double(info.escape << info.shift);
-    double value = info.offset + width / 2 + random.normal() * (spread * width + 0.3);
-    if (wild > 0 && random.below(1000) < wild)
-      value = random.one_of({-2147483648.0, 2147483647.0, -32769.0, 32768.0});
-    value = std::clamp(std::nearbyint(value), -2147483648.0, 2147483647.0);
-    block.symbols.push_back(index == 0 ? 0 : std::int32_t(value));
+    const std::int32_t symbol = random_symbol(random, tables->infos()[index], spread, wild);
+    block.symbols.push_back(index == 0 ? 0 : symbol);
     block.indexes.push_back(std::uint16_t(index));
     block.theirs.push_back(std::uint16_t(index));
     if (overridden > 0 && random.below(1000) < overridden) {

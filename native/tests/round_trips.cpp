@@ -4,26 +4,13 @@
 #include <cstdlib>
 #include <string>
 
+#include "available_kernels.hpp"
 #include "decoder.hpp"
-#include "errors.hpp"
 #include "random_items.hpp"
 
 namespace {
 
 using namespace kodec;
-
-std::vector<std::string> kernel_names() {
-  std::vector<std::string> names;
-  for (const char *name : {"scalar", "avx2", "avx512"}) {
-    setenv("KODEC_SIMD", name, 1);
-    try {
-      kernels();
-      names.push_back(name);
-    } catch (const InvalidInputError &) {
-    }
-  }
-  return names;
-}
 
 [[noreturn]] void fail(std::uint64_t seed, const std::string &kernel, const char *what) {
   std::printf("FAILED: seed %llu, %s: %s\n", static_cast<unsigned long long>(seed), kernel.c_str(),
@@ -50,7 +37,7 @@ std::size_t check(std::uint64_t seed, const std::vector<std::string> &names) {
 
   Bytes expected;
   for (const std::string &name : names) {
-    setenv("KODEC_SIMD", name.c_str(), 1);
+    use_kernel(name);
     Encoder encoder;
     for (const RandomBlock &block : blocks) add_block(encoder, block, narrow);
     const Bytes stream = encoder.finish(segments, lanes, threads);

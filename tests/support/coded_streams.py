@@ -1,11 +1,25 @@
 """Tables, symbols and streams for the tests of the rANS coder."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from kodec.native import Decoder, Encoder, Tables
+from kodec.native import Decoder, Encoder, InvalidInputError, Tables, simd
 
 NO_OVERRIDES = np.zeros(0, np.uint32)
+
+
+def runs_here(kernel: str) -> bool:
+    """Whether this machine can run the coder with KODEC_SIMD set so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KODEC_SIMD", kernel)
+        try:
+            return simd() == kernel
+        except InvalidInputError:
+            return False
+
+
+KERNELS = [kernel for kernel in ("scalar", "avx2", "avx512") if runs_here(kernel)]
 
 
 def quantised(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:

@@ -60,7 +60,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     coder_.add_argument(
         "--qualities",
         metavar="Q,Q,...",
-        type=usage.qualities,
+        type=usage.model_qualities,
         help=f"of the pictures, for variable-rate models; {','.join(map(str, QUALITIES))}",
     )
     coder_.set_defaults(run=bench_coder)

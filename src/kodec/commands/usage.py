@@ -59,6 +59,11 @@ def qualities(text: str) -> list[int]:
     return values
 
 
+def model_qualities(text: str) -> list[int]:
+    """Qualities of a variable-rate model, with commas between them, each once."""
+    return [quality(str(value)) for value in qualities(text)]
+
+
 def count(text: str) -> int:
     """A whole number, 1 or more."""
     try:
