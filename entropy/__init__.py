@@ -1,5 +1,6 @@
 """From latents to integers to bits, and everything both sides must agree on."""
 
+from .adaptive_slices import AdaptiveSlices
 from .channel_slices import ChannelSlices, Checkerboard, UnevenSlices
 from .distributions import Distribution, LocationScale, ScaleTables, Uniform
 from .factorised import FactorisedLatents
@@ -22,6 +23,7 @@ from .prototypes import RegionPrototypes
 from .raster import RasterAutoregression
 
 __all__ = [
+    "AdaptiveSlices",
     "ChannelSlices",
     "Checkerboard",
     "Conditions",

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fake_encoder import write_fake_encoder
+from interrupts import heed_interrupts
 from kodec.codecs import read_picture
 from kodec.eval import VideoFormat, psnr, read_results
 from kodec.eval.baselines import PillowCodec
@@ -191,6 +192,7 @@ def test_stopped_work_goes_on(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     try:
         if kind == "early":  # the processes have only just begun

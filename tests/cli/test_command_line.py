@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import kodec as package
+from interrupts import heed_interrupts
 from kodec import codecs
 from kodec.native import KodecError
 
@@ -131,10 +132,6 @@ def test_any_failure_is_one_line_and_status_1(
     assert outcome.complaint.startswith(line)
 
 
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_interrupted_process_says_so_in_one_line(tmp_path: Path) -> None:
     fifo = tmp_path / "slow.kdc"
     os.mkfifo(fifo)
@@ -142,8 +139,7 @@ def test_interrupted_process_says_so_in_one_line(tmp_path: Path) -> None:
         [*PROGRAM, "decode", fifo, tmp_path / "out.png"],
         stderr=subprocess.PIPE,
         text=True,
-        # Background jobs of a shell, such as CI's, inherit an ignored SIGINT.
-        preexec_fn=_heed_interrupts,
+        preexec_fn=heed_interrupts,
     )
     with fifo.open("wb"):  # Returns once the program waits for the file's bytes.
         time.sleep(0.2)

@@ -83,6 +83,9 @@ LATENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "multi-reference": lambda channels: part(
         "entropy.MultiReference", channels=channels, hyper=4, count=2, head=2
     ),
+    "adaptive slices": lambda channels: part(
+        "entropy.AdaptiveSlices", channels=channels, hyper=4, count=2, points=2
+    ),
     "raster": lambda channels: part("entropy.RasterAutoregression", channels=channels, hyper=4),
     "frequency slices": lambda channels: part(
         "entropy.FrequencySlices",

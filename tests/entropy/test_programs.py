@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kodec.entropy import (
+    AdaptiveSlices,
     ChannelSlices,
     Checkerboard,
     Conditions,
@@ -48,6 +49,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     ),
     "uneven slices": lambda: UnevenSlices(12, 6, slices=(2, 4, 6), widths=(8, 8)),
     "multi-reference": lambda: MultiReference(12, 6, count=3, head=4, scales="linear"),
+    "adaptive slices": lambda: AdaptiveSlices(12, 6, count=3, points=3, scales="linear"),
     "raster": lambda: RasterAutoregression(12, 6),
     "frequency slices": lambda: FrequencySlices(
         slices=(3, 4, 5), phases=(4, 2, 1), width=16, context=8, hyper=6

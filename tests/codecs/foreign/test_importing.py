@@ -1,5 +1,6 @@
 """Checkpoints of CompressAI's models, imported: the same latents, pixels and bits."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from kodec.codecs import load
 from kodec.codecs.foreign import import_checkpoint
-from kodec.entropy import Distribution, MultiReference, RateMeter
+from kodec.entropy import ChannelSlices, Distribution, MultiReference, RateMeter
 from kodec.models import ResidualAnalysis, ResidualSynthesis
 from kodec.native import BitstreamError, InvalidInputError
 
@@ -156,6 +157,23 @@ def test_mlicpps_published_size() -> None:
     ours = sum(p.numel() for m in (analysis, latents, synthesis) for p in m.parameters())
     # Theirs has three quantiles per channel of z besides, trained by a loss of their own.
     assert ours == 83_501_408 - 3 * 192
+
+
+def test_channel_slices_have_the_shapes_of_segpics() -> None:
+    """All of SegPIC between y and its distributions but the region-adaptive layers."""
+    path = Path(os.environ.get("KODEC_DATA", ".")) / "reference" / "segpic-keys.json"
+    if not path.exists():
+        pytest.skip("KODEC_DATA has no reference/segpic-keys.json")
+    shapes = json.loads(path.read_text())["ruled"]
+    kinds = ("h_a.", "h_mean_s.", "h_scale_s.", "cc_", "lrp_transforms.")
+    theirs = [tuple(shape) for name, shape in shapes.items() if name.startswith(kinds)]
+    with torch.device("meta"):
+        ours = ChannelSlices(
+            320, 192, 10, 5, (224, 176, 128, 64), 3, activation="gelu", networks="stf2022"
+        )
+    convolutions = [m.weight.shape for m in ours.modules() if isinstance(m, nn.Conv2d)]
+    assert len(theirs) == 165
+    assert sorted(tuple(shape) for shape in convolutions) == sorted(theirs)
 
 
 def test_an_imported_model_codes_files(saved: Any, tmp_path: Path) -> None:
