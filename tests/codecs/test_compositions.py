@@ -43,8 +43,18 @@ def trained_a_step(config: dict[str, object]) -> PictureCodec:
     return network
 
 
-@pytest.mark.parametrize("latents", LATENTS)
-@pytest.mark.parametrize("transform", TRANSFORMS)
+# The refined lapped transform has 768 channels: most latent models then have millions of weights.
+# Factorised latents have few, but as many tables to build as channels, which takes half a minute.
+SMALL_AT_768 = ("scale hyperprior", "frequency slices")
+COMPOSITIONS = [
+    (transform, latents)
+    for transform in TRANSFORMS
+    for latents in LATENTS
+    if transform != "refined lapped" or latents in SMALL_AT_768
+]
+
+
+@pytest.mark.parametrize(("transform", "latents"), COMPOSITIONS)
 def test_composition_trains_and_codes_files(transform: str, latents: str, tmp_path: Path) -> None:
     config = config_of((transform, latents, False))
     model, source = tmp_path / "model.safetensors", tmp_path / "in.png"
