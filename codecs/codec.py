@@ -15,7 +15,7 @@ from .catalogue import find_model, model_path
 from .container import Container, read_container, write_container
 from .model_file import ModelInfo, load_model
 from .picture import Picture, picture_from_image
-from .picture_codec import PictureCodec
+from .picture_codec import CodedLatents, PictureCodec
 from .picture_header import PictureHeader
 from .pixels import to_array, to_tensor
 
@@ -94,13 +94,13 @@ class Codec:
     def encode_picture(self, picture: Picture, quality: int | None = None) -> Encoded:
         """Code a picture with its metadata; also gives the reconstruction."""
         quality = self.check_quality(quality)
-        data, y_hat = self._write(picture, quality)
+        data, coded = self._write(picture, quality)
         height, width, components = picture.pixels.shape
         with self._out_of_memory(width, height):
-            x_hat = self.network.reconstruct(y_hat, (1, height, width), self._condition(quality))
+            x_hat = self.network.reconstruct(coded, (1, height, width), self._condition(quality))
         return Encoded(data, Picture(to_array(x_hat, components), picture.icc, picture.exif))
 
-    def _write(self, picture: Picture, quality: int | None) -> tuple[bytes, torch.Tensor]:
+    def _write(self, picture: Picture, quality: int | None) -> tuple[bytes, CodedLatents]:
         """The file's bytes, and the latents that its decoder will see."""
         height, width, components = picture.pixels.shape
         header = PictureHeader(
@@ -110,10 +110,10 @@ class Codec:
         x = to_tensor(picture.pixels).to(self.device)
         condition = self._condition(quality)
         with self._out_of_memory(width, height):
-            y_hat = self.network.code_latents(x, (1, height, width), condition, writer)
+            coded = self.network.code_latents(x, (1, height, width), condition, writer)
         metadata = {"icc": picture.icc, "exif": picture.exif}
         present = {key: value for key, value in metadata.items() if value}
-        return write_container(header, writer.finish(), present), y_hat
+        return write_container(header, writer.finish(), present), coded
 
     @torch.inference_mode()
     def decode_picture(self, data: bytes) -> Picture:

@@ -50,12 +50,17 @@ def round_weights(network: PictureCodec) -> None:
 
 
 def _stored_weights(network: PictureCodec) -> dict[str, Tensor]:
-    """Parameters in float16, buffers (constants of layers, some tiny) in float32, on the CPU."""
+    """Parameters in float16 where that is exact, all else in float32, on the CPU.
+
+    Buffers (constants of layers, some tiny) always are in float32.
+    """
     parameters = {name for name, _ in network.named_parameters()}
-    return {
-        name: (value.half() if name in parameters else value.float()).cpu().contiguous()
-        for name, value in network.state_dict().items()
-    }
+    stored = {}
+    for name, value in network.state_dict().items():
+        half = value.half()
+        exact = name in parameters and torch.equal(half.to(value.dtype), value)
+        stored[name] = (half if exact else value.float()).cpu().contiguous()
+    return stored
 
 
 def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
@@ -63,8 +68,9 @@ def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
     decoder_config = copy.deepcopy(dict(config))
     arguments = decoder_config.get("init_args", {})
     arguments.pop("analysis", None)
-    for name in network.latent_model.encoder_only_arguments:
-        arguments.get("latents", {}).get("init_args", {}).pop(name, None)
+    for part, names in network.encoder_only_arguments().items():
+        for name in names:
+            arguments.get(part, {}).get("init_args", {}).pop(name, None)
     digest = hashlib.sha256(json.dumps(decoder_config, sort_keys=True).encode())
     stored = _stored_weights(network)
     for name in sorted(network.decoder_state()):
@@ -83,14 +89,17 @@ def save_model(
     path: Path,
     name: str,
     notes: Mapping[str, str] | None = None,
+    sixteen_bits: bool = True,
 ) -> ModelInfo:
     """Round the weights, build the tables, and write the model file, whole or not at all.
 
     network: a trained codec in float32; it is changed in place and left ready to code. config: the
-    section it was built from. Raises `InvalidInputError` where weights do not fit 16 bits.
+    section it was built from. sixteen_bits: round weights to float16; otherwise they stay as they
+    are, in a file of twice the size. Raises `InvalidInputError` where weights do not fit 16 bits.
     """
     network = network.float()
-    round_weights(network)
+    if sixteen_bits:
+        round_weights(network)
     network.deploy()
     tensors: dict[str, Tensor] = {
         WEIGHT_PREFIX + key: value for key, value in _stored_weights(network).items()

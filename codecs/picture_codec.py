@@ -6,7 +6,7 @@ from typing import Protocol, Self, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from kodec.entropy import Conditions, GainUnit, SymbolPort
+from kodec.entropy import Conditions, GainUnit, RateMeter, SymbolPort
 from kodec.native import InvalidInputError
 
 from .picture_header import Portability
@@ -34,6 +34,38 @@ class LatentModel(Protocol):
         """Build the coder tables from the present weights."""
 
 
+class SideLatents(Protocol):
+    """What a picture codec needs of the side latents that a transform sends in mid-analysis.
+
+    channels: of what the transform passes and gets back. encoder_only_modules,
+    encoder_only_arguments: as those of a `LatentModel`.
+    """
+
+    channels: int
+    encoder_only_modules: tuple[str, ...]
+    encoder_only_arguments: tuple[str, ...]
+
+    def symbols(self, h: int, w: int) -> int:
+        """Symbols that one item of h x w latent positions puts through the port."""
+
+    def code(self, features: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Pass the analysis' features through the port; return what both transforms adapt to."""
+
+    def build_tables(self) -> None:
+        """Build the coder tables from the present weights."""
+
+
+@dataclass(frozen=True)
+class CodedLatents:
+    """What passed the port, as the decoder sees it.
+
+    y_hat: latents (N, C, h, w). side: what the transforms' side latents came to, or None.
+    """
+
+    y_hat: Tensor
+    side: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class Reconstruction:
     """x_hat: pixels (N, 3, H, W), around [0, 1]. y_hat: latents as the decoder sees them."""
@@ -51,6 +83,10 @@ class PictureCodec(nn.Module):
     `LatentModel`. gain: a `GainUnit`, for variable rate; None for a fixed-rate model. portability:
     "guarded" runs the entropy path in float64 and signals close calls, "local" runs it in float32
     and is decodable on the same kind of machine only.
+
+    side: `SideLatents`, for transforms that have `side_channels`. Such an analysis is called as
+    analysis(x, quality, send), where send(features) passes features through the port and returns
+    what the decoder has of them; such a synthesis as synthesis(y, quality, that).
     """
 
     def __init__(
@@ -60,6 +96,7 @@ class PictureCodec(nn.Module):
         synthesis: nn.Module,
         gain: GainUnit | None = None,
         portability: Portability = "guarded",
+        side: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if portability not in get_args(Portability):
@@ -71,16 +108,30 @@ class PictureCodec(nn.Module):
                 f"the gain unit is for {gain.channels} channels, the latent model for "
                 f"{latents.channels}: give both the same"
             )
+        given = None if side is None else side.channels
+        for transform in (analysis, synthesis):
+            wanted = getattr(transform, "side_channels", None)
+            if wanted != given:
+                raise InvalidInputError(
+                    f"{type(transform).__name__} takes side latents of {wanted} channels, the "
+                    f"codec has {given}: give both the same, or neither"
+                )
         self.analysis = analysis
         self.latents = latents
         self.synthesis = synthesis
         self.gain = gain
+        self.side = side
         self.portability: Portability = portability
 
     @property
     def latent_model(self) -> LatentModel:
         """The latent model, typed."""
         return cast(LatentModel, self.latents)
+
+    @property
+    def side_latents(self) -> SideLatents | None:
+        """The side latents, typed."""
+        return cast(SideLatents | None, self.side)
 
     @property
     def stride(self) -> int:
@@ -105,19 +156,19 @@ class PictureCodec(nn.Module):
         x: (N, 3, H, W) in [0, 1], or None on the reading side. size: (N, H, W). quality: (N,) in
         [0, 63], or None. Returns pixels of the same size.
         """
-        y_hat = self.code_latents(x, size, quality, port)
-        return Reconstruction(self.reconstruct(y_hat, size, quality), y_hat)
+        coded = self.code_latents(x, size, quality, port)
+        return Reconstruction(self.reconstruct(coded, size, quality), coded.y_hat)
 
     def code_latents(
         self, x: Tensor | None, size: tuple[int, int, int], quality: Tensor | None, port: SymbolPort
-    ) -> Tensor:
+    ) -> CodedLatents:
         """The part of `code` that passes the port: latents as the decoder sees them."""
         n, height, width = size
         rows, columns = -(-height // self.stride), -(-width // self.stride)
         shape = torch.Size((n, self.latent_model.channels, rows, columns))
-        y = None
-        if x is not None:
-            y = self._strip_by_strip(self.analysis, self.pad(x), quality, self.stride, 1)
+        cond = Conditions(shape, quality)
+        y, side = self._analyse(x, cond, port)
+        if y is not None:
             if y.shape != shape:
                 raise InvalidInputError(
                     f"the analysis gives latents of shape {tuple(y.shape)}, where the latent model "
@@ -125,17 +176,45 @@ class PictureCodec(nn.Module):
                 )
             if self.gain is not None and quality is not None:
                 y = self.gain.apply_gain(y.float(), quality)
-        return self.latent_model.code(y, Conditions(shape, quality), port)
+        return CodedLatents(self.latent_model.code(y, cond, port), side)
+
+    def _analyse(
+        self, x: Tensor | None, cond: Conditions, port: SymbolPort
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Latents before the gain, and what the decoder has of side latents, where there are any.
+
+        Side latents pass the port on the way.
+        """
+        coder = self.side_latents
+        if coder is None:
+            if x is None:
+                return None, None
+            return self._strip_by_strip(
+                self.analysis, self.pad(x), cond.quality, self.stride, 1
+            ), None
+        if x is None:
+            return None, coder.code(None, cond, port).float()
+        sent: list[Tensor] = []
+
+        def send(features: Tensor) -> Tensor:
+            sent.append(coder.code(features, cond, port).float())
+            return sent[-1]
+
+        y = self.analysis(self.pad(x), cond.quality, send)
+        return y, sent[-1]
 
     def reconstruct(
-        self, y_hat: Tensor, size: tuple[int, int, int], quality: Tensor | None
+        self, coded: CodedLatents, size: tuple[int, int, int], quality: Tensor | None
     ) -> Tensor:
         """The part of `code` behind the port: pixels (N, 3, H, W), around [0, 1]."""
         _, height, width = size
-        y_hat = y_hat.float()
+        y_hat = coded.y_hat.float()
         if self.gain is not None and quality is not None:
             y_hat = self.gain.remove_gain(y_hat, quality)
-        x_hat = self._strip_by_strip(self.synthesis, y_hat, quality, 1, self.stride)
+        if coded.side is None:
+            x_hat = self._strip_by_strip(self.synthesis, y_hat, quality, 1, self.stride)
+        else:
+            x_hat = self.synthesis(y_hat, quality, coded.side)
         return x_hat[..., :height, :width]
 
     def _strip_by_strip(
@@ -153,7 +232,10 @@ class PictureCodec(nn.Module):
         """Before training: let the latent model start from one batch's statistics, if it can."""
         start = getattr(self.latents, "calibrate", None)
         if start is not None:
-            y = self.analysis(self.pad(x), quality)
+            n, _, h, w = self.pad(x).shape
+            shape = torch.Size((n, self.latent_model.channels, h // self.stride, w // self.stride))
+            y, _ = self._analyse(x, Conditions(shape, quality), RateMeter(training=False))
+            assert y is not None
             if self.gain is not None and quality is not None:
                 y = self.gain.apply_gain(y, quality)
             start(y, quality)
@@ -162,22 +244,39 @@ class PictureCodec(nn.Module):
         """Evaluation mode, with the entropy path in the precision of its portability class."""
         self.eval()
         if self.portability != "local":
-            self.latents.double()
-            # What the decoder never computes can stay in the faster precision.
-            for name in self.latent_model.encoder_only_modules:
-                self.latents.get_submodule(name).float()
+            for _, module, coder in self._coders():
+                module.double()
+                # What the decoder never computes can stay in the faster precision.
+                for name in coder.encoder_only_modules:
+                    module.get_submodule(name).float()
         return self
+
+    def _coders(self) -> list[tuple[str, nn.Module, LatentModel | SideLatents]]:
+        """The parts that pass the port: attribute, module, and the same typed."""
+        coders: list[tuple[str, nn.Module, LatentModel | SideLatents]] = [
+            ("latents", self.latents, self.latent_model)
+        ]
+        if self.side is not None and self.side_latents is not None:
+            coders.append(("side", self.side, self.side_latents))
+        return coders
+
+    def encoder_only_arguments(self) -> dict[str, tuple[str, ...]]:
+        """By part of the config, the init arguments that decoding does not depend on."""
+        return {part: coder.encoder_only_arguments for part, _, coder in self._coders()}
 
     def decoder_state(self) -> dict[str, Tensor]:
         """The weights that decoding depends on, by name."""
-        prefixes = ("analysis.", *(f"latents.{m}." for m in self.latent_model.encoder_only_modules))
+        own = [f"{part}.{m}." for part, _, c in self._coders() for m in c.encoder_only_modules]
+        prefixes = ("analysis.", *own)
         return {k: v for k, v in self.state_dict().items() if not k.startswith(prefixes)}
 
     def symbols_per_item(self, height: int, width: int) -> int:
         """Symbols in the stream of one picture."""
-        return self.latent_model.symbols(-(-height // self.stride), -(-width // self.stride))
+        rows, columns = -(-height // self.stride), -(-width // self.stride)
+        return sum(coder.symbols(rows, columns) for _, _, coder in self._coders())
 
     def deploy(self) -> Self:
         """Build the coder tables from the present weights, then `prepare`."""
-        self.latent_model.build_tables()
+        for _, _, coder in self._coders():
+            coder.build_tables()
         return self.prepare()

@@ -27,39 +27,19 @@ from kodec.models.blocks import (
 )
 from kodec.native import InvalidInputError
 
-from .distributions import FactorisedPrior, LocationScale, ScaleTables
-from .hyperprior import hyper_shape, pad_to_hyper_stride, symbols_with_hyper
+from .distributions import LocationScale, ScaleTables
+from .factorised_prior import FactorisedPrior
+from .hyperprior import WithHyperLatents, pad_to_hyper_stride
 from .ports import Conditions, SymbolPort
+from .positions import phase_positions, to_grid, to_tokens
 
 EMBEDDING = 32
-# Phase of each position in a 2 x 2 cell: two for a checkerboard, four for a quad-tree order.
-PATTERNS = {1: ((0, 0), (0, 0)), 2: ((0, 1), (1, 0)), 4: ((0, 2), (3, 1))}
-
-
-def phase_positions(h: int, w: int, phases: int) -> list[Tensor]:
-    """Flat positions (row-major in h x w) of each phase."""
-    if phases not in PATTERNS:
-        raise InvalidInputError(f"phases must be one of {sorted(PATTERNS)}, not {phases}")
-    cell = torch.tensor(PATTERNS[phases])
-    grid = cell.repeat(-(-h // 2), -(-w // 2))[:h, :w].reshape(-1)
-    return [torch.nonzero(grid == p).squeeze(1) for p in range(phases)]
 
 
 def magnitude_features(y: Tensor) -> Tensor:
     """Latents (N, P, C) -> (N, P, 2 C): log size, and log size with its sign."""
     size = torch.log1p(y.abs())
     return torch.cat([size, torch.sign(y) * size], dim=-1)
-
-
-def to_grid(tokens: Tensor, h: int, w: int) -> Tensor:
-    """(N, h w, C) -> (N, C, h, w), channels-last in memory."""
-    n, _, c = tokens.shape
-    return tokens.reshape(n, h, w, c).permute(0, 3, 1, 2)
-
-
-def to_tokens(grid: Tensor) -> Tensor:
-    """(N, C, h, w) -> (N, h w, C)."""
-    return grid.flatten(2).transpose(1, 2)
 
 
 class _Slice(nn.Module):
@@ -98,7 +78,7 @@ class _Slice(nn.Module):
         return out
 
 
-class FrequencySlices(nn.Module):
+class FrequencySlices(WithHyperLatents):
     """Latents (N, C, h, w) in quantisation steps, ordered by falling variance.
 
     slices: channels of each slice, summing to C. phases: of each slice, 1, 2 (checkerboard) or 4.
@@ -107,7 +87,6 @@ class FrequencySlices(nn.Module):
     """
 
     encoder_only_modules = ("hyper_in", "hyper_analysis", "quality_to_hyper")
-    encoder_only_arguments = ("lagrangian",)
 
     def __init__(
         self,
@@ -178,15 +157,6 @@ class FrequencySlices(nn.Module):
         self.slope.copy_(slope)
         self.level.copy_((log_mean - slope * t).mean(0))
 
-    def build_tables(self) -> None:
-        """Build the coder tables from the present weights."""
-        self.scale_tables.build()
-        self.hyper_prior.build()
-
-    def symbols(self, h: int, w: int) -> int:
-        """Symbols that one item of h x w latent positions puts through the port."""
-        return symbols_with_hyper(self.channels, self.hyper_prior.channels, h, w)
-
     def _hyper(self, y: Tensor | None, e: Tensor, cond: Conditions, port: SymbolPort) -> Tensor:
         """Codes z; returns the first state (N, width, h, w)."""
         h, w = cond.latent_shape[-2:]
@@ -196,17 +166,14 @@ class FrequencySlices(nn.Module):
             features = self.hyper_in(magnitude_features(to_tokens(y).to(like)))
             features = features + self.quality_to_hyper(e.to(like))
             z = self.hyper_analysis(pad_to_hyper_stride(to_grid(features, h, w))).to(y.dtype)
-        shape = hyper_shape(cond.latent_shape, self.hyper_prior.channels)
-        z_hat = port.code("z", z, self.hyper_prior.distribution(shape))
-        state: Tensor = self.hyper_synthesis(z_hat)[..., :h, :w]
+        state: Tensor = self.hyper_synthesis(self.code_z(z, cond, port))[..., :h, :w]
         shift: Tensor = self.quality_to_state(e).transpose(1, 2)[..., None]
         return state + shift
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
-        n, channels, h, w = cond.latent_shape
-        if channels != self.channels:
-            raise InvalidInputError(f"latents have {channels} channels, the model {self.channels}")
+        self.check(cond)
+        n, _, h, w = cond.latent_shape
         dtype, device = self.level.dtype, self.level.device
         quality = cond.quality
         if quality is None:

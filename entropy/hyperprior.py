@@ -1,24 +1,28 @@
-"""The mean-scale hyperprior: side latents that predict every latent's mean and scale.
+"""Hyperpriors: side latents that predict every latent's scale, or its mean and scale.
 
     y --> hyper-analysis --> z --(factorised prior)--> z_hat --> hyper-synthesis --> mean, scale
     y --(Gaussian of that mean and scale)--> y_hat
 
-Source: "Joint autoregressive and hierarchical priors for learned image compression" (2018), its
-variant without autoregression.
+Sources: "Variational image compression with a scale hyperprior" (2018); "Joint autoregressive and
+hierarchical priors for learned image compression" (2018), its variant without autoregression.
 """
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kodec.native import InvalidInputError
 
-from .distributions import FactorisedPrior, LocationScale, ScaleTables
+from .distributions import LocationScale, ScaleTables, lower_bound
+from .factorised_prior import FactorisedPrior
+from .hyper_networks import hyper_networks
 from .ports import Conditions, SymbolPort
 
 HYPER_STRIDE = 4
+SMALLEST_SCALE = 0.11
 
 
 def hyper_shape(latent_shape: Sequence[int], channels: int) -> torch.Size:
@@ -27,55 +31,21 @@ def hyper_shape(latent_shape: Sequence[int], channels: int) -> torch.Size:
     return torch.Size((n, channels, -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)))
 
 
-def symbols_with_hyper(channels: int, hyper: int, h: int, w: int) -> int:
-    """Symbols of one item: latents (`channels`, h, w) and their hyper-latents (`hyper`, h', w')."""
-    latents = (1, channels, h, w)
-    return math.prod(latents) + hyper_shape(latents, hyper).numel()
-
-
 def pad_to_hyper_stride(y: Tensor) -> Tensor:
     """Latents (N, C, h, w), replicated at the right and bottom up to a multiple of the stride."""
     h, w = y.shape[-2:]
     return nn.functional.pad(y, (0, -w % HYPER_STRIDE, 0, -h % HYPER_STRIDE), mode="replicate")
 
 
-class MeanScaleHyperprior(nn.Module):
-    """Latents (N, `channels`, h, w), with `hyper` channels of hyper-latents at a quarter size.
+class WithHyperLatents(nn.Module):
+    """What every latent model with hyper-latents shares, whatever its networks are."""
 
-    family, guard: see `ScaleTables`. lagrangian: see `LocationScale`, at the encoder only.
-    """
+    encoder_only_modules: tuple[str, ...] = ("hyper_analysis",)
+    encoder_only_arguments: tuple[str, ...] = ("lagrangian",)
 
-    encoder_only_modules = ("hyper_analysis",)
-    encoder_only_arguments = ("lagrangian",)
-
-    def __init__(
-        self,
-        channels: int = 192,
-        hyper: int = 128,
-        family: str = "gaussian",
-        guard: float = 1e-9,
-        lagrangian: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.channels = channels
-        self.lagrangian = lagrangian
-        middle = channels * 3 // 2
-        self.hyper_analysis = nn.Sequential(
-            nn.Conv2d(channels, hyper, 3, padding=1),
-            nn.LeakyReLU(),
-            nn.Conv2d(hyper, hyper, 5, stride=2, padding=2),
-            nn.LeakyReLU(),
-            nn.Conv2d(hyper, hyper, 5, stride=2, padding=2),
-        )
-        self.hyper_synthesis = nn.Sequential(
-            nn.ConvTranspose2d(hyper, channels, 5, stride=2, padding=2, output_padding=1),
-            nn.LeakyReLU(),
-            nn.ConvTranspose2d(channels, middle, 5, stride=2, padding=2, output_padding=1),
-            nn.LeakyReLU(),
-            nn.Conv2d(middle, 2 * channels, 3, padding=1),
-        )
-        self.hyper_prior = FactorisedPrior(hyper)
-        self.scale_tables = ScaleTables(family, guard=guard)
+    channels: int
+    hyper_prior: FactorisedPrior
+    scale_tables: ScaleTables
 
     def build_tables(self) -> None:
         """Build the coder tables from the present weights."""
@@ -84,22 +54,115 @@ class MeanScaleHyperprior(nn.Module):
 
     def symbols(self, h: int, w: int) -> int:
         """Symbols that one item of h x w latent positions puts through the port."""
-        return symbols_with_hyper(self.channels, self.hyper_prior.channels, h, w)
+        latents = (1, self.channels, h, w)
+        return math.prod(latents) + hyper_shape(latents, self.hyper_prior.channels).numel()
 
-    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
-        """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
-        _, channels, h, w = cond.latent_shape
+    def check(self, cond: Conditions) -> None:
+        """Raise `InvalidInputError` where the latents are not for this model."""
+        channels = cond.latent_shape[1]
         if channels != self.channels:
             raise InvalidInputError(f"latents have {channels} channels, the model {self.channels}")
+
+    def code_z(self, z: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Pass the hyper-latents through the port."""
+        shape = hyper_shape(cond.latent_shape, self.hyper_prior.channels)
+        return port.code("z", z, self.hyper_prior.distribution(shape))
+
+
+class Hyperprior(WithHyperLatents):
+    """Latent models whose hyper-latents come from convolutional networks.
+
+    channels: of the latents. hyper: of the hyper-latents, at a quarter of the size. networks: see
+    `hyper_networks`. outputs: features that they predict, by default 2 `channels` (means, then
+    scales). scales: "log" where networks predict natural logs, with skipping below the smallest
+    table; "linear" where they predict the scale itself, never below 0.11, as published models do.
+    prior_filters, centred_prior: see `FactorisedPrior`. family, guard: see `ScaleTables`.
+    lagrangian: see `LocationScale`, at the encoder only.
+    """
+
+    def __init__(
+        self,
+        channels: int = 192,
+        hyper: int = 128,
+        networks: str = "mbt2018",
+        outputs: int | None = None,
+        scales: str = "log",
+        prior_filters: Sequence[int] = (3, 3, 3),
+        centred_prior: bool = False,
+        family: str = "gaussian",
+        guard: float = 1e-9,
+        lagrangian: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if scales not in ("log", "linear"):
+            raise InvalidInputError(f"scales are 'log' or 'linear', not {scales!r}")
+        self.channels = channels
+        self.outputs = outputs or 2 * channels
+        self.log_scales = scales == "log"
+        self.lagrangian = lagrangian
+        self.hyper_analysis, self.hyper_synthesis = hyper_networks(
+            networks, channels, hyper, self.outputs
+        )
+        self.hyper_prior = FactorisedPrior(hyper, tuple(prior_filters), centred=centred_prior)
+        self.scale_tables = ScaleTables(family, smallest=SMALLEST_SCALE, guard=guard)
+
+    def take(self, y: Tensor | None) -> Tensor | None:
+        """The latents in the model's own precision and on its device."""
+        return None if y is None else y.to(self.hyper_prior.matrices[0])
+
+    def hyper_input(self, y: Tensor) -> Tensor:
+        """What the hyper-analysis sees of the latents."""
+        return y
+
+    def code_hyper(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Pass the hyper-latents through the port; returns features (N, `outputs`, h, w)."""
+        self.check(cond)
+        h, w = cond.latent_shape[-2:]
         weight = self.hyper_prior.matrices[0]
         z = None
         if y is not None:
             like = next(self.hyper_analysis.parameters())
-            z = self.hyper_analysis(pad_to_hyper_stride(y.to(like))).to(weight)
-            y = y.to(weight)
-        shape = hyper_shape(cond.latent_shape, self.hyper_prior.channels)
-        z_hat = port.code("z", z, self.hyper_prior.distribution(shape))
-        parameters = self.hyper_synthesis(z_hat)[..., :h, :w].to(weight)
-        mean, log_scale = parameters.chunk(2, dim=1)
-        dist = LocationScale(mean, log_scale, self.scale_tables, self.lagrangian)
-        return port.code("y", y, dist)
+            seen = self.hyper_input(pad_to_hyper_stride(y.to(like)))
+            z = self.hyper_analysis(seen).to(weight)
+        features: Tensor = self.hyper_synthesis(self.code_z(z, cond, port))
+        return features[..., :h, :w].to(weight)
+
+    def block(self, mean: Tensor, scale: Tensor) -> LocationScale:
+        """The distribution of a block; `scale` as the networks predict it."""
+        if not self.log_scales:
+            scale = torch.log(lower_bound(scale, SMALLEST_SCALE))
+        return LocationScale(mean, scale, self.scale_tables, self.lagrangian)
+
+
+class MeanScaleHyperprior(Hyperprior):
+    """Latents (N, `channels`, h, w), with `hyper` channels of hyper-latents at a quarter size.
+
+    Arguments: see `Hyperprior`.
+    """
+
+    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
+        mean, scale = self.code_hyper(y, cond, port).chunk(2, dim=1)
+        return port.code("y", self.take(y), self.block(mean, scale))
+
+
+class ScaleHyperprior(Hyperprior):
+    """Scales alone are predicted, from the latents' magnitudes; every mean is zero.
+
+    Source: "Variational image compression with a scale hyperprior" (2018). Arguments: see
+    `Hyperprior`.
+    """
+
+    def __init__(
+        self, channels: int = 192, hyper: int = 128, networks: str = "bmshj2018", **settings: Any
+    ) -> None:
+        super().__init__(channels, hyper, networks, outputs=channels, **settings)
+
+    def hyper_input(self, y: Tensor) -> Tensor:
+        """Magnitudes."""
+        return y.abs()
+
+    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
+        scale = self.code_hyper(y, cond, port)
+        return port.code("y", self.take(y), self.block(torch.zeros_like(scale), scale))

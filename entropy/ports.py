@@ -32,8 +32,42 @@ class SymbolPort(Protocol):
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
         """Pass one block through the channel; return what the decoder will see (N, ...)."""
 
+    def scan(
+        self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: "ScanStep"
+    ) -> Tensor:
+        """Pass tokens (N, P, C) through the channel in a serial order.
+
+        fronts: flat positions, front by front; the positions of one do not depend on each other.
+        """
+
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Pass side integers 0 <= v < high of `shape` (N, ...) through the channel."""
+
+
+class ScanStep(Protocol):
+    """One serial pass over latents: tokens (N, P, C) of which each depends on some before it."""
+
+    def whole(self, y: Tensor) -> Distribution:
+        """The distribution of all tokens at once, where the latents `y` (N, P, C) are known."""
+
+    def front(self, places: Tensor) -> Distribution:
+        """The distribution of the tokens at `places` (F,), from what was taken so far."""
+
+    def take(self, places: Tensor, values: Tensor) -> None:
+        """Keep the tokens (N, F, C) that the port gave for `places`."""
+
+    def result(self) -> Tensor:
+        """All tokens that were taken, (N, P, C)."""
+
+
+def scan_fronts(
+    port: SymbolPort, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep
+) -> Tensor:
+    """A serial order as blocks, front by front: what `scan` does wherever values are exact."""
+    for places in fronts:
+        known = None if y is None else y[:, places]
+        step.take(places, port.code(name, known, step.front(places)))
+    return step.result()
 
 
 class RateMeter:
@@ -66,6 +100,13 @@ class RateMeter:
             return y + (rounded - y).detach()
         self._count(name, dist.bits(rounded))
         return rounded
+
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+        """In training one pass over everything, whose contexts see the latents under noise."""
+        if not self.training:
+            return scan_fronts(self, name, y, fronts, step)
+        assert y is not None
+        return self.code(name, y, step.whole(y + torch.rand_like(y) - 0.5))
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Count log2(high) bits each."""
@@ -109,6 +150,10 @@ class SymbolWriter:
             encoder.add(integers[i], choices[i], dist.tables, overrides.astype(np.uint32))
         return dist.dequantise(symbols)
 
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+        """Write the tokens front by front."""
+        return scan_fronts(self, name, y, fronts, step)
+
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Write the integers digit by digit."""
         values = _given(name, values, shape)
@@ -134,6 +179,10 @@ class SymbolReader:
         for decoder, indexes, out in zip(self._decoders, choices, symbols.numpy(), strict=True):
             decoder.decode(indexes, dist.tables, out)
         return dist.dequantise(symbols.reshape(dist.shape))
+
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+        """Read the tokens front by front."""
+        return scan_fronts(self, name, y, fronts, step)
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Read the integers digit by digit."""

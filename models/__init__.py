@@ -1,16 +1,32 @@
 """Networks: tensors in, tensors out."""
 
-from .convolutional import GDNAnalysis, GDNSynthesis, ResidualAnalysis, ResidualSynthesis
+from .convolutional import GDNAnalysis, GDNSynthesis
+from .elic import ELICAnalysis, ELICSynthesis
 from .lapped import LappedAnalysis, LappedSynthesis
 from .refined_lapped import RefinedLappedAnalysis, RefinedLappedSynthesis
+from .region_adaptive import RegionAdaptiveAnalysis, RegionAdaptiveSynthesis
+from .residual import ResidualAnalysis, ResidualSynthesis
+from .swin import DenseEnhancement, SwinAnalysis, SwinSynthesis
+from .walloc import WaLLoCAnalysis, WaLLoCSynthesis
+from .wavelet_packet import WaveletPacket
 
 __all__ = [
+    "DenseEnhancement",
+    "ELICAnalysis",
+    "ELICSynthesis",
     "GDNAnalysis",
     "GDNSynthesis",
     "LappedAnalysis",
     "LappedSynthesis",
     "RefinedLappedAnalysis",
     "RefinedLappedSynthesis",
+    "RegionAdaptiveAnalysis",
+    "RegionAdaptiveSynthesis",
     "ResidualAnalysis",
     "ResidualSynthesis",
+    "SwinAnalysis",
+    "SwinSynthesis",
+    "WaLLoCAnalysis",
+    "WaLLoCSynthesis",
+    "WaveletPacket",
 ]

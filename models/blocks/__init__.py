@@ -1,17 +1,43 @@
 """Network blocks that transforms and entropy models share."""
 
+from .bottleneck import Bottleneck, GatedAttention, RectifiedBottleneck, Rectifier
 from .depthwise import DepthwiseConv2d
+from .gdn import GDN
+from .lower_bound import lower_bound
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
+from .region_adaptive import RegionAdaptive, ScaleAffine, spread_prototypes
+from .resampling_residual import Activation, DownResidual, PlainResidual, UpResidual
 from .residual import DepthwiseBlock, ResidualBlock
+from .sampling import conv5_down, deconv5_up, subpixel3_up
+from .shifted_windows import ShiftedWindowAttention
+from .window_stage import WindowStage
 from .zero import zeroed
 
 __all__ = [
+    "GDN",
     "QUALITY_STEPS",
+    "Activation",
+    "Bottleneck",
     "DepthwiseBlock",
     "DepthwiseConv2d",
+    "DownResidual",
+    "GatedAttention",
     "Modulation",
+    "PlainResidual",
     "QualityEmbedding",
+    "RectifiedBottleneck",
+    "Rectifier",
+    "RegionAdaptive",
     "ResidualBlock",
+    "ScaleAffine",
+    "ShiftedWindowAttention",
+    "UpResidual",
+    "WindowStage",
+    "conv5_down",
+    "deconv5_up",
+    "lower_bound",
     "normalised",
+    "spread_prototypes",
+    "subpixel3_up",
     "zeroed",
 ]

@@ -38,7 +38,7 @@ def test_version_and_help_go_to_stdout(kodec: Cli) -> None:
     [
         ("", "COMMAND"),
         ("frobnicate", "invalid choice: 'frobnicate'"),
-        ("import a b", "invalid choice: 'import'"),
+        ("import a b", "--as"),
         ("encode", "INPUT, OUTPUT.kdc; see `kodec encode --help`"),
         ("encode a.png b.kdc c", "unrecognized arguments: c"),
         ("encode a.png b.kdc --qual 3", "unrecognized arguments: --qual"),

@@ -1,6 +1,6 @@
 """Every latent order, through every port: a new latent model joins by one line in `MODELS`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -8,21 +8,49 @@ import torch
 from torch import Tensor, nn
 
 from kodec.entropy import (
+    AdaptiveSlices,
+    ChannelSlices,
+    Checkerboard,
     Conditions,
     Distribution,
+    FactorisedLatents,
     FrequencySlices,
     MeanScaleHyperprior,
+    MultiReference,
+    RasterAutoregression,
     RateMeter,
+    ScaleHyperprior,
+    ScanStep,
     SymbolReader,
     SymbolWriter,
+    UnevenSlices,
     Uniform,
+    scan_fronts,
 )
 from kodec.native import BitstreamError, InvalidInputError
 
 MODELS: dict[str, Callable[[], Any]] = {
+    "factorised": lambda: FactorisedLatents(12),
+    "factorised, centred": lambda: FactorisedLatents(12, filters=(3, 3), centred=True),
+    "scale hyperprior": lambda: ScaleHyperprior(12, 6),
     "mean-scale hyperprior": lambda: MeanScaleHyperprior(channels=12, hyper=6),
+    "mean-scale hyperprior, as published": lambda: MeanScaleHyperprior(
+        12, 6, scales="linear", prior_filters=(3, 3, 3, 3), centred_prior=True
+    ),
+    "mean-scale hyperprior, cheng2020": lambda: MeanScaleHyperprior(12, 6, "cheng2020"),
+    "mean-scale hyperprior, stf2022": lambda: MeanScaleHyperprior(12, 6, "stf2022"),
+    "mean-scale hyperprior, elic2022": lambda: MeanScaleHyperprior(12, 6, "elic2022"),
     "mean-scale hyperprior, laplace": lambda: MeanScaleHyperprior(12, 6, family="laplace"),
     "mean-scale hyperprior, optimised": lambda: MeanScaleHyperprior(12, 6, lagrangian=0.1),
+    "checkerboard": lambda: Checkerboard(12, 6),
+    "channel slices": lambda: ChannelSlices(12, 6, count=3, support=1, widths=(8,), kernel=3),
+    "channel slices, stf2022": lambda: ChannelSlices(
+        12, 6, count=4, widths=(8, 8), kernel=3, activation="gelu", networks="stf2022"
+    ),
+    "uneven slices": lambda: UnevenSlices(12, 6, slices=(2, 4, 6), widths=(8, 8)),
+    "multi-reference": lambda: MultiReference(12, 6, count=3, head=4, scales="linear"),
+    "adaptive slices": lambda: AdaptiveSlices(12, 6, count=3, points=3, scales="linear"),
+    "raster": lambda: RasterAutoregression(12, 6),
     "frequency slices": lambda: FrequencySlices(
         slices=(3, 4, 5), phases=(4, 2, 1), width=16, context=8, hyper=6
     ),
@@ -39,6 +67,9 @@ def build(name: str) -> Any:
     model = MODELS[name]()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.15)
+    for name_, buffer in model.named_buffers():
+        if name_.endswith("centre"):
+            nn.init.uniform_(buffer, -0.5, 0.5)
     model.build_tables()
     return model.double().eval()
 
@@ -114,6 +145,7 @@ class Recorder:
         self.coded: list[Tensor] = []
         self.indexes: list[Tensor] = []
         self.means: list[Tensor] = []
+        self.costs: list[Tensor] = []
 
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
         if self.values is None:
@@ -125,7 +157,11 @@ class Recorder:
         self.coded.append(symbols)
         self.indexes.append(dist.indexes()[0])
         self.means.append(dist.dequantise(torch.zeros_like(symbols)))
+        self.costs.append(dist.bits(dist.dequantise(torch.ones_like(symbols))))
         return dist.dequantise(symbols)
+
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+        return scan_fronts(self, name, y, fronts, step)
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         raise AssertionError("these models send no side integers")
@@ -147,8 +183,8 @@ def test_causality(name: str) -> None:
         for b in range(block + 1):
             assert torch.equal(first.means[b], second.means[b])
             assert torch.equal(first.indexes[b], second.indexes[b])
-        if block == 0:
-            later = zip(first.means[1:], second.means[1:], strict=True)
+        if block == 0 and len(first.coded) > 1:
+            later = zip(first.costs[1:], second.costs[1:], strict=True)
             assert any(not torch.equal(a, b) for a, b in later)
 
 
@@ -157,6 +193,8 @@ def test_causality(name: str) -> None:
 def test_guard_absorbs_small_differences_and_reports_large_ones(name: str) -> None:
     """Scales off by up to the guard decode exactly; scales off by 1e-3 are an error."""
     model = build(name)
+    if not hasattr(model, "scale_tables"):
+        pytest.skip("no scales are predicted")
     model.scale_tables.guard = 1e-4
     y, cond = latents(24, 24, n=1)
     writer = SymbolWriter(1)

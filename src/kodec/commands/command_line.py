@@ -16,6 +16,7 @@ from . import (
     coding,
     comparing,
     demo,
+    importing,
     inspection,
     measuring,
     reporting,
@@ -68,6 +69,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         reporting,
         benching,
         training,
+        importing,
         demo,
     ):
         module.add_to(commands)

@@ -1,0 +1,24 @@
+"""Renaming the tensors of a checkpoint by rules."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+# (regular expression, replacement), each applied to the whole name in turn.
+Rules = Sequence[tuple[str, str]]
+
+# Constants that CompressAI stores with each GDN layer, and Swin code with each attention.
+LEFT_OUT = re.compile(r"\.(beta|gamma)_reparam\.|\.relative_position_index$")
+
+
+def renamed(state: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
+    """The tensors under their names here; constants that have no name here are left out."""
+    out = {}
+    for name, tensor in state.items():
+        if LEFT_OUT.search(name):
+            continue
+        for pattern, replacement in rules:
+            name = re.sub(pattern, replacement, name)
+        out[name] = tensor
+    return out

@@ -1,0 +1,45 @@
+"""The simplest latent model: every channel has one density, the same everywhere."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from kodec.native import InvalidInputError
+
+from .factorised_prior import FactorisedPrior
+from .ports import Conditions, SymbolPort
+
+
+class FactorisedLatents(nn.Module):
+    """Latents (N, `channels`, h, w) under a `FactorisedPrior`, without side latents.
+
+    Source: "Variational image compression with a scale hyperprior" (2018), its baseline.
+    filters, centred: see `FactorisedPrior`.
+    """
+
+    encoder_only_modules: tuple[str, ...] = ()
+    encoder_only_arguments: tuple[str, ...] = ()
+
+    def __init__(
+        self, channels: int = 192, filters: Sequence[int] = (3, 3, 3), centred: bool = False
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.prior = FactorisedPrior(channels, tuple(filters), centred=centred)
+
+    def build_tables(self) -> None:
+        """Build the coder tables from the present weights."""
+        self.prior.build()
+
+    def symbols(self, h: int, w: int) -> int:
+        """Symbols that one item of h x w latent positions puts through the port."""
+        return self.channels * h * w
+
+    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
+        if cond.latent_shape[1] != self.channels:
+            raise InvalidInputError(
+                f"latents have {cond.latent_shape[1]} channels, the model {self.channels}"
+            )
+        y = None if y is None else y.to(self.prior.matrices[0])
+        return port.code("y", y, self.prior.distribution(cond.latent_shape))

@@ -1,0 +1,40 @@
+"""Positions of a grid of latents: tokens, and the sets that are coded at a time."""
+
+import torch
+from torch import Tensor
+
+from kodec.native import InvalidInputError
+
+# Phase of each position in a 2 x 2 cell: two for a checkerboard, four for a quad-tree order.
+PATTERNS = {1: ((0, 0), (0, 0)), 2: ((0, 1), (1, 0)), 4: ((0, 2), (3, 1))}
+
+
+def phase_positions(h: int, w: int, phases: int) -> list[Tensor]:
+    """Flat positions (row-major in h x w) of each phase."""
+    if phases not in PATTERNS:
+        raise InvalidInputError(f"phases must be one of {sorted(PATTERNS)}, not {phases}")
+    cell = torch.tensor(PATTERNS[phases])
+    grid = cell.repeat(-(-h // 2), -(-w // 2))[:h, :w].reshape(-1)
+    return [torch.nonzero(grid == p).squeeze(1) for p in range(phases)]
+
+
+def to_grid(tokens: Tensor, h: int, w: int) -> Tensor:
+    """(N, h w, C) -> (N, C, h, w), channels-last in memory."""
+    n, _, c = tokens.shape
+    return tokens.reshape(n, h, w, c).permute(0, 3, 1, 2)
+
+
+def to_tokens(grid: Tensor) -> Tensor:
+    """(N, C, h, w) -> (N, h w, C)."""
+    return grid.flatten(2).transpose(1, 2)
+
+
+def front_positions(h: int, w: int, reach: int) -> list[Tensor]:
+    """Flat positions of each wavefront of a raster order whose context reaches `reach` each way.
+
+    A position depends on the row it is in, to its left, and on the `reach` rows above it, up to
+    `reach` columns to its right. So all with the same column + (reach + 1) row are independent.
+    """
+    front = torch.arange(h)[:, None] * (reach + 1) + torch.arange(w)
+    order = torch.argsort(front.reshape(-1), stable=True)
+    return list(torch.split(order, torch.bincount(front.reshape(-1)).tolist()))

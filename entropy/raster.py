@@ -1,0 +1,82 @@
+"""Raster autoregression: each position is predicted from those above it and to its left.
+
+    z ----> hyper features ------------------+
+    positions above and left --> masked 5x5 -+--> 1x1 layers --> mean, scale
+
+Source: "Joint autoregressive and hierarchical priors for learned image compression" (2018). Coding
+goes by wavefronts: all positions on one depend on earlier ones alone, so that h x w serial steps
+become w + 3 (h - 1), and each position is computed once.
+"""
+
+from typing import Any
+
+from torch import Tensor
+
+from .channel_slices import joint_widths
+from .distributions import Distribution
+from .hyperprior import Hyperprior
+from .masked_convolution import MaskedConv2d
+from .ports import Conditions, SymbolPort
+from .positions import front_positions, to_grid, to_tokens
+from .slices import PointwiseHead
+
+KERNEL = 5
+
+
+class _RasterStep:
+    """A `ScanStep` over the latents of one call."""
+
+    def __init__(self, model: "RasterAutoregression", hyper: Tensor) -> None:
+        self.model = model
+        self.h, self.w = hyper.shape[-2:]
+        self.hyper = to_tokens(hyper)
+        empty = hyper.new_zeros(hyper.shape[0], model.channels, self.h, self.w)
+        self.canvas = model.context.pad(empty).contiguous()
+        self.matrix = model.context.matrix()
+
+    def _distribution(self, context: Tensor, hyper: Tensor) -> Distribution:
+        parameters = self.model.head({"hyper": hyper, "context": context})
+        mean, scale = parameters.chunk(2, dim=-1)
+        return self.model.block(mean, scale)
+
+    def whole(self, y: Tensor) -> Distribution:
+        """All positions in one masked pass."""
+        context = self.model.context(to_grid(y, self.h, self.w))
+        return self._distribution(to_tokens(context), self.hyper)
+
+    def front(self, places: Tensor) -> Distribution:
+        """The positions of a wavefront."""
+        context = self.model.context.at(self.canvas, places, self.matrix)
+        return self._distribution(context, self.hyper[:, places])
+
+    def take(self, places: Tensor, values: Tensor) -> None:
+        """Put values where later fronts look for them."""
+        reach = KERNEL // 2
+        self.canvas[:, places // self.w + reach, places % self.w + reach] = values
+
+    def result(self) -> Tensor:
+        """All tokens."""
+        reach = KERNEL // 2
+        inside = self.canvas[:, reach : reach + self.h, reach : reach + self.w]
+        return inside.reshape(inside.shape[0], self.h * self.w, -1)
+
+
+class RasterAutoregression(Hyperprior):
+    """Latents (N, `channels`, h, w) in raster order. Settings: see `Hyperprior`."""
+
+    def __init__(self, channels: int = 192, hyper: int = 192, **settings: Any) -> None:
+        super().__init__(channels, hyper, **settings)
+        self.context = MaskedConv2d(channels, 2 * channels, KERNEL, "raster")
+        self.head = PointwiseHead(
+            {"hyper": 2 * channels, "context": 2 * channels}, joint_widths(channels)
+        )
+
+    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
+        hyper = self.code_hyper(y, cond, port)
+        h, w = hyper.shape[-2:]
+        y = self.take(y)
+        fronts = [places.to(hyper.device) for places in front_positions(h, w, KERNEL // 2)]
+        step = _RasterStep(self, hyper)
+        tokens = port.scan("y", None if y is None else to_tokens(y), fronts, step)
+        return to_grid(tokens, h, w)

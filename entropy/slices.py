@@ -1,0 +1,296 @@
+"""Latent models coded slice by slice: the one schedule, and the parts that it runs.
+
+    z ----> hyper features
+    for each slice of channels:
+        contexts that look at what came before the slice, once
+        for each phase of its positions:
+            contexts that look at the phases of this slice coded so far
+            parameters <- head(features at the phase's positions)
+            code; residual prediction
+
+Contexts are small modules that declare what they read, by the names of `Known.read`. A latent
+model lists its slices, each with its contexts and heads, and has no loop of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from kodec.native import InvalidInputError
+
+from .distributions import LocationScale
+from .hyperprior import Hyperprior
+from .masked_convolution import MaskedConv2d
+from .ports import Conditions, SymbolPort
+from .positions import phase_positions, to_grid, to_tokens
+
+
+@dataclass
+class Known:
+    """What both sides know: hyper features (N, F, h, w), slices coded so far, the current one.
+
+    `current` (N, C, h, w) is zero where nothing is coded yet.
+    """
+
+    hyper: Tensor
+    slices: list[Tensor] = field(default_factory=list)
+    current: Tensor | None = None
+    support: int | None = None
+
+    def read(self, names: Sequence[str]) -> list[Tensor]:
+        """What a module declared that it reads, what does not exist yet left out.
+
+        hyper: all features; means, scales: their halves. previous: the slices that this one may
+        look at. last: the slice before. current: this slice so far. All (N, channels, h, w).
+        """
+        found: list[Tensor] = []
+        for name in names:
+            match name:
+                case "hyper":
+                    found.append(self.hyper)
+                case "means":
+                    found.append(self.hyper.chunk(2, dim=1)[0])
+                case "scales":
+                    found.append(self.hyper.chunk(2, dim=1)[1])
+                case "previous":
+                    found += self.slices[: self.support]
+                case "last":
+                    found += self.slices[-1:]
+                case "current":
+                    assert self.current is not None
+                    found.append(self.current)
+                case _:
+                    raise InvalidInputError(f"there is nothing called {name!r} to read")
+        return found
+
+
+class Context(Protocol):
+    """A module that gives features. Its output is a grid (N, features, h, w)."""
+
+    reads: tuple[str, ...]
+    features: int
+
+    def __call__(self, *read: Tensor) -> Tensor:
+        """The features, from what it reads."""
+
+
+class LaterContext(Protocol):
+    """A module that looks at the current slice: features (N, P, features) at `places` alone."""
+
+    reads: tuple[str, ...]
+    features: int
+
+    def __call__(self, *read: Tensor, places: Tensor, done: Tensor) -> Tensor:
+        """The features at `places` (P,), where the positions `done` are coded."""
+
+
+def convolutions(
+    inputs: int, widths: Sequence[int], kernel: int, activation: type[nn.Module]
+) -> nn.Sequential:
+    """Convolutions of stride 1 with activations between them."""
+    layers: list[nn.Module] = []
+    for a, b in pairwise((inputs, *widths)):
+        layers += [nn.Conv2d(a, b, kernel, padding=kernel // 2), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+class ConvolutionalContext(nn.Module):
+    """Convolutions over what is read, put side by side. Widths: the last is of the features."""
+
+    def __init__(
+        self,
+        reads: tuple[str, ...],
+        inputs: int,
+        widths: Sequence[int],
+        kernel: int,
+        activation: type[nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        self.reads = reads
+        self.features = widths[-1]
+        self.layers = convolutions(inputs, widths, kernel, activation)
+
+    def forward(self, *read: Tensor) -> Tensor:
+        """Grids (N, ., h, w) -> (N, features, h, w)."""
+        out: Tensor = self.layers(torch.cat(read, dim=1))
+        return out
+
+
+class CheckerboardContext(MaskedConv2d):
+    """The neighbours of the other colour, by a masked 5x5 convolution.
+
+    Source: "Checkerboard context model for efficient learned image compression" (2021).
+    """
+
+    reads = ("current",)
+
+    def __init__(self, channels: int, features: int) -> None:
+        super().__init__(channels, features, 5, "checkerboard")
+        self.features = features
+
+    def forward(self, current: Tensor, places: Tensor, done: Tensor) -> Tensor:  # type: ignore[override]
+        """(N, channels, h, w) -> (N, P, features) at `places`."""
+        return self.at(self.pad(current), places, self.matrix())
+
+
+class PointwiseHead(nn.Module):
+    """Parameters of a block from features at the same position alone.
+
+    parts: name and width of each feature that it takes, in the order of its weights; features that
+    are not there count as zeros. widths: of the layers, the last of the parameters (means, then
+    scales). Without widths, features are the parameters.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, int],
+        widths: Sequence[int] = (),
+        activation: type[nn.Module] = nn.LeakyReLU,
+    ) -> None:
+        super().__init__()
+        self.parts = dict(parts)
+        self.activation = activation()
+        self.layers = nn.ModuleList(
+            nn.Linear(a, b) for a, b in pairwise((sum(parts.values()), *widths))
+        )
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Features (N, P, .) by name -> parameters (N, P, 2 channels)."""
+        there = [name for name in self.parts if name in features]
+        h = torch.cat([features[name] for name in there], dim=-1)
+        for i, layer in enumerate(self.layers):
+            assert isinstance(layer, nn.Linear)
+            if i:
+                h = self.activation(h)
+            weight = layer.weight
+            if i == 0 and len(there) < len(self.parts):
+                columns = torch.split(weight, list(self.parts.values()), dim=1)
+                named = dict(zip(self.parts, columns, strict=True))
+                weight = torch.cat([named[name] for name in there], dim=1)
+            h = nn.functional.linear(h, weight, layer.bias)
+        return h
+
+
+class LatentResidual(nn.Module):
+    """0.5 tanh(convolutions): what rounding took away, as far as it can be predicted.
+
+    Source: "Channel-wise autoregressive entropy models for learned image compression" (2020).
+    """
+
+    def __init__(
+        self,
+        reads: tuple[str, ...],
+        inputs: int,
+        widths: Sequence[int],
+        kernel: int,
+        activation: type[nn.Module],
+    ) -> None:
+        super().__init__()
+        self.reads = reads
+        self.layers = convolutions(inputs, widths, kernel, activation)
+
+    def forward(self, *read: Tensor) -> Tensor:
+        """Grids (N, ., h, w) -> (N, channels, h, w)."""
+        return 0.5 * torch.tanh(self.layers(torch.cat(read, dim=1)))
+
+
+class Slice(nn.Module):
+    """One slice of `channels` latents and all that is needed to code it.
+
+    heads: one for every phase, or one for all. contexts: by the name that heads know their features
+    by. residuals: one for every phase, or none. phases: 1, 2 (checkerboard) or 4; odd_first: start
+    with the other colour of the checkerboard. support: how many of the first slices "previous" is;
+    None: all.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: Sequence[nn.Module],
+        contexts: Mapping[str, nn.Module] | None = None,
+        residuals: Sequence[nn.Module] = (),
+        phases: int = 1,
+        odd_first: bool = False,
+        support: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.phases = phases
+        self.odd_first = odd_first
+        self.support = support
+        self.contexts = nn.ModuleDict(contexts or {})
+        self.heads = nn.ModuleList(heads)
+        self.residuals = nn.ModuleList(residuals)
+
+    def positions(self, h: int, w: int) -> list[Tensor]:
+        """Flat positions of each phase, in coding order."""
+        found = phase_positions(h, w, self.phases)
+        return found[::-1] if self.odd_first else found
+
+    def code(
+        self, y: Tensor | None, known: Known, name: str, port: SymbolPort, model: Hyperprior
+    ) -> Tensor:
+        """Pass the slice through the port; y: tokens (N, h w, channels); returns (N, C, h, w)."""
+        n, _, h, w = known.hyper.shape
+        known.support = self.support
+        earlier = {"hyper": to_tokens(known.hyper)}
+        later: dict[str, LaterContext] = {}
+        for key, module in self.contexts.items():
+            if "current" in cast(Context, module).reads:
+                later[key] = cast(LaterContext, module)
+            else:
+                context = cast(Context, module)
+                earlier[key] = to_tokens(context(*known.read(context.reads)))
+        values = known.hyper.new_zeros(n, h * w, self.channels)
+        done = torch.empty(0, dtype=torch.int64, device=values.device)
+        for phase, places in enumerate(self.positions(h, w)):
+            places = places.to(values.device)
+            if not len(places):
+                continue
+            head = self.heads[min(phase, len(self.heads) - 1)]
+            wanted = cast(PointwiseHead, head).parts
+            features = {k: v[:, places] for k, v in earlier.items() if k in wanted}
+            known.current = to_grid(values, h, w)
+            if phase:
+                for key, late in later.items():
+                    read = known.read(late.reads)
+                    features[key] = late(*read, places=places, done=done)
+            mean, scale = head(features).chunk(2, dim=-1)
+            block: LocationScale = model.block(mean, scale)
+            coded = port.code(name, None if y is None else y[:, places], block)
+            values = values.index_copy(1, places, coded)
+            if self.residuals:
+                residual: Any = self.residuals[phase]
+                known.current = to_grid(values, h, w)
+                lost = to_tokens(residual(*known.read(residual.reads)))
+                values = values.index_add(1, places, lost[:, places])
+            done = torch.cat([done, places])
+        return to_grid(values, h, w)
+
+
+class SlicedLatents(Hyperprior):
+    """A hyperprior and a list of `Slice`s, coded in turn. Settings: see `Hyperprior`."""
+
+    def __init__(self, slices: Sequence[Slice], channels: int, hyper: int, **settings: Any) -> None:
+        super().__init__(channels, hyper, **settings)
+        if sum(part.channels for part in slices) != channels:
+            raise InvalidInputError(f"the slices do not sum to {channels} channels")
+        self.slices = nn.ModuleList(slices)
+
+    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+        """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
+        known = Known(self.code_hyper(y, cond, port))
+        y = self.take(y)
+        tokens = None if y is None else to_tokens(y)
+        start = 0
+        for number, part in enumerate(self.slices):
+            assert isinstance(part, Slice)
+            span = slice(start, start + part.channels)
+            start += part.channels
+            target = None if tokens is None else tokens[..., span]
+            known.slices.append(part.code(target, known, f"y{number}", port, self))
+        return torch.cat(known.slices, dim=1)

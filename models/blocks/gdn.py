@@ -1,0 +1,37 @@
+"""Generalised divisive normalisation."""
+
+import torch
+from torch import Tensor, nn
+
+from .lower_bound import lower_bound
+
+LEAST_BETA = 1e-6
+# Weights are stored as sqrt(weight + PEDESTAL): never negative, and with gradients near zero.
+PEDESTAL = 2.0**-36
+
+
+class GDN(nn.Module):
+    """x[i] / sqrt(beta[i] + sum_j gamma[i, j] x[j]^2) at each position: (N, C, H, W), same shape.
+
+    inverse: multiply by the root instead. beta (C,) and gamma (C, C) are the stored square roots;
+    they start at 1 and at 0.1 times the identity. Computed in the precision of the weights, with
+    autocasting off: squares leave the range of 16-bit floats.
+
+    Sources: "Density modeling of images using a generalized normalization transformation" (2016);
+    the storage, "Efficient nonlinear transforms for lossy image compression" (2018).
+    """
+
+    def __init__(self, channels: int, inverse: bool = False) -> None:
+        super().__init__()
+        self.inverse = inverse
+        self.beta = nn.Parameter((torch.ones(channels) + PEDESTAL).sqrt())
+        self.gamma = nn.Parameter((0.1 * torch.eye(channels) + PEDESTAL).sqrt())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.to(self.beta.dtype)
+            beta = lower_bound(self.beta, (LEAST_BETA + PEDESTAL) ** 0.5).square() - PEDESTAL
+            gamma = lower_bound(self.gamma, PEDESTAL**0.5).square() - PEDESTAL
+            energy = nn.functional.conv2d(x.square(), gamma[..., None, None], beta)
+            return x * (energy.sqrt_() if self.inverse else energy.rsqrt_())

@@ -1,0 +1,73 @@
+"""ELIC's transforms: 5x5 convolutions of stride 2, bottleneck residuals, gated attention.
+
+Source: "ELIC: Efficient learned image compression with unevenly grouped space-channel contextual
+adaptive coding" (2022).
+"""
+
+from torch import Tensor, nn
+
+from .blocks import Bottleneck, GatedAttention, conv5_down, deconv5_up
+
+
+def _bottlenecks(width: int) -> list[nn.Module]:
+    return [Bottleneck(width) for _ in range(3)]
+
+
+class ELICAnalysis(nn.Module):
+    """Pixels (N, 3, H, W) in [0, 1] -> latents (N, `latents`, H/16, W/16).
+
+    Attention at 1/4 and at 1/16 of the resolution.
+    """
+
+    stride = 16
+    # 132 pixels, in latent rows.
+    reach = 9
+
+    def __init__(self, width: int = 192, latents: int = 320) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            conv5_down(3, width),
+            *_bottlenecks(width),
+            conv5_down(width, width),
+            *_bottlenecks(width),
+            GatedAttention(width),
+            conv5_down(width, width),
+            *_bottlenecks(width),
+            conv5_down(width, latents),
+            GatedAttention(latents),
+        )
+
+    def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
+        """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
+        out: Tensor = self.layers(x)
+        return out
+
+
+class ELICSynthesis(nn.Module):
+    """Latents (N, `latents`, h, w) -> pixels (N, 3, 16 h, 16 w), around [0, 1].
+
+    Mirrors `ELICAnalysis`.
+    """
+
+    stride = 16
+    # 8.25 latent rows.
+    reach = 9
+
+    def __init__(self, width: int = 192, latents: int = 320) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            GatedAttention(latents),
+            deconv5_up(latents, width),
+            *_bottlenecks(width),
+            deconv5_up(width, width),
+            GatedAttention(width),
+            *_bottlenecks(width),
+            deconv5_up(width, width),
+            *_bottlenecks(width),
+            deconv5_up(width, 3),
+        )
+
+    def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
+        """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
+        out: Tensor = self.layers(y)
+        return out

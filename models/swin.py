@@ -1,0 +1,157 @@
+"""S2LIC's transforms: stages of shifted-window attention, and a dense enhancement of the pixels.
+
+    x --> enhancement --> /2, attention --> /2, attention --> /2, attention --> /2 --> y
+
+Source: "S2LIC: Learned image compression with the SwinV2 block, adaptive channel-wise and
+global-inter attention context" (2024). Its blocks are not public: widths, depths, heads and the
+order of the layers are the authors', the insides of attention stages and enhancement are built
+from the description.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import WindowStage, conv5_down, subpixel3_up, zeroed
+
+GROWTH = 32
+
+
+class _Dense(nn.Module):
+    """Five 3x3 convolutions, each over all before it: (N, inputs, H, W) -> (N, outputs, H, W).
+
+    Source: "Densely connected convolutional networks" (2017).
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Conv2d(inputs + i * GROWTH, GROWTH, 3, padding=1) for i in range(4)
+        )
+        self.last = nn.Conv2d(inputs + 4 * GROWTH, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = torch.cat([x, nn.functional.leaky_relu_(layer(x), 0.2)], dim=1)
+        out: Tensor = self.last(x)
+        return out
+
+
+class DenseEnhancement(nn.Module):
+    """x + 0.2 f(x), the identity at the start: pixels (N, 3, H, W) -> the same shape.
+
+    f: a dense block to `width` channels, 1x1, 3x3 and 1x1 convolutions, a dense block back.
+    Source: "Enhanced invertible encoding for learned image compression" (2021).
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        back = _Dense(width, 3)
+        zeroed(back.last)
+        self.layers = nn.Sequential(
+            _Dense(3, width),
+            nn.Conv2d(width, width, 1),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.Conv2d(width, width, 1),
+            back,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 3, H, W)."""
+        out: Tensor = x + 0.2 * self.layers(x)
+        return out
+
+
+def _stages(
+    width: int, depths: Sequence[int], heads: Sequence[int], window: int, drop_path: float
+) -> Iterator[WindowStage]:
+    """Attention stages whose blocks are left out ever more often, up to `drop_path`."""
+    rates = torch.linspace(0, drop_path, sum(depths), device="cpu").tolist()
+    for depth, count in zip(depths, heads, strict=True):
+        yield WindowStage(width, count, window, rates[:depth])
+        del rates[:depth]
+
+
+def _conv3_down(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
+
+
+def _deconv3_up(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
+
+
+class SwinAnalysis(nn.Module):
+    """Pixels (N, 3, H, W) in [0, 1] -> latents (N, `latents`, H/16, W/16).
+
+    depths, heads: of the attention at 1/2, 1/4 and 1/8 of the resolution; heads divide `width`.
+    window: positions each way. enhancement: width of the enhancement, which works on the whole
+    resolution. drop_path: how often training leaves out the last attention block.
+    """
+
+    stride = 16
+
+    def __init__(
+        self,
+        width: int = 192,
+        latents: int = 320,
+        depths: tuple[int, int, int] = (1, 2, 3),
+        heads: tuple[int, int, int] = (4, 8, 16),
+        window: int = 8,
+        enhancement: int = 64,
+        drop_path: float = 0.1,
+    ) -> None:
+        super().__init__()
+        first, second, third = _stages(width, depths, heads, window, drop_path)
+        self.layers = nn.Sequential(
+            DenseEnhancement(enhancement),
+            conv5_down(3, width),
+            first,
+            _conv3_down(width, width),
+            second,
+            _conv3_down(width, width),
+            third,
+            _conv3_down(width, latents),
+        )
+
+    def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
+        """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
+        out: Tensor = self.layers(x)
+        return out
+
+
+class SwinSynthesis(nn.Module):
+    """Latents (N, `latents`, h, w) -> pixels (N, 3, 16 h, 16 w), around [0, 1].
+
+    Mirrors `SwinAnalysis`; the same arguments, finest resolution first.
+    """
+
+    stride = 16
+
+    def __init__(
+        self,
+        width: int = 192,
+        latents: int = 320,
+        depths: tuple[int, int, int] = (1, 2, 3),
+        heads: tuple[int, int, int] = (4, 8, 16),
+        window: int = 8,
+        enhancement: int = 64,
+        drop_path: float = 0.1,
+    ) -> None:
+        super().__init__()
+        first, second, third = _stages(width, depths[::-1], heads[::-1], window, drop_path)
+        self.layers = nn.Sequential(
+            _deconv3_up(latents, width),
+            first,
+            _deconv3_up(width, width),
+            second,
+            _deconv3_up(width, width),
+            third,
+            subpixel3_up(width, 3),
+            DenseEnhancement(enhancement),
+        )
+
+    def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
+        """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
+        out: Tensor = self.layers(y)
+        return out
