@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kodec.models.blocks import lower_bound
 from kodec.native import InvalidInputError, Tables, scale_indexes
 
 from .integer_tables import IntegerTables, quantise_pmf, symmetric_table
@@ -43,28 +44,6 @@ class Distribution(Protocol):
     @property
     def tables(self) -> Tables:
         """The coder tables that the indexes refer to."""
-
-
-class _LowerBound(torch.autograd.Function):
-    """max(x, bound) whose gradient still lets x grow where it lies below the bound."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, bound: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.bound = bound  # type: ignore[attr-defined]
-        return x.clamp(min=bound)
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None]:
-        (x,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        (grad,) = grads
-        keep = (x >= ctx.bound) | (grad < 0)  # type: ignore[attr-defined]
-        return grad * keep, None
-
-
-def lower_bound(x: Tensor, bound: float) -> Tensor:
-    """max(x, bound), with a one-sided gradient below the bound."""
-    return _LowerBound.apply(x, bound)  # type: ignore[no-any-return]
 
 
 class ScaleTables(IntegerTables):

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kodec.models.blocks import lower_bound
 from kodec.native import Tables
 
-from .distributions import LIKELIHOOD_FLOOR, lower_bound
+from .distributions import LIKELIHOOD_FLOOR
 from .integer_tables import IntegerTables, quantise_pmf
 
 

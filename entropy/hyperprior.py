@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kodec.models.blocks import lower_bound
 from kodec.native import InvalidInputError
 
-from .distributions import LocationScale, ScaleTables, lower_bound
+from .distributions import LocationScale, ScaleTables
 from .factorised_prior import FactorisedPrior
 from .hyper_networks import hyper_networks
 from .ports import Conditions, SymbolPort
