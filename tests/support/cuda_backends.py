@@ -5,6 +5,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -118,7 +119,9 @@ def _run(command: list[str]) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@cache
 def _load(path: Path) -> ModuleType:
+    # Once: its types can't be registered a second time while the first are alive.
     spec = importlib.util.spec_from_file_location("emulated._cuda", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
