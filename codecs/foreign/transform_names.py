@@ -20,7 +20,8 @@ _RESIDUAL: Rules = (
     (_TRANSFORM + r"\.(?:conv1|subpel_conv)\.", r"\1.first."),
     (_TRANSFORM + r"\.(?:conv2|conv)\.", r"\1.second."),
     (_TRANSFORM + r"\.i?gdn\.", r"\1.normalise."),
-    (_TRANSFORM + r"\.upsample\.", r"\1.skip."),
+    # The files that CompressAI offers for download still say "downsample".
+    (_TRANSFORM + r"\.(?:upsample|downsample)\.", r"\1.skip."),
 )
 _BOTTLENECK: Rules = (
     (_TRANSFORM + r"\.conv1\.", r"\1.layers.0."),

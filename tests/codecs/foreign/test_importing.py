@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,24 @@ def test_same_weights_same_codec(family: str, saved: Any, tmp_path: Path) -> Non
     assert torch.allclose(mine, x_hat, atol=1e-4 * max(1.0, float(x_hat.abs().max())))
     bits = sum(-v.log2().sum().item() for v in likelihoods.values())
     assert meter.total().item() == pytest.approx(bits, rel=1e-3)
+
+
+def name_of_2020(name: str) -> str:
+    """As in the files that CompressAI offers for download, which are older than its code."""
+    name = re.sub(r"^entropy_bottleneck\.(?=(matrices|biases|factors)\.)", r"\g<0>_", name)
+    return re.sub(r"^(g_a\.\d+)\.skip\.", r"\1.downsample.", name)
+
+
+@pytest.mark.parametrize("family", ["bmshj2018-factorized", "mbt2018", "cheng2020-attn"])
+def test_training_checkpoints_and_older_names(family: str, saved: Any, tmp_path: Path) -> None:
+    theirs, checkpoint = saved(family)
+    new = import_checkpoint(checkpoint, tmp_path / "new.safetensors", family)
+    state = {f"module.{name_of_2020(k)}": v for k, v in theirs.state_dict().items()}
+    assert any("_biases.0" in name for name in state)
+    training = {"epoch": 3, "state_dict": state, "loss": torch.tensor(0.5), "optimizer": {}}
+    torch.save(training, checkpoint)
+    old = import_checkpoint(checkpoint, tmp_path / "old.safetensors", family)
+    assert old.model_id == new.model_id
 
 
 def serial_likelihoods(model: Any, y: Tensor, y_hat: Tensor) -> dict[str, Tensor]:
