@@ -138,7 +138,7 @@ class RegionAdaptation(nn.Module):
             return out
 
         def features(x: Tensor) -> Tensor:
-            parts = zip(self.after, x.split(self.features, dim=1), strict=True)
+            parts = zip(self.after, torch.split(x, list(self.features), dim=1), strict=True)
             return torch.cat([adapt(part, prototypes) for adapt, part in parts], dim=1)
 
         return latents, features

@@ -29,9 +29,8 @@ class Regions(Protocol):
 class GridRegions:
     """The cells of a grid with `side` rows and columns, whatever the size of the picture."""
 
-    present = None
-
     def __init__(self, side: int, h: int, w: int) -> None:
+        self.present: Tensor | None = None
         self.shape = (side, side)
         self.size = (h, w)
 
@@ -58,9 +57,8 @@ class LabelledRegions:
         counts = self.numbers.amax(dim=1) + 1
         self.shape = (int(counts.max()), 1)
         self.size = (h, w)
-        self.present = (torch.arange(self.shape[0], device=labels.device) < counts[:, None])[
-            :, None, :, None
-        ]
+        every = torch.arange(self.shape[0], device=labels.device)
+        self.present: Tensor | None = (every < counts[:, None])[:, None, :, None]
 
     def means(self, features: Tensor) -> Tensor:
         """See `Regions`; zero where there is none."""
@@ -73,7 +71,7 @@ class LabelledRegions:
     def spread(self, values: Tensor) -> Tensor:
         """See `Regions`."""
         taken = values.flatten(2).gather(2, self._at(values.shape[1]))
-        return taken.unflatten(2, self.size)
+        return taken.view(*taken.shape[:2], *self.size)
 
     def _at(self, channels: int) -> Tensor:
         """The numbers for all channels, (N, channels, positions)."""
