@@ -244,8 +244,14 @@ class CropData(lightning.LightningDataModule):
             return None
         if self.regions == "rectangles":
             return RandomRectangles()
-        labels = self.dataset if self.regions == "labels" else self.regions
-        return LabelPictures(find_labels(labels, paths), CACHE_BYTES)
+        if self.regions != "labels":
+            return LabelPictures(find_labels(self.regions, paths), CACHE_BYTES)
+        if self.dataset.partition(":")[0] not in known_datasets():
+            raise InvalidInputError(
+                f"datasets.yaml names no label pictures for {self.dataset}: let data.regions name "
+                "their folder"
+            )
+        return LabelPictures(find_labels(self.dataset, paths), CACHE_BYTES)
 
     def train_dataloader(self) -> DataLoader[Crops]:
         """Batches from the trainer's present step on."""

@@ -85,8 +85,8 @@ def test_labels_of_a_registered_data_set(
     data = CropData("coco-train2017", leave_out_small=True, **settings)
     batch = next(iter(data.train_dataloader()))
     assert isinstance(batch, LabelledCrops)
-    with pytest.raises(DatasetError, match="no label pictures"):
-        CropData("natural-crops", **settings)._region_source([])
+    with pytest.raises(InvalidInputError, match=r"no label pictures .*name their folder"):
+        CropData(str(pictures), **settings).prepare_data()
 
 
 def test_gray_label_pictures_hold_their_labels(tmp_path: Path) -> None:
