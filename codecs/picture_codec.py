@@ -149,24 +149,43 @@ class PictureCodec(nn.Module):
         return nn.functional.pad(x, (0, -w % self.stride, 0, -h % self.stride), mode="replicate")
 
     def code(
-        self, x: Tensor | None, size: tuple[int, int, int], quality: Tensor | None, port: SymbolPort
+        self,
+        x: Tensor | None,
+        size: tuple[int, int, int],
+        quality: Tensor | None,
+        port: SymbolPort,
+        regions: Tensor | None = None,
     ) -> Reconstruction:
         """Pass pictures through the port.
 
         x: (N, 3, H, W) in [0, 1], or None on the reading side. size: (N, H, W). quality: (N,) in
-        [0, 63], or None. Returns pixels of the same size.
+        [0, 63], or None. regions: labels (N, H, W) of the pixels, integers, which parts that adapt
+        to regions use in training; no decoder knows them, so that outside of it they raise
+        `InvalidInputError`. Returns pixels of the same size.
         """
-        coded = self.code_latents(x, size, quality, port)
+        coded = self.code_latents(x, size, quality, port, regions)
         return Reconstruction(self.reconstruct(coded, size, quality), coded.y_hat)
 
     def code_latents(
-        self, x: Tensor | None, size: tuple[int, int, int], quality: Tensor | None, port: SymbolPort
+        self,
+        x: Tensor | None,
+        size: tuple[int, int, int],
+        quality: Tensor | None,
+        port: SymbolPort,
+        regions: Tensor | None = None,
     ) -> CodedLatents:
         """The part of `code` that passes the port: latents as the decoder sees them."""
         n, height, width = size
         rows, columns = -(-height // self.stride), -(-width // self.stride)
         shape = torch.Size((n, self.latent_model.channels, rows, columns))
-        cond = Conditions(shape, quality)
+        if regions is not None:
+            if not self.training or regions.shape != size:
+                raise InvalidInputError(
+                    "regions are for training, one label for each pixel: leave them away in coding"
+                )
+            # Replication is for floats, which are exact up to 2^53.
+            regions = self.pad(regions[:, None].double())[:, 0].long()
+        cond = Conditions(shape, quality, regions)
         y, side = self._analyse(x, cond, port)
         if y is not None:
             if y.shape != shape:

@@ -19,7 +19,7 @@ from .ports import (
     SymbolWriter,
     scan_fronts,
 )
-from .prototypes import RegionPrototypes
+from .prototypes import RegionAdaptation, RegionPrototypes
 from .raster import RasterAutoregression
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "MultiReference",
     "RasterAutoregression",
     "RateMeter",
+    "RegionAdaptation",
     "RegionPrototypes",
     "ScaleHyperprior",
     "ScaleTables",

@@ -68,9 +68,12 @@ class FactorisedPrior(nn.Module):
         sign = -torch.sign(low + high).detach()
         return (torch.sigmoid(sign * high) - torch.sigmoid(sign * low)).abs()
 
-    def distribution(self, shape: torch.Size) -> "FactorisedBlock":
-        """The distribution of a block of shape (N, channels, ...)."""
-        return FactorisedBlock(self, shape)
+    def distribution(self, shape: torch.Size, present: Tensor | None = None) -> "FactorisedBlock":
+        """The distribution of a block of shape (N, channels, ...).
+
+        present: which values there are, of a shape that fits; the others cost nothing (training).
+        """
+        return FactorisedBlock(self, shape, present)
 
     @torch.no_grad()
     def _quantile(self, probability: float) -> Tensor:
@@ -110,9 +113,12 @@ class FactorisedPrior(nn.Module):
 class FactorisedBlock:
     """A block (N, C, ...) under a `FactorisedPrior`: rounded, one table a channel."""
 
-    def __init__(self, prior: FactorisedPrior, shape: torch.Size) -> None:
+    def __init__(
+        self, prior: FactorisedPrior, shape: torch.Size, present: Tensor | None = None
+    ) -> None:
         self.prior = prior
         self.shape = shape
+        self.present = present
 
     def quantise(self, y: Tensor) -> Tensor:
         """Round the difference from the prior's centre."""
@@ -127,7 +133,8 @@ class FactorisedBlock:
         flat = y.transpose(0, 1).reshape(self.prior.channels, -1)
         p = lower_bound(self.prior.probability(flat), LIKELIHOOD_FLOOR)
         n, c, *rest = self.shape
-        return -torch.log2(p).reshape(c, n, *rest).transpose(0, 1)
+        bits = -torch.log2(p).reshape(c, n, *rest).transpose(0, 1)
+        return bits if self.present is None else bits * self.present
 
     def training_bits(self, y: Tensor) -> Tensor:
         """Code length of `y` (N, C, ...) under additive uniform noise."""

@@ -21,6 +21,7 @@ from .distributions import LocationScale, ScaleTables
 from .factorised_prior import FactorisedPrior
 from .hyper_networks import hyper_networks
 from .ports import Conditions, SymbolPort
+from .prototypes import Change, RegionAdaptation
 
 HYPER_STRIDE = 4
 SMALLEST_SCALE = 0.11
@@ -36,6 +37,10 @@ def pad_to_hyper_stride(y: Tensor) -> Tensor:
     """Latents (N, C, h, w), replicated at the right and bottom up to a multiple of the stride."""
     h, w = y.shape[-2:]
     return nn.functional.pad(y, (0, -w % HYPER_STRIDE, 0, -h % HYPER_STRIDE), mode="replicate")
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x
 
 
 class WithHyperLatents(nn.Module):
@@ -78,7 +83,8 @@ class Hyperprior(WithHyperLatents):
     scales). scales: "log" where networks predict natural logs, with skipping below the smallest
     table; "linear" where they predict the scale itself, never below 0.11, as published models do.
     prior_filters, centred_prior: see `FactorisedPrior`. family, guard: see `ScaleTables`.
-    lagrangian: see `LocationScale`, at the encoder only.
+    lagrangian: see `LocationScale`, at the encoder only. adaptation: of the hyper-networks to the
+    latents' regions, whose prototypes are coded first.
     """
 
     def __init__(
@@ -93,6 +99,7 @@ class Hyperprior(WithHyperLatents):
         family: str = "gaussian",
         guard: float = 1e-9,
         lagrangian: float = 0.0,
+        adaptation: RegionAdaptation | None = None,
     ) -> None:
         super().__init__()
         if scales not in ("log", "linear"):
@@ -106,6 +113,27 @@ class Hyperprior(WithHyperLatents):
         )
         self.hyper_prior = FactorisedPrior(hyper, tuple(prior_filters), centred=centred_prior)
         self.scale_tables = ScaleTables(family, smallest=SMALLEST_SCALE, guard=guard)
+        self.adaptation = adaptation
+        if adaptation is not None:
+            given = (adaptation.prototypes.channels, sum(adaptation.features))
+            if given != (channels, self.outputs):
+                raise InvalidInputError(
+                    f"the adaptation is for {given[0]} channels and {given[1]} features, the "
+                    f"hyperprior has {channels} and {self.outputs}: give both the same"
+                )
+            own = tuple(f"adaptation.{name}" for name in adaptation.encoder_only_modules)
+            self.encoder_only_modules = (*self.encoder_only_modules, *own)
+
+    def build_tables(self) -> None:
+        """Build the coder tables from the present weights."""
+        super().build_tables()
+        if self.adaptation is not None:
+            self.adaptation.prototypes.build_tables()
+
+    def symbols(self, h: int, w: int) -> int:
+        """Symbols that one item of h x w latent positions puts through the port."""
+        side = 0 if self.adaptation is None else self.adaptation.prototypes.symbols(h, w)
+        return super().symbols(h, w) + side
 
     def take(self, y: Tensor | None) -> Tensor | None:
         """The latents in the model's own precision and on its device."""
@@ -116,17 +144,22 @@ class Hyperprior(WithHyperLatents):
         return y
 
     def code_hyper(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
-        """Pass the hyper-latents through the port; returns features (N, `outputs`, h, w)."""
+        """Pass the hyper-latents through the port; returns features (N, `outputs`, h, w).
+
+        With an adaptation, the prototypes of the latents' regions pass it first.
+        """
         self.check(cond)
         h, w = cond.latent_shape[-2:]
         weight = self.hyper_prior.matrices[0]
+        adapt: tuple[Change, Change] = (_unchanged, _unchanged)
+        if self.adaptation is not None:
+            adapt = self.adaptation.code(y, cond, port)
         z = None
         if y is not None:
-            like = next(self.hyper_analysis.parameters())
-            seen = self.hyper_input(pad_to_hyper_stride(y.to(like)))
-            z = self.hyper_analysis(seen).to(weight)
+            seen = adapt[0](y.to(next(self.hyper_analysis.parameters())))
+            z = self.hyper_analysis(self.hyper_input(pad_to_hyper_stride(seen))).to(weight)
         features: Tensor = self.hyper_synthesis(self.code_z(z, cond, port))
-        return features[..., :h, :w].to(weight)
+        return adapt[1](features[..., :h, :w].to(weight))
 
     def block(self, mean: Tensor, scale: Tensor) -> LocationScale:
         """The distribution of a block; `scale` as the networks predict it."""

@@ -20,10 +20,13 @@ class Conditions:
     """What an order may depend on besides what was coded before; never the pixels.
 
     latent_shape: (N, C, h, w) of the latents. quality: (N,) in [0, 63], or None (fixed rate).
+    regions: labels (N, H, W) of the pixels' regions, integers, H and W multiples of h and w. No
+    decoder knows them: they are for training alone, and those who adapt to regions do without.
     """
 
     latent_shape: torch.Size
     quality: Tensor | None = None
+    regions: Tensor | None = None
 
 
 class SymbolPort(Protocol):

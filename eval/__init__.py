@@ -12,6 +12,7 @@ from .datasets import (
     Kind,
     Validation,
     find_dataset,
+    find_labels,
     kind_of_dataset,
     known_datasets,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "evaluate",
     "evaluate_sources",
     "find_dataset",
+    "find_labels",
     "find_metric",
     "fits_ms_ssim",
     "interval_over_members",

@@ -58,6 +58,8 @@ class Dataset:
     """What to do when the files are not there."""
     kind: Kind = "pictures"
     validation: Validation | None = None
+    labels: str | None = None
+    """Folder of label pictures, relative to KODEC_DATA."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -156,16 +158,45 @@ def find_dataset(
     return wanted
 
 
-def _folder_of(entry: Dataset, root: Path | None) -> Path:
+def find_labels(
+    name_or_folder: str, pictures: Iterable[Path], root: Path | None = None
+) -> list[Path]:
+    """The label picture, a PNG of the same name, of each of the pictures, in their order.
+
+    `name_or_folder` is a registered data set that has label pictures, or a folder of them. `root`
+    replaces KODEC_DATA.
+
+    Raises DatasetError where a data set has none, or a picture lacks its own.
+    """
+    entry = known_datasets().get(name_or_folder.partition(":")[0])
+    if entry is None:
+        folder = Path(name_or_folder)
+    elif entry.labels is None:
+        raise DatasetError(
+            f"data set {entry.name} has no label pictures: name a folder of NAME.png for each of "
+            "its pictures"
+        )
+    else:
+        folder = _folder_of(entry, root, entry.labels)
+    labels = [folder / f"{picture.stem}.png" for picture in pictures]
+    missing = next((path for path in labels if not path.is_file()), None)
+    if missing is not None:
+        raise DatasetError(f"there is no label picture {missing}: every picture needs one")
+    return labels
+
+
+def _folder_of(entry: Dataset, root: Path | None, location: str | None = None) -> Path:
+    """The folder of a data set, or another `location` of it."""
+    location = location or entry.location
     if root is None:
         variable = os.environ.get("KODEC_DATA")
         if not variable:
             raise DatasetError(
                 f"data set {entry.name} is absent: the environment variable KODEC_DATA is not set; "
-                f"set it to the folder that holds {entry.location}/; to get it: {entry.absent}"
+                f"set it to the folder that holds {location}/; to get it: {entry.absent}"
             )
         root = Path(variable)
-    folder = root / entry.location
+    folder = root / location
     if not folder.is_dir():
         raise DatasetError(
             f"data set {entry.name} is absent: no folder {folder} (KODEC_DATA is "

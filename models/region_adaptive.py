@@ -22,7 +22,6 @@ from .blocks import (
     ShiftedWindowAttention,
     conv5_down,
     deconv5_up,
-    spread_prototypes,
 )
 
 # Channels in front of the last layer of the synthesis.
@@ -93,11 +92,10 @@ class RegionAdaptiveAnalysis(nn.Module):
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16).
 
         send: passes features (N, width, H/4, W/4) to the other side; returns what that will have
-        of them, prototypes of a grid's cells (N, width, rows, columns).
+        of them, at every position the prototype of its region, in the same shape.
         """
         features = self.fine(x)
-        prototypes = spread_prototypes(send(features), *features.shape[-2:])
-        out: Tensor = self.coarse(self.adapt(features, prototypes))
+        out: Tensor = self.coarse(self.adapt(features, send(features)))
         return out
 
 
@@ -130,8 +128,6 @@ class RegionAdaptiveSynthesis(nn.Module):
         )
 
     def forward(self, y: Tensor, quality: Tensor | None, prototypes: Tensor) -> Tensor:
-        """(N, latents, h, w), (N, width, rows, columns) -> (N, 3, 16 h, 16 w)."""
-        features = self.coarse(y)
-        spread = spread_prototypes(prototypes, *features.shape[-2:])
-        out: Tensor = self.fine(self.adapt(features, spread))
+        """(N, latents, h, w), (N, width, 4 h, 4 w) -> (N, 3, 16 h, 16 w)."""
+        out: Tensor = self.fine(self.adapt(self.coarse(y), prototypes))
         return out

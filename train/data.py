@@ -1,8 +1,8 @@
 """Random crops for training and fixed ones for validation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import numpy as np
@@ -13,8 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from kodec.codecs import read_picture
-from kodec.eval import find_dataset, known_datasets
+from kodec.eval import find_dataset, find_labels, known_datasets
 from kodec.native import InvalidInputError
+
+from .decoded_files import DecodedFiles
+from .regions import LabelPictures, RandomRectangles, RegionSource
 
 # Of a folder without a validation set, one picture in so many is held out.
 HELD_OUT = 16
@@ -27,13 +30,41 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
-class RandomCrops(IterableDataset[Tensor]):
+def size_of(path: Path) -> tuple[int, int]:
+    """(width, height) of a picture file, from its head where that is enough."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except OSError:
+        height, width, _ = load_rgb(path).shape
+        return width, height
+
+
+class LabelledCrops(NamedTuple):
+    """A batch of crops whose regions are known.
+
+    pixels: float32 (N, 3, crop, crop) in [0, 1]. regions: labels, int64 (N, crop, crop).
+    """
+
+    pixels: Tensor
+    regions: Tensor
+
+
+Crops = Tensor | LabelledCrops
+
+
+def pixels_and_regions(crops: Crops) -> tuple[Tensor, Tensor | None]:
+    """The pixels of a batch, and its regions where they are known."""
+    return crops if isinstance(crops, LabelledCrops) else (crops, None)
+
+
+class RandomCrops(IterableDataset[Crops]):
     """Endless batches of random crops, a function of (seed, number of the batch, rank) alone.
 
     Whoever asks for the batches from `first` on gets the same ones, whatever ran before: that is
     what makes a resumed run equal to an unbroken one. Yields float32 (N, 3, crop, crop) in
-    [0, 1]; crops are flipped and transposed at random. Decoded pictures stay in memory, up to
-    `cache_bytes`.
+    [0, 1], or with a source of regions `LabelledCrops`; crops are flipped and transposed at random.
+    Decoded pictures stay in memory, up to `cache_bytes`.
     """
 
     def __init__(
@@ -45,6 +76,7 @@ class RandomCrops(IterableDataset[Tensor]):
         rank: int = 0,
         first: int = 0,
         cache_bytes: int = CACHE_BYTES,
+        regions: RegionSource | None = None,
     ) -> None:
         self.paths = paths
         self.crop = crop
@@ -52,53 +84,38 @@ class RandomCrops(IterableDataset[Tensor]):
         self.seed = seed
         self.rank = rank
         self.first = first
-        self._room = cache_bytes
-        self._decoded: dict[int, NDArray[np.uint8]] = {}
+        self.regions = regions
+        self._pictures = DecodedFiles(paths, load_rgb, cache_bytes)
 
     def check_sizes(self) -> None:
         """Read the head of every picture; raises `InvalidInputError` if one is below the crop."""
         for path in self.paths:
-            try:
-                with Image.open(path) as image:
-                    size = image.size
-            except OSError:
-                height, width, _ = load_rgb(path).shape
-                size = width, height
+            size = size_of(path)
             if min(size) < self.crop:
                 raise InvalidInputError(
                     f"{path} has {size[0]}x{size[1]} pixels, less than a crop of {self.crop}; "
-                    "lower data.crop or leave the picture out"
+                    "lower data.crop or set data.leave_out_small"
                 )
 
-    def _picture(self, number: int) -> NDArray[np.uint8]:
-        if number in self._decoded:
-            return self._decoded[number]
-        pixels = load_rgb(self.paths[number])
-        if pixels.nbytes <= self._room:
-            self._room -= pixels.nbytes
-            self._decoded[number] = pixels
-        return pixels
-
-    def batch(self, number: int) -> Tensor:
+    def batch(self, number: int) -> Crops:
         """The batch of that number, from 0."""
         rng = np.random.default_rng((self.seed, number, self.rank))
-        crops = []
+        crops, labels = [], []
         for _ in range(self.batch_size):
-            pixels = self._picture(int(rng.integers(len(self.paths))))
+            picture = int(rng.integers(len(self.paths)))
+            pixels = self._pictures[picture]
             h, w, _ = pixels.shape
             top = int(rng.integers(h - self.crop + 1))
             left = int(rng.integers(w - self.crop + 1))
-            crop = pixels[top : top + self.crop, left : left + self.crop]
-            if rng.integers(2):
-                crop = crop[:, ::-1]
-            if rng.integers(2):
-                crop = crop[::-1]
-            if rng.integers(2):
-                crop = crop.transpose(1, 0, 2)
-            crops.append(crop)
-        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
+            turns = [bool(rng.integers(2)) for _ in range(3)]
+            crops.append(_turned(pixels[top : top + self.crop, left : left + self.crop], turns))
+            if self.regions is not None:
+                seen = self.regions.crop(picture, (h, w), (top, left), self.crop, rng)
+                labels.append(_turned(seen, turns))
+        x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
+        return LabelledCrops(x, torch.from_numpy(np.stack(labels))) if labels else x
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Crops]:
         worker = get_worker_info()
         number, count = (worker.id, worker.num_workers) if worker else (0, 1)
         at = self.first + number
@@ -107,7 +124,16 @@ class RandomCrops(IterableDataset[Tensor]):
             at += count
 
 
-class _CropLoader(DataLoader[Tensor]):
+def _turned(crop: NDArray[Any], turns: Sequence[bool]) -> NDArray[Any]:
+    """A crop (H, W, ...), mirrored, turned upside down and transposed where `turns` say so."""
+    if turns[0]:
+        crop = crop[:, ::-1]
+    if turns[1]:
+        crop = crop[::-1]
+    return crop.swapaxes(0, 1) if turns[2] else crop
+
+
+class _CropLoader(DataLoader[Crops]):
     """Starts, each time it is iterated, at the batch that the run is at.
 
     Lightning iterates it anew in every epoch and after a restart.
@@ -157,6 +183,10 @@ class CropData(lightning.LightningDataModule):
         validation_size: of larger validation pictures, the middle of so many pixels each way.
         workers: loader processes; 0 decodes in the training process.
         seed: of crops, flips and their order.
+        regions: what codecs that adapt to regions take for them in training: "labels", the label
+            pictures that datasets.yaml names for the dataset; a folder of such, NAME.png for each
+            picture; "rectangles", random ones; None: their own grid, as in coding.
+        leave_out_small: train without the pictures that are smaller than the crop.
     """
 
     def __init__(
@@ -169,6 +199,8 @@ class CropData(lightning.LightningDataModule):
         validation_size: int = 768,
         workers: int = 0,
         seed: int = 0,
+        regions: str | None = None,
+        leave_out_small: bool = False,
     ) -> None:
         super().__init__()
         if min(crop, batch_size, validation_pictures, validation_size) < 1:
@@ -185,6 +217,8 @@ class CropData(lightning.LightningDataModule):
         self.validation_size = validation_size
         self.workers = workers
         self.seed = seed
+        self.regions = regions
+        self.leave_out_small = leave_out_small
 
     def paths(self, split: str) -> list[Path]:
         """The pictures of `train` or `validation`."""
@@ -201,13 +235,33 @@ class CropData(lightning.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Find the pictures, so that absent ones fail before a run has written anything."""
-        self.paths("train")
+        self._region_source(self.paths("train"))
         self.paths("validation")
 
-    def train_dataloader(self) -> DataLoader[Tensor]:
+    def _region_source(self, paths: list[Path]) -> RegionSource | None:
+        """Where the regions of the training pictures `paths` come from."""
+        if self.regions is None:
+            return None
+        if self.regions == "rectangles":
+            return RandomRectangles()
+        if self.regions != "labels":
+            return LabelPictures(find_labels(self.regions, paths), CACHE_BYTES)
+        if self.dataset.partition(":")[0] not in known_datasets():
+            raise InvalidInputError(
+                f"datasets.yaml names no label pictures for {self.dataset}: let data.regions name "
+                "their folder"
+            )
+        return LabelPictures(find_labels(self.dataset, paths), CACHE_BYTES)
+
+    def train_dataloader(self) -> DataLoader[Crops]:
         """Batches from the trainer's present step on."""
         rank = self.trainer.global_rank if self.trainer else 0
-        crops = RandomCrops(self.paths("train"), self.crop, self.batch_size, self.seed, rank)
+        paths = self.paths("train")
+        if self.leave_out_small:
+            # Where all of them are, the first is complained about below.
+            paths = [path for path in paths if min(size_of(path)) >= self.crop] or paths
+        source = self._region_source(paths)
+        crops = RandomCrops(paths, self.crop, self.batch_size, self.seed, rank, regions=source)
         crops.check_sizes()
         return _CropLoader(crops, self._batches_done, self.workers)
 

@@ -17,6 +17,7 @@ from kodec.codecs import PictureCodec, as_pixels, find_model, load_model
 from kodec.entropy import RateMeter, SymbolWriter
 from kodec.native import InvalidInputError, KodecError
 
+from .data import Crops, pixels_and_regions
 from .running_means import RunningMeans
 from .schedule import WarmupStableDecay
 
@@ -119,15 +120,17 @@ class RateDistortion(lightning.LightningModule):
         loader = self.trainer.train_dataloader
         if self.global_step or self.start_from or calibrate is None or loader is None:
             return
-        x = torch.cat(list(itertools.islice(loader, CALIBRATION_BATCHES))).to(self.device)
+        batches = itertools.islice(loader, CALIBRATION_BATCHES)
+        x = torch.cat([pixels_and_regions(crops)[0] for crops in batches]).to(self.device)
         quality = torch.linspace(0, HIGHEST_QUALITY, len(x), device=self.device)
         calibrate(x, quality if self.codec.variable_rate else None)
         # Every process saw other crops; all must start from the same weights.
         weights = {name: value.cpu() for name, value in self.codec.state_dict().items()}
         self.codec.load_state_dict(self.trainer.strategy.broadcast(weights))
 
-    def training_step(self, x: Tensor, batch_idx: int) -> Tensor:
+    def training_step(self, crops: Crops, batch_idx: int) -> Tensor:
         """One step's loss; logs bpp per stream, PSNR, loss and pictures per second."""
+        x, regions = pixels_and_regions(crops)
         # Noise and qualities are a function of the place in the run, so that runs resume exactly.
         part = batch_idx % self.trainer.accumulate_grad_batches
         place = (self.seed, self.global_step, part, self.global_rank)
@@ -139,7 +142,7 @@ class RateDistortion(lightning.LightningModule):
         lam = self.lambdas(quality)
         port = RateMeter(training=True)
         given = quality if self.codec.variable_rate else None
-        x_hat = self.codec.code(x, (n, h, w), given, port).x_hat.float()
+        x_hat = self.codec.code(x, (n, h, w), given, port, regions).x_hat.float()
         bpp = port.total() / (h * w)
         loss = ((bpp + lam * self.distortions(x, x_hat)) / lam.sqrt()).mean()
         mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))

@@ -1,5 +1,7 @@
 """Configs of published models, with widths read off the shapes of a checkpoint's tensors."""
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,12 +17,13 @@ def _part(class_path: str, **arguments: Any) -> Config:
     return {"class_path": f"kodec.{class_path}", "init_args": arguments}
 
 
-def _codec(transform: str, arguments: Config, latents: Config) -> Config:
+def _codec(transform: str, arguments: Config, latents: Config, **more: Config) -> Config:
     return _part(
         "codecs.PictureCodec",
         analysis=_part(f"models.{transform}Analysis", **arguments),
         latents=latents,
         synthesis=_part(f"models.{transform}Synthesis", **arguments),
+        **more,
     )
 
 
@@ -78,6 +81,54 @@ def _mlic(state: State) -> Config:
     return _codec("Residual", arguments, latents)
 
 
+def _segpic(state: State) -> Config:
+    def widths(name: str, *numbers: int) -> list[int]:
+        return [len(state[f"{name}.{number}.bias"]) for number in numbers]
+
+    tables = [
+        state[f"{part}.2.conv_b.0.attn.relative_position_bias_table"] for part in ("g_a1", "g_a2")
+    ]
+    width, channels = len(state["g_a1.0.conv_groups.0.weight"]), len(state["h_a.0.weight"])
+    transform = {
+        "width": width,
+        "latents": channels,
+        "heads": tables[0].shape[1],
+        # (2 window - 1)^2 biases each.
+        "windows": [(math.isqrt(len(table)) + 1) // 2 for table in tables],
+    }
+    adaptation = _part(
+        "entropy.RegionAdaptation",
+        channels=channels,
+        features=[channels, channels],
+        analysis=widths("g_ab2", 0, 2, 4),
+        synthesis=widths("g_sb2", 0, 2),
+        centred=True,
+    )
+    count = sum(re.fullmatch(r"lrp_transforms\.\d+\.0\.bias", name) is not None for name in state)
+    last = state[f"cc_mean_transforms.{count - 1}.0.weight"]
+    latents = _part(
+        "entropy.ChannelSlices",
+        channels=channels,
+        hyper=len(state["h_a.8.weight"]),
+        count=count,
+        support=(last.shape[1] - channels) // (channels // count),
+        widths=widths("cc_mean_transforms.0", 0, 2, 4, 6),
+        kernel=last.shape[2],
+        activation="gelu",
+        networks="stf2022",
+        adaptation=adaptation,
+        **PUBLISHED,
+    )
+    side = _part(
+        "entropy.RegionPrototypes",
+        channels=width,
+        analysis=widths("g_ab", 0, 2, 4),
+        synthesis=widths("g_sb", 0, 2),
+        centred=True,
+    )
+    return _codec("RegionAdaptive", transform, latents, side=side)
+
+
 CONFIGS: dict[str, Callable[[State], Config]] = {
     "bmshj2018-factorized": _gdn("FactorisedLatents"),
     "bmshj2018-hyperprior": _gdn("ScaleHyperprior"),
@@ -87,4 +138,5 @@ CONFIGS: dict[str, Callable[[State], Config]] = {
     "cheng2020-attn": _cheng(attention=True),
     "elic": _elic,
     "mlic++": _mlic,
+    "segpic": _segpic,
 }

@@ -11,14 +11,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .renaming import Rules
+from .renaming import Rules, prior_rules
+from .transform_names import region_adaptive_rules
 
-_PRIOR: Rules = (
-    (r"^entropy_bottleneck\._?matri(?:x|ces)\.?(\d)$", r"latents.hyper_prior.matrices.\1"),
-    (r"^entropy_bottleneck\._?bias(?:es)?\.?(\d)$", r"latents.hyper_prior.biases.\1"),
-    (r"^entropy_bottleneck\._?factors?\.?(\d)$", r"latents.hyper_prior.factors.\1"),
-    (r"^entropy_bottleneck\.quantiles$", "latents.hyper_prior.centre"),
-)
+_PRIOR: Rules = prior_rules("entropy_bottleneck", "latents.hyper_prior")
 _HYPER: Rules = (
     *_PRIOR,
     (r"^h_a\.", "latents.hyper_analysis."),
@@ -77,10 +73,25 @@ _MLIC: Rules = (
     (_LOCAL + r"relative_position_table$", r"\1bias_table"),
 )
 
+_ADAPT = "latents.adaptation."
+_SEGPIC: Rules = (
+    *_PRIOR,
+    *prior_rules("entropy_bottleneck_b2", _ADAPT + "prototypes.prior"),
+    (r"^h_a\.", "latents.hyper_analysis."),
+    (r"^h_mean_s\.", "latents.hyper_synthesis.means."),
+    (r"^h_scale_s\.", "latents.hyper_synthesis.scales."),
+    (r"^g_ab2\.", _ADAPT + "prototypes.analysis."),
+    (r"^g_sb2\.", _ADAPT + "prototypes.synthesis."),
+    (r"^dyn_enc_hyper\.", _ADAPT + "before."),
+    (r"^dyn_dec_hyper_means\.", _ADAPT + "after.0."),
+    (r"^dyn_dec_hyper_scales\.", _ADAPT + "after.1."),
+    *region_adaptive_rules(r"latents\.adaptation\.(?:before|after\.\d)"),
+    (r"^cc_(mean|scale)_transforms\.(\d+)\.", r"latents.slices.\2.contexts.\1.layers."),
+    (r"^lrp_transforms\.(\d+)\.", _SLICE + "residuals.0.layers."),
+)
+
 LATENT_NAMES: dict[str, Rules] = {
-    "bmshj2018-factorized": tuple(
-        (pattern, name.replace("hyper_prior", "prior")) for pattern, name in _PRIOR
-    ),
+    "bmshj2018-factorized": prior_rules("entropy_bottleneck", "latents.prior"),
     "bmshj2018-hyperprior": _HYPER,
     "mbt2018-mean": _HYPER,
     "mbt2018": _RASTER,
@@ -88,11 +99,12 @@ LATENT_NAMES: dict[str, Rules] = {
     "cheng2020-attn": _RASTER,
     "elic": _ELIC,
     "mlic++": _MLIC,
+    "segpic": _SEGPIC,
 }
 
-# Constants and tables that are made anew here.
+# Constants and tables that are made anew here, and tensors that SegPIC's checkpoints hold twice.
 _LEFT_OUT = re.compile(
-    r"(_offset|_quantized_cdf|_cdf_length|\.target|\.bound|scale_bound|scale_table|\.mask"
+    r"(^basic_[ED]\..*|_offset|_quantized_cdf|_cdf_length|\.target|\.bound|scale_bound|scale_table|\.mask"
     r"|relative_position_index)$"
 )
 # Layers whose outputs are scales, then means; here it is means, then scales.

@@ -4,7 +4,7 @@ One entry a family; its rules turn names of the transforms, in most families `g_
 those of a `PictureCodec`'s `analysis`, `synthesis` and `side`, and touch no others.
 """
 
-from .renaming import Rules
+from .renaming import Rules, prior_rules
 
 _SEQUENCES: Rules = (
     (r"^g_a\.(?=\d)", "analysis.layers."),
@@ -29,6 +29,17 @@ _BOTTLENECK: Rules = (
     (_TRANSFORM + r"\.conv3\.", r"\1.layers.4."),
 )
 
+
+def region_adaptive_rules(block: str) -> Rules:
+    """What is inside `RegionAdaptive` blocks, whose own names here match `block`."""
+    return (
+        (rf"^({block})\.conv\.", r"\1.project."),
+        (rf"^({block})\.k_sp_gen\.", r"\1.filters."),
+        (rf"^({block})\.k_ch_gen\.", r"\1.gate."),
+        (rf"^({block})\.conv_out\.", r"\1.out."),
+    )
+
+
 _PART = r"^((?:analysis|synthesis)\.(?:coarse|fine)\.\d)"
 _REGION_ADAPTIVE: Rules = (
     (r"^g_a1\.", "analysis.fine."),
@@ -45,12 +56,10 @@ _REGION_ADAPTIVE: Rules = (
     (_PART + r"\.conv_b\.", r"\1.gate."),
     (r"^dyn_encoder\.", "analysis.adapt."),
     (r"^dyn_decoder\.", "synthesis.adapt."),
-    (r"^((?:analysis|synthesis)\.adapt)\.conv\.", r"\1.project."),
-    (r"^((?:analysis|synthesis)\.adapt)\.k_sp_gen\.", r"\1.filters."),
-    (r"^((?:analysis|synthesis)\.adapt)\.k_ch_gen\.", r"\1.gate."),
-    (r"^((?:analysis|synthesis)\.adapt)\.conv_out\.", r"\1.out."),
+    *region_adaptive_rules(r"(?:analysis|synthesis)\.adapt"),
     (r"^g_ab\.", "side.analysis."),
     (r"^g_sb\.", "side.synthesis."),
+    *prior_rules("entropy_bottleneck_b", "side.prior"),
 )
 
 _GDN = tuple(_SEQUENCES)
@@ -70,7 +79,5 @@ TRANSFORM_NAMES: dict[str, Rules] = {
         (r"^g_s\.synthesis_transform\.", "synthesis.layers."),
         *_RESIDUAL,
     ),
-    # Its checkpoints hold some of these tensors a second time, as `basic_E` and `basic_D`; the
-    # prior of `side` is `entropy_bottleneck_b`.
     "segpic": _REGION_ADAPTIVE,
 }

@@ -5,7 +5,7 @@ from .depthwise import DepthwiseConv2d
 from .gdn import GDN
 from .lower_bound import lower_bound
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
-from .region_adaptive import RegionAdaptive, ScaleAffine, spread_prototypes
+from .region_adaptive import RegionAdaptive, ScaleAffine
 from .resampling_residual import Activation, DownResidual, PlainResidual, UpResidual
 from .residual import DepthwiseBlock, ResidualBlock
 from .sampling import conv5_down, deconv5_up, subpixel3_up
@@ -37,7 +37,6 @@ __all__ = [
     "deconv5_up",
     "lower_bound",
     "normalised",
-    "spread_prototypes",
     "subpixel3_up",
     "zeroed",
 ]

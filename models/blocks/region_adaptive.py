@@ -9,11 +9,6 @@ from torch import Tensor, nn
 TAPS = 9
 
 
-def spread_prototypes(prototypes: Tensor, h: int, w: int) -> Tensor:
-    """Prototypes of a grid's cells (N, C, rows, columns) -> (N, C, h, w), each over its cell."""
-    return nn.functional.interpolate(prototypes, size=(h, w), mode="nearest")
-
-
 class ScaleAffine(nn.Module):
     """x * (1 + a) + b, where 1x1 layers compute a and b from x: (N, C, H, W) -> the same shape."""
 

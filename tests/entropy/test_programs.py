@@ -19,6 +19,7 @@ from kodec.entropy import (
     MultiReference,
     RasterAutoregression,
     RateMeter,
+    RegionAdaptation,
     ScaleHyperprior,
     ScanStep,
     SymbolReader,
@@ -28,6 +29,12 @@ from kodec.entropy import (
     scan_fronts,
 )
 from kodec.native import BitstreamError, InvalidInputError
+
+
+def adaptive(*features: int) -> dict[str, Any]:
+    """Hyper-networks that adapt to regions."""
+    return {"adaptation": RegionAdaptation(12, features, (8, 4), (8,), grid=2, centred=True)}
+
 
 MODELS: dict[str, Callable[[], Any]] = {
     "factorised": lambda: FactorisedLatents(12),
@@ -47,6 +54,11 @@ MODELS: dict[str, Callable[[], Any]] = {
     "channel slices, stf2022": lambda: ChannelSlices(
         12, 6, count=4, widths=(8, 8), kernel=3, activation="gelu", networks="stf2022"
     ),
+    "channel slices, adaptive to regions": lambda: ChannelSlices(
+        *(12, 6, 3, 1, (8,)), kernel=3, networks="stf2022", scales="linear", **adaptive(12, 12)
+    ),
+    "scale hyperprior, adaptive to regions": lambda: ScaleHyperprior(12, 6, **adaptive(12)),
+    "raster, adaptive to regions": lambda: RasterAutoregression(12, 6, **adaptive(24)),
     "uneven slices": lambda: UnevenSlices(12, 6, slices=(2, 4, 6), widths=(8, 8)),
     "multi-reference": lambda: MultiReference(12, 6, count=3, head=4, scales="linear"),
     "adaptive slices": lambda: AdaptiveSlices(12, 6, count=3, points=3, scales="linear"),

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from kodec.eval import DatasetError, find_dataset, kind_of_dataset, known_datasets
+from kodec.eval import (
+    DatasetError,
+    find_dataset,
+    find_labels,
+    kind_of_dataset,
+    known_datasets,
+)
 from kodec.native import KodecError
 
 needs_data = pytest.mark.skipif(
@@ -29,7 +35,8 @@ def test_every_entry_says_what_a_user_needs() -> None:
         f"clic2020-{part}-{s}" for part in ("professional", "mobile") for s in ("valid", "test")
     }
     video = {"uvg", "mcl-jcv", "hevc-b", "hevc-c", "hevc-d", "hevc-e"}
-    assert set(known_datasets()) == {"kodak", "natural-crops", "tecnick", "bsds500", *clic, *video}
+    others = {"kodak", "natural-crops", "coco-train2017", "tecnick", "bsds500"}
+    assert set(known_datasets()) == {*others, *clic, *video}
     assert {name for name, entry in known_datasets().items() if entry.kind == "video"} == video
     for entry in known_datasets().values():
         assert entry.split in ("train", "test")
@@ -114,6 +121,23 @@ def test_same_picture_in_two_folders_stays_together(tmp_path: Path) -> None:
     held_out = find_dataset("natural-crops", "validation", tmp_path)
     numbers = [int(path.name.split("_")[0]) for path in held_out]
     assert numbers and sorted(number ^ 1 for number in numbers) == sorted(numbers)
+
+
+def test_label_pictures_lie_beside_the_pictures(tmp_path: Path) -> None:
+    pictures, labels = tmp_path / "coco/train2017", tmp_path / "coco/annotations/panoptic_train2017"
+    for folder, suffix in ((pictures, "jpg"), (labels, "png")):
+        folder.mkdir(parents=True)
+        for number in (2, 10):
+            (folder / f"{number}.{suffix}").touch()
+    found = find_dataset("coco-train2017", root=tmp_path)
+    expected = [labels / "2.png", labels / "10.png"]
+    assert find_labels("coco-train2017", found, tmp_path) == expected
+    assert find_labels(str(labels), found) == expected
+    (labels / "10.png").unlink()
+    with pytest.raises(DatasetError, match=r"no label picture .*10\.png"):
+        find_labels("coco-train2017", found, tmp_path)
+    with pytest.raises(DatasetError, match="natural-crops has no label pictures"):
+        find_labels("natural-crops", found, tmp_path)
 
 
 def test_split_named_twice(tmp_path: Path) -> None:

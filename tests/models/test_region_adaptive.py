@@ -6,11 +6,15 @@ from torch import Tensor, nn
 from torchvision.models.swin_transformer import ShiftedWindowAttention as TorchvisionAttention
 
 from kodec.models import RegionAdaptiveAnalysis, RegionAdaptiveSynthesis
-from kodec.models.blocks import RegionAdaptive, ShiftedWindowAttention, spread_prototypes
+from kodec.models.blocks import RegionAdaptive, ShiftedWindowAttention
+
+
+def spread(prototypes: Tensor, h: int, w: int) -> Tensor:
+    return nn.functional.interpolate(prototypes, (h, w))
 
 
 def send(features: Tensor) -> Tensor:
-    return nn.functional.adaptive_avg_pool2d(features, 2)
+    return spread(nn.functional.adaptive_avg_pool2d(features, 2), *features.shape[-2:])
 
 
 def test_both_transforms_take_prototypes_and_learn() -> None:
@@ -27,7 +31,7 @@ def test_both_transforms_take_prototypes_and_learn() -> None:
             return sent[-1]
 
         y = analysis(x, None, remember)
-        assert y.shape == (2, 6, rows, columns) and sent[0].shape == (2, 4, 2, 2)
+        assert y.shape == (2, 6, rows, columns) and sent[0].shape == (2, 4, 4 * rows, 4 * columns)
         x_hat = synthesis(y, None, sent[0])
         assert x_hat.shape == x.shape
     x_hat.square().sum().backward()
@@ -44,9 +48,7 @@ def test_a_prototype_changes_its_own_region_alone() -> None:
     x, prototypes = torch.randn(1, 4, 16, 16), torch.randn(1, 3, 4, 4)
     changed = prototypes.clone()
     changed[..., 1, 2] += 1
-    moved = block(x, spread_prototypes(changed, 16, 16)) != block(
-        x, spread_prototypes(prototypes, 16, 16)
-    )
+    moved = block(x, spread(changed, 16, 16)) != block(x, spread(prototypes, 16, 16))
     rows, columns = moved.any(dim=1)[0].nonzero(as_tuple=True)
     # Its cell is rows 4..7 and columns 8..11; two 3x3 layers look one further each.
     assert rows.min() >= 2 and rows.max() <= 9 and columns.min() >= 6 and columns.max() <= 13

@@ -62,6 +62,21 @@ LATENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "channel slices": lambda channels: part(
         "entropy.ChannelSlices", channels=channels, hyper=4, count=2, widths=[4], kernel=3
     ),
+    "channel slices, adaptive to regions": lambda channels: part(
+        "entropy.ChannelSlices",
+        channels=channels,
+        hyper=4,
+        count=2,
+        widths=[4],
+        kernel=3,
+        adaptation=part(
+            "entropy.RegionAdaptation",
+            channels=channels,
+            features=[channels, channels],
+            analysis=[4, 3],
+            synthesis=[4],
+        ),
+    ),
     "uneven slices": lambda channels: part(
         "entropy.UnevenSlices", channels=channels, hyper=4, slices=[3, 5], widths=[4]
     ),

@@ -8,6 +8,7 @@ import yaml
 
 import kodec.train
 from kodec.codecs import PictureCodec, build_module
+from kodec.entropy import RateMeter
 from kodec.train import CropData, RateDistortion, Trainer
 from kodec.train.cli import KodecCLI
 
@@ -34,15 +35,15 @@ def test_config_builds(path: Path, tmp_path: Path) -> None:
     assert cli.datamodule.crop % cli.model.codec.stride == 0
     crops = torch.rand(1, 3, cli.model.codec.stride, 2 * cli.model.codec.stride)
     quality = torch.tensor([20.0]) if cli.model.codec.variable_rate else None
-    assert cli.model.codec.analysis(crops, quality).shape[1:] == (
-        cli.model.codec.latent_model.channels,
-        1,
-        2,
-    )
+    size = (1, *crops.shape[-2:])
+    coded = cli.model.codec.code(crops, size, quality, RateMeter(training=True))
+    assert coded.y_hat.shape == (1, cli.model.codec.latent_model.channels, 1, 2)
+    assert coded.x_hat.shape == crops.shape
 
 
-# Parameters of the authors' public code, or CompressAI's at the same widths, and channels of z or,
-# without z, of y: theirs have three quantiles for each of those, ours one centre, not trained.
+# Parameters of the authors' public code, or CompressAI's at the same widths, and channels under
+# factorised priors (z or, without z, y; prototypes): theirs have three quantiles for each of those,
+# ours one centre, not trained.
 PUBLISHED = {
     "bmshj2018-factorized": (2_998_147, 192),
     "bmshj2018-hyperprior": (5_075_843, 128),
@@ -52,6 +53,7 @@ PUBLISHED = {
     "cheng2020-attn": (13_183_293, 128),
     "elic": (32_074_200, 192),
     "mlicpp": (83_501_408, 192),
+    "segpic": (83_503_971, 192 + 96 + 96),
 }
 
 

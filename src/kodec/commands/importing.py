@@ -13,8 +13,8 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     parser = commands.add_parser(
         "import",
         help="a published model's checkpoint to a model file",
-        description="Write the model file of a checkpoint that the public code of CompressAI or of "
-        "MLIC++ saved with torch.save(model.state_dict(), FILE).",
+        description="Write the model file of a checkpoint that the public code of CompressAI, of "
+        "MLIC++ or of SegPIC saved with torch.save(model.state_dict(), FILE).",
     )
     parser.add_argument("checkpoint", metavar="FOREIGN_CHECKPOINT", type=usage.path)
     parser.add_argument("output", metavar="OUTPUT.safetensors", type=usage.path)

@@ -1,8 +1,10 @@
 """Checkpoints of CompressAI's models, imported: the same latents, pixels and bits."""
 
 import json
+import math
 import os
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,9 @@ from compressai.models.sensetime import Elic2022Official
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kodec.codecs import load
+from kodec.codecs import Picture, load, to_array
 from kodec.codecs.foreign import import_checkpoint
-from kodec.entropy import ChannelSlices, Distribution, MultiReference, RateMeter
+from kodec.entropy import Distribution, MultiReference, RateMeter
 from kodec.models import ResidualAnalysis, ResidualSynthesis
 from kodec.native import BitstreamError, InvalidInputError
 
@@ -178,21 +180,52 @@ def test_mlicpps_published_size() -> None:
     assert ours == 83_501_408 - 3 * 192
 
 
-def test_channel_slices_have_the_shapes_of_segpics() -> None:
-    """All of SegPIC between y and its distributions but the region-adaptive layers."""
-    path = Path(os.environ.get("KODEC_DATA", ".")) / "reference" / "segpic-keys.json"
-    if not path.exists():
+def segpic_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Write the checkpoint that the reference describes; returns the outputs of public code."""
+    folder = Path(os.environ.get("KODEC_DATA", ".")) / "reference"
+    if not (folder / "segpic-keys.json").exists():
         pytest.skip("KODEC_DATA has no reference/segpic-keys.json")
-    shapes = json.loads(path.read_text())["ruled"]
-    kinds = ("h_a.", "h_mean_s.", "h_scale_s.", "cc_", "lrp_transforms.")
-    theirs = [tuple(shape) for name, shape in shapes.items() if name.startswith(kinds)]
-    with torch.device("meta"):
-        ours = ChannelSlices(
-            320, 192, 10, 5, (224, 176, 128, 64), 3, activation="gelu", networks="stf2022"
-        )
-    convolutions = [m.weight.shape for m in ours.modules() if isinstance(m, nn.Conv2d)]
-    assert len(theirs) == 165
-    assert sorted(tuple(shape) for shape in convolutions) == sorted(theirs)
+    with np.load(folder / "segpic-small-tensors.npz") as stored:
+        state = {name: torch.from_numpy(stored[name]) for name in stored.files}
+    for name, shape in json.loads((folder / "segpic-keys.json").read_text())["ruled"].items():
+        rng = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+        values = rng.uniform(-1, 1, shape) * math.sqrt(3 / math.prod(shape[1:])) * 0.9
+        state[name] = torch.from_numpy(values.astype(np.float32))
+    torch.save({"state_dict": {f"module.{name}": t for name, t in state.items()}}, path)
+    with np.load(folder / "segpic-outputs.npz") as outputs:
+        return {name: torch.from_numpy(outputs[name]) for name in outputs.files}
+
+
+@torch.no_grad()
+def test_segpic_with_the_authors_weights(tmp_path: Path) -> None:
+    """Beside likelihoods and pixels that the authors' code gave, at full size; then a file."""
+    theirs = segpic_checkpoint(tmp_path / "foreign.pth")
+    import_checkpoint(tmp_path / "foreign.pth", tmp_path / "model.safetensors", "segpic")
+    codec = load(tmp_path / "model.safetensors")
+    network = codec.network
+    # Theirs has three quantiles for each channel of a factorised prior.
+    size = sum(p.numel() for p in network.parameters())
+    assert size == 83_503_971 - 3 * (192 + 96 + 96)
+
+    x = theirs["x"].float()
+    meter = Likelihoods(training=False)
+    coded = network.code(x, (1, 64, 128), None, meter)
+    tokens = torch.cat([meter.of[f"y{number}/0"] for number in range(10)], dim=2)
+    ours = {
+        "likelihood_y": tokens.transpose(1, 2).reshape(1, 320, 4, 8),
+        "likelihood_z": meter.of["z"],
+        "likelihood_z_center": meter.of["prototypes/0"],
+        "likelihood_z_center2": meter.of["latent_prototypes/0"],
+    }
+    for name, likelihoods in ours.items():
+        assert torch.allclose(likelihoods.float(), theirs[name], rtol=0, atol=1e-4), name
+    bits = -sum(theirs[name].double().log2().sum().item() for name in ours)
+    assert meter.total().item() == pytest.approx(bits, rel=1e-3)
+    assert torch.allclose(coded.x_hat, theirs["x_hat"], rtol=0, atol=1e-4)
+
+    encoded = codec.encode_picture(Picture(to_array(x, 3)))
+    decoded = codec.decode_picture(encoded.data)
+    assert np.array_equal(decoded.pixels, encoded.reconstruction.pixels)
 
 
 def test_an_imported_model_codes_files(saved: Any, tmp_path: Path) -> None:

@@ -1,16 +1,12 @@
 """Transforms beside CompressAI's and the authors': as many weights, and with theirs, the same."""
 
-import json
-import math
 import os
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from compressai.entropy_models import EntropyBottleneck
 from compressai.models import (
     Cheng2020Anchor,
     Cheng2020Attention,
@@ -24,14 +20,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kodec.codecs.foreign import TRANSFORM_NAMES, renamed
-from kodec.entropy import RegionPrototypes
 from kodec.models import (
     ELICAnalysis,
     ELICSynthesis,
     GDNAnalysis,
     GDNSynthesis,
-    RegionAdaptiveAnalysis,
-    RegionAdaptiveSynthesis,
     ResidualAnalysis,
     ResidualSynthesis,
 )
@@ -133,73 +126,3 @@ def test_mlicpps_published_sizes() -> None:
     # Millions, as the sum of the authors' modules has them.
     assert round(size(analysis) / 1e6, 1) == 4.4
     assert round(size(synthesis) / 1e6, 1) == 14.7
-
-
-def segpic_state() -> dict[str, Tensor]:
-    """The transforms' part of the reference: given tensors, and those that follow a rule."""
-    stored = np.load(reference("segpic-small-tensors.npz"))
-    ruled = json.loads(reference("segpic-keys.json").read_text())["ruled"]
-    prefixes = ("g_a1.", "g_a2.", "g_s0.", "g_s1.", "g_ab", "g_sb", "dyn_encoder.", "dyn_decoder.")
-    state = {}
-    for name in (*stored.files, *ruled):
-        if not name.startswith((*prefixes, "entropy_bottleneck_b")):
-            continue
-        if name in ruled:
-            shape = ruled[name]
-            rng = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
-            spread = math.sqrt(3 / math.prod(shape[1:])) * 0.9
-            array = (rng.uniform(-1, 1, shape) * spread).astype(np.float32)
-        else:
-            array = stored[name]
-        state[name] = torch.from_numpy(array)
-    return state
-
-
-def bottleneck(state: dict[str, Tensor], name: str) -> EntropyBottleneck:
-    own = {k.removeprefix(name + "."): v for k, v in state.items() if k.startswith(name + ".")}
-    # Releases of CompressAI call them differently.
-    rules = (
-        (r"^_matrix(\d)", r"matrices.\1"),
-        (r"^_bias(\d)", r"biases.\1"),
-        (r"^_factor(\d)", r"factors.\1"),
-    )
-    prior = EntropyBottleneck(96)
-    prior.load_state_dict(renamed(own, rules))
-    return prior.eval()
-
-
-@torch.no_grad()
-def test_with_the_authors_weights_segpic_codes_the_authors_prototypes() -> None:
-    state = segpic_state()
-    outputs = np.load(reference("segpic-outputs.npz"))
-    side = RegionPrototypes()
-    codec = nn.ModuleDict(
-        {
-            "analysis": RegionAdaptiveAnalysis(),
-            "synthesis": RegionAdaptiveSynthesis(),
-            "side": nn.ModuleDict({"analysis": side.analysis, "synthesis": side.synthesis}),
-        }
-    )
-    second = RegionPrototypes(320, (192, 128, 96), (128, 192))
-    own = {k: v for k, v in state.items() if not k.startswith(("entropy", "g_ab2", "g_sb2"))}
-    codec.load_state_dict(renamed(own, TRANSFORM_NAMES["segpic"]))
-    second.analysis.load_state_dict(
-        renamed(
-            {k.removeprefix("g_ab2."): v for k, v in state.items() if k.startswith("g_ab2.")}, ()
-        )
-    )
-
-    def send(features: Tensor) -> Tensor:
-        prior = bottleneck(state, "entropy_bottleneck_b")
-        coded = side.analysis(nn.functional.adaptive_avg_pool2d(features, 4))
-        rounded, likelihood = prior(coded)
-        expected = torch.from_numpy(outputs["likelihood_z_center"])
-        assert torch.allclose(likelihood, expected, rtol=1e-4, atol=1e-6)
-        prototypes: Tensor = side.synthesis(rounded)
-        return prototypes
-
-    y = codec["analysis"](torch.from_numpy(outputs["x"]).float(), None, send)
-    coded = second.analysis(nn.functional.adaptive_avg_pool2d(y, 4))
-    _, likelihood = bottleneck(state, "entropy_bottleneck_b2")(coded)
-    expected = torch.from_numpy(outputs["likelihood_z_center2"])
-    assert torch.allclose(likelihood, expected, rtol=1e-4, atol=1e-6)
