@@ -42,7 +42,7 @@ def test_config_builds(path: Path, tmp_path: Path) -> None:
 
 
 # Parameters of the authors' public code, or CompressAI's at the same widths, and channels of z or,
-# without z, of y: theirs have three quantiles for each of those, ours one centre, not trained.
+# without z, of y: for each of those, theirs have three quantiles, and ours one centre, not trained.
 PUBLISHED = {
     "bmshj2018-factorized": (2_998_147, 192),
     "bmshj2018-hyperprior": (5_075_843, 128),
@@ -52,6 +52,8 @@ PUBLISHED = {
     "cheng2020-attn": (13_183_293, 128),
     "elic": (32_074_200, 192),
     "mlicpp": (83_501_408, 192),
+    # Encoder and decoder; it has no prior for quantiles.
+    "walloc": (2_316 + 56_883_648, 0),
 }
 
 
