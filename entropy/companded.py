@@ -69,8 +69,8 @@ class CompandedIntegers(nn.Module):
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
-        n, channels, h, w = cond.latent_shape
+        _, channels, h, w = cond.latent_shape
         if channels != self.channels:
             raise InvalidInputError(f"latents have {channels} channels, the model {self.channels}")
         u = None if y is None else self.compand(y.to(self.spread))
-        return self.expand(port.payload("y", u, n, self._coder(h, w)))
+        return self.expand(port.payload("y", u, self._coder(h, w)))

@@ -45,10 +45,10 @@ class SymbolPort(Protocol):
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Pass side integers 0 <= v < high of `shape` (N, ...) through the channel."""
 
-    def payload(self, name: str, y: Tensor | None, items: int, coder: "ForeignCoder") -> Tensor:
+    def payload(self, name: str, y: Tensor | None, coder: "ForeignCoder") -> Tensor:
         """Pass `y` (N, ...) through the channel as integers that another coder packs.
 
-        Returns what the decoder will see, integer-valued but in training. items: N.
+        Returns what the decoder will see, integer-valued but in training.
         """
 
 
@@ -144,14 +144,14 @@ class RateMeter:
             self._count(name, Uniform(shape, place).bits(digit.float()))
         return values
 
-    def payload(self, name: str, y: Tensor | None, items: int, coder: ForeignCoder) -> Tensor:
+    def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
         """Count the packed bytes; in training no bits, and uniform noise instead of rounding."""
         y = _given(name, y)
         if self.training:
-            self._count(name, y.new_zeros(items, 1))
+            self._count(name, y.new_zeros(len(y), 1))
             return y + torch.rand_like(y) - 0.5
         integers, payloads = _packed(name, y, coder)
-        lengths = _lengths(payloads)
+        lengths = _lengths(payloads).to(y.device)
         self.integers(name, lengths, coder.most + 1, lengths.shape)
         self._count(name, (BYTE_BITS * lengths).to(y))
         return integers
@@ -195,7 +195,7 @@ class SymbolWriter:
             self.code(name, digit, Uniform(shape, place))
         return values
 
-    def payload(self, name: str, y: Tensor | None, items: int, coder: ForeignCoder) -> Tensor:
+    def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
         """Write each item's packed bytes behind their number."""
         integers, payloads = _packed(name, _given(name, y), coder)
         lengths = _lengths(payloads)
@@ -242,9 +242,10 @@ class SymbolReader:
             raise BitstreamError(f"side integers {name!r} are out of range: a damaged stream")
         return total
 
-    def payload(self, name: str, y: Tensor | None, items: int, coder: ForeignCoder) -> Tensor:
+    def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
         """Read each item's bytes and unpack them; `y` is ignored."""
-        lengths = self.integers(name, None, coder.most + 1, torch.Size((items, 1)))
+        shape = torch.Size((len(self._decoders), 1))
+        lengths = self.integers(name, None, coder.most + 1, shape)
         unpacked = []
         for decoder, size, length in zip(
             self._decoders, self._sizes, lengths.flatten().tolist(), strict=True

@@ -200,7 +200,7 @@ def test_a_forged_picture_of_latents_under_right_checksums(
 
     def file_with(forged: bytes) -> bytes:
         writer = SymbolWriter(1)
-        writer.payload("y", torch.zeros(1, 1), 1, Forger(forged, most))
+        writer.payload("y", torch.zeros(1, 1), Forger(forged, most))
         return write_container(sound.header, writer.finish(), sound.metadata)
 
     assert file_with(payload) == data

@@ -109,12 +109,12 @@ def test_payloads_of_any_length() -> None:
     for length, most in ((0, 0), (0, 5), (1, 1), (300, 300), (300, 10**9), (100_000, 100_000)):
         values = torch.randint(0, 256, (1, length), dtype=torch.float64)
         writer = SymbolWriter(1)
-        assert torch.equal(writer.payload("raw", values, 1, Bytes(most)), values)
+        assert torch.equal(writer.payload("raw", values, Bytes(most)), values)
         (stream,) = writer.finish()
         assert len(stream) <= 1.005 * length + 26
         reader = SymbolReader([stream])
         reader.expect(payload_symbols(most))
-        assert torch.equal(reader.payload("raw", None, 1, Bytes(most)), values.to(torch.int32))
+        assert torch.equal(reader.payload("raw", None, Bytes(most)), values.to(torch.int32))
         reader.finish()
 
 
@@ -140,7 +140,7 @@ def test_a_forged_length_or_byte_is_an_error() -> None:
     ]
     for stream, words in cases:
         with pytest.raises(BitstreamError, match=words) as caught:
-            SymbolReader([stream]).payload("raw", None, 1, Bytes(most))
+            SymbolReader([stream]).payload("raw", None, Bytes(most))
         assert len(str(caught.value).splitlines()) == 1
     with pytest.raises(BitstreamError, match="1003 symbols where its picture has 2 to 1001"):
         reader = SymbolReader([forged(9, [0] * 998, most)])

@@ -171,7 +171,7 @@ class Recorder:
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         raise AssertionError("these models send no side integers")
 
-    def payload(self, name: str, y: Tensor | None, items: int, coder: ForeignCoder) -> Tensor:
+    def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
         pytest.skip("a payload has no distributions, and nothing is coded after it")
 
 
