@@ -196,7 +196,7 @@ def claim_size(codec: Codec, data: bytes, side: int) -> bytes:
     _, position = read_varint(head, position)
     forged_head = head[:1] + 2 * write_varint(side) + head[position:]
     _, position = read_varint(packet, 1)
-    symbols = write_varint(codec.network.symbols_per_item(side, side))
+    symbols = write_varint(codec.network.symbols_per_item(side, side)[-1])
     forged_packet = seal_stream(packet[:1] + symbols + packet[position:])
     chunks = [(head_type, forged_head), *rest, (packet_type, forged_packet)]
     return seal(data[:PREAMBLE_BYTES], chunks)

@@ -112,7 +112,7 @@ def report(name: str, codec: Codec, pixels: NDArray[np.uint8], quality: int, rep
     """Print a picture's two lines."""
     watch = instrument(codec)
     data = codec.encode(pixels, quality)
-    symbols = codec.network.symbols_per_item(*pixels.shape[:2])
+    symbols = codec.network.symbols_per_item(*pixels.shape[:2])[-1]
     print(
         f"\n{name}, {pixels.shape[1]}x{pixels.shape[0]}: {symbols:,} symbols, {len(data):,} bytes"
     )

@@ -24,8 +24,11 @@ class LatentModel(Protocol):
     encoder_only_modules: tuple[str, ...]
     encoder_only_arguments: tuple[str, ...]
 
-    def symbols(self, h: int, w: int) -> int:
-        """Symbols that one item of h x w latent positions puts through the port."""
+    def symbols(self, h: int, w: int) -> int | range:
+        """Symbols that one item of h x w latent positions puts through the port.
+
+        A range where their number follows from more than the size: of payloads.
+        """
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass latents (N, C, h, w) through the port; return what the decoder sees."""
@@ -45,8 +48,11 @@ class SideLatents(Protocol):
     encoder_only_modules: tuple[str, ...]
     encoder_only_arguments: tuple[str, ...]
 
-    def symbols(self, h: int, w: int) -> int:
-        """Symbols that one item of h x w latent positions puts through the port."""
+    def symbols(self, h: int, w: int) -> int | range:
+        """Symbols that one item of h x w latent positions puts through the port.
+
+        A range where their number follows from more than the size: of payloads.
+        """
 
     def code(self, features: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass the analysis' features through the port; return what both transforms adapt to."""
@@ -289,10 +295,13 @@ class PictureCodec(nn.Module):
         prefixes = ("analysis.", *own)
         return {k: v for k, v in self.state_dict().items() if not k.startswith(prefixes)}
 
-    def symbols_per_item(self, height: int, width: int) -> int:
-        """Symbols in the stream of one picture."""
+    def symbols_per_item(self, height: int, width: int) -> range:
+        """How many symbols the stream of one picture may hold; mostly a single number."""
         rows, columns = -(-height // self.stride), -(-width // self.stride)
-        return sum(coder.symbols(rows, columns) for _, _, coder in self._coders())
+        counts = [coder.symbols(rows, columns) for _, _, coder in self._coders()]
+        least = sum(n if isinstance(n, int) else n[0] for n in counts)
+        most = sum(n if isinstance(n, int) else n[-1] for n in counts)
+        return range(least, most + 1)
 
     def deploy(self) -> Self:
         """Build the coder tables from the present weights, then `prepare`."""

@@ -2,6 +2,7 @@
 
 from .adaptive_slices import AdaptiveSlices
 from .channel_slices import ChannelSlices, Checkerboard, UnevenSlices
+from .companded import CompandedIntegers
 from .distributions import Distribution, LocationScale, ScaleTables, Uniform
 from .factorised import FactorisedLatents
 from .factorised_prior import FactorisedBlock, FactorisedPrior
@@ -9,14 +10,17 @@ from .frequency_slices import FrequencySlices
 from .gain import GainUnit
 from .hyperprior import MeanScaleHyperprior, ScaleHyperprior
 from .integer_tables import IntegerTables, tables_of
+from .lossless_picture import LosslessPicture
 from .multi_reference import MultiReference
 from .ports import (
     Conditions,
+    ForeignCoder,
     RateMeter,
     ScanStep,
     SymbolPort,
     SymbolReader,
     SymbolWriter,
+    payload_symbols,
     scan_fronts,
 )
 from .prototypes import RegionAdaptation, RegionPrototypes
@@ -26,15 +30,18 @@ __all__ = [
     "AdaptiveSlices",
     "ChannelSlices",
     "Checkerboard",
+    "CompandedIntegers",
     "Conditions",
     "Distribution",
     "FactorisedBlock",
     "FactorisedLatents",
     "FactorisedPrior",
+    "ForeignCoder",
     "FrequencySlices",
     "GainUnit",
     "IntegerTables",
     "LocationScale",
+    "LosslessPicture",
     "MeanScaleHyperprior",
     "MultiReference",
     "RasterAutoregression",
@@ -49,6 +56,7 @@ __all__ = [
     "SymbolWriter",
     "UnevenSlices",
     "Uniform",
+    "payload_symbols",
     "scan_fronts",
     "tables_of",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor
 from kodec.models.blocks import lower_bound
 from kodec.native import InvalidInputError, Tables, scale_indexes
 
-from .integer_tables import IntegerTables, quantise_pmf, symmetric_table
+from .integer_tables import MAX_CODES, IntegerTables, quantise_pmf, symmetric_table
 
 LIKELIHOOD_FLOOR = 1e-9
 
@@ -238,7 +238,10 @@ class LocationScale:
 
 
 class Uniform:
-    """Integers below `high` (at most 255), all equally likely: the code of `port.integers`."""
+    """Integers below `high`, all equally likely: the code of `port.integers` and of bytes.
+
+    high: 1 to 255, or 256: its eight bits go raw.
+    """
 
     def __init__(self, shape: torch.Size, high: int) -> None:
         self.shape = shape
@@ -268,6 +271,7 @@ class Uniform:
     def tables(self) -> Tables:
         """One flat table, made from integers alone."""
         holder = IntegerTables()
-        pmf = np.append(np.ones(self.high), 0.0)
-        holder.fill([quantise_pmf(pmf)], [0], [0])
+        shift = 8 if self.high == MAX_CODES else 0
+        pmf = np.append(np.ones(self.high >> shift), 0.0)
+        holder.fill([quantise_pmf(pmf)], [0], [shift])
         return holder.native

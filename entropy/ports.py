@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError
@@ -13,6 +14,7 @@ from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError
 from .distributions import Distribution, Uniform
 
 LARGEST_SYMBOL = 2**30
+BYTE_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,33 @@ class SymbolPort(Protocol):
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Pass side integers 0 <= v < high of `shape` (N, ...) through the channel."""
+
+    def payload(self, name: str, y: Tensor | None, coder: "ForeignCoder") -> Tensor:
+        """Pass `y` (N, ...) through the channel as integers that another coder packs.
+
+        Returns what the decoder will see, integer-valued but in training.
+        """
+
+
+class ForeignCoder(Protocol):
+    """Another coder than kodec's own: an item's integers as one byte string.
+
+    most: bytes of the longest. A port asks for no more, whatever a stream says.
+    """
+
+    most: int
+
+    def pack(self, integers: NDArray[np.int32]) -> bytes:
+        """The bytes of one item's integers; raises `InvalidInputError` where it can't have them."""
+
+    def unpack(self, payload: bytes) -> NDArray[np.int32]:
+        """The integers; the bytes are not to be trusted: raises `BitstreamError` for damage."""
+
+
+def payload_symbols(most: int) -> range:
+    """How many symbols a payload of up to `most` bytes may put into an item's stream."""
+    length = len(_places(most + 1))
+    return range(length, length + most + 1)
 
 
 class ScanStep(Protocol):
@@ -118,6 +147,18 @@ class RateMeter:
             self._count(name, Uniform(shape, place).bits(digit.float()))
         return values
 
+    def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
+        """Count the packed bytes; in training no bits, and uniform noise instead of rounding."""
+        y = _given(name, y)
+        if self.training:
+            self._count(name, y.new_zeros(len(y), 1))
+            return y + torch.rand_like(y) - 0.5
+        integers, payloads = _packed(name, y, coder)
+        lengths = _lengths(payloads).to(y.device)
+        self.integers(name, lengths, coder.most + 1, lengths.shape)
+        self._count(name, (BYTE_BITS * lengths).to(y))
+        return integers
+
 
 class SymbolWriter:
     """Writes each item of the batch to a stream of its own; `finish` returns the streams."""
@@ -132,14 +173,7 @@ class SymbolWriter:
         """
         y = _given(name, y, dist.shape)
         # Contiguous like the reader's, so that both sides run the same kernels on what follows.
-        symbols = dist.quantise(y).contiguous()
-        if symbols.numel():
-            least, most = torch.aminmax(symbols)
-            if not (least > -LARGEST_SYMBOL and most < LARGEST_SYMBOL):
-                raise InvalidInputError(
-                    f"latents {name!r} are not finite or out of the coder's range; "
-                    "the model does not fit this picture"
-                )
+        symbols = _codable(name, dist.quantise(y).contiguous())
         items = len(self._encoders)
         indexes, close = dist.indexes()
         integers = symbols.to(torch.int32).reshape(items, -1).cpu().numpy()
@@ -164,6 +198,18 @@ class SymbolWriter:
             self.code(name, digit, Uniform(shape, place))
         return values
 
+    def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
+        """Write each item's packed bytes behind their number."""
+        integers, payloads = _packed(name, _given(name, y), coder)
+        lengths = _lengths(payloads)
+        self.integers(name, lengths, coder.most + 1, lengths.shape)
+        for encoder, payload in zip(self._encoders, payloads, strict=True):
+            dist = _bytes(len(payload))
+            symbols = np.frombuffer(payload, np.uint8).astype(np.int16)
+            none = np.empty(0, np.uint32)
+            encoder.add(symbols, dist.indexes()[0].numpy(), dist.tables, none)
+        return integers
+
     def finish(self, segments: int = 0, lanes: int = 0) -> list[bytes]:
         """The streams, one an item; 0 lets the coder choose."""
         return [encoder.finish(segments, lanes) for encoder in self._encoders]
@@ -174,6 +220,7 @@ class SymbolReader:
 
     def __init__(self, streams: Sequence[bytes]) -> None:
         self._decoders = [Decoder(stream) for stream in streams]
+        self._sizes = [len(stream) for stream in streams]
 
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
         """Read the block that the writer wrote at this place; `y` is ignored."""
@@ -198,12 +245,35 @@ class SymbolReader:
             raise BitstreamError(f"side integers {name!r} are out of range: a damaged stream")
         return total
 
-    def expect(self, symbols: int) -> None:
-        """Refuse, before any work, streams that do not hold this many symbols each."""
-        for decoder in self._decoders:
-            if decoder.symbols != symbols:
+    def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
+        """Read each item's bytes and unpack them; `y` is ignored."""
+        shape = torch.Size((len(self._decoders), 1))
+        lengths = self.integers(name, None, coder.most + 1, shape)
+        unpacked = []
+        for decoder, size, length in zip(
+            self._decoders, self._sizes, lengths.flatten().tolist(), strict=True
+        ):
+            # A byte takes one in the stream too, so that nothing is made room for in vain.
+            if length > size:
                 raise BitstreamError(
-                    f"the stream holds {decoder.symbols} symbols where its picture has {symbols}: "
+                    f"{name!r} claims {length} bytes in a stream of {size}: a damaged stream"
+                )
+            dist = _bytes(length)
+            symbols = np.empty(length, np.int32)
+            decoder.decode(dist.indexes()[0].numpy(), dist.tables, symbols)
+            if length and not 0 <= symbols.min() <= symbols.max() < 2**BYTE_BITS:
+                raise BitstreamError(f"{name!r} holds more than bytes: a damaged stream")
+            unpacked.append(coder.unpack(symbols.astype(np.uint8).tobytes()))
+        return torch.from_numpy(np.stack(unpacked))
+
+    def expect(self, symbols: int | range) -> None:
+        """Refuse, before any work, streams that do not hold this many symbols each."""
+        allowed = range(symbols, symbols + 1) if isinstance(symbols, int) else symbols
+        for decoder in self._decoders:
+            if decoder.symbols not in allowed:
+                wanted = f"{allowed[0]}" if len(allowed) == 1 else f"{allowed[0]} to {allowed[-1]}"
+                raise BitstreamError(
+                    f"the stream holds {decoder.symbols} symbols where its picture has {wanted}: "
                     "a damaged file"
                 )
 
@@ -217,12 +287,39 @@ class SymbolReader:
             decoder.finish()
 
 
-def _given(name: str, y: Tensor | None, shape: torch.Size) -> Tensor:
+def _given(name: str, y: Tensor | None, shape: torch.Size | None = None) -> Tensor:
     if y is None:
         raise InvalidInputError(f"block {name!r}: only a SymbolReader can do without the latents")
-    if y.shape != shape:
+    if shape is not None and y.shape != shape:
         raise InvalidInputError(f"block {name!r} has shape {tuple(y.shape)}, not {tuple(shape)}")
     return y
+
+
+def _codable(name: str, symbols: Tensor) -> Tensor:
+    """The symbols; raises `InvalidInputError` where they are none."""
+    if symbols.numel():
+        least, most = torch.aminmax(symbols)
+        if not (least > -LARGEST_SYMBOL and most < LARGEST_SYMBOL):
+            raise InvalidInputError(
+                f"latents {name!r} are not finite or out of the coder's range; "
+                "the model does not fit this picture"
+            )
+    return symbols
+
+
+def _packed(name: str, y: Tensor, coder: ForeignCoder) -> tuple[Tensor, list[bytes]]:
+    """The rounded values, and each item's bytes."""
+    integers = _codable(name, torch.round(y.detach()).contiguous())
+    return integers, [coder.pack(item) for item in integers.to(torch.int32).cpu().numpy()]
+
+
+def _lengths(payloads: Sequence[bytes]) -> Tensor:
+    """Bytes of each, (N, 1)."""
+    return torch.tensor([[len(payload)] for payload in payloads])
+
+
+def _bytes(count: int) -> Uniform:
+    return Uniform(torch.Size((count,)), 2**BYTE_BITS)
 
 
 def _places(high: int) -> list[int]:

@@ -33,7 +33,8 @@ class RateDistortion(lightning.LightningModule):
     Distortion is 255^2 MSE, or 1 - MS-SSIM. A quality is drawn for each sample, uniformly over
     0..63; lambda runs from `lambda_low` to `lambda_high` geometrically with it, and each sample's
     loss is divided by sqrt(lambda), so that all qualities learn at about the same pace. A
-    fixed-rate codec uses `lambda_high` alone.
+    fixed-rate codec uses `lambda_high` alone. For a latent model without a rate in training
+    (`CompandedIntegers`) that only scales the loss, which is the distortion's.
 
     Args:
         codec: the codec to train.
@@ -42,7 +43,9 @@ class RateDistortion(lightning.LightningModule):
         lambda_high: lambda at quality 63.
         learning_rate: of Adam, after warm-up.
         slow: parts of parameter names -> factor on their learning rate, such as {"linear": 0.1}.
-        warmup: steps of linear warm-up.
+        warmup: steps of warm-up.
+        warmup_start: fraction of the learning rate to warm up from, its logarithm then rising along
+            half a cosine; 0 warms up linearly.
         decay: fraction of the run over which the rate falls linearly to zero.
         validation_qualities: qualities at which validation writes real streams.
         seed: of the quantisation noise and of the qualities drawn.
@@ -59,6 +62,7 @@ class RateDistortion(lightning.LightningModule):
         learning_rate: float = 1e-3,
         slow: Mapping[str, float] | None = None,
         warmup: int = 200,
+        warmup_start: float = 0.0,
         decay: float = 0.25,
         validation_qualities: tuple[int, ...] = (8, 24, 40, 56),
         seed: int = 0,
@@ -90,6 +94,7 @@ class RateDistortion(lightning.LightningModule):
         self.learning_rate = learning_rate
         self.slow = dict(slow or {})
         self.warmup = warmup
+        self.warmup_start = warmup_start
         self.decay = decay
         self.validation_qualities = validation_qualities
         self.seed = seed
@@ -215,7 +220,7 @@ class RateDistortion(lightning.LightningModule):
             [{"params": p, "lr": self.learning_rate * f} for f, p in groups.items()]
         )
         total = int(self.trainer.estimated_stepping_batches)
-        schedule = WarmupStableDecay(total, self.warmup, self.decay)
+        schedule = WarmupStableDecay(total, self.warmup, self.decay, self.warmup_start)
         # A plain function: callable objects would be restored from checkpoints, old total and all.
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: schedule(step))
         return {

@@ -128,7 +128,7 @@ def test_latents_of_a_picture_are_coded_as_the_product_does(
         assert encode_item(item) == stream == packet
         # Hyper-latents, and five slices in four phases or two.
         assert len(item.blocks) == 13
-        assert item.symbols == codec.network.symbols_per_item(*photo.shape[:2])
+        assert item.symbols in codec.network.symbols_per_item(*photo.shape[:2])
         # Its end and its header take up to 17 bytes, tables of rounded scales the rest.
         assert 0 < 8 * len(stream) - item.ideal_bits < 8 * 17 + 0.03 * item.ideal_bits
 

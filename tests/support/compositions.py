@@ -86,6 +86,7 @@ LATENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "adaptive slices": lambda channels: part(
         "entropy.AdaptiveSlices", channels=channels, hyper=4, count=2, points=2
     ),
+    "companded": lambda channels: part("entropy.CompandedIntegers", channels=channels),
     "raster": lambda channels: part("entropy.RasterAutoregression", channels=channels, hyper=4),
     "frequency slices": lambda channels: part(
         "entropy.FrequencySlices",

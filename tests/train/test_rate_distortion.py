@@ -158,6 +158,25 @@ def test_fixed_rate_uses_lambda_high_alone(
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
+def test_without_a_rate_lambda_only_scales_the_loss(
+    tiny_config: dict[str, Any], arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    codec = tiny_config["model"]["codec"]["init_args"]
+    codec["gain"] = None
+    codec["latents"] = {
+        "class_path": "kodec.entropy.CompandedIntegers",
+        "init_args": {"channels": 12},
+    }
+    for name, lam in (("one", 0.25), ("other", 1.0)):
+        tiny_config["model"]["lambda_high"] = lam
+        train(arguments(tiny_config, name))
+    one, other = logged(tmp_path / "one"), logged(tmp_path / "other")
+    assert set(column(one, "train/bpp")) == {0.0}
+    assert min(column(one, "val/bpp_q63")) > 0
+    doubled = [2 * loss for loss in column(one, "train/loss")]
+    assert column(other, "train/loss") == pytest.approx(doubled, rel=1e-2)
+
+
 def _gain(config: dict[str, Any]) -> dict[str, Any]:
     arguments: dict[str, Any] = config["model"]["codec"]["init_args"]["gain"]["init_args"]
     return arguments

@@ -14,6 +14,15 @@ def test_three_phases() -> None:
     assert factors[80:] == pytest.approx([1 - i / 20 for i in range(21)])
 
 
+def test_a_rise_from_a_fraction_is_half_a_cosine_in_the_logarithm() -> None:
+    schedule = WarmupStableDecay(total=100, warmup=40, decay=0, start=1e-4)
+    factors = [schedule(step) for step in (0, 10, 20, 30, 40, 50)]
+    quarter = (1 - 0.5**0.5) / 2
+    powers = [1.0, 1 - quarter, 0.5, quarter, 0.0, 0.0]
+    assert factors == pytest.approx([1e-4**power for power in powers])
+    assert WarmupStableDecay(total=9, warmup=0, decay=0, start=0.1)(0) == 1
+
+
 def test_no_warm_up_and_no_decay() -> None:
     schedule = WarmupStableDecay(total=10, warmup=0, decay=0)
     assert {schedule(step) for step in range(10)} == {1.0}
@@ -28,7 +37,10 @@ def test_beyond_the_end_the_rate_stays_zero() -> None:
     assert WarmupStableDecay(100, 10, 0.3)(150) == 0
 
 
-@pytest.mark.parametrize("total, warmup, decay", [(0, 1, 0.1), (1, -1, 0.1), (1, 1, 1.1)])
-def test_nonsense_is_refused(total: int, warmup: int, decay: float) -> None:
+@pytest.mark.parametrize(
+    "total, warmup, decay, start",
+    [(0, 1, 0.1, 0), (1, -1, 0.1, 0), (1, 1, 1.1, 0), (1, 1, 0.1, 1.1), (1, 1, 0.1, -0.1)],
+)
+def test_nonsense_is_refused(total: int, warmup: int, decay: float, start: float) -> None:
     with pytest.raises(InvalidInputError, match="schedule"):
-        WarmupStableDecay(total, warmup, decay)
+        WarmupStableDecay(total, warmup, decay, start)
