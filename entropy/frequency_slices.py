@@ -3,7 +3,7 @@
     z ----> state (width channels a position)
     for each slice of channels, low frequencies first:
         state += spatial mixing of the state
-        for each phase of a 2 x 2 pattern of positions:
+        for each phase of a pattern of positions:
             mean, scale <- head(state, context(phases of this slice coded so far))
             code the slice's latents at the phase's positions
         state += embedding of the slice
@@ -42,10 +42,26 @@ def magnitude_features(y: Tensor) -> Tensor:
     return torch.cat([size, torch.sign(y) * size], dim=-1)
 
 
+class _HeadLayer(nn.Module):
+    """Residual layer on tokens (N, P, width), each by itself; starts as the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(width, width)
+        self.out = zeroed(nn.Linear(width, width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, P, width) -> the same shape."""
+        change: Tensor = self.out(nn.functional.gelu(self.hidden(features), approximate="tanh"))
+        return features + change
+
+
 class _Slice(nn.Module):
     """The networks of one slice of `channels` latents."""
 
-    def __init__(self, channels: int, width: int, context: int, phases: int, last: bool) -> None:
+    def __init__(
+        self, channels: int, width: int, context: int, phases: int, layers: int, last: bool
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.phases = phases
@@ -61,6 +77,7 @@ class _Slice(nn.Module):
         self.neighbours = nn.ModuleList(
             zeroed(DepthwiseConv2d(channels, 5)) for _ in range(phases - 1)
         )
+        self.layers = nn.ModuleList(_HeadLayer(width) for _ in range(layers))
         self.hidden = nn.Linear(width, width)
         self.out = zeroed(nn.Linear(width, 2 * channels))
         self.embed = None if last else nn.Linear(2 * channels, width)
@@ -72,6 +89,8 @@ class _Slice(nn.Module):
 
     def parameters_at(self, features: Tensor) -> Tensor:
         """Features (N, P, width) -> relative means and log scales (N, P, 2 channels)."""
+        for layer in self.layers:
+            features = layer(features)
         h = nn.functional.gelu(self.hidden(features), approximate="tanh")
         with torch.autocast(h.device.type, enabled=False):
             out: Tensor = self.out(h.to(self.out.weight.dtype))
@@ -81,8 +100,9 @@ class _Slice(nn.Module):
 class FrequencySlices(WithHyperLatents):
     """Latents (N, C, h, w) in quantisation steps, ordered by falling variance.
 
-    slices: channels of each slice, summing to C. phases: of each slice, 1, 2 (checkerboard) or 4.
-    width: of the state. context: of the spatial context. hyper: channels of the hyper-latents at a
+    slices: channels of each slice, summing to C. phases: of each slice, 1, 2 (checkerboard), 4 or
+    6 (positions on ever finer grids). layers: residual layers that each slice's head has besides
+    its own two, None for none. width: of the state. context: of the spatial context. hyper: channels of the hyper-latents at a
     quarter of the latents' resolution. lagrangian: see `LocationScale`, at the encoder only.
     """
 
@@ -92,6 +112,7 @@ class FrequencySlices(WithHyperLatents):
         self,
         slices: Sequence[int] = (12, 36, 96, 208, 416),
         phases: Sequence[int] = (4, 2, 2, 2, 2),
+        layers: Sequence[int] | None = None,
         width: int = 192,
         context: int = 96,
         hyper: int = 64,
@@ -100,8 +121,9 @@ class FrequencySlices(WithHyperLatents):
         lagrangian: float = 0.0,
     ) -> None:
         super().__init__()
-        if len(slices) != len(phases):
-            raise InvalidInputError("give as many phases as slices")
+        layers = [0] * len(slices) if layers is None else layers
+        if not len(slices) == len(phases) == len(layers):
+            raise InvalidInputError("give as many phases and layers as slices")
         channels = sum(slices)
         self.channels = channels
         self.slice_sizes = tuple(slices)
@@ -130,8 +152,8 @@ class FrequencySlices(WithHyperLatents):
             nn.GELU(approximate="tanh"),
         )
         self.slices = nn.ModuleList(
-            _Slice(c, width, context, p, last=i == len(slices) - 1)
-            for i, (c, p) in enumerate(zip(slices, phases, strict=True))
+            _Slice(c, width, context, p, n, last=i == len(slices) - 1)
+            for i, (c, p, n) in enumerate(zip(slices, phases, layers, strict=True))
         )
         if family == "laplace":
             self.scale_tables = ScaleTables("laplace", smallest=0.05, largest=200.0, guard=guard)
