@@ -19,14 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from kodec.models.blocks import (
+    GELU,
     DepthwiseBlock,
     DepthwiseConv2d,
     QualityEmbedding,
+    gelu,
     normalised,
     zeroed,
 )
 from kodec.native import InvalidInputError
 
+from .coded_grid import CodedGrid
 from .distributions import LocationScale, ScaleTables
 from .factorised_prior import FactorisedPrior
 from .hyperprior import WithHyperLatents, pad_to_hyper_stride
@@ -38,8 +41,14 @@ EMBEDDING = 32
 
 def magnitude_features(y: Tensor) -> Tensor:
     """Latents (N, P, C) -> (N, P, 2 C): log size, and log size with its sign."""
-    size = torch.log1p(y.abs())
-    return torch.cat([size, torch.sign(y) * size], dim=-1)
+    if torch.is_grad_enabled():
+        size = torch.log1p(y.abs())
+        return torch.cat([size, torch.sign(y) * size], dim=-1)
+    channels = y.shape[-1]
+    features = y.new_empty(*y.shape[:-1], 2 * channels)
+    size = torch.abs(y, out=features[..., :channels]).log1p_()
+    torch.copysign(size, y, out=features[..., channels:])
+    return features
 
 
 class _HeadLayer(nn.Module):
@@ -52,7 +61,7 @@ class _HeadLayer(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, P, width) -> the same shape."""
-        change: Tensor = self.out(nn.functional.gelu(self.hidden(features), approximate="tanh"))
+        change: Tensor = self.out(gelu(self.hidden(features)))
         return features + change
 
 
@@ -65,13 +74,11 @@ class _Slice(nn.Module):
         super().__init__()
         self.channels = channels
         self.phases = phases
-        # On a checkerboard, what was coded lies at odd offsets from what comes next.
-        self.parity = 1 if phases == 2 else None
         self.mix = DepthwiseBlock(width)
         self.phase_embedding = nn.Parameter(torch.zeros(phases, width))
         # A slice coded in one phase has no neighbours of its own to look at.
         if phases > 1:
-            self.look = nn.Sequential(nn.Linear(2 * channels, context), nn.GELU(approximate="tanh"))
+            self.look = nn.Sequential(nn.Linear(2 * channels, context), GELU())
             self.spread_out = DepthwiseConv2d(context, 5)
             self.join = nn.Linear(context, width)
         self.neighbours = nn.ModuleList(
@@ -82,16 +89,11 @@ class _Slice(nn.Module):
         self.out = zeroed(nn.Linear(width, 2 * channels))
         self.embed = None if last else nn.Linear(2 * channels, width)
 
-    def context(self, tokens: Tensor, done: Tensor, h: int, w: int) -> Tensor:
-        """Features (N, h w, width) from the latents coded so far; `done` is 1 there, else 0."""
-        seen = self.look(magnitude_features(tokens)) * done
-        return to_tokens(self.spread_out(to_grid(seen, h, w), self.parity))
-
     def parameters_at(self, features: Tensor) -> Tensor:
         """Features (N, P, width) -> relative means and log scales (N, P, 2 channels)."""
         for layer in self.layers:
             features = layer(features)
-        h = nn.functional.gelu(self.hidden(features), approximate="tanh")
+        h = gelu(self.hidden(features))
         with torch.autocast(h.device.type, enabled=False):
             out: Tensor = self.out(h.to(self.out.weight.dtype))
         return out
@@ -138,18 +140,18 @@ class FrequencySlices(WithHyperLatents):
         self.hyper_analysis = nn.Sequential(
             DepthwiseBlock(width),
             nn.Conv2d(width, width, 4, stride=2, padding=1),
-            nn.GELU(approximate="tanh"),
+            GELU(),
             nn.Conv2d(width, hyper, 4, stride=2, padding=1),
         )
         self.hyper_prior = FactorisedPrior(hyper)
         self.hyper_synthesis = nn.Sequential(
             nn.Conv2d(hyper, 4 * width, 1),
             nn.PixelShuffle(2),
-            nn.GELU(approximate="tanh"),
+            GELU(),
             DepthwiseBlock(width),
             nn.Conv2d(width, 4 * width, 1),
             nn.PixelShuffle(2),
-            nn.GELU(approximate="tanh"),
+            GELU(),
         )
         self.slices = nn.ModuleList(
             _Slice(c, width, context, p, n, last=i == len(slices) - 1)
@@ -188,7 +190,9 @@ class FrequencySlices(WithHyperLatents):
             features = self.hyper_in(magnitude_features(to_tokens(y).to(like)))
             features = features + self.quality_to_hyper(e.to(like))
             z = self.hyper_analysis(pad_to_hyper_stride(to_grid(features, h, w))).to(y.dtype)
-        state: Tensor = self.hyper_synthesis(self.code_z(z, cond, port))[..., :h, :w]
+        # Channels last throughout, so that tokens and grids are views of each other.
+        coded = self.code_z(z, cond, port).contiguous(memory_format=torch.channels_last)
+        state: Tensor = self.hyper_synthesis(coded)[..., :h, :w]
         shift: Tensor = self.quality_to_state(e).transpose(1, 2)[..., None]
         return state + shift
 
@@ -201,7 +205,8 @@ class FrequencySlices(WithHyperLatents):
         if quality is None:
             quality = torch.full((n,), 31.5)
         quality = quality.to(device)
-        y = None if y is None else y.to(device, dtype)
+        # Latents in float32 stay so: they are exact in differences from means in float64 too.
+        y = None if y is None else y.to(device, y.dtype if y.dtype == torch.float32 else dtype)
         e = self.quality(quality)[:, None]
         state = self._hyper(y, e, cond, port)
         t = normalised(quality.to(dtype))[:, None, None]
@@ -215,13 +220,13 @@ class FrequencySlices(WithHyperLatents):
             start += part.channels
             target = None if y_tokens is None else y_tokens[..., span]
             state = part.mix(state)
-            values = self._code_slice(
+            values, embedded = self._code_slice(
                 part, f"y{number}", target, to_tokens(state), log_spread[..., span], (h, w), port
             )
-            if part.embed is not None:
-                state = state + to_grid(part.embed(magnitude_features(values)), h, w)
+            if embedded is not None:
+                state = state + to_grid(embedded, h, w)
             coded.append(values)
-        return to_grid(torch.cat(coded, dim=-1), h, w)
+        return torch.cat(coded, dim=-1).permute(0, 3, 1, 2)
 
     def _code_slice(
         self,
@@ -232,24 +237,24 @@ class FrequencySlices(WithHyperLatents):
         log_spread: Tensor,
         size: tuple[int, int],
         port: SymbolPort,
-    ) -> Tensor:
-        """Codes one slice, tokens (N, h w, channels), phase by phase."""
-        h, w = size
-        n = features.shape[0]
-        values = log_spread.new_zeros(n, h * w, part.channels)
-        done = log_spread.new_zeros(1, h * w, 1)
-        for phase, positions in enumerate(phase_positions(h, w, part.phases)):
-            positions = positions.to(features.device)
+    ) -> tuple[Tensor, Tensor | None]:
+        """Codes one slice, tokens (N, h w, channels), phase by phase.
+
+        Returns the coded grid (N, h, w, channels), and its embedding, tokens (N, h w, width), unless
+        the slice is the last.
+        """
+        places = [p.to(features.device) for p in phase_positions(*size, part.phases)]
+        values, seen = CodedGrid(*size, places), CodedGrid(*size, places)
+        embedded = []
+        for phase, positions in enumerate(places):
             if not len(positions):
                 continue
-            here = features[:, positions] + part.phase_embedding[phase]
+            here = features.index_select(1, positions) + part.phase_embedding[phase]
             predicted: Tensor | float = 0.0
             if phase:
-                context = part.context(values, done, h, w)[:, positions]
-                here = here + part.join(nn.functional.gelu(context, approximate="tanh"))
-                with torch.autocast(values.device.type, enabled=False):
-                    grid = part.neighbours[phase - 1](to_grid(values, h, w), part.parity)
-                predicted = to_tokens(grid)[:, positions]
+                here = here + part.join(gelu(seen.convolve(part.spread_out, phase)))
+                with torch.autocast(features.device.type, enabled=False):
+                    predicted = values.convolve(part.neighbours[phase - 1], phase)
             mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
             dist = LocationScale(
                 mean * torch.exp(log_spread) + predicted,
@@ -257,7 +262,17 @@ class FrequencySlices(WithHyperLatents):
                 self.scale_tables,
                 self.lagrangian,
             )
-            coded = port.code(name, None if y is None else y[:, positions], dist)
-            values = values.index_copy(1, positions, coded)
-            done = done.index_fill(1, positions, 1.0)
-        return values
+            target = None if y is None else y.index_select(1, positions)
+            coded = port.code(name, target, dist)
+            values.add(phase, coded)
+            going_on = phase + 1 < part.phases
+            if going_on or part.embed is not None:
+                magnitudes = magnitude_features(coded)
+            if going_on:
+                seen.add(phase, part.look(magnitudes))
+            if part.embed is not None:
+                embedded.append(part.embed(magnitudes))
+        if not embedded:
+            return values.grid(), None
+        order = torch.argsort(torch.cat(places))
+        return values.grid(), torch.cat(embedded, dim=1).index_select(1, order)
