@@ -44,8 +44,8 @@ class CodedGrid:
     by which kernels reach out.
 
     Convolutions see zeros where nothing is known yet. In float64, without gradients, only products
-    of known tokens with wanted positions are computed: over all phases of a pattern about as many
-    as one convolution of the grid takes. Otherwise, where whole convolutions are quick and what
+    of known tokens with wanted positions are computed: over all phases of a pattern a third of
+    what one convolution of the grid takes. Otherwise, where whole convolutions are quick and what
     was known earlier must be kept for gradients, they are computed everywhere.
     """
 
@@ -53,8 +53,8 @@ class CodedGrid:
         self._size = h, w
         self._places = places
         self._reach = reach
-        # Known everywhere: (N, h w, C), zero where unknown. Sparse: (N, h + 2 reach, w + 2 reach, C),
-        # the margin zero, and unset where unknown, since nothing is read there.
+        # (N, h w, C), zero where unknown; or sparse, (N, h + 2 reach, w + 2 reach, C) with a margin
+        # of zeros, and unset where unknown, since nothing is read there.
         self._tokens: Tensor | None = None
         self._sparse = False
 

@@ -104,8 +104,9 @@ class FrequencySlices(WithHyperLatents):
 
     slices: channels of each slice, summing to C. phases: of each slice, 1, 2 (checkerboard), 4 or
     6 (positions on ever finer grids). layers: residual layers that each slice's head has besides
-    its own two, None for none. width: of the state. context: of the spatial context. hyper: channels of the hyper-latents at a
-    quarter of the latents' resolution. lagrangian: see `LocationScale`, at the encoder only.
+    its own two, None for none. width: of the state. context: of the spatial context. hyper:
+    channels of the hyper-latents at a quarter of the latents' resolution. lagrangian: see
+    `LocationScale`, at the encoder only.
     """
 
     encoder_only_modules = ("hyper_in", "hyper_analysis", "quality_to_hyper")
@@ -240,8 +241,8 @@ class FrequencySlices(WithHyperLatents):
     ) -> tuple[Tensor, Tensor | None]:
         """Codes one slice, tokens (N, h w, channels), phase by phase.
 
-        Returns the coded grid (N, h, w, channels), and its embedding, tokens (N, h w, width), unless
-        the slice is the last.
+        Returns the coded grid (N, h, w, channels) and its embedding, tokens (N, h w, width), which
+        the last slice has none of.
         """
         places = [p.to(features.device) for p in phase_positions(*size, part.phases)]
         values, seen = CodedGrid(*size, places), CodedGrid(*size, places)
@@ -254,7 +255,9 @@ class FrequencySlices(WithHyperLatents):
             if phase:
                 here = here + part.join(gelu(seen.convolve(part.spread_out, phase)))
                 with torch.autocast(features.device.type, enabled=False):
-                    predicted = values.convolve(part.neighbours[phase - 1], phase)
+                    neighbours = part.neighbours[phase - 1]
+                    assert isinstance(neighbours, DepthwiseConv2d)
+                    predicted = values.convolve(neighbours, phase)
             mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
             dist = LocationScale(
                 mean * torch.exp(log_spread) + predicted,
