@@ -3,7 +3,7 @@
     z ----> state (width channels a position)
     for each slice of channels, low frequencies first:
         state += spatial mixing of the state
-        for each phase of a 2 x 2 pattern of positions:
+        for each phase of a pattern of positions:
             mean, scale <- head(state, context(phases of this slice coded so far))
             code the slice's latents at the phase's positions
         state += embedding of the slice
@@ -19,14 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from kodec.models.blocks import (
+    GELU,
     DepthwiseBlock,
     DepthwiseConv2d,
     QualityEmbedding,
+    gelu,
     normalised,
     zeroed,
 )
 from kodec.native import InvalidInputError
 
+from .coded_grid import CodedGrid
 from .distributions import LocationScale, ScaleTables
 from .factorised_prior import FactorisedPrior
 from .hyperprior import WithHyperLatents, pad_to_hyper_stride
@@ -38,41 +41,59 @@ EMBEDDING = 32
 
 def magnitude_features(y: Tensor) -> Tensor:
     """Latents (N, P, C) -> (N, P, 2 C): log size, and log size with its sign."""
-    size = torch.log1p(y.abs())
-    return torch.cat([size, torch.sign(y) * size], dim=-1)
+    if torch.is_grad_enabled():
+        size = torch.log1p(y.abs())
+        return torch.cat([size, torch.sign(y) * size], dim=-1)
+    channels = y.shape[-1]
+    features = y.new_empty(*y.shape[:-1], 2 * channels)
+    size = torch.abs(y, out=features[..., :channels]).log1p_()
+    torch.copysign(size, y, out=features[..., channels:])
+    return features
+
+
+class _HeadLayer(nn.Module):
+    """Residual layer on tokens (N, P, width), each by itself; starts as the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(width, width)
+        self.out = zeroed(nn.Linear(width, width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, P, width) -> the same shape."""
+        change: Tensor = self.out(gelu(self.hidden(features)))
+        return features + change
 
 
 class _Slice(nn.Module):
     """The networks of one slice of `channels` latents."""
 
-    def __init__(self, channels: int, width: int, context: int, phases: int, last: bool) -> None:
+    def __init__(
+        self, channels: int, width: int, context: int, phases: int, layers: int, last: bool
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.phases = phases
-        # On a checkerboard, what was coded lies at odd offsets from what comes next.
-        self.parity = 1 if phases == 2 else None
         self.mix = DepthwiseBlock(width)
         self.phase_embedding = nn.Parameter(torch.zeros(phases, width))
         # A slice coded in one phase has no neighbours of its own to look at.
         if phases > 1:
-            self.look = nn.Sequential(nn.Linear(2 * channels, context), nn.GELU(approximate="tanh"))
+            self.look = nn.Sequential(nn.Linear(2 * channels, context), GELU())
             self.spread_out = DepthwiseConv2d(context, 5)
             self.join = nn.Linear(context, width)
         self.neighbours = nn.ModuleList(
             zeroed(DepthwiseConv2d(channels, 5)) for _ in range(phases - 1)
         )
+        self.layers = nn.ModuleList(_HeadLayer(width) for _ in range(layers))
         self.hidden = nn.Linear(width, width)
         self.out = zeroed(nn.Linear(width, 2 * channels))
         self.embed = None if last else nn.Linear(2 * channels, width)
 
-    def context(self, tokens: Tensor, done: Tensor, h: int, w: int) -> Tensor:
-        """Features (N, h w, width) from the latents coded so far; `done` is 1 there, else 0."""
-        seen = self.look(magnitude_features(tokens)) * done
-        return to_tokens(self.spread_out(to_grid(seen, h, w), self.parity))
-
     def parameters_at(self, features: Tensor) -> Tensor:
         """Features (N, P, width) -> relative means and log scales (N, P, 2 channels)."""
-        h = nn.functional.gelu(self.hidden(features), approximate="tanh")
+        for layer in self.layers:
+            features = layer(features)
+        h = gelu(self.hidden(features))
         with torch.autocast(h.device.type, enabled=False):
             out: Tensor = self.out(h.to(self.out.weight.dtype))
         return out
@@ -81,9 +102,11 @@ class _Slice(nn.Module):
 class FrequencySlices(WithHyperLatents):
     """Latents (N, C, h, w) in quantisation steps, ordered by falling variance.
 
-    slices: channels of each slice, summing to C. phases: of each slice, 1, 2 (checkerboard) or 4.
-    width: of the state. context: of the spatial context. hyper: channels of the hyper-latents at a
-    quarter of the latents' resolution. lagrangian: see `LocationScale`, at the encoder only.
+    slices: channels of each slice, summing to C. phases: of each slice, 1, 2 (checkerboard), 4 or
+    6 (positions on ever finer grids). layers: residual layers that each slice's head has besides
+    its own two, None for none. width: of the state. context: of the spatial context. hyper:
+    channels of the hyper-latents at a quarter of the latents' resolution. lagrangian: see
+    `LocationScale`, at the encoder only.
     """
 
     encoder_only_modules = ("hyper_in", "hyper_analysis", "quality_to_hyper")
@@ -92,6 +115,7 @@ class FrequencySlices(WithHyperLatents):
         self,
         slices: Sequence[int] = (12, 36, 96, 208, 416),
         phases: Sequence[int] = (4, 2, 2, 2, 2),
+        layers: Sequence[int] | None = None,
         width: int = 192,
         context: int = 96,
         hyper: int = 64,
@@ -100,8 +124,9 @@ class FrequencySlices(WithHyperLatents):
         lagrangian: float = 0.0,
     ) -> None:
         super().__init__()
-        if len(slices) != len(phases):
-            raise InvalidInputError("give as many phases as slices")
+        layers = [0] * len(slices) if layers is None else layers
+        if not len(slices) == len(phases) == len(layers):
+            raise InvalidInputError("give as many phases and layers as slices")
         channels = sum(slices)
         self.channels = channels
         self.slice_sizes = tuple(slices)
@@ -116,22 +141,22 @@ class FrequencySlices(WithHyperLatents):
         self.hyper_analysis = nn.Sequential(
             DepthwiseBlock(width),
             nn.Conv2d(width, width, 4, stride=2, padding=1),
-            nn.GELU(approximate="tanh"),
+            GELU(),
             nn.Conv2d(width, hyper, 4, stride=2, padding=1),
         )
         self.hyper_prior = FactorisedPrior(hyper)
         self.hyper_synthesis = nn.Sequential(
             nn.Conv2d(hyper, 4 * width, 1),
             nn.PixelShuffle(2),
-            nn.GELU(approximate="tanh"),
+            GELU(),
             DepthwiseBlock(width),
             nn.Conv2d(width, 4 * width, 1),
             nn.PixelShuffle(2),
-            nn.GELU(approximate="tanh"),
+            GELU(),
         )
         self.slices = nn.ModuleList(
-            _Slice(c, width, context, p, last=i == len(slices) - 1)
-            for i, (c, p) in enumerate(zip(slices, phases, strict=True))
+            _Slice(c, width, context, p, n, last=i == len(slices) - 1)
+            for i, (c, p, n) in enumerate(zip(slices, phases, layers, strict=True))
         )
         if family == "laplace":
             self.scale_tables = ScaleTables("laplace", smallest=0.05, largest=200.0, guard=guard)
@@ -166,7 +191,9 @@ class FrequencySlices(WithHyperLatents):
             features = self.hyper_in(magnitude_features(to_tokens(y).to(like)))
             features = features + self.quality_to_hyper(e.to(like))
             z = self.hyper_analysis(pad_to_hyper_stride(to_grid(features, h, w))).to(y.dtype)
-        state: Tensor = self.hyper_synthesis(self.code_z(z, cond, port))[..., :h, :w]
+        # Channels last throughout, so that tokens and grids are views of each other.
+        coded = self.code_z(z, cond, port).contiguous(memory_format=torch.channels_last)
+        state: Tensor = self.hyper_synthesis(coded)[..., :h, :w]
         shift: Tensor = self.quality_to_state(e).transpose(1, 2)[..., None]
         return state + shift
 
@@ -179,7 +206,8 @@ class FrequencySlices(WithHyperLatents):
         if quality is None:
             quality = torch.full((n,), 31.5)
         quality = quality.to(device)
-        y = None if y is None else y.to(device, dtype)
+        # Latents in float32 stay so: they are exact in differences from means in float64 too.
+        y = None if y is None else y.to(device, y.dtype if y.dtype == torch.float32 else dtype)
         e = self.quality(quality)[:, None]
         state = self._hyper(y, e, cond, port)
         t = normalised(quality.to(dtype))[:, None, None]
@@ -193,13 +221,13 @@ class FrequencySlices(WithHyperLatents):
             start += part.channels
             target = None if y_tokens is None else y_tokens[..., span]
             state = part.mix(state)
-            values = self._code_slice(
+            values, embedded = self._code_slice(
                 part, f"y{number}", target, to_tokens(state), log_spread[..., span], (h, w), port
             )
-            if part.embed is not None:
-                state = state + to_grid(part.embed(magnitude_features(values)), h, w)
+            if embedded is not None:
+                state = state + to_grid(embedded, h, w)
             coded.append(values)
-        return to_grid(torch.cat(coded, dim=-1), h, w)
+        return torch.cat(coded, dim=-1).permute(0, 3, 1, 2)
 
     def _code_slice(
         self,
@@ -210,24 +238,26 @@ class FrequencySlices(WithHyperLatents):
         log_spread: Tensor,
         size: tuple[int, int],
         port: SymbolPort,
-    ) -> Tensor:
-        """Codes one slice, tokens (N, h w, channels), phase by phase."""
-        h, w = size
-        n = features.shape[0]
-        values = log_spread.new_zeros(n, h * w, part.channels)
-        done = log_spread.new_zeros(1, h * w, 1)
-        for phase, positions in enumerate(phase_positions(h, w, part.phases)):
-            positions = positions.to(features.device)
+    ) -> tuple[Tensor, Tensor | None]:
+        """Codes one slice, tokens (N, h w, channels), phase by phase.
+
+        Returns the coded grid (N, h, w, channels) and its embedding, tokens (N, h w, width), which
+        the last slice has none of.
+        """
+        places = [p.to(features.device) for p in phase_positions(*size, part.phases)]
+        values, seen = CodedGrid(*size, places), CodedGrid(*size, places)
+        embedded = []
+        for phase, positions in enumerate(places):
             if not len(positions):
                 continue
-            here = features[:, positions] + part.phase_embedding[phase]
+            here = features.index_select(1, positions) + part.phase_embedding[phase]
             predicted: Tensor | float = 0.0
             if phase:
-                context = part.context(values, done, h, w)[:, positions]
-                here = here + part.join(nn.functional.gelu(context, approximate="tanh"))
-                with torch.autocast(values.device.type, enabled=False):
-                    grid = part.neighbours[phase - 1](to_grid(values, h, w), part.parity)
-                predicted = to_tokens(grid)[:, positions]
+                here = here + part.join(gelu(seen.convolve(part.spread_out, phase)))
+                with torch.autocast(features.device.type, enabled=False):
+                    neighbours = part.neighbours[phase - 1]
+                    assert isinstance(neighbours, DepthwiseConv2d)
+                    predicted = values.convolve(neighbours, phase)
             mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
             dist = LocationScale(
                 mean * torch.exp(log_spread) + predicted,
@@ -235,7 +265,17 @@ class FrequencySlices(WithHyperLatents):
                 self.scale_tables,
                 self.lagrangian,
             )
-            coded = port.code(name, None if y is None else y[:, positions], dist)
-            values = values.index_copy(1, positions, coded)
-            done = done.index_fill(1, positions, 1.0)
-        return values
+            target = None if y is None else y.index_select(1, positions)
+            coded = port.code(name, target, dist)
+            values.add(phase, coded)
+            going_on = phase + 1 < part.phases
+            if going_on or part.embed is not None:
+                magnitudes = magnitude_features(coded)
+            if going_on:
+                seen.add(phase, part.look(magnitudes))
+            if part.embed is not None:
+                embedded.append(part.embed(magnitudes))
+        if not embedded:
+            return values.grid(), None
+        order = torch.argsort(torch.cat(places))
+        return values.grid(), torch.cat(embedded, dim=1).index_select(1, order)

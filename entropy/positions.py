@@ -5,8 +5,14 @@ from torch import Tensor
 
 from kodec.native import InvalidInputError
 
-# Phase of each position in a 2 x 2 cell: two for a checkerboard, four for a quad-tree order.
-PATTERNS = {1: ((0, 0), (0, 0)), 2: ((0, 1), (1, 0)), 4: ((0, 2), (3, 1))}
+# Phase of each position in a square cell: two for a checkerboard, four for a quad-tree order, six
+# for one that starts from every fourth row and column.
+PATTERNS = {
+    1: ((0,),),
+    2: ((0, 1), (1, 0)),
+    4: ((0, 2), (3, 1)),
+    6: ((0, 4, 2, 4), (5, 3, 5, 3), (2, 4, 1, 4), (5, 3, 5, 3)),
+}
 
 
 def phase_positions(h: int, w: int, phases: int) -> list[Tensor]:
@@ -14,7 +20,8 @@ def phase_positions(h: int, w: int, phases: int) -> list[Tensor]:
     if phases not in PATTERNS:
         raise InvalidInputError(f"phases must be one of {sorted(PATTERNS)}, not {phases}")
     cell = torch.tensor(PATTERNS[phases])
-    grid = cell.repeat(-(-h // 2), -(-w // 2))[:h, :w].reshape(-1)
+    size = len(cell)
+    grid = cell.repeat(-(-h // size), -(-w // size))[:h, :w].reshape(-1)
     return [torch.nonzero(grid == p).squeeze(1) for p in range(phases)]
 
 

@@ -22,12 +22,24 @@ from .blocks import (
     Modulation,
     QualityEmbedding,
     ResidualBlock,
+    asinh,
     normalised,
+    plus,
     zeroed,
 )
 from .lapped import LappedAnalysis, LappedSynthesis, channel_order
 
 EMBEDDING = 32
+
+
+def cells(x: Tensor) -> Tensor:
+    """Pixels (N, 3, H, W) -> (N, 48, H/4, W/4), channels last in memory, which convolutions like.
+
+    Channels as `torch.nn.functional.pixel_unshuffle` orders them.
+    """
+    n, components, height, width = x.shape
+    parts = x.reshape(n, components, height // 4, 4, width // 4, 4).permute(0, 2, 4, 1, 3, 5)
+    return parts.reshape(n, height // 4, width // 4, 16 * components).permute(0, 3, 1, 2)
 
 
 class RefinedLappedAnalysis(nn.Module):
@@ -66,7 +78,7 @@ class RefinedLappedAnalysis(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             y = self.linear(x.float())
         e = self.quality(quality)
-        h = self.stem(nn.functional.pixel_unshuffle(x - 0.5, 4))
+        h = self.stem(cells(x - 0.5))
         h = self.fine(h, e)
         h = self.middle(self.to_middle(nn.functional.pixel_unshuffle(h, 2)), e)
         h = self.to_coarse(nn.functional.pixel_unshuffle(h, 2))
@@ -120,14 +132,14 @@ class RefinedLappedSynthesis(nn.Module):
             x = self.linear(y.float())
             t = normalised(quality.to(y)).view(-1, 1, 1, 1)
             size = torch.exp(self.level.view(1, -1, 1, 1) + self.slope.view(1, -1, 1, 1) * t)
-            features = torch.asinh(y * size)
+            features = asinh(y * size)
         e = self.quality(quality)
         h = self.coarse_modulation(self.stem(features), e)
         for block in self.coarse:
             h = block(h)
         h = self.middle(nn.functional.pixel_shuffle(self.to_middle(h), 2), e)
         h = nn.functional.pixel_shuffle(self.to_fine(h), 2)
-        h = h + self.from_pixels(nn.functional.pixel_unshuffle(x - 0.5, 4))
+        h = plus(self.from_pixels(cells(x - 0.5)), h)
         for block in self.fine:
             h = block(h, e)
         out: Tensor = x + nn.functional.pixel_shuffle(self.out(h), 4).float()

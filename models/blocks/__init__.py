@@ -2,12 +2,13 @@
 
 from .bottleneck import Bottleneck, GatedAttention, RectifiedBottleneck, Rectifier
 from .depthwise import DepthwiseConv2d
+from .elementwise import GELU, asinh, gelu
 from .gdn import GDN
 from .lower_bound import lower_bound
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .region_adaptive import RegionAdaptive, ScaleAffine
 from .resampling_residual import Activation, DownResidual, PlainResidual, UpResidual
-from .residual import DepthwiseBlock, ResidualBlock
+from .residual import DepthwiseBlock, ResidualBlock, plus
 from .sampling import conv5_down, deconv5_up, subpixel3_up
 from .shifted_windows import ShiftedWindowAttention
 from .window_stage import WindowStage
@@ -15,6 +16,7 @@ from .zero import zeroed
 
 __all__ = [
     "GDN",
+    "GELU",
     "QUALITY_STEPS",
     "Activation",
     "Bottleneck",
@@ -35,8 +37,11 @@ __all__ = [
     "WindowStage",
     "conv5_down",
     "deconv5_up",
+    "asinh",
+    "gelu",
     "lower_bound",
     "normalised",
+    "plus",
     "subpixel3_up",
     "zeroed",
 ]

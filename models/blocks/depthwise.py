@@ -14,23 +14,21 @@ class DepthwiseConv2d(nn.Conv2d):
     def __init__(self, channels: int, kernel_size: int) -> None:
         super().__init__(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
 
-    def forward(self, x: Tensor, parity: int | None = None) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W).
+    def taps(self) -> Tensor:
+        """The weights as (k, k, C), contiguous: one vector of channels a tap."""
+        return self.weight[:, 0].permute(1, 2, 0).contiguous()
 
-        parity: 0 or 1 where only taps whose offsets sum to an even or odd number matter to the
-        caller, as on a checkerboard that is half empty; the others may then be left out.
-        """
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W), in the same memory format."""
         if x.dtype != torch.float64:
             return super().forward(x)
         k = self.kernel_size[0]
         h, w = x.shape[-2:]
         padded = nn.functional.pad(x, (k // 2,) * 4)
         assert self.bias is not None
-        out = self.bias.view(1, -1, 1, 1).expand(x.shape).clone()
+        out = torch.empty_like(x).copy_(self.bias.view(1, -1, 1, 1))
+        taps = self.taps()[..., None, None]
         for dy in range(k):
             for dx in range(k):
-                if parity is not None and (dy + dx - 2 * (k // 2)) % 2 != parity:
-                    continue
-                tap = self.weight[:, 0, dy, dx].view(1, -1, 1, 1)
-                out.addcmul_(padded[..., dy : dy + h, dx : dx + w], tap)
+                out.addcmul_(padded[..., dy : dy + h, dx : dx + w], taps[dy, dx])
         return out

@@ -1,10 +1,17 @@
 """Residual blocks."""
 
+import torch
 from torch import Tensor, nn
 
 from .depthwise import DepthwiseConv2d
+from .elementwise import gelu
 from .quality import Modulation
 from .zero import zeroed
+
+
+def plus(change: Tensor, x: Tensor) -> Tensor:
+    """x + change, in the memory of `change` where its precision is that of the sum."""
+    return change.add_(x) if change.dtype == x.dtype else x + change
 
 
 class ResidualBlock(nn.Module):
@@ -21,11 +28,13 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        h = self.first(x)
-        if self.modulation is not None and e is not None:
-            h = self.modulation(h, e)
-        out: Tensor = x + self.second(nn.functional.gelu(h, approximate="tanh"))
-        return out
+        if self.modulation is None or e is None:
+            h = self.first(x)
+        elif torch.is_grad_enabled() or len(e) > 1:
+            h = self.modulation(self.first(x), e)
+        else:
+            h = self.modulation.after(self.first, x, e)
+        return plus(self.second(gelu(h)), x)
 
 
 class DepthwiseBlock(nn.Module):
@@ -42,6 +51,4 @@ class DepthwiseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        h = nn.functional.gelu(self.expand(self.mix(x)), approximate="tanh")
-        out: Tensor = x + self.project(h)
-        return out
+        return plus(self.project(gelu(self.expand(self.mix(x)))), x)

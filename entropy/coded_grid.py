@@ -1,0 +1,120 @@
+"""What was coded so far of a grid of positions, and convolutions of it where coding goes on."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from kodec.models.blocks import DepthwiseConv2d
+
+from .positions import PATTERNS, to_grid, to_tokens
+
+# Row and column of a cell's corner, and the taps (dy, dx) of a kernel that see coded positions.
+Residue = tuple[int, int, list[tuple[int, int]]]
+
+
+@cache
+def residues(phases: int, phase: int, kernel_size: int) -> list[Residue]:
+    """The places of `phase` in the pattern's cell, each with the taps that see earlier phases."""
+    cell = PATTERNS[phases]
+    size, reach = len(cell), kernel_size // 2
+    offsets = range(-reach, reach + 1)
+    return [
+        (
+            row,
+            column,
+            [
+                (dy, dx)
+                for dy in offsets
+                for dx in offsets
+                if cell[(row + dy) % size][(column + dx) % size] < phase
+            ],
+        )
+        for row in range(size)
+        for column in range(size)
+        if cell[row][column] == phase
+    ]
+
+
+class CodedGrid:
+    """Tokens on a grid of h x w positions, which comes to be known phase by phase.
+
+    places: flat positions of each phase, as `phase_positions` gives them. reach: rows and columns
+    by which kernels reach out.
+
+    Convolutions see zeros where nothing is known yet. In float64, without gradients, only products
+    of known tokens with wanted positions are computed: over all phases of a pattern a third of
+    what one convolution of the grid takes. Otherwise, where whole convolutions are quick and what
+    was known earlier must be kept for gradients, they are computed everywhere.
+    """
+
+    def __init__(self, h: int, w: int, places: Sequence[Tensor], reach: int = 2) -> None:
+        self._size = h, w
+        self._places = places
+        self._reach = reach
+        # (N, h w, C), zero where unknown; or sparse, (N, h + 2 reach, w + 2 reach, C) with a margin
+        # of zeros, and unset where unknown, since nothing is read there.
+        self._tokens: Tensor | None = None
+        self._sparse = False
+
+    def add(self, phase: int, tokens: Tensor) -> None:
+        """Make the tokens (N, P, C) of `phase` known."""
+        h, w = self._size
+        n, _, channels = tokens.shape
+        places = self._places[phase]
+        if self._tokens is None:
+            self._sparse = tokens.dtype == torch.float64 and not torch.is_grad_enabled()
+            if self._sparse:
+                self._tokens = self._with_margin(tokens)
+            else:
+                self._tokens = tokens.new_zeros(n, h * w, channels)
+        if not self._sparse:
+            self._tokens = self._tokens.index_copy(1, places, tokens)
+            return
+        rows, columns = places // w + self._reach, places % w + self._reach
+        flat = self._tokens.view(n, -1, channels)
+        flat.index_copy_(1, rows * (w + 2 * self._reach) + columns, tokens)
+
+    def _with_margin(self, like: Tensor) -> Tensor:
+        """An unset grid (N, h + 2 reach, w + 2 reach, C) in a margin of zeros."""
+        h, w = self._size
+        r = self._reach
+        grid = like.new_empty(len(like), h + 2 * r, w + 2 * r, like.shape[-1])
+        for margin in (grid[:, :r], grid[:, r + h :], grid[:, :, :r], grid[:, :, r + w :]):
+            margin.zero_()
+        return grid
+
+    def grid(self) -> Tensor:
+        """All tokens, once every phase is known: (N, h, w, C)."""
+        assert self._tokens is not None
+        h, w = self._size
+        if not self._sparse:
+            return self._tokens.view(-1, h, w, self._tokens.shape[-1])
+        return self._tokens[:, self._reach : self._reach + h, self._reach : self._reach + w]
+
+    def convolve(self, layer: DepthwiseConv2d, phase: int) -> Tensor:
+        """What `layer` makes of the known tokens at the positions of `phase`, (N, P, C)."""
+        assert self._tokens is not None
+        h, w = self._size
+        places = self._places[phase]
+        if not self._sparse:
+            return to_tokens(layer(to_grid(self._tokens, h, w))).index_select(1, places)
+        n, channels = len(self._tokens), self._tokens.shape[-1]
+        reach = layer.kernel_size[0] // 2
+        size = len(PATTERNS[len(self._places)])
+        taps = layer.taps().flatten(0, 1).unbind()
+        assert layer.bias is not None
+        out = self._tokens.new_empty(n, h, w, channels)
+        for row, column, seen in residues(len(self._places), phase, layer.kernel_size[0]):
+            wanted = out[:, row::size, column::size]
+            rows, columns = (size * extent for extent in wanted.shape[1:3])
+            total = layer.bias
+            for dy, dx in seen:
+                top, left = row + self._reach + dy, column + self._reach + dx
+                known = self._tokens[:, top : top + rows : size, left : left + columns : size]
+                tap = taps[(reach + dy) * layer.kernel_size[0] + reach + dx]
+                total = torch.addcmul(total, known, tap, out=wanted)
+            if not seen:
+                wanted.copy_(total)
+        return out.view(n, h * w, channels).index_select(1, places)
