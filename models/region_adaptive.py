@@ -20,6 +20,7 @@ from .blocks import (
     RegionAdaptive,
     ScaleAffine,
     ShiftedWindowAttention,
+    channels_last,
     conv5_down,
     deconv5_up,
     spread_prototypes,
@@ -35,7 +36,7 @@ class _Down(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.resample = conv5_down(inputs, outputs)
-        self.normalise = GDN(outputs)
+        self.normalise = GDN(outputs, inplace=True)
         self.affine = ScaleAffine(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,7 +51,7 @@ class _Up(nn.Module):
         super().__init__()
         self.affine = ScaleAffine(inputs)
         self.resample = deconv5_up(inputs, outputs)
-        self.normalise = GDN(outputs)
+        self.normalise = GDN(outputs, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.normalise(self.resample(self.affine(x)))
@@ -95,7 +96,7 @@ class RegionAdaptiveAnalysis(nn.Module):
         send: passes features (N, width, H/4, W/4) to the other side; returns what that will have
         of them, prototypes of a grid's cells (N, width, rows, columns).
         """
-        features = self.fine(x)
+        features = self.fine(channels_last(x))
         prototypes = spread_prototypes(send(features), *features.shape[-2:])
         out: Tensor = self.coarse(self.adapt(features, prototypes))
         return out
@@ -131,7 +132,7 @@ class RegionAdaptiveSynthesis(nn.Module):
 
     def forward(self, y: Tensor, quality: Tensor | None, prototypes: Tensor) -> Tensor:
         """(N, latents, h, w), (N, width, rows, columns) -> (N, 3, 16 h, 16 w)."""
-        features = self.coarse(y)
+        features = self.coarse(channels_last(y))
         spread = spread_prototypes(prototypes, *features.shape[-2:])
         out: Tensor = self.fine(self.adapt(features, spread))
         return out

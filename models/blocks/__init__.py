@@ -4,6 +4,7 @@ from .bottleneck import Bottleneck, GatedAttention, RectifiedBottleneck, Rectifi
 from .depthwise import DepthwiseConv2d
 from .gdn import GDN
 from .lower_bound import lower_bound
+from .memory import add_to, channels_last
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .region_adaptive import RegionAdaptive, ScaleAffine, spread_prototypes
 from .resampling_residual import Activation, DownResidual, PlainResidual, UpResidual
@@ -33,6 +34,8 @@ __all__ = [
     "ShiftedWindowAttention",
     "UpResidual",
     "WindowStage",
+    "add_to",
+    "channels_last",
     "conv5_down",
     "deconv5_up",
     "lower_bound",
