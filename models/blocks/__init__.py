@@ -12,6 +12,7 @@ from .residual import DepthwiseBlock, ResidualBlock
 from .sampling import conv5_down, deconv5_up, subpixel3_up
 from .shifted_windows import ShiftedWindowAttention
 from .window_stage import WindowStage
+from .winograd import StrideOneConv2d
 from .zero import zeroed
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ResidualBlock",
     "ScaleAffine",
     "ShiftedWindowAttention",
+    "StrideOneConv2d",
     "UpResidual",
     "WindowStage",
     "add_to",

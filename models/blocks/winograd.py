@@ -1,65 +1,99 @@
-"""3x3 convolution that is quick in float64 too."""
+"""Convolutions of stride 1 that are quick in float64 too."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-# Minimal filtering of 4 inputs by 3 taps to 2 outputs, applied to rows and to columns.
-TAPS = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
+# Minimal filtering of n inputs by k taps to 2 outputs, by k. Rows of the first say how the n
+# products combine inputs, rows of the second how they combine taps; the third gives the outputs.
+# Points of evaluation: 0, 1, -1 and infinity; for 5 taps 2 and -2 besides.
+INPUTS = {
+    3: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+    5: (
+        (4, 0, -5, 0, 1, 0),
+        (0, -4, -4, 1, 1, 0),
+        (0, 4, -4, -1, 1, 0),
+        (0, -2, -1, 2, 1, 0),
+        (0, 2, -1, -2, 1, 0),
+        (0, 4, 0, -5, 0, 1),
+    ),
+}
+TAPS = {
+    3: ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)),
+    5: (
+        (1 / 4, 0, 0, 0, 0),
+        (-1 / 6, -1 / 6, -1 / 6, -1 / 6, -1 / 6),
+        (-1 / 6, 1 / 6, -1 / 6, 1 / 6, -1 / 6),
+        (1 / 24, 1 / 12, 1 / 6, 1 / 3, 2 / 3),
+        (1 / 24, -1 / 12, 1 / 6, -1 / 3, 2 / 3),
+        (0, 0, 0, 0, 1),
+    ),
+}
+OUTPUTS = {
+    3: ((1, 1, 1, 0), (0, 1, -1, -1)),
+    5: ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 1)),
+}
+# Positions below which what the filters cost is not worth it.
+LEAST_POSITIONS = 512
 
 
-class Conv3x3(nn.Conv2d):
-    """3x3 convolution, zero-padded, stride 1: (N, C, H, W) -> (N, outputs, H, W).
+class StrideOneConv2d(nn.Conv2d):
+    """k x k convolution, zero-padded: (N, C, H, W) -> (N, outputs, H, W). k: odd.
 
-    In float64 PyTorch copies every input nine times into a matrix; here, without gradients on a
-    CPU, tiles of 2x2 outputs take 16 products for 36. The result differs by rounding alone.
+    In float64 PyTorch copies every input k^2 times into a matrix. Here, without gradients on a
+    CPU, a tile of 2x2 outputs takes 16 products for 36 (k = 3) or 36 for 100 (k = 5), twice as
+    fast and more. The result differs by rounding alone.
 
     Source: "Fast algorithms for convolutional neural networks" (2016).
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 3, padding=1)
+    def __init__(self, inputs: int, outputs: int, kernel_size: int = 3) -> None:
+        super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, outputs, H, W)."""
-        if x.dtype != torch.float64 or x.device.type != "cpu" or torch.is_grad_enabled():
-            return super().forward(x)
         h, w = x.shape[-2:]
+        kernel = self.kernel_size[0]
+        slow = x.dtype == torch.float64 and x.device.type == "cpu" and kernel in INPUTS
+        if not slow or torch.is_grad_enabled() or h * w < LEAST_POSITIONS:
+            return super().forward(x)
         rows, columns = -(-h // 2), -(-w // 2)
-        grid = x.movedim(1, -1)
-        padded = nn.functional.pad(grid, (0, 0, 1, 1 + w % 2, 1, 1 + h % 2))
-        seen = x.new_empty(4, 4, len(x), rows, columns, x.shape[1])
-        for i, down in enumerate(_differences([padded[:, k::2][:, :rows] for k in range(4)])):
-            parts = [down[:, :, k::2][:, :, :columns] for k in range(4)]
-            for j, (a, b, sign) in enumerate(_PAIRS):
-                torch.add(parts[a], parts[b], alpha=sign, out=seen[i, j])
-        products = torch.bmm(seen.reshape(16, -1, x.shape[1]), self._filters())
-        across = _sums(products.reshape(4, 4, len(x), rows, columns, -1).unbind(0))
-        out = x.new_empty(len(x), rows, 2, columns, 2, self.out_channels)
-        for i, part in enumerate(across):
-            for j, value in enumerate(_sums(part.unbind(0))):
+        margin = kernel // 2
+        sides = (margin, margin + w % 2, margin, margin + h % 2)
+        padded = nn.functional.pad(x.movedim(1, -1), (0, 0, *sides))
+        combine, n = INPUTS[kernel], kernel + 1
+        down = _combined([padded[:, k : k + 2 * rows : 2] for k in range(n)], combine)
+        seen = x.new_empty(n, n, len(x), rows, columns, self.in_channels)
+        for part, places in zip(down, seen, strict=True):
+            _combined([part[:, :, k : k + 2 * columns : 2] for k in range(n)], combine, places)
+        products = torch.bmm(seen.flatten(0, 1).flatten(1, 3), self._filters())
+        del seen
+        products = products.reshape(n, n, len(x), rows, columns, self.out_channels)
+        out = x.new_empty(len(x), 2 * rows, 2 * columns, self.out_channels)
+        for i, part in enumerate(_combined(list(products), OUTPUTS[kernel])):
+            for j, value in enumerate(_combined(list(part), OUTPUTS[kernel])):
                 assert self.bias is not None
-                torch.add(value, self.bias, out=out[:, :, i, :, j])
-        whole = out.reshape(len(x), 2 * rows, 2 * columns, -1)[:, :h, :w]
-        return whole.contiguous().movedim(-1, 1)
+                torch.add(value, self.bias, out=out[:, i::2, j::2])
+        return out[:, :h, :w].contiguous().movedim(-1, 1)
 
     def _filters(self) -> Tensor:
-        """The weight for the 16 products, (16, C, outputs)."""
-        taps = torch.tensor(TAPS, dtype=self.weight.dtype)
-        both = torch.kron(taps, taps)
-        flat = self.weight.permute(2, 3, 1, 0).reshape(9, -1)
-        return (both @ flat).reshape(16, self.in_channels, self.out_channels)
+        """The weight as its products take it, (products, C, outputs)."""
+        taps = torch.tensor(TAPS[self.kernel_size[0]], dtype=self.weight.dtype)
+        flat = torch.kron(taps, taps) @ self.weight.flatten(2).flatten(0, 1).t()
+        return flat.reshape(len(flat), self.out_channels, self.in_channels).transpose(1, 2)
 
 
-# What each of the four products looks at: first input, second input, sign of the second.
-_PAIRS = ((0, 2, -1), (1, 2, 1), (2, 1, -1), (1, 3, -1))
-
-
-def _differences(inputs: list[Tensor]) -> list[Tensor]:
-    """Four inputs of a tile, combined as its four products take them."""
-    return [torch.add(inputs[a], inputs[b], alpha=sign) for a, b, sign in _PAIRS]
-
-
-def _sums(products: "tuple[Tensor, ...]") -> tuple[Tensor, Tensor]:
-    """The two outputs of a tile, from its four products."""
-    a, b, c, d = products
-    return a + b + c, b - c - d
+def _combined(
+    parts: Sequence[Tensor], matrix: Sequence[Sequence[float]], out: Tensor | None = None
+) -> list[Tensor]:
+    """Sums of `parts` weighted by each row of a matrix, where wanted in `out`."""
+    found = []
+    for number, row in enumerate(matrix):
+        place = torch.empty_like(parts[0]) if out is None else out[number]
+        first, *others = [(part, factor) for part, factor in zip(parts, row, strict=True) if factor]
+        torch.mul(first[0], first[1], out=place)
+        for part, factor in others:
+            place.add_(part, alpha=factor)
+        found.append(place)
+    return found
