@@ -15,7 +15,7 @@ reported are medians of the seconds, and of the ratios to CompressAI in the same
 thread seconds are the process' CPU time, which a busy machine disturbs less, else they pass by.
 
 Serial orders take CompressAI long: see --serial-runs. Every contestant decodes what it wrote,
-and all must come to the same: files within 1 %, pixels within 0.1 levels on average.
+and all must come to the same: files within 5 %, pixels within 0.1 levels on average.
 """
 
 import statistics
@@ -57,7 +57,7 @@ from reporting import parser_of, run, write_json
 CONFIGS = Path(kodec.train.__file__).parent / "configs"
 LIMIT, SERIAL_LIMIT = 1.1, 0.2
 # Of what is the same codec with the same weights, in other arithmetic.
-MOST_BYTES_APART, MOST_LEVELS_APART = 0.01, 0.1
+MOST_BYTES_APART, MOST_LEVELS_APART = 0.05, 0.1
 SERIAL = ("mbt2018", "cheng2020-anchor", "cheng2020-attn")
 SPREAD = (0.05, 2.0)
 
@@ -359,7 +359,8 @@ def row(name: str, outcome: Config) -> str:
         for verb in ("encode", "decode")
         for contestant in ("CompressAI", "local", "guarded")
     ]
-    return f"| `{name}` | " + " | ".join(cells) + f" | {outcome['local']['bytes']:,} |"
+    sizes = [f"{found['bytes']:,}" for found in outcome.values()]
+    return f"| `{name}` | " + " | ".join(cells) + f" | {', '.join(sizes)} |"
 
 
 def over_limit(outcomes: dict[str, Config]) -> list[str]:
