@@ -95,19 +95,19 @@ class FactorisedPrior(nn.Module):
         copy.load_state_dict(self.state_dict())
         copy = copy.double()
         centre = torch.zeros(self.channels).double() if copy.centre is None else copy.centre
-        first = torch.floor(copy._quantile(2.0**-15) - centre).long().tolist()
-        last = torch.ceil(copy._quantile(1 - 2.0**-15) - centre).long().tolist()
-        tables, offsets = [], []
-        for c in range(self.channels):
-            lo, hi = first[c], max(last[c], first[c])
-            if hi - lo > 254:
-                middle = (lo + hi) // 2
-                lo, hi = middle - 127, middle + 127
-            points = torch.arange(lo, hi + 1, dtype=torch.float64) + centre[:, None]
-            pmf = copy.probability(points)[c].numpy()
+        first = torch.floor(copy._quantile(2.0**-15) - centre).long()
+        last = torch.ceil(copy._quantile(1 - 2.0**-15) - centre).long().maximum(first)
+        wide = last - first > 254
+        first = torch.where(wide, (first + last) // 2 - 127, first)
+        sizes = torch.where(wide, 255, last - first + 1)
+        # As many points for every channel as the widest has, in one pass.
+        points = first[:, None] + torch.arange(int(sizes.max())) + centre[:, None]
+        probabilities = copy.probability(points).numpy()
+        tables = []
+        for row, size in zip(probabilities, sizes.tolist(), strict=True):
+            pmf = row[:size]
             tables.append(quantise_pmf(np.append(pmf, max(1 - pmf.sum(), 0.0))))
-            offsets.append(lo)
-        self.coder.fill(tables, offsets, [0] * self.channels)
+        self.coder.fill(tables, first.tolist(), [0] * self.channels)
 
 
 class FactorisedBlock:

@@ -1,5 +1,7 @@
 """Convolutions over latents of which only some are coded yet."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -41,24 +43,30 @@ class MaskedConv2d(nn.Conv2d):
         reach = self.kernel_size[0] // 2
         return nn.functional.pad(grid.permute(0, 2, 3, 1), (0, 0, reach, reach, reach, reach))
 
-    def matrix(self) -> Tensor:
-        """The taps in use as a matrix (taps x inputs, outputs)."""
-        rows = torch.tensor([dy for dy, _ in self.taps], device=self.weight.device)
-        columns = torch.tensor([dx for _, dx in self.taps], device=self.weight.device)
+    def matrix(self, taps: Sequence[tuple[int, int]] | None = None) -> Tensor:
+        """Some taps, by default all in use, as a matrix (outputs, taps x inputs)."""
+        taps = self.taps if taps is None else taps
+        rows = torch.tensor([dy for dy, _ in taps], device=self.weight.device)
+        columns = torch.tensor([dx for _, dx in taps], device=self.weight.device)
         live = self.weight[:, :, rows, columns]
-        return live.permute(2, 1, 0).reshape(-1, self.out_channels)
+        return live.transpose(1, 2).flatten(1)
+
+    def seen(
+        self, padded: Tensor, places: Tensor, taps: Sequence[tuple[int, int]] | None = None
+    ) -> Tensor:
+        """What the taps look at from the flat positions `places` (P,): (N, P, taps x inputs)."""
+        taps = self.taps if taps is None else taps
+        n, height, width, channels = padded.shape
+        w = width - self.kernel_size[0] + 1
+        corner = (places // w) * width + places % w
+        steps = torch.tensor([dy * width + dx for dy, dx in taps], device=places.device)
+        index = (corner[:, None] + steps).reshape(-1)
+        found = padded.reshape(n, height * width, channels).index_select(1, index)
+        return found.reshape(n, len(places), -1)
 
     def at(self, padded: Tensor, places: Tensor, matrix: Tensor) -> Tensor:
         """(N, P, outputs) at the flat positions `places` (P,) alone, with `matrix` from above."""
-        n, height, width, channels = padded.shape
-        k = self.kernel_size[0]
-        w = width - k + 1
-        corner = (places // w) * width + places % w
-        steps = torch.tensor([dy * width + dx for dy, dx in self.taps], device=places.device)
-        index = (corner[:, None] + steps).reshape(-1)
-        seen = padded.reshape(n, height * width, channels).index_select(1, index)
-        assert self.bias is not None
-        return seen.reshape(n, len(places), -1) @ matrix + self.bias
+        return nn.functional.linear(self.seen(padded, places), matrix, self.bias)
 
     def forward(self, grid: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, outputs, h, w), everywhere in one pass."""

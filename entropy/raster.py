@@ -8,46 +8,72 @@ goes by wavefronts: all positions on one depend on earlier ones alone, so that h
 become w + 3 (h - 1), and each position is computed once.
 """
 
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from .channel_slices import joint_widths
 from .distributions import Distribution
 from .hyperprior import Hyperprior
-from .masked_convolution import MaskedConv2d
+from .masked_convolution import MaskedConv2d, raster_taps
 from .ports import Conditions, SymbolPort
 from .positions import front_positions, to_grid, to_tokens
 from .slices import PointwiseHead
 
 KERNEL = 5
+# A tap `up` rows above and `along` columns to the right looks 3 up - along fronts back.
+NEAR = [(KERNEL // 2, KERNEL // 2 - 1), (KERNEL // 2 - 1, KERNEL - 1)]
+FAR = [tap for tap in raster_taps(KERNEL) if tap not in NEAR]
 
 
 class _RasterStep:
-    """A `ScanStep` over the latents of one call."""
+    """A `ScanStep` over the latents of one call, whose fronts come in their order."""
 
-    def __init__(self, model: "RasterAutoregression", hyper: Tensor) -> None:
+    def __init__(
+        self, model: "RasterAutoregression", hyper: Tensor, fronts: Sequence[Tensor]
+    ) -> None:
         self.model = model
         self.h, self.w = hyper.shape[-2:]
         self.hyper = to_tokens(hyper)
         empty = hyper.new_zeros(hyper.shape[0], model.channels, self.h, self.w)
         self.canvas = model.context.pad(empty).contiguous()
-        self.matrix = model.context.matrix()
-
-    def _distribution(self, context: Tensor, hyper: Tensor) -> Distribution:
-        parameters = self.model.head({"hyper": hyper, "context": context})
-        mean, scale = parameters.chunk(2, dim=-1)
-        return self.model.block(mean, scale)
+        self.fronts = fronts
+        self.turn = 0
 
     def whole(self, y: Tensor) -> Distribution:
         """All positions in one masked pass."""
         context = self.model.context(to_grid(y, self.h, self.w))
-        return self._distribution(to_tokens(context), self.hyper)
+        parameters = self.model.head({"hyper": self.hyper, "context": to_tokens(context)})
+        return self.model.block(*parameters.chunk(2, dim=-1))
+
+    @cached_property
+    def begun(self) -> Tensor:
+        """What the head makes of the hyperprior, at all positions."""
+        return self.model.head.begin({"hyper": self.hyper})
+
+    @cached_property
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        """The context's taps into the front just before, and into earlier ones."""
+        return self.model.context.matrix(NEAR), self.model.context.matrix(FAR)
 
     def front(self, places: Tensor) -> Distribution:
         """The positions of a wavefront."""
-        context = self.model.context.at(self.canvas, places, self.matrix)
-        return self._distribution(context, self.hyper[:, places])
+        context = self.model.context
+        near, far = self.matrices
+        # Small products cost what reading their matrix does: two fronts share one.
+        if self.turn % 2 == 0:
+            both = torch.cat(list(self.fronts[self.turn : self.turn + 2]))
+            sums = nn.functional.linear(context.seen(self.canvas, both, FAR), far, context.bias)
+            earlier, self.later = sums[:, : len(places)], sums[:, len(places) :]
+        else:
+            earlier = self.later
+        self.turn += 1
+        seen = earlier + nn.functional.linear(context.seen(self.canvas, places, NEAR), near)
+        parameters = self.model.head({"context": seen}, self.begun[:, places])
+        return self.model.block(*parameters.chunk(2, dim=-1))
 
     def take(self, places: Tensor, values: Tensor) -> None:
         """Put values where later fronts look for them."""
@@ -77,6 +103,6 @@ class RasterAutoregression(Hyperprior):
         h, w = hyper.shape[-2:]
         y = self.take(y)
         fronts = [places.to(hyper.device) for places in front_positions(h, w, KERNEL // 2)]
-        step = _RasterStep(self, hyper)
+        step = _RasterStep(self, hyper, fronts)
         tokens = port.scan("y", None if y is None else to_tokens(y), fronts, step)
         return to_grid(tokens, h, w)

@@ -20,6 +20,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from kodec.models.blocks import StrideOneConv2d
 from kodec.native import InvalidInputError
 
 from .distributions import LocationScale
@@ -94,7 +95,7 @@ def convolutions(
     """Convolutions of stride 1 with activations between them."""
     layers: list[nn.Module] = []
     for a, b in pairwise((inputs, *widths)):
-        layers += [nn.Conv2d(a, b, kernel, padding=kernel // 2), activation()]
+        layers += [StrideOneConv2d(a, b, kernel), activation()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -158,21 +159,37 @@ class PointwiseHead(nn.Module):
             nn.Linear(a, b) for a, b in pairwise((sum(parts.values()), *widths))
         )
 
-    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Features (N, P, .) by name -> parameters (N, P, 2 channels)."""
+    def begin(self, features: Mapping[str, Tensor], begun: Tensor | None = None) -> Tensor:
+        """The first layer's sums over some of the features, added to what `begun` has of others."""
         there = [name for name in self.parts if name in features]
-        h = torch.cat([features[name] for name in there], dim=-1)
-        for i, layer in enumerate(self.layers):
-            assert isinstance(layer, nn.Linear)
-            if i:
-                h = self.activation(h)
-            weight = layer.weight
-            if i == 0 and len(there) < len(self.parts):
-                columns = torch.split(weight, list(self.parts.values()), dim=1)
-                named = dict(zip(self.parts, columns, strict=True))
-                weight = torch.cat([named[name] for name in there], dim=1)
-            h = nn.functional.linear(h, weight, layer.bias)
+        layer = self.layers[0]
+        assert isinstance(layer, nn.Linear)
+        weight = layer.weight
+        if len(there) < len(self.parts):
+            columns = torch.split(weight, list(self.parts.values()), dim=1)
+            named = dict(zip(self.parts, columns, strict=True))
+            weight = _joined([named[name] for name in there], dim=1)
+        h = _joined([features[name] for name in there], dim=-1)
+        if begun is None:
+            return nn.functional.linear(h, weight, layer.bias)
+        return begun + nn.functional.linear(h, weight)
+
+    def forward(self, features: Mapping[str, Tensor], begun: Tensor | None = None) -> Tensor:
+        """Features (N, P, .) by name -> parameters (N, P, 2 channels).
+
+        begun: what `begin` gave of all other features at the same positions.
+        """
+        if not self.layers:
+            return torch.cat([features[name] for name in self.parts if name in features], dim=-1)
+        h = self.begin(features, begun)
+        for layer in self.layers[1:]:
+            h = layer(self.activation(h))
         return h
+
+
+def _joined(parts: Sequence[Tensor], dim: int) -> Tensor:
+    """The parts side by side; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=dim)
 
 
 class LatentResidual(nn.Module):

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from .blocks import GDN, conv5_down, deconv5_up
+from .blocks import GDN, channels_last, conv5_down, deconv5_up
 
 
 class GDNAnalysis(nn.Module):
@@ -20,17 +20,17 @@ class GDNAnalysis(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             conv5_down(3, width),
-            GDN(width),
+            GDN(width, inplace=True),
             conv5_down(width, width),
-            GDN(width),
+            GDN(width, inplace=True),
             conv5_down(width, width),
-            GDN(width),
+            GDN(width, inplace=True),
             conv5_down(width, latents),
         )
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
-        out: Tensor = self.layers(x)
+        out: Tensor = self.layers(channels_last(x))
         return out
 
 
@@ -48,15 +48,15 @@ class GDNSynthesis(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             deconv5_up(latents, width),
-            GDN(width, inverse=True),
+            GDN(width, inverse=True, inplace=True),
             deconv5_up(width, width),
-            GDN(width, inverse=True),
+            GDN(width, inverse=True, inplace=True),
             deconv5_up(width, width),
-            GDN(width, inverse=True),
+            GDN(width, inverse=True, inplace=True),
             deconv5_up(width, 3),
         )
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
-        out: Tensor = self.layers(y)
+        out: Tensor = self.layers(channels_last(y))
         return out

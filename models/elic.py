@@ -6,7 +6,7 @@ adaptive coding" (2022).
 
 from torch import Tensor, nn
 
-from .blocks import Bottleneck, GatedAttention, conv5_down, deconv5_up
+from .blocks import Bottleneck, GatedAttention, channels_last, conv5_down, deconv5_up
 
 
 def _bottlenecks(width: int) -> list[nn.Module]:
@@ -39,7 +39,7 @@ class ELICAnalysis(nn.Module):
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
-        out: Tensor = self.layers(x)
+        out: Tensor = self.layers(channels_last(x))
         return out
 
 
@@ -69,5 +69,5 @@ class ELICSynthesis(nn.Module):
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
-        out: Tensor = self.layers(y)
+        out: Tensor = self.layers(channels_last(y))
         return out

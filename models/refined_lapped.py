@@ -1,4 +1,4 @@
-"""The default model's transforms: a lapped linear transform plus networks that refine it.
+"""The default model's transforms: a lapped linear transform add_to networks that refine it.
 
     x --+--> lapped analysis ----------------(+)--> y          stride 16
         |                                     |
@@ -22,9 +22,9 @@ from .blocks import (
     Modulation,
     QualityEmbedding,
     ResidualBlock,
+    add_to,
     asinh,
     normalised,
-    plus,
     zeroed,
 )
 from .lapped import LappedAnalysis, LappedSynthesis, channel_order
@@ -139,7 +139,7 @@ class RefinedLappedSynthesis(nn.Module):
             h = block(h)
         h = self.middle(nn.functional.pixel_shuffle(self.to_middle(h), 2), e)
         h = nn.functional.pixel_shuffle(self.to_fine(h), 2)
-        h = plus(self.from_pixels(cells(x - 0.5)), h)
+        h = add_to(self.from_pixels(cells(x - 0.5)), h)
         for block in self.fine:
             h = block(h, e)
         out: Tensor = x + nn.functional.pixel_shuffle(self.out(h), 4).float()

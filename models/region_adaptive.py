@@ -20,6 +20,7 @@ from .blocks import (
     RegionAdaptive,
     ScaleAffine,
     ShiftedWindowAttention,
+    channels_last,
     conv5_down,
     deconv5_up,
 )
@@ -34,7 +35,7 @@ class _Down(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.resample = conv5_down(inputs, outputs)
-        self.normalise = GDN(outputs)
+        self.normalise = GDN(outputs, inplace=True)
         self.affine = ScaleAffine(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ class _Up(nn.Module):
         super().__init__()
         self.affine = ScaleAffine(inputs)
         self.resample = deconv5_up(inputs, outputs)
-        self.normalise = GDN(outputs)
+        self.normalise = GDN(outputs, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.normalise(self.resample(self.affine(x)))
@@ -94,7 +95,7 @@ class RegionAdaptiveAnalysis(nn.Module):
         send: passes features (N, width, H/4, W/4) to the other side; returns what that will have
         of them, at every position the prototype of its region, in the same shape.
         """
-        features = self.fine(x)
+        features = self.fine(channels_last(x))
         out: Tensor = self.coarse(self.adapt(features, send(features)))
         return out
 
@@ -129,5 +130,5 @@ class RegionAdaptiveSynthesis(nn.Module):
 
     def forward(self, y: Tensor, quality: Tensor | None, prototypes: Tensor) -> Tensor:
         """(N, latents, h, w), (N, width, 4 h, 4 w) -> (N, 3, 16 h, 16 w)."""
-        out: Tensor = self.fine(self.adapt(self.coarse(y), prototypes))
+        out: Tensor = self.fine(self.adapt(self.coarse(channels_last(y)), prototypes))
         return out

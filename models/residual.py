@@ -14,6 +14,7 @@ from .blocks import (
     GatedAttention,
     PlainResidual,
     UpResidual,
+    channels_last,
     subpixel3_up,
 )
 
@@ -51,7 +52,7 @@ class ResidualAnalysis(nn.Module):
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
-        out: Tensor = self.layers(x)
+        out: Tensor = self.layers(channels_last(x))
         return out
 
 
@@ -89,5 +90,5 @@ class ResidualSynthesis(nn.Module):
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
-        out: Tensor = self.layers(y)
+        out: Tensor = self.layers(channels_last(y))
         return out

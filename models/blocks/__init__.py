@@ -5,13 +5,15 @@ from .depthwise import DepthwiseConv2d
 from .elementwise import GELU, asinh, gelu
 from .gdn import GDN
 from .lower_bound import lower_bound
+from .memory import add_to, channels_last
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .region_adaptive import RegionAdaptive, ScaleAffine
 from .resampling_residual import Activation, DownResidual, PlainResidual, UpResidual
-from .residual import DepthwiseBlock, ResidualBlock, plus
+from .residual import DepthwiseBlock, ResidualBlock
 from .sampling import conv5_down, deconv5_up, subpixel3_up
 from .shifted_windows import ShiftedWindowAttention
 from .window_stage import WindowStage
+from .winograd import StrideOneConv2d
 from .zero import zeroed
 
 __all__ = [
@@ -33,15 +35,17 @@ __all__ = [
     "ResidualBlock",
     "ScaleAffine",
     "ShiftedWindowAttention",
+    "StrideOneConv2d",
     "UpResidual",
     "WindowStage",
+    "add_to",
+    "channels_last",
     "conv5_down",
     "deconv5_up",
     "asinh",
     "gelu",
     "lower_bound",
     "normalised",
-    "plus",
     "subpixel3_up",
     "zeroed",
 ]

@@ -5,6 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from .memory import add_to
+
 Rectifier = Literal["relu", "gelu"]
 
 
@@ -31,8 +33,7 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        out: Tensor = x + self.layers(x)
-        return out
+        return add_to(self.layers(x), x)
 
 
 class RectifiedBottleneck(Bottleneck):
@@ -72,5 +73,4 @@ class GatedAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        out: Tensor = x + self.trunk(x) * torch.sigmoid(self.gate(x))
-        return out
+        return add_to(self.trunk(x) * torch.sigmoid(self.gate(x)), x)

@@ -8,22 +8,26 @@ from .lower_bound import lower_bound
 LEAST_BETA = 1e-6
 # Weights are stored as sqrt(weight + PEDESTAL): never negative, and with gradients near zero.
 PEDESTAL = 2.0**-36
+# Positions at a time, without gradients: what lies between input and output stays in the cache.
+PORTION = 2048
 
 
 class GDN(nn.Module):
     """x[i] / sqrt(beta[i] + sum_j gamma[i, j] x[j]^2) at each position: (N, C, H, W), same shape.
 
-    inverse: multiply by the root instead. beta (C,) and gamma (C, C) are the stored square roots;
-    they start at 1 and at 0.1 times the identity. Computed in the precision of the weights, with
-    autocasting off: squares leave the range of 16-bit floats.
+    inverse: multiply by the root instead. inplace: overwrite the input where no gradient is
+    asked for, if it lies channels last, for inputs that nothing else holds. beta (C,) and gamma
+    (C, C) are the stored square roots; they start at 1 and at 0.1 times the identity. Computed in
+    the precision of the weights, with autocasting off: squares leave the range of 16-bit floats.
 
     Sources: "Density modeling of images using a generalized normalization transformation" (2016);
     the storage, "Efficient nonlinear transforms for lossy image compression" (2018).
     """
 
-    def __init__(self, channels: int, inverse: bool = False) -> None:
+    def __init__(self, channels: int, inverse: bool = False, inplace: bool = False) -> None:
         super().__init__()
         self.inverse = inverse
+        self.inplace = inplace
         self.beta = nn.Parameter((torch.ones(channels) + PEDESTAL).sqrt())
         self.gamma = nn.Parameter((0.1 * torch.eye(channels) + PEDESTAL).sqrt())
 
@@ -33,5 +37,20 @@ class GDN(nn.Module):
             x = x.to(self.beta.dtype)
             beta = lower_bound(self.beta, (LEAST_BETA + PEDESTAL) ** 0.5).square() - PEDESTAL
             gamma = lower_bound(self.gamma, PEDESTAL**0.5).square() - PEDESTAL
+            if x.device.type == "cpu" and not torch.is_grad_enabled():
+                return self._in_portions(x, beta, gamma)
             energy = nn.functional.conv2d(x.square(), gamma[..., None, None], beta)
             return x * (energy.sqrt_() if self.inverse else energy.rsqrt_())
+
+    def _in_portions(self, x: Tensor, beta: Tensor, gamma: Tensor) -> Tensor:
+        """The same, channels last in memory, for a CPU and without gradients."""
+        grid = x.movedim(1, -1)
+        free = self.inplace or not grid.is_contiguous()
+        grid = grid.contiguous()
+        out = grid if free else torch.empty_like(grid)
+        for item, result in zip(grid.flatten(1, 2), out.flatten(1, 2), strict=True):
+            parts = zip(item.split(PORTION), result.split(PORTION), strict=True)
+            for part, place in parts:
+                energy = torch.addmm(beta, part.square(), gamma.t())
+                torch.mul(part, energy.sqrt_() if self.inverse else energy.rsqrt_(), out=place)
+        return out.movedim(-1, 1)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from .gdn import GDN
+from .memory import add_to
 from .sampling import subpixel3_up
 
 Activation = Literal["leaky_relu", "gelu"]
@@ -36,8 +37,7 @@ class PlainResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
         h = self.activation(self.first(x))
-        out: Tensor = self.skip(x) + self.activation(self.second(h))
-        return out
+        return add_to(self.activation(self.second(h)), self.skip(x))
 
 
 class DownResidual(nn.Module):
@@ -48,14 +48,13 @@ class DownResidual(nn.Module):
         self.first = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
         self.activation = _activation(activation)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.normalise = GDN(outputs)
+        self.normalise = GDN(outputs, inplace=True)
         self.skip = nn.Conv2d(inputs, outputs, 1, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H/2, W/2)."""
         h = self.normalise(self.second(self.activation(self.first(x))))
-        out: Tensor = self.skip(x) + h
-        return out
+        return add_to(h, self.skip(x))
 
 
 class UpResidual(nn.Module):
@@ -66,11 +65,10 @@ class UpResidual(nn.Module):
         self.first = subpixel3_up(inputs, outputs)
         self.activation = _activation(activation)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.normalise = GDN(outputs, inverse=True)
+        self.normalise = GDN(outputs, inverse=True, inplace=True)
         self.skip = subpixel3_up(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2 H, 2 W)."""
         h = self.normalise(self.second(self.activation(self.first(x))))
-        out: Tensor = self.skip(x) + h
-        return out
+        return add_to(h, self.skip(x))

@@ -5,13 +5,9 @@ from torch import Tensor, nn
 
 from .depthwise import DepthwiseConv2d
 from .elementwise import gelu
+from .memory import add_to
 from .quality import Modulation
 from .zero import zeroed
-
-
-def plus(change: Tensor, x: Tensor) -> Tensor:
-    """x + change, in the memory of `change` where its precision is that of the sum."""
-    return change.add_(x) if change.dtype == x.dtype else x + change
 
 
 class ResidualBlock(nn.Module):
@@ -34,7 +30,7 @@ class ResidualBlock(nn.Module):
             h = self.modulation(self.first(x), e)
         else:
             h = self.modulation.after(self.first, x, e)
-        return plus(self.second(gelu(h)), x)
+        return add_to(self.second(gelu(h)), x)
 
 
 class DepthwiseBlock(nn.Module):
@@ -51,4 +47,4 @@ class DepthwiseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        return plus(self.project(gelu(self.expand(self.mix(x)))), x)
+        return add_to(self.project(gelu(self.expand(self.mix(x)))), x)

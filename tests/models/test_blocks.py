@@ -5,12 +5,16 @@ import torch
 from torch import nn
 
 from kodec.models.blocks import (
+    GDN,
     DepthwiseBlock,
     DepthwiseConv2d,
     Modulation,
     QualityEmbedding,
     ResidualBlock,
+    StrideOneConv2d,
+    add_to,
     normalised,
+    winograd,
     zeroed,
 )
 
@@ -80,3 +84,54 @@ def test_zeroed() -> None:
     layer = zeroed(nn.Linear(3, 2))
     assert not layer.weight.any() and not layer.bias.any()
     assert not zeroed(nn.Linear(3, 2, bias=False)).weight.any()
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("size", [(1, 1), (2, 7), (9, 4)])
+@torch.no_grad()
+def test_stride_one_convolution_in_float64_equals_conv2d(
+    kernel: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "LEAST_POSITIONS", 1)
+    torch.manual_seed(0)
+    layer = StrideOneConv2d(6, 5, kernel).double()
+    x = torch.randn(2, 6, *size, dtype=torch.float64)
+    expected = nn.Conv2d.forward(layer, x)
+    assert torch.allclose(layer(x), expected, rtol=1e-12, atol=1e-12)
+    assert torch.equal(layer(x.to(memory_format=torch.channels_last)), layer(x))
+    with torch.enable_grad():
+        assert torch.equal(layer(x), expected)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_normalisation_is_the_same_with_and_without_gradients(
+    inverse: bool, channels_last: bool
+) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 5, 37, 61)
+    if channels_last:
+        x = x.to(memory_format=torch.channels_last)
+    layer = GDN(5, inverse)
+    nn.init.uniform_(layer.gamma, 0, 0.5)
+    expected = layer(x).detach()
+    before = x.clone()
+    with torch.no_grad():
+        assert torch.allclose(layer(x), expected, rtol=1e-5)
+        assert torch.equal(x, before)
+        layer.inplace = True
+        assert torch.allclose(layer(x), expected, rtol=1e-5)
+
+
+def test_sums_in_place_keep_gradients_and_types() -> None:
+    own = torch.randn(3, requires_grad=True)
+    doubled = 2 * own
+    total = add_to(doubled, torch.ones(3))
+    total.square().sum().backward()
+    assert own.grad is not None
+    assert torch.allclose(own.grad, 4 * (2 * own.detach() + 1))
+    with torch.no_grad():
+        half = torch.ones(3, dtype=torch.bfloat16)
+        assert add_to(half, torch.ones(3)).dtype == torch.float32
+        single = torch.ones(3)
+        assert add_to(single, torch.ones(3)) is single
