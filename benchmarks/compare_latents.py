@@ -1,7 +1,7 @@
 """Latent models on the latents of one frozen transform: bits on Kodak, in equal CPU time.
 
     python benchmarks/compare_latents.py freeze gdn --seconds 900 --output runs/latents
-    python benchmarks/compare_latents.py train [checkerboard ...] --seconds 240 --output runs/latents
+    python benchmarks/compare_latents.py train [raster ...] --seconds 240 --output runs/latents
     python benchmarks/compare_latents.py report --output runs/latents \
         [--json docs/experiments/latent-models.json] [--figure docs/experiments/latent-models.png]
 
@@ -24,12 +24,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kodec.codecs import PictureCodec, as_pixels, build_module
-from kodec.entropy import Conditions, RateMeter
-from kodec.eval import find_dataset
-from kodec.native import InvalidInputError
-from kodec.train import CropData
-from kodec.train.data import Pictures, RandomCrops
 from compare_transforms import (
     BATCH,
     CROP,
@@ -39,6 +33,12 @@ from compare_transforms import (
     config_of,
     train_codec,
 )
+from kodec.codecs import PictureCodec, as_pixels, build_module
+from kodec.entropy import Conditions, RateMeter
+from kodec.eval import find_dataset
+from kodec.native import InvalidInputError
+from kodec.train import CropData
+from kodec.train.data import Pictures, RandomCrops
 from reporting import parser_of, run, write_json
 from timed_training import (
     Plan,
@@ -56,7 +56,7 @@ from timed_training import (
 )
 
 SIDE = 256
-CACHED_BATCHES, CACHED_BATCH = 600, 8
+CACHED_BATCHES, CACHED_BATCH = 400, 8
 AUGMENTATION_SEED = 1
 # Bits that one squared quantisation step is worth where rate and distortion balance: the slope of
 # a uniform quantiser's 1/12 step^2 against its rate, at high rates.
@@ -116,7 +116,9 @@ def costs(model: nn.Module, y: Tensor, training: bool) -> dict[str, Tensor]:
     return {"bits": bits, "z": z, "error": error, "y_hat": y_hat}
 
 
-def train_latents(model: nn.Module, plan: Plan, output: Path, stride: int) -> list[dict[str, float]]:
+def train_latents(
+    model: nn.Module, plan: Plan, output: Path, stride: int
+) -> list[dict[str, float]]:
     """Train on the kept latents; returns the validation curve."""
     kept = torch.load(output / "train-latents.pt", weights_only=True, mmap=True)
     held_out = torch.load(output / "validation-latents.pt", weights_only=True)
@@ -177,7 +179,7 @@ def train(names: list[str], plan: Plan, output: Path, suffix: str) -> None:
         config: dict[str, Any] = systems("latents")[name]
         torch.manual_seed(plan.seed)
         model = build_module(config)
-        curve = train_latents(model, plan, output, codec.stride)
+        curve = train_latents(model, plan, output)
         model.eval()
         torch.save(model.state_dict(), output / f"{name}{suffix}.pt")
         rows = on_kodak(codec, model)
