@@ -6,10 +6,12 @@
         [--json docs/experiments/latent-models.json] [--figure docs/experiments/latent-models.png]
 
 `freeze` trains one transform of small_systems.yaml, as compare_transforms.py does, and keeps its
-latents y: of flipped and transposed training pictures, of held-out ones, and of Kodak. `train`
-trains the named latent models (all, if none is named) on those of the training pictures, in the
-same order, each for as much CPU time of its steps as `--seconds` says; then it counts the bits of
-each Kodak picture's y, rounded as a writer rounds it. Latents that a model's own residual
+latents y: of flipped and transposed training pictures and of held-out ones. `train` trains the
+named latent models (all, if none is named) on those of the training pictures, in the same order,
+each for as much CPU time of its steps as `--seconds` says. Hyper-networks start from those that
+were trained with the transform, where they have the same inputs and sizes, unless `--anew`; heads
+and contexts start anew. Then the bits of each Kodak picture's y are counted, rounded as a writer
+rounds it. Latents that a model's own residual
 prediction or means bring nearer to y count too: each is also measured as bits + 6 / ln 2 squared
 errors, the price of distortion at high rates, and behind the frozen synthesis. `report` compares
 each model with the one before it in small_systems.yaml, picture by picture. KODEC_DATA names the
@@ -61,6 +63,8 @@ AUGMENTATION_SEED = 1
 # Bits that one squared quantisation step is worth where rate and distortion balance: the slope of
 # a uniform quantiser's 1/12 step^2 against its rate, at high rates.
 SLOPE = 6 / math.log(2)
+# Their hyper-networks see magnitudes: nothing to take from networks that see the latents.
+SEE_MAGNITUDES = ("scale-hyperprior",)
 
 
 @torch.no_grad()
@@ -171,7 +175,20 @@ def on_kodak(codec: PictureCodec, model: nn.Module) -> list[Row]:
     return rows
 
 
-def train(names: list[str], plan: Plan, output: Path, suffix: str) -> None:
+def take_hyper_networks(model: nn.Module, codec: PictureCodec) -> list[str]:
+    """Start from the codec's hyper-networks and prior where they fit; names of what was taken."""
+    own = {name: value.shape for name, value in model.state_dict().items()}
+    trained = codec.latents.state_dict()
+    fitting = {
+        name: value
+        for name, value in trained.items()
+        if name.startswith("hyper_") and own.get(name) == value.shape
+    }
+    model.load_state_dict(fitting, strict=False)
+    return list(fitting)
+
+
+def train(names: list[str], plan: Plan, output: Path, suffix: str, anew: bool) -> None:
     """Train and measure each; results go to files named after it."""
     codec = frozen_codec(output)
     for name in names:
@@ -179,11 +196,13 @@ def train(names: list[str], plan: Plan, output: Path, suffix: str) -> None:
         config: dict[str, Any] = systems("latents")[name]
         torch.manual_seed(plan.seed)
         model = build_module(config)
+        taken = [] if anew or name in SEE_MAGNITUDES else take_hyper_networks(model, codec)
         curve = train_latents(model, plan, output)
         model.eval()
         torch.save(model.state_dict(), output / f"{name}{suffix}.pt")
         rows = on_kodak(codec, model)
-        write_run(output / f"{name}{suffix}.json", name, config, plan, model, curve, rows)
+        path = output / f"{name}{suffix}.json"
+        write_run(path, name, config, plan, model, curve, rows, taken=len(taken))
 
 
 def report(output: Path, json: Path | None, figure: Path | None, suffix: str) -> None:
@@ -224,6 +243,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=240, help="CPU time of the steps of each")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--anew", action="store_true", help="hyper-networks start anew, too")
     parser.add_argument("--suffix", default="", help="of the names of results, for other plans")
     parser.add_argument("--output", type=Path, default=Path("runs/latents"))
     parser.add_argument("--json", type=Path, help="write all runs to one file")
@@ -236,7 +256,7 @@ def main() -> int:
             raise InvalidInputError("name one transform to freeze")
         freeze(chosen(options.names, "transforms")[0], plan, options.output)
     elif options.action == "train":
-        train(chosen(options.names, "latents"), plan, options.output, options.suffix)
+        train(chosen(options.names, "latents"), plan, options.output, options.suffix, options.anew)
     else:
         report(options.output, options.json, options.figure, options.suffix)
     return 0

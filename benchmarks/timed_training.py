@@ -39,7 +39,7 @@ class Plan:
     warmup: float = 0.02
     decay: float = 0.5
     clip: float = 1.0
-    checks: int = 10
+    checks: int = 8
     seed: int = 0
     slow: Mapping[str, float] = field(default_factory=dict)
 

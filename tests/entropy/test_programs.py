@@ -49,7 +49,13 @@ MODELS: dict[str, Callable[[], Any]] = {
     ),
     "uneven slices": lambda: UnevenSlices(12, 6, slices=(2, 4, 6), widths=(8, 8)),
     "multi-reference": lambda: MultiReference(12, 6, count=3, head=4, scales="linear"),
+    "multi-reference, narrow": lambda: MultiReference(
+        12, 6, count=3, head=4, head_widths=(8,), channel_widths=(6,), residual_widths=(5,)
+    ),
     "adaptive slices": lambda: AdaptiveSlices(12, 6, count=3, points=3, scales="linear"),
+    "adaptive slices, narrow": lambda: AdaptiveSlices(
+        12, 6, count=3, points=3, head_widths=(8,), residual_widths=(5,)
+    ),
     "raster": lambda: RasterAutoregression(12, 6),
     "frequency slices": lambda: FrequencySlices(
         slices=(3, 4, 5), phases=(4, 2, 1), width=16, context=8, hyper=6
