@@ -120,9 +120,7 @@ def costs(model: nn.Module, y: Tensor, training: bool) -> dict[str, Tensor]:
     return {"bits": bits, "z": z, "error": error, "y_hat": y_hat}
 
 
-def train_latents(
-    model: nn.Module, plan: Plan, output: Path, stride: int
-) -> list[dict[str, float]]:
+def train_latents(model: nn.Module, plan: Plan, output: Path) -> list[dict[str, float]]:
     """Train on the kept latents; returns the validation curve."""
     kept = torch.load(output / "train-latents.pt", weights_only=True, mmap=True)
     held_out = torch.load(output / "validation-latents.pt", weights_only=True)
