@@ -2,7 +2,7 @@
 
     python benchmarks/compare_latents.py freeze gdn --seconds 900 --output runs/latents
     python benchmarks/compare_latents.py train [raster ...] --seconds 240 --output runs/latents
-    python benchmarks/compare_latents.py report --output runs/latents \
+    python benchmarks/compare_latents.py report --output runs/latents [--suffix=-longer] \
         [--json docs/experiments/latent-models.json] [--figure docs/experiments/latent-models.png]
 
 `freeze` trains one transform of small_systems.yaml, as compare_transforms.py does, and keeps its
@@ -203,34 +203,49 @@ def train(names: list[str], plan: Plan, output: Path, suffix: str, anew: bool) -
         write_run(path, name, config, plan, model, curve, rows, taken=len(taken))
 
 
-def report(output: Path, json: Path | None, figure: Path | None, suffix: str) -> None:
-    """Print the table; write all runs to one file, and draw the curves."""
-    names = [f"{name}{suffix}" for name in systems("latents")]
+def table_row(name: str, one: dict[str, Any], *others: dict[str, Any]) -> str:
+    """One run's figures, then bits and cost against each of the others, in percent."""
+    last = one["curve"][-1]
+    against = [in_words(paired_difference(one, o, key)) for o in others for key in ("bpp", "cost")]
+    figures = [
+        name,
+        f"{one['parameters']:,}",
+        f"{last['steps']:,}",
+        f"{last['cost']:.4f}",
+        *(f"{mean(one, key):.4f}" for key in ("bpp", "bpp_z", "latent_mse", "cost")),
+        f"{mean(one, 'psnr'):.2f}",
+        f"{mean(one, 'loss'):.3f}",
+        *against,
+    ]
+    return f"| {' | '.join(figures)} |"
+
+
+HEADINGS = (
+    "| latent model | parameters | steps | validation cost | bpp | of it z | latent MSE | cost | "
+    "PSNR, dB | loss |"
+)
+
+
+def report(output: Path, json: Path | None, figure: Path | None, suffix: str, than: str) -> None:
+    """Print the tables; write all runs to one file, and draw the curves."""
+    names = list(systems("latents"))
     runs = read_runs(output, names)
     print("bits and cost against the model before, %, with 95 % intervals over the pictures")
-    print(
-        "| latent model | parameters | steps | validation cost | bpp | of it z | latent MSE | "
-        "PSNR, dB | loss | bits against | cost against |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
-    before: dict[str, Any] | None = None
+    print(f"{HEADINGS} bits against | cost against |")
+    befores: list[dict[str, Any]] = []
     for name, one in runs.items():
-        last = one["curve"][-1]
-        against = (
-            [in_words(paired_difference(one, before, key)) for key in ("bpp", "cost")]
-            if before
-            else ["", ""]
-        )
-        print(
-            f"| {name} | {one['parameters']:,} | {last['steps']:,} | {last['cost']:.4f} | "
-            f"{mean(one, 'bpp'):.4f} | {mean(one, 'bpp_z'):.4f} | {mean(one, 'latent_mse'):.4f} | "
-            f"{mean(one, 'psnr'):.2f} | {mean(one, 'loss'):.3f} | {' | '.join(against)} |"
-        )
-        before = one
+        print(table_row(name, one, *befores[-1:]))
+        befores.append(one)
+    others = read_runs(output, [f"{name}{suffix}" for name in names]) if suffix else {}
+    for name, one in others.items():
+        same = runs[name.removesuffix(suffix)]
+        print(f"\nagainst the shorter run, and against {than}: bits, cost, bits, cost")
+        print(table_row(name, one, same, runs[than]))
     if json:
-        write_json(json, {**read_runs(output, ["frozen"]), **runs}, indent=0)
+        write_json(json, {**read_runs(output, ["frozen"]), **runs, **others}, indent=0)
     if figure:
-        draw_curves(figure, runs, "bpp", "validation bits per pixel", skip=0.05)
+        label = "validation cost, bits per pixel"
+        draw_curves(figure, {**runs, **others}, "cost", label, skip=0.1)
 
 
 def main() -> int:
@@ -243,6 +258,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--anew", action="store_true", help="hyper-networks start anew, too")
     parser.add_argument("--suffix", default="", help="of the names of results, for other plans")
+    parser.add_argument("--than", default="channel-slices", help="compare those with this one")
     parser.add_argument("--output", type=Path, default=Path("runs/latents"))
     parser.add_argument("--json", type=Path, help="write all runs to one file")
     parser.add_argument("--figure", type=Path, help="draw the training curves")
@@ -256,7 +272,7 @@ def main() -> int:
     elif options.action == "train":
         train(chosen(options.names, "latents"), plan, options.output, options.suffix, options.anew)
     else:
-        report(options.output, options.json, options.figure, options.suffix)
+        report(options.output, options.json, options.figure, options.suffix, options.than)
     return 0
 
 

@@ -162,7 +162,8 @@ def report(output: Path, json: Path | None, figure: Path | None) -> None:
     if json:
         write_json(json, runs, indent=0)
     if figure:
-        draw_curves(figure, runs, "loss", "validation loss, bpp + lambda 255² MSE", skip=0.05)
+        label = "validation loss, bpp + lambda 255² MSE"
+        draw_curves(figure, runs, "loss", label, skip=0.05, logarithmic=True)
 
 
 def main() -> int:

@@ -180,29 +180,35 @@ def in_words(difference: tuple[float, Interval]) -> str:
 
 
 def draw_curves(
-    path: Path, runs: Mapping[str, Mapping[str, Any]], key: str, label: str, skip: float
+    path: Path,
+    runs: Mapping[str, Mapping[str, Any]],
+    key: str,
+    label: str,
+    skip: float,
+    logarithmic: bool = False,
 ) -> None:
     """Draw validation curves over CPU time, from `skip` of each run's time on."""
     import matplotlib
 
     matplotlib.use("agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
-    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-    markers = "os^vDPX*<>"
-    for marker, (name, run) in zip(markers * 2, runs.items(), strict=False):
-        seconds = run["plan"]["seconds"]
-        points = [p for p in run["curve"] if p["seconds"] >= skip * seconds]
+    figure, axes = pyplot.subplots(figsize=(8.5, 4.5), layout="constrained")
+    for marker, (name, run) in zip("os^vDPX*<>dph" * 2, runs.items(), strict=False):
+        points = [p for p in run["curve"] if p["seconds"] >= skip * run["plan"]["seconds"]]
         axes.plot(
-            [p["seconds"] / 60 for p in points],
+            [p["seconds"] for p in points],
             [p[key] for p in points],
             marker=marker,
             markersize=4,
             label=f"{name} ({run['curve'][-1]['steps']:,} steps)",
         )
-    axes.set_xlabel("CPU minutes of training steps, one thread")
+    if logarithmic:
+        axes.set_yscale("log")
+        for axis_part in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            axis_part(ticker.FormatStrFormatter("%g"))
+    axes.set_xlabel("CPU seconds of training steps, one thread")
     axes.set_ylabel(label)
-    axes.set_yscale("log")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.savefig(path, dpi=110)
