@@ -194,6 +194,8 @@ def draw_curves(
     from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(figsize=(8.5, 4.5), layout="constrained")
+    colours = pyplot.get_cmap("tab20").colors  # type: ignore[attr-defined]
+    axes.set_prop_cycle(color=[*colours[::2], *colours[1::2]])
     for marker, (name, run) in zip("os^vDPX*<>dph" * 2, runs.items(), strict=False):
         points = [p for p in run["curve"] if p["seconds"] >= skip * run["plan"]["seconds"]]
         axes.plot(
