@@ -29,7 +29,8 @@ class MultiReference(SlicedLatents):
 
     head: channels of each head of the attention between slices. window: of the local attention.
     head_widths, channel_widths, residual_widths: of the hidden layers of the heads, of the channel
-    context and of the latent residual prediction. Settings: see `Hyperprior`. With those of published models it is MLIC++'s, at any width.
+    context and of the latent residual prediction. Settings: see `Hyperprior`. With those of
+    published models it is MLIC++'s, at any width.
     """
 
     def __init__(

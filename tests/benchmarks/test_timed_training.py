@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from timed_training import Plan, chosen, paired_difference, systems, train_for
 from torch import Tensor, nn
 
 from kodec.codecs import build_module
 from kodec.native import InvalidInputError, KodecError
+from timed_training import Plan, chosen, paired_difference, systems, train_for
 
 
 class Task:
