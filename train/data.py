@@ -96,7 +96,10 @@ class RandomCrops(IterableDataset[Tensor]):
             if rng.integers(2):
                 crop = crop.transpose(1, 0, 2)
             crops.append(crop)
-        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
+        # Contiguous: in channels-last order oneDNN (torch 2.14, AVX2) damages the heap in the
+        # backward pass of some convolutions, those of the residual transform among them.
+        pixels = np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2))
+        return torch.from_numpy(pixels).float() / 255
 
     def __iter__(self) -> Iterator[Tensor]:
         worker = get_worker_info()
