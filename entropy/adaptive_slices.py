@@ -5,6 +5,7 @@ global-inter attention context" (2024). The authors' code leaves these two block
 built from the paper's description, so their widths and numbers of parameters are kodec's own.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -116,8 +117,9 @@ class AdaptiveSlices(SlicedLatents):
     """Latents (N, `channels`, h, w) in `count` equal slices, each a checkerboard, odd first.
 
     Parameters of a slice depend on slices before it alone; the second colour differs from the first
-    in its head and in its latent residual prediction. points: see `DeformableAttention`. Settings:
-    see `Hyperprior`.
+    in its head and in its latent residual prediction. points: see `DeformableAttention`.
+    head_widths, residual_widths: of the hidden layers of the heads and of the latent residual
+    prediction. Settings: see `Hyperprior`.
     """
 
     def __init__(
@@ -126,17 +128,27 @@ class AdaptiveSlices(SlicedLatents):
         hyper: int = 192,
         count: int = 10,
         points: int = 8,
+        head_widths: Sequence[int] = HEAD_WIDTHS,
+        residual_widths: Sequence[int] = RESIDUAL_WIDTHS,
         networks: str = "mlic2023",
         **settings: Any,
     ) -> None:
         if channels % count:
             raise InvalidInputError(f"{channels} channels are not {count} equal slices")
         size = channels // count
-        parts = [_slice(number, size, channels, points) for number in range(count)]
+        widths = (head_widths, residual_widths)
+        parts = [_slice(number, size, channels, points, *widths) for number in range(count)]
         super().__init__(parts, channels, hyper, networks=networks, **settings)
 
 
-def _slice(number: int, size: int, channels: int, points: int) -> Slice:
+def _slice(
+    number: int,
+    size: int,
+    channels: int,
+    points: int,
+    head_widths: Sequence[int],
+    residual_widths: Sequence[int],
+) -> Slice:
     before = number * size
     contexts: dict[str, nn.Module] = {}
     if number:
@@ -148,10 +160,10 @@ def _slice(number: int, size: int, channels: int, points: int) -> Slice:
     return Slice(
         size,
         contexts=contexts,
-        heads=[PointwiseHead(seen, (*HEAD_WIDTHS, 2 * size), nn.GELU) for _ in range(2)],
+        heads=[PointwiseHead(seen, (*head_widths, 2 * size), nn.GELU) for _ in range(2)],
         residuals=[
             LatentResidual(
-                ("means", "previous", "current"), residual, (*RESIDUAL_WIDTHS, size), 3, nn.GELU
+                ("means", "previous", "current"), residual, (*residual_widths, size), 3, nn.GELU
             )
             for _ in range(2)
         ],

@@ -9,6 +9,7 @@ Source: "MLIC++: Linear complexity multi-reference entropy modeling for learned 
 (2023).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -27,7 +28,9 @@ class MultiReference(SlicedLatents):
     """Latents (N, `channels`, h, w) in `count` equal slices, each a checkerboard, odd first.
 
     head: channels of each head of the attention between slices. window: of the local attention.
-    Settings: see `Hyperprior`. With those of published models it is MLIC++'s, at any width.
+    head_widths, channel_widths, residual_widths: of the hidden layers of the heads, of the channel
+    context and of the latent residual prediction. Settings: see `Hyperprior`. With those of
+    published models it is MLIC++'s, at any width.
     """
 
     def __init__(
@@ -37,24 +40,38 @@ class MultiReference(SlicedLatents):
         count: int = 10,
         window: int = 5,
         head: int = 32,
+        head_widths: Sequence[int] = HEAD_WIDTHS,
+        channel_widths: Sequence[int] = CHANNEL_WIDTHS,
+        residual_widths: Sequence[int] = RESIDUAL_WIDTHS,
         networks: str = "mlic2023",
         **settings: Any,
     ) -> None:
         if channels % count:
             raise InvalidInputError(f"{channels} channels are not {count} equal slices")
+        widths = (head_widths, channel_widths, residual_widths)
         parts = [
-            _slice(number, channels // count, channels, window, head) for number in range(count)
+            _slice(number, channels // count, channels, window, head, *widths)
+            for number in range(count)
         ]
         super().__init__(parts, channels, hyper, networks=networks, **settings)
 
 
-def _slice(number: int, size: int, channels: int, window: int, head: int) -> Slice:
+def _slice(
+    number: int,
+    size: int,
+    channels: int,
+    window: int,
+    head: int,
+    head_widths: Sequence[int],
+    channel_widths: Sequence[int],
+    residual_widths: Sequence[int],
+) -> Slice:
     before = number * size
     contexts: dict[str, nn.Module] = {"local": WindowContext(size, window)}
     if number:
         contexts["intra"] = IntraSliceAttention(size)
         contexts["inter"] = InterSliceAttention(before, 2 * size, head)
-        widths = (*CHANNEL_WIDTHS, 4 * size)
+        widths = (*channel_widths, 4 * size)
         contexts["channel"] = ConvolutionalContext(("previous",), before, widths, 3, nn.GELU)
     earlier = {"inter": 2 * size, "channel": 4 * size} if number else {}
     later = {"local": 2 * size, "intra": 2 * size} if number else {"local": 2 * size}
@@ -63,14 +80,14 @@ def _slice(number: int, size: int, channels: int, window: int, head: int) -> Sli
         size,
         contexts=contexts,
         heads=[
-            PointwiseHead(parts, (*HEAD_WIDTHS, 2 * size), nn.GELU)
+            PointwiseHead(parts, (*head_widths, 2 * size), nn.GELU)
             for parts in (anchors, {**later, **anchors})
         ],
         residuals=[
             LatentResidual(
                 ("means", "previous", "current"),
                 channels + before + size,
-                (*RESIDUAL_WIDTHS, size),
+                (*residual_widths, size),
                 3,
                 nn.GELU,
             )

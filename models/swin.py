@@ -81,12 +81,16 @@ def _deconv3_up(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
 
 
+def _enhancement(width: int) -> list[nn.Module]:
+    return [DenseEnhancement(width)] if width else []
+
+
 class SwinAnalysis(nn.Module):
     """Pixels (N, 3, H, W) in [0, 1] -> latents (N, `latents`, H/16, W/16).
 
     depths, heads: of the attention at 1/2, 1/4 and 1/8 of the resolution; heads divide `width`.
     window: positions each way. enhancement: width of the enhancement, which works on the whole
-    resolution. drop_path: how often training leaves out the last attention block.
+    resolution; 0 leaves it out. drop_path: how often training leaves out the last attention block.
     """
 
     stride = 16
@@ -104,7 +108,7 @@ class SwinAnalysis(nn.Module):
         super().__init__()
         first, second, third = _stages(width, depths, heads, window, drop_path)
         self.layers = nn.Sequential(
-            DenseEnhancement(enhancement),
+            *_enhancement(enhancement),
             conv5_down(3, width),
             first,
             _conv3_down(width, width),
@@ -148,7 +152,7 @@ class SwinSynthesis(nn.Module):
             _deconv3_up(width, width),
             third,
             subpixel3_up(width, 3),
-            DenseEnhancement(enhancement),
+            *_enhancement(enhancement),
         )
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:

@@ -55,6 +55,17 @@ PAIRS = {
         window=4,
         enhancement=4,
     ),
+    "swin without enhancement": pair(
+        SwinAnalysis,
+        SwinSynthesis,
+        6,
+        width=8,
+        latents=6,
+        depths=(1, 1, 1),
+        heads=(1, 2, 4),
+        window=4,
+        enhancement=0,
+    ),
     "walloc": Pair(lambda: WaLLoCAnalysis(2, 5), lambda: WaLLoCSynthesis(2, 5, width=6), 5, 4),
     "walloc, 3 levels": Pair(lambda: WaLLoCAnalysis(), lambda: WaLLoCSynthesis(width=8), 12, 8),
 }
