@@ -112,7 +112,10 @@ class RandomCrops(IterableDataset[Crops]):
             if self.regions is not None:
                 seen = self.regions.crop(picture, (h, w), (top, left), self.crop, rng)
                 labels.append(_turned(seen, turns))
-        x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
+        # Contiguous: in channels-last order oneDNN (torch 2.14, AVX2) damages the heap in the
+        # backward pass of some convolutions, those of the residual transform among them.
+        stacked = np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2))
+        x = torch.from_numpy(stacked).float() / 255
         return LabelledCrops(x, torch.from_numpy(np.stack(labels))) if labels else x
 
     def __iter__(self) -> Iterator[Crops]:

@@ -5,7 +5,13 @@ from torch import Tensor
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """(N, C, H, W), the same values, channels last in memory; what follows mostly stays so."""
+    """(N, C, H, W), the same values, channels last in memory; what follows mostly stays so.
+
+    Channels first where gradients are asked for on a CPU: in the other order oneDNN (torch 2.14,
+    AVX2) damages the heap in the backward pass of the residual transforms' convolutions.
+    """
+    if torch.is_grad_enabled() and x.device.type == "cpu":
+        return x.contiguous()
     return x.contiguous(memory_format=torch.channels_last)
 
 

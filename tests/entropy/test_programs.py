@@ -63,9 +63,15 @@ MODELS: dict[str, Callable[[], Any]] = {
     "raster, adaptive to regions": lambda: RasterAutoregression(12, 6, **adaptive(24)),
     "uneven slices": lambda: UnevenSlices(12, 6, slices=(2, 4, 6), widths=(8, 8)),
     "multi-reference": lambda: MultiReference(12, 6, count=3, head=4, scales="linear"),
+    "multi-reference, narrow": lambda: MultiReference(
+        12, 6, count=3, head=4, head_widths=(8,), channel_widths=(6,), residual_widths=(5,)
+    ),
     "adaptive slices": lambda: AdaptiveSlices(12, 6, count=3, points=3, scales="linear"),
     "companded": lambda: CompandedIntegers(12),
     "companded, four bits in gray": lambda: CompandedIntegers(12, bits=4, picture="png"),
+    "adaptive slices, narrow": lambda: AdaptiveSlices(
+        12, 6, count=3, points=3, head_widths=(8,), residual_widths=(5,)
+    ),
     "raster": lambda: RasterAutoregression(12, 6),
     "frequency slices": lambda: FrequencySlices(
         slices=(3, 4, 5), phases=(4, 2, 1), width=16, context=8, hyper=6
