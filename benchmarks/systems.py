@@ -104,7 +104,7 @@ def last_layer(module: nn.Module) -> Any:
         layer
         for name, layer in module.named_modules()
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
-        and not any(part in name for part in ("conv_a", "conv_b", "trunk", "gate"))
+        and not any(part in name for part in ("conv_a", "conv_b", "trunk", "gate", "affine"))
     ]
     return layers[-1]
 
@@ -215,9 +215,11 @@ def make_ours_alone(section: Config, x: Tensor) -> dict[str, Tensor]:
     for part in getattr(latents, "slices", ()):
         scales = deviations[start : start + part.channels]
         start += part.channels
-        for head in part.heads:
-            set_scales(last_layer(head), scales, latents.log_scales, before_means=False)
-    if not hasattr(latents, "slices"):
+        # Heads that only join contexts have no layers of their own.
+        predicting = [part.contexts["scale"]] if "scale" in part.contexts else part.heads
+        for network_of_scales in predicting:
+            set_scales(last_layer(network_of_scales), scales, latents.log_scales, False)
+    if not hasattr(latents, "slices") and hasattr(latents, "hyper_synthesis"):
         set_scales(last_layer(latents.hyper_synthesis), deviations, latents.log_scales, False)
     state: dict[str, Tensor] = network.state_dict()
     return state
