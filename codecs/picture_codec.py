@@ -13,11 +13,11 @@ from .picture_header import Portability
 from .strips import run_in_strips
 
 
-class LatentModel(Protocol):
-    """What a picture codec needs of a latent model: one order, through a port.
+class LatentCoder(Protocol):
+    """What passes latents through a port.
 
-    channels: of the latents. encoder_only_modules, encoder_only_arguments: names of its parts and
-    of its init arguments that decoding does not depend on.
+    channels: of what it is given. encoder_only_modules, encoder_only_arguments: names of its parts
+    and of its init arguments that decoding does not depend on.
     """
 
     channels: int
@@ -29,36 +29,23 @@ class LatentModel(Protocol):
 
         A range where their number follows from more than the size: of payloads.
         """
+
+    def build_tables(self) -> None:
+        """Build the coder tables from the present weights."""
+
+
+class LatentModel(LatentCoder, Protocol):
+    """What a picture codec needs of a latent model: one order, through a port."""
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass latents (N, C, h, w) through the port; return what the decoder sees."""
 
-    def build_tables(self) -> None:
-        """Build the coder tables from the present weights."""
 
-
-class SideLatents(Protocol):
-    """What a picture codec needs of the side latents that a transform sends in mid-analysis.
-
-    channels: of what the transform passes and gets back. encoder_only_modules,
-    encoder_only_arguments: as those of a `LatentModel`.
-    """
-
-    channels: int
-    encoder_only_modules: tuple[str, ...]
-    encoder_only_arguments: tuple[str, ...]
-
-    def symbols(self, h: int, w: int) -> int | range:
-        """Symbols that one item of h x w latent positions puts through the port.
-
-        A range where their number follows from more than the size: of payloads.
-        """
+class SideLatents(LatentCoder, Protocol):
+    """What a picture codec needs of the side latents that a transform sends in mid-analysis."""
 
     def code(self, features: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass the analysis' features through the port; return what both transforms adapt to."""
-
-    def build_tables(self) -> None:
-        """Build the coder tables from the present weights."""
 
 
 @dataclass(frozen=True)
@@ -276,9 +263,9 @@ class PictureCodec(nn.Module):
                     module.get_submodule(name).float()
         return self
 
-    def _coders(self) -> list[tuple[str, nn.Module, LatentModel | SideLatents]]:
+    def _coders(self) -> list[tuple[str, nn.Module, LatentCoder]]:
         """The parts that pass the port: attribute, module, and the same typed."""
-        coders: list[tuple[str, nn.Module, LatentModel | SideLatents]] = [
+        coders: list[tuple[str, nn.Module, LatentCoder]] = [
             ("latents", self.latents, self.latent_model)
         ]
         if self.side is not None and self.side_latents is not None:
