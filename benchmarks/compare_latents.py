@@ -254,6 +254,7 @@ def main() -> int:
     parser.add_argument("action", choices=("freeze", "train", "report"))
     parser.add_argument("names", nargs="*", help="the transform; latent models, all by default")
     parser.add_argument("--seconds", type=float, default=240, help="CPU time of the steps of each")
+    parser.add_argument("--steps", type=int, help="train for so many steps, whatever the time")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--anew", action="store_true", help="hyper-networks start anew, too")
@@ -264,7 +265,8 @@ def main() -> int:
     parser.add_argument("--figure", type=Path, help="draw the training curves")
     options = parser.parse_args()
     one_thread()
-    plan = Plan(options.seconds, options.learning_rate, seed=options.seed)
+    rate = options.learning_rate
+    plan = Plan(options.seconds, options.steps, rate, seed=options.seed)
     if options.action == "freeze":
         if len(options.names) != 1:
             raise InvalidInputError("name one transform to freeze")

@@ -190,7 +190,7 @@ def main() -> int:
         validation_size=256,
         seed=options.seed,
     )
-    plan = Plan(options.seconds, options.learning_rate, seed=options.seed)
+    plan = Plan(options.seconds, learning_rate=options.learning_rate, seed=options.seed)
     train(chosen(options.names, "transforms"), plan, options.output, data, options.pilot)
     return 0
 

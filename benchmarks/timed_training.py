@@ -1,4 +1,4 @@
-"""Training for a given CPU time, and comparing what came of it picture by picture."""
+"""Training for a given CPU time or number of steps, and comparing what came of it by picture."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from kodec.train.schedule import WarmupStableDecay
 from reporting import write_json
 
 SYSTEMS = Path(__file__).with_name("small_systems.yaml")
-CLOCK_TICKS = 1000  # A second's, for the schedule, which counts in integers.
+TICKS = 1_000_000  # Of a whole training, for the schedule, which counts in integers.
 
 Row = dict[str, float | str]
 
@@ -29,12 +29,14 @@ Row = dict[str, float | str]
 class Plan:
     """How long and how fast to learn.
 
-    seconds: CPU time of the steps. warmup, decay: first and last fractions of it over which the
-    learning rate rises from zero and falls to it. clip: norm of gradients. checks: how many times
-    to validate, evenly spread. slow: parts of parameter names -> factor on their learning rate.
+    seconds: CPU time of the steps. steps: their number; where it is given, time has no say.
+    warmup, decay: first and last fractions of the training over which the learning rate rises from
+    zero and falls to it. clip: norm of gradients. checks: how many times to validate, evenly
+    spread. slow: parts of parameter names -> factor on their learning rate.
     """
 
     seconds: float
+    steps: int | None = None
     learning_rate: float = 1e-3
     warmup: float = 0.02
     decay: float = 0.5
@@ -42,6 +44,10 @@ class Plan:
     checks: int = 8
     seed: int = 0
     slow: Mapping[str, float] = field(default_factory=dict)
+
+    def done(self, seconds: float, steps: int) -> float:
+        """Which fraction of the training that much time and that many steps are."""
+        return seconds / self.seconds if self.steps is None else steps / self.steps
 
 
 def train_for(
@@ -52,15 +58,14 @@ def train_for(
     validate: Callable[[], Mapping[str, float]],
     clock: Callable[[], float] = time.process_time,
 ) -> list[dict[str, float]]:
-    """Train in place until the steps have used up the plan's time; returns the validation curve.
+    """Train in place until the plan's time or steps are used up; returns the validation curve.
 
     batch: number of the step -> what `loss_of` takes. Only the steps themselves are on the clock:
-    not the making of batches, nor validation, which runs at the start, at even distances of time
+    not the making of batches, nor validation, which runs at the start, at even distances
     and at the end. Each point has `seconds`, `steps`, and what `validate` measures. Raises
     `KodecError` where the loss is not finite.
     """
-    total = round(plan.seconds * CLOCK_TICKS)
-    schedule = WarmupStableDecay(total, round(plan.warmup * total), plan.decay)
+    schedule = WarmupStableDecay(TICKS, round(plan.warmup * TICKS), plan.decay)
     groups = [
         {"params": [p], "factor": next((f for part, f in plan.slow.items() if part in name), 1.0)}
         for name, p in module.named_parameters()
@@ -78,11 +83,11 @@ def train_for(
         print(json.dumps(curve[-1]), flush=True)
 
     check()
-    while spent < plan.seconds:
+    while plan.done(spent, steps) < 1:
         given = batch(steps)
         torch.manual_seed(int(np.random.SeedSequence((plan.seed, steps)).generate_state(1)[0]))
         start = clock()
-        factor = schedule(int(spent * CLOCK_TICKS))
+        factor = schedule(int(plan.done(spent, steps) * TICKS))
         for group in optimiser.param_groups:
             group["lr"] = plan.learning_rate * factor * group["factor"]
         loss = loss_of(given)
@@ -94,7 +99,7 @@ def train_for(
         optimiser.step()
         spent += clock() - start
         steps += 1
-        if spent >= plan.seconds * len(curve) / plan.checks:
+        if plan.done(spent, steps) >= len(curve) / plan.checks:
             check()
     return curve
 

@@ -57,6 +57,14 @@ def test_only_steps_are_on_the_clock() -> None:
     assert curve[-1]["at"] > curve[1]["at"] > 0
 
 
+def test_a_number_of_steps_takes_the_place_of_time() -> None:
+    task = Task()
+    curve = task.run(Plan(seconds=3, steps=20, checks=4, decay=0.5))
+    assert task.batches == list(range(20))
+    assert [point["steps"] for point in curve] == [0, 5, 10, 15, 20]
+    assert task.path[19] - task.path[18] < task.path[11] - task.path[10]
+
+
 def test_the_learning_rate_follows_the_time_that_was_used() -> None:
     task = Task()
     task.run(Plan(seconds=100, learning_rate=0.01, warmup=0.1, decay=0.5))
