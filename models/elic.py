@@ -6,7 +6,14 @@ adaptive coding" (2022).
 
 from torch import Tensor, nn
 
-from .blocks import Bottleneck, GatedAttention, channels_last, conv5_down, deconv5_up
+from .blocks import (
+    Bottleneck,
+    GatedAttention,
+    channels_last,
+    conv5_down,
+    deconv5_up,
+    for_stride_one,
+)
 
 
 def _bottlenecks(width: int) -> list[nn.Module]:
@@ -39,7 +46,7 @@ class ELICAnalysis(nn.Module):
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
-        out: Tensor = self.layers(channels_last(x))
+        out: Tensor = self.layers(for_stride_one(x))
         return out
 
 

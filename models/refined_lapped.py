@@ -22,6 +22,7 @@ from .blocks import (
     Modulation,
     QualityEmbedding,
     ResidualBlock,
+    StrideOneConv2d,
     add_to,
     asinh,
     normalised,
@@ -57,7 +58,7 @@ class RefinedLappedAnalysis(nn.Module):
         fine, middle, coarse = widths
         self.linear = LappedAnalysis(self.stride, boost)
         self.quality = QualityEmbedding(EMBEDDING)
-        self.stem = nn.Conv2d(48, fine, 3, padding=1)
+        self.stem = StrideOneConv2d(48, fine)
         self.fine = ResidualBlock(fine, EMBEDDING)
         self.to_middle = nn.Conv2d(4 * fine, middle, 1)
         self.middle = ResidualBlock(middle, EMBEDDING)
@@ -120,9 +121,9 @@ class RefinedLappedSynthesis(nn.Module):
         self.to_middle = nn.Conv2d(coarse, 4 * middle, 1)
         self.middle = ResidualBlock(middle, EMBEDDING)
         self.to_fine = nn.Conv2d(middle, 4 * fine, 1)
-        self.from_pixels = nn.Conv2d(48, fine, 3, padding=1)
+        self.from_pixels = StrideOneConv2d(48, fine)
         self.fine = nn.ModuleList([ResidualBlock(fine, EMBEDDING) for _ in range(blocks)])
-        self.out = zeroed(nn.Conv2d(fine, 48, 3, padding=1))
+        self.out = zeroed(StrideOneConv2d(fine, 48))
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 768, h, w), quality (N,) -> (N, 3, 16 h, 16 w)."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from .blocks import WindowStage, conv5_down, subpixel3_up, zeroed
+from .blocks import StrideOneConv2d, WindowStage, conv5_down, subpixel3_up, zeroed
 
 GROWTH = 32
 
@@ -26,10 +26,8 @@ class _Dense(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            nn.Conv2d(inputs + i * GROWTH, GROWTH, 3, padding=1) for i in range(4)
-        )
-        self.last = nn.Conv2d(inputs + 4 * GROWTH, outputs, 3, padding=1)
+        self.layers = nn.ModuleList(StrideOneConv2d(inputs + i * GROWTH, GROWTH) for i in range(4))
+        self.last = StrideOneConv2d(inputs + 4 * GROWTH, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
@@ -52,7 +50,7 @@ class DenseEnhancement(nn.Module):
         self.layers = nn.Sequential(
             _Dense(3, width),
             nn.Conv2d(width, width, 1),
-            nn.Conv2d(width, width, 3, padding=1),
+            StrideOneConv2d(width, width),
             nn.Conv2d(width, width, 1),
             back,
         )

@@ -5,7 +5,7 @@ from .depthwise import DepthwiseConv2d
 from .elementwise import GELU, asinh, gelu
 from .gdn import GDN
 from .lower_bound import lower_bound
-from .memory import add_to, channels_last
+from .memory import add_to, channels_last, for_stride_one
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .region_adaptive import RegionAdaptive, ScaleAffine
 from .resampling_residual import Activation, DownResidual, PlainResidual, UpResidual
@@ -42,6 +42,7 @@ __all__ = [
     "channels_last",
     "conv5_down",
     "deconv5_up",
+    "for_stride_one",
     "asinh",
     "gelu",
     "lower_bound",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .memory import add_to
+from .winograd import StrideOneConv2d
 
 Rectifier = Literal["relu", "gelu"]
 
@@ -26,7 +27,7 @@ class Bottleneck(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(channels, half, 1),
             _rectifier(activation),
-            nn.Conv2d(half, half, 3, padding=1),
+            StrideOneConv2d(half, half),
             _rectifier(activation),
             nn.Conv2d(half, channels, 1),
         )

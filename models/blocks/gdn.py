@@ -16,9 +16,10 @@ class GDN(nn.Module):
     """x[i] / sqrt(beta[i] + sum_j gamma[i, j] x[j]^2) at each position: (N, C, H, W), same shape.
 
     inverse: multiply by the root instead. inplace: overwrite the input where no gradient is
-    asked for, if it lies channels last, for inputs that nothing else holds. beta (C,) and gamma
-    (C, C) are the stored square roots; they start at 1 and at 0.1 times the identity. Computed in
-    the precision of the weights, with autocasting off: squares leave the range of 16-bit floats.
+    asked for, if it lies in memory without gaps, for inputs that nothing else holds. beta (C,) and
+    gamma (C, C) are the stored square roots; they start at 1 and at 0.1 times the identity.
+    Computed in the precision of the weights, with autocasting off: squares leave the range of
+    16-bit floats.
 
     Sources: "Density modeling of images using a generalized normalization transformation" (2016);
     the storage, "Efficient nonlinear transforms for lossy image compression" (2018).
@@ -43,14 +44,18 @@ class GDN(nn.Module):
             return x * (energy.sqrt_() if self.inverse else energy.rsqrt_())
 
     def _in_portions(self, x: Tensor, beta: Tensor, gamma: Tensor) -> Tensor:
-        """The same, channels last in memory, for a CPU and without gradients."""
-        grid = x.movedim(1, -1)
-        free = self.inplace or not grid.is_contiguous()
-        grid = grid.contiguous()
-        out = grid if free else torch.empty_like(grid)
-        for item, result in zip(grid.flatten(1, 2), out.flatten(1, 2), strict=True):
-            parts = zip(item.split(PORTION), result.split(PORTION), strict=True)
+        """The same for a CPU and without gradients; the order in memory stays, gaps go."""
+        first = x.is_contiguous()
+        if not first:
+            x = x.movedim(1, -1)
+        free = self.inplace or not x.is_contiguous()
+        x = x.contiguous()
+        out = x if free else torch.empty_like(x)
+        # (C, positions) of each item, whichever of the two lies together.
+        items, results = (t.flatten(2) if first else t.flatten(1, 2).mT for t in (x, out))
+        for item, result in zip(items, results, strict=True):
+            parts = zip(item.split(PORTION, dim=1), result.split(PORTION, dim=1), strict=True)
             for part, place in parts:
-                energy = torch.addmm(beta, part.square(), gamma.t())
+                energy = torch.addmm(beta[:, None], gamma, part.square())
                 torch.mul(part, energy.sqrt_() if self.inverse else energy.rsqrt_(), out=place)
-        return out.movedim(-1, 1)
+        return out if first else out.movedim(-1, 1)

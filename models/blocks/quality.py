@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .winograd import StrideOneConv2d, convolve
 from .zero import zeroed
 
 QUALITY_STEPS = 64
@@ -47,10 +48,9 @@ class Modulation(nn.Module):
         out: Tensor = x * (1 + scale) + shift
         return out
 
-    def after(self, layer: nn.Conv2d, x: Tensor, e: Tensor) -> Tensor:
+    def after(self, layer: StrideOneConv2d, x: Tensor, e: Tensor) -> Tensor:
         """What `forward` makes of layer(x), for one sample, by weights of the layer's own."""
-        assert layer.bias is not None
         scale, shift = self.affine(e)[0].chunk(2)
         weight = layer.weight * (1 + scale)[:, None, None, None]
         bias = torch.addcmul(shift, layer.bias, 1 + scale)
-        return nn.functional.conv2d(x, weight, bias, layer.stride, layer.padding)
+        return convolve(x, weight, bias)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .gdn import GDN
 from .memory import add_to
 from .sampling import subpixel3_up
+from .winograd import StrideOneConv2d
 
 Activation = Literal["leaky_relu", "gelu"]
 
@@ -29,8 +30,8 @@ class PlainResidual(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, activation: Activation = "leaky_relu") -> None:
         super().__init__()
-        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.first = StrideOneConv2d(inputs, outputs)
+        self.second = StrideOneConv2d(outputs, outputs)
         self.activation = _activation(activation)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
@@ -47,14 +48,15 @@ class DownResidual(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
         self.activation = _activation(activation)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.second = StrideOneConv2d(outputs, outputs)
         self.normalise = GDN(outputs, inplace=True)
-        self.skip = nn.Conv2d(inputs, outputs, 1, stride=2)
+        self.skip = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H/2, W/2)."""
         h = self.normalise(self.second(self.activation(self.first(x))))
-        return add_to(h, self.skip(x))
+        # A stride of the layer's own would be slower, channels first.
+        return add_to(h, self.skip(x[..., ::2, ::2]))
 
 
 class UpResidual(nn.Module):
@@ -64,7 +66,7 @@ class UpResidual(nn.Module):
         super().__init__()
         self.first = subpixel3_up(inputs, outputs)
         self.activation = _activation(activation)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.second = StrideOneConv2d(outputs, outputs)
         self.normalise = GDN(outputs, inverse=True, inplace=True)
         self.skip = subpixel3_up(inputs, outputs)
 

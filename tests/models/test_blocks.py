@@ -104,6 +104,39 @@ def test_stride_one_convolution_in_float64_equals_conv2d(
         assert torch.equal(layer(x), expected)
 
 
+@pytest.mark.skipif(not winograd.nnpack_is_quicker(), reason="a CPU with AVX2 and no AVX-512")
+@torch.no_grad()
+def test_stride_one_convolution_in_float32_is_near_conv2d_whatever_the_threads() -> None:
+    torch.manual_seed(0)
+    layer = StrideOneConv2d(48, 64)
+    x = torch.randn(1, 48, 33, 47)
+    out = layer(x)
+    expected = nn.Conv2d.forward(layer.double(), x.double())
+    layer.float()
+    assert not torch.equal(out, nn.Conv2d.forward(layer, x)), "it took the direct way"
+    assert (out - expected).abs().max() < 1e-4 * expected.abs().max()
+    # What one side of a local file computes, the other must.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    assert torch.equal(layer(x), out)
+    torch.set_num_threads(threads)
+    shifted = torch.empty(x.numel() + 3)[3:].view(x.shape).copy_(x)
+    assert torch.equal(layer(shifted), out)
+
+
+@torch.no_grad()
+def test_stride_one_convolution_takes_its_own_way_for_one_contiguous_item_alone() -> None:
+    layer = StrideOneConv2d(48, 48)
+    for x in (
+        torch.randn(2, 48, 32, 32),
+        torch.randn(1, 48, 32, 32).to(memory_format=torch.channels_last),
+        torch.randn(1, 48, 8, 8),
+    ):
+        assert torch.equal(layer(x), nn.Conv2d.forward(layer, x))
+    half = layer.bfloat16()(torch.randn(1, 48, 32, 32).bfloat16())
+    assert half.dtype == torch.bfloat16
+
+
 @pytest.mark.parametrize("inverse", [False, True])
 @pytest.mark.parametrize("reordered", [False, True])
 def test_normalisation_is_the_same_with_and_without_gradients(
