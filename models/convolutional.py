@@ -2,7 +2,14 @@
 
 from torch import Tensor, nn
 
-from .blocks import GDN, channels_last, conv5_down, deconv5_up
+from .blocks import (
+    GDN,
+    LEAST_CHANNELS_DOWN,
+    LEAST_CHANNELS_UP,
+    StrideTwoConv2d,
+    StrideTwoConvTranspose2d,
+    for_nnpack,
+)
 
 
 class GDNAnalysis(nn.Module):
@@ -18,19 +25,20 @@ class GDNAnalysis(nn.Module):
 
     def __init__(self, width: int = 128, latents: int = 192) -> None:
         super().__init__()
+        self.width = width
         self.layers = nn.Sequential(
-            conv5_down(3, width),
+            StrideTwoConv2d(3, width),
             GDN(width, inplace=True),
-            conv5_down(width, width),
+            StrideTwoConv2d(width, width),
             GDN(width, inplace=True),
-            conv5_down(width, width),
+            StrideTwoConv2d(width, width),
             GDN(width, inplace=True),
-            conv5_down(width, latents),
+            StrideTwoConv2d(width, latents),
         )
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
-        out: Tensor = self.layers(channels_last(x))
+        out: Tensor = self.layers(for_nnpack(x, self.width >= LEAST_CHANNELS_DOWN))
         return out
 
 
@@ -46,17 +54,18 @@ class GDNSynthesis(nn.Module):
 
     def __init__(self, width: int = 128, latents: int = 192) -> None:
         super().__init__()
+        self.width = width
         self.layers = nn.Sequential(
-            deconv5_up(latents, width),
+            StrideTwoConvTranspose2d(latents, width),
             GDN(width, inverse=True, inplace=True),
-            deconv5_up(width, width),
+            StrideTwoConvTranspose2d(width, width),
             GDN(width, inverse=True, inplace=True),
-            deconv5_up(width, width),
+            StrideTwoConvTranspose2d(width, width),
             GDN(width, inverse=True, inplace=True),
-            deconv5_up(width, 3),
+            StrideTwoConvTranspose2d(width, 3),
         )
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
-        out: Tensor = self.layers(channels_last(y))
+        out: Tensor = self.layers(for_nnpack(y, self.width >= LEAST_CHANNELS_UP))
         return out

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from .blocks import (
     Bottleneck,
     GatedAttention,
-    channels_last,
-    conv5_down,
-    deconv5_up,
-    for_stride_one,
+    StrideTwoConv2d,
+    StrideTwoConvTranspose2d,
+    for_nnpack,
 )
 
 
@@ -33,20 +32,20 @@ class ELICAnalysis(nn.Module):
     def __init__(self, width: int = 192, latents: int = 320) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            conv5_down(3, width),
+            StrideTwoConv2d(3, width),
             *_bottlenecks(width),
-            conv5_down(width, width),
+            StrideTwoConv2d(width, width),
             *_bottlenecks(width),
             GatedAttention(width),
-            conv5_down(width, width),
+            StrideTwoConv2d(width, width),
             *_bottlenecks(width),
-            conv5_down(width, latents),
+            StrideTwoConv2d(width, latents),
             GatedAttention(latents),
         )
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
-        out: Tensor = self.layers(for_stride_one(x))
+        out: Tensor = self.layers(for_nnpack(x))
         return out
 
 
@@ -64,17 +63,17 @@ class ELICSynthesis(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             GatedAttention(latents),
-            deconv5_up(latents, width),
+            StrideTwoConvTranspose2d(latents, width),
             *_bottlenecks(width),
-            deconv5_up(width, width),
+            StrideTwoConvTranspose2d(width, width),
             GatedAttention(width),
             *_bottlenecks(width),
-            deconv5_up(width, width),
+            StrideTwoConvTranspose2d(width, width),
             *_bottlenecks(width),
-            deconv5_up(width, 3),
+            StrideTwoConvTranspose2d(width, 3),
         )
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
-        out: Tensor = self.layers(channels_last(y))
+        out: Tensor = self.layers(for_nnpack(y))
         return out

@@ -20,9 +20,9 @@ from .blocks import (
     RegionAdaptive,
     ScaleAffine,
     ShiftedWindowAttention,
+    StrideTwoConv2d,
+    StrideTwoConvTranspose2d,
     channels_last,
-    conv5_down,
-    deconv5_up,
 )
 
 # Channels in front of the last layer of the synthesis.
@@ -34,7 +34,7 @@ class _Down(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.resample = conv5_down(inputs, outputs)
+        self.resample = StrideTwoConv2d(inputs, outputs)
         self.normalise = GDN(outputs, inplace=True)
         self.affine = ScaleAffine(outputs)
 
@@ -49,7 +49,7 @@ class _Up(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.affine = ScaleAffine(inputs)
-        self.resample = deconv5_up(inputs, outputs)
+        self.resample = StrideTwoConvTranspose2d(inputs, outputs)
         self.normalise = GDN(outputs, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:

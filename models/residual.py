@@ -14,7 +14,7 @@ from .blocks import (
     GatedAttention,
     PlainResidual,
     UpResidual,
-    for_stride_one,
+    for_nnpack,
     subpixel3_up,
 )
 
@@ -52,7 +52,7 @@ class ResidualAnalysis(nn.Module):
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
-        out: Tensor = self.layers(for_stride_one(x))
+        out: Tensor = self.layers(for_nnpack(x))
         return out
 
 
@@ -90,5 +90,5 @@ class ResidualSynthesis(nn.Module):
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
-        out: Tensor = self.layers(for_stride_one(y))
+        out: Tensor = self.layers(for_nnpack(y))
         return out

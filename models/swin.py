@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from .blocks import StrideOneConv2d, WindowStage, conv5_down, subpixel3_up, zeroed
+from .blocks import StrideOneConv2d, StrideTwoConv2d, WindowStage, subpixel3_up, zeroed
 
 GROWTH = 32
 
@@ -107,7 +107,7 @@ class SwinAnalysis(nn.Module):
         first, second, third = _stages(width, depths, heads, window, drop_path)
         self.layers = nn.Sequential(
             *_enhancement(enhancement),
-            conv5_down(3, width),
+            StrideTwoConv2d(3, width),
             first,
             _conv3_down(width, width),
             second,

@@ -5,18 +5,26 @@ from .depthwise import DepthwiseConv2d
 from .elementwise import GELU, asinh, gelu
 from .gdn import GDN
 from .lower_bound import lower_bound
-from .memory import add_to, channels_last, for_stride_one
+from .memory import add_to, channels_last, for_nnpack
+from .polyphase import (
+    LEAST_CHANNELS_DOWN,
+    LEAST_CHANNELS_UP,
+    StrideTwoConv2d,
+    StrideTwoConvTranspose2d,
+)
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .region_adaptive import RegionAdaptive, ScaleAffine
 from .resampling_residual import Activation, DownResidual, PlainResidual, UpResidual
 from .residual import DepthwiseBlock, ResidualBlock
-from .sampling import conv5_down, deconv5_up, subpixel3_up
+from .sampling import subpixel3_up
 from .shifted_windows import ShiftedWindowAttention
 from .window_stage import WindowStage
 from .winograd import StrideOneConv2d
 from .zero import zeroed
 
 __all__ = [
+    "LEAST_CHANNELS_DOWN",
+    "LEAST_CHANNELS_UP",
     "GDN",
     "GELU",
     "QUALITY_STEPS",
@@ -40,9 +48,9 @@ __all__ = [
     "WindowStage",
     "add_to",
     "channels_last",
-    "conv5_down",
-    "deconv5_up",
-    "for_stride_one",
+    "StrideTwoConv2d",
+    "StrideTwoConvTranspose2d",
+    "for_nnpack",
     "asinh",
     "gelu",
     "lower_bound",

@@ -51,11 +51,15 @@ class GDN(nn.Module):
         free = self.inplace or not x.is_contiguous()
         x = x.contiguous()
         out = x if free else torch.empty_like(x)
-        # (C, positions) of each item, whichever of the two lies together.
-        items, results = (t.flatten(2) if first else t.flatten(1, 2).mT for t in (x, out))
+        # Of each item (C, positions) or (positions, C), whichever lies so.
+        items, results = (t.flatten(2) if first else t.flatten(1, 2) for t in (x, out))
         for item, result in zip(items, results, strict=True):
-            parts = zip(item.split(PORTION, dim=1), result.split(PORTION, dim=1), strict=True)
+            along = 1 if first else 0
+            parts = zip(item.split(PORTION, along), result.split(PORTION, along), strict=True)
             for part, place in parts:
-                energy = torch.addmm(beta[:, None], gamma, part.square())
+                if first:
+                    energy = torch.addmm(beta[:, None], gamma, part.square())
+                else:
+                    energy = torch.addmm(beta, part.square(), gamma.t())
                 torch.mul(part, energy.sqrt_() if self.inverse else energy.rsqrt_(), out=place)
         return out if first else out.movedim(-1, 1)

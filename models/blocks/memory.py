@@ -17,14 +17,13 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def for_stride_one(x: Tensor) -> Tensor:
-    """(N, C, H, W), the same values, in the order of memory in which `convolve` is quickest.
+def for_nnpack(x: Tensor, enough: bool = True) -> Tensor:
+    """(N, C, H, W), the same values, channels first if the layers that follow gain from it.
 
-    For networks whose time goes to 3x3 convolutions of stride 1: `channels_last`, but channels
-    first where these have a quicker way. Convolutions of stride 2 and transposed ones take
-    channels last better, everywhere.
+    That is where NNPACK is quicker and there are `enough` channels for it. Else `channels_last`,
+    which suits direct convolution, above all with a stride.
     """
-    return x.contiguous() if nnpack_is_quicker() else channels_last(x)
+    return x.contiguous() if enough and nnpack_is_quicker() else channels_last(x)
 
 
 def add_to(own: Tensor, other: Tensor) -> Tensor:

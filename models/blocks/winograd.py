@@ -37,7 +37,7 @@ OUTPUTS = {
 }
 # Positions below which what the filters cost is not worth it.
 LEAST_POSITIONS = 512
-# The same in float32, where direct convolution is at its best, and the fewest channels either way.
+# The same in float32, where direct convolution is at its best, and the fewest channels that enter.
 LEAST_POSITIONS_FLOAT32 = 1024
 LEAST_CHANNELS_FLOAT32 = 48
 
@@ -47,6 +47,24 @@ def nnpack_is_quicker() -> bool:
     """Whether this CPU has what NNPACK was measured with: where AVX-512 is, oneDNN uses it."""
     there = getattr(torch, "_nnpack_available", None)
     return torch.backends.cpu.get_cpu_capability() == "AVX2" and there is not None and there()
+
+
+def nnpack_takes(x: Tensor) -> bool:
+    """Whether `nnpack_convolution` can have this input (N, C, H, W) here, and would be quick."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and len(x) == 1
+        and x.is_contiguous()
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and nnpack_is_quicker()
+    )
+
+
+def nnpack_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """3x3 of stride 1, zero-padded: (1, C, H, W) -> (1, outputs, H, W). See `nnpack_takes`."""
+    return torch._nnpack_spatial_convolution(x, weight.contiguous(), bias, 1)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -63,20 +81,16 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     kernel = weight.shape[-1]
     positions = x.shape[-2] * x.shape[-1]
-    if x.device.type == "cpu" and not torch.is_grad_enabled():
-        if x.dtype == torch.float64 and kernel in INPUTS and positions >= LEAST_POSITIONS:
-            return _in_tiles(x, weight, bias)
-        if (
-            x.dtype == torch.float32
-            and len(x) == 1
-            and kernel == 3
-            and positions >= LEAST_POSITIONS_FLOAT32
-            and min(weight.shape[:2]) >= LEAST_CHANNELS_FLOAT32
-            and not torch.is_autocast_enabled("cpu")
-            and x.is_contiguous()
-            and nnpack_is_quicker()
-        ):
-            return torch._nnpack_spatial_convolution(x, weight.contiguous(), bias, 1)
+    double = x.dtype == torch.float64 and x.device.type == "cpu" and kernel in INPUTS
+    if double and positions >= LEAST_POSITIONS and not torch.is_grad_enabled():
+        return _in_tiles(x, weight, bias)
+    if (
+        kernel == 3
+        and positions >= LEAST_POSITIONS_FLOAT32
+        and weight.shape[1] >= LEAST_CHANNELS_FLOAT32
+        and nnpack_takes(x)
+    ):
+        return nnpack_convolution(x, weight, bias)
     return nn.functional.conv2d(x, weight, bias, padding=kernel // 2)
 
 

@@ -1,5 +1,7 @@
 """Shared blocks."""
 
+from unittest.mock import Mock
+
 import pytest
 import torch
 from torch import nn
@@ -12,12 +14,16 @@ from kodec.models.blocks import (
     QualityEmbedding,
     ResidualBlock,
     StrideOneConv2d,
+    StrideTwoConv2d,
+    StrideTwoConvTranspose2d,
     add_to,
     channels_last,
     normalised,
+    polyphase,
     winograd,
     zeroed,
 )
+from kodec.models.blocks.phases import from_phases, to_phases
 
 
 @pytest.mark.parametrize("kernel", [3, 5])
@@ -122,6 +128,41 @@ def test_stride_one_convolution_in_float32_is_near_conv2d_whatever_the_threads()
     torch.set_num_threads(threads)
     shifted = torch.empty(x.numel() + 3)[3:].view(x.shape).copy_(x)
     assert torch.equal(layer(shifted), out)
+
+
+@pytest.mark.skipif(not winograd.nnpack_is_quicker(), reason="a CPU with AVX2 and no AVX-512")
+@pytest.mark.parametrize("sides", [(112, 440), (113, 441)])
+@torch.no_grad()
+def test_stride_two_convolutions_by_phases_are_near_direct_ones(
+    sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    quick = Mock(side_effect=polyphase.nnpack_convolution)
+    monkeypatch.setattr(polyphase, "nnpack_convolution", quick)
+    down, up = StrideTwoConv2d(160, 168), StrideTwoConvTranspose2d(96, 5)
+    for layer, direct, x in (
+        (down, nn.Conv2d.forward, torch.randn(1, 160, *sides)),
+        (up, nn.ConvTranspose2d.forward, torch.randn(1, 96, *sides)),
+    ):
+        out = layer(x)
+        expected = direct(layer.double(), x.double())  # type: ignore[operator]
+        layer.float()
+        assert out.shape == expected.shape
+        assert (out - expected).abs().max() < 1e-4 * expected.abs().max()
+        # Odd sides have no whole phases; channels last, the direct way is best.
+        assert quick.call_count == (layer is up or sides[0] % 2 == 0)
+        quick.reset_mock()
+        layer(x.to(memory_format=torch.channels_last))
+        quick.assert_not_called()
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_phases_are_those_of_pixel_unshuffle(order: torch.memory_format) -> None:
+    x = torch.rand(2, 3, 6, 10).contiguous(memory_format=order)
+    phases = to_phases(x)
+    assert torch.equal(phases, nn.functional.pixel_unshuffle(x, 2))
+    assert torch.equal(from_phases(phases), x)
+    assert torch.equal(from_phases(phases.contiguous(memory_format=order)), x)
 
 
 @torch.no_grad()
