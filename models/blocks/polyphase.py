@@ -12,7 +12,9 @@ from .winograd import nnpack_convolution, nnpack_takes
 
 PHASES = 2
 KERNEL = 5
-# Below them nothing is gained: positions of the lower resolution, and channels.
+PIXEL_CHANNELS = 3
+# Positions of the lower resolution, and channels, below which nothing is gained; but pixels have
+# few channels, and with those direct convolution is at its worst.
 LEAST_POSITIONS_DOWN, LEAST_CHANNELS_DOWN = 128 * 96, 160
 LEAST_POSITIONS_UP, LEAST_CHANNELS_UP = 64 * 96, 96
 
@@ -37,7 +39,8 @@ class StrideTwoConv2d(nn.Conv2d):
         if (
             h % PHASES == w % PHASES == 0
             and h * w >= LEAST_POSITIONS_DOWN * PHASES**2
-            and min(self.in_channels, self.out_channels) >= LEAST_CHANNELS_DOWN
+            and self.out_channels >= LEAST_CHANNELS_DOWN
+            and (self.in_channels >= LEAST_CHANNELS_DOWN or self.in_channels == PIXEL_CHANNELS)
             and nnpack_takes(x)
         ):
             phases = to_phases(x)
