@@ -15,10 +15,11 @@ reported are medians of the seconds, and of the ratios to CompressAI in the same
 thread seconds are the process' CPU time, which a busy machine disturbs less, else they pass by.
 
 Serial orders take CompressAI long: see --serial-runs. Every contestant decodes what it wrote, and
-pixels must agree within 0.1 levels on average. Files are held against CompressAI's likelihoods,
-within 1 % and 64 bytes: ours with the scales that the networks predict; CompressAI's with these as
-its table of 64 rounds them up. With random weights, whose scales are not the latents' own, that
-makes a difference of up to some percent.
+pixels must agree within 0.1 levels on average. Files are held against CompressAI's likelihoods:
+ours with the scales that the networks predict, CompressAI's with these as its table of 64 rounds
+them up. Random weights predict scales too small for many latents, so that rounding up saves up to
+some percent, and so do escapes in place of a Gaussian's tail: files may be 1 % and 64 bytes larger
+than that, and 3 % smaller.
 """
 
 import statistics
@@ -61,7 +62,7 @@ from reporting import parser_of, run, write_json
 CONFIGS = Path(kodec.train.__file__).parent / "configs"
 LIMIT, SERIAL_LIMIT = 1.1, 0.2
 # Of what is the same codec with the same weights, in other arithmetic.
-MOST_BYTES_APART, MOST_LEVELS_APART = 0.01, 0.1
+MOST_BYTES_MORE, MOST_BYTES_LESS, MOST_LEVELS_APART = 0.01, 0.03, 0.1
 STREAM_BYTES = 64
 SERIAL = ("mbt2018", "cheng2020-anchor", "cheng2020-attn")
 SPREAD = (0.05, 2.0)
@@ -335,8 +336,8 @@ class Race:
         """
         first, *others = self.contestants
         for name, size in expected.items():
-            apart = abs(self.sizes[name] - size)
-            if apart > MOST_BYTES_APART * size + STREAM_BYTES:
+            more = self.sizes[name] - size
+            if not -MOST_BYTES_LESS * size <= more <= MOST_BYTES_MORE * size + STREAM_BYTES:
                 raise KodecError(f"{config}: {name} wrote {self.sizes[name]} bytes for {size:.0f}")
         for name in others:
             pixels = np.abs(self.decoded[name].astype(int) - self.decoded[first]).mean()
