@@ -13,7 +13,9 @@ def as_pixels(x: Tensor) -> Tensor:
 
 def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     """uint8 (H, W, 1 or 3) -> float32 (1, 3, H, W) in [0, 1]; gray is repeated."""
-    x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
+    # Torch warns of arrays that can't be written, such as Pillow's.
+    pixels = np.require(pixels, requirements=["C", "W"])
+    x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     return x.expand(-1, 3, -1, -1)
 
 

@@ -134,6 +134,15 @@ def test_all_images_that_are_taken() -> None:
         codec.encode(Image.new("RGBA", (4, 4)))
 
 
+def test_pixels_that_can_not_be_written_are_taken_without_a_warning() -> None:
+    codec = codec_of(CODECS[0])
+    pixels = picture(17, 33)
+    data = codec.encode(pixels)
+    pixels.flags.writeable = False
+    assert codec.encode(pixels) == data
+    assert codec.encode(np.asarray(Image.fromarray(pixels))) == data
+
+
 @pytest.mark.parametrize("quality", [-1, 64, 3.5, "32", True])
 def test_wrong_qualities_are_refused(quality: Any) -> None:
     with pytest.raises(InvalidInputError, match="quality"):
