@@ -45,8 +45,10 @@ LEAST_CHANNELS_FLOAT32 = 48
 @cache
 def nnpack_is_quicker() -> bool:
     """Whether this CPU has what NNPACK was measured with: where AVX-512 is, oneDNN uses it."""
-    there = getattr(torch, "_nnpack_available", None)
-    return torch.backends.cpu.get_cpu_capability() == "AVX2" and there is not None and there()
+    if torch.backends.cpu.get_cpu_capability() != "AVX2":
+        return False
+    available: bool = torch.backends.nnpack.is_available()  # type: ignore[no-untyped-call]
+    return available and hasattr(torch, "_nnpack_spatial_convolution")
 
 
 def nnpack_takes(x: Tensor) -> bool:
