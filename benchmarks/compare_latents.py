@@ -2,6 +2,8 @@
 
     python benchmarks/compare_latents.py freeze gdn --seconds 900 --output runs/latents
     python benchmarks/compare_latents.py train [raster ...] --seconds 240 --output runs/latents
+    python benchmarks/compare_latents.py train raster --steps 4000 --after "" --seed 1 \
+        --suffix=-longer --output runs/latents
     python benchmarks/compare_latents.py report --output runs/latents [--suffix=-longer] \
         [--json docs/experiments/latent-models.json] [--figure docs/experiments/latent-models.png]
 
@@ -10,8 +12,8 @@ latents y: of flipped and transposed training pictures and of held-out ones. `tr
 named latent models (all, if none is named) on those of the training pictures, in the same order,
 each for as much CPU time of its steps as `--seconds` says. Hyper-networks start from those that
 were trained with the transform, where they have the same inputs and sizes, unless `--anew`; heads
-and contexts start anew. Then the bits of each Kodak picture's y are counted, rounded as a writer
-rounds it. Latents that a model's own residual
+and contexts start anew. `--after` goes on from earlier runs' weights instead. Then the bits of each
+Kodak picture's y are counted, rounded as a writer rounds it. Latents that a model's own residual
 prediction or means bring nearer to y count too: each is also measured as bits + 6 / ln 2 squared
 errors, the price of distortion at high rates, and behind the frozen synthesis. `report` compares
 each model with the one before it in small_systems.yaml, picture by picture. KODEC_DATA names the
@@ -186,7 +188,9 @@ def take_hyper_networks(model: nn.Module, codec: PictureCodec) -> list[str]:
     return list(fitting)
 
 
-def train(names: list[str], plan: Plan, output: Path, suffix: str, anew: bool) -> None:
+def train(
+    names: list[str], plan: Plan, output: Path, suffix: str, anew: bool, after: str | None
+) -> None:
     """Train and measure each; results go to files named after it."""
     codec = frozen_codec(output)
     for name in names:
@@ -194,13 +198,18 @@ def train(names: list[str], plan: Plan, output: Path, suffix: str, anew: bool) -
         config: dict[str, Any] = systems("latents")[name]
         torch.manual_seed(plan.seed)
         model = build_module(config)
-        taken = [] if anew or name in SEE_MAGNITUDES else take_hyper_networks(model, codec)
+        taken: list[str] = []
+        if after is not None:
+            weights = torch.load(output / f"{name}{after}.pt", weights_only=True)
+            model.load_state_dict(weights)
+        elif not anew and name not in SEE_MAGNITUDES:
+            taken = take_hyper_networks(model, codec)
         curve = train_latents(model, plan, output)
         model.eval()
         torch.save(model.state_dict(), output / f"{name}{suffix}.pt")
         rows = on_kodak(codec, model)
         path = output / f"{name}{suffix}.json"
-        write_run(path, name, config, plan, model, curve, rows, taken=len(taken))
+        write_run(path, name, config, plan, model, curve, rows, taken=len(taken), after=after)
 
 
 def table_row(name: str, one: dict[str, Any], *others: dict[str, Any]) -> str:
@@ -258,6 +267,7 @@ def main() -> int:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--anew", action="store_true", help="hyper-networks start anew, too")
+    parser.add_argument("--after", help="go on from the weights of runs of that suffix")
     parser.add_argument("--suffix", default="", help="of the names of results, for other plans")
     parser.add_argument("--than", default="channel-slices", help="compare those with this one")
     parser.add_argument("--output", type=Path, default=Path("runs/latents"))
@@ -272,7 +282,14 @@ def main() -> int:
             raise InvalidInputError("name one transform to freeze")
         freeze(chosen(options.names, "transforms")[0], plan, options.output)
     elif options.action == "train":
-        train(chosen(options.names, "latents"), plan, options.output, options.suffix, options.anew)
+        train(
+            chosen(options.names, "latents"),
+            plan,
+            options.output,
+            options.suffix,
+            options.anew,
+            options.after,
+        )
     else:
         report(options.output, options.json, options.figure, options.suffix, options.than)
     return 0
