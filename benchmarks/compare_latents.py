@@ -1,4 +1,4 @@
-"""Latent models on the latents of one frozen transform: bits on Kodak, in equal CPU time.
+"""Latent models on the latents of one frozen transform: bits on Kodak, after equal time or steps.
 
     python benchmarks/compare_latents.py freeze gdn --seconds 900 --output runs/latents
     python benchmarks/compare_latents.py train [raster ...] --seconds 240 --output runs/latents
@@ -246,15 +246,19 @@ def report(output: Path, json: Path | None, figure: Path | None, suffix: str, th
         print(table_row(name, one, *befores[-1:]))
         befores.append(one)
     others = read_runs(output, [f"{name}{suffix}" for name in names]) if suffix else {}
+    found = {**runs, **others}
+    if others and than not in found:
+        raise InvalidInputError(f"there is no run {than} to compare with in {output}")
     for name, one in others.items():
-        same = runs[name.removesuffix(suffix)]
-        print(f"\nagainst the shorter run, and against {than}: bits, cost, bits, cost")
-        print(table_row(name, one, same, runs[than]))
+        same = runs.get(name.removesuffix(suffix))
+        also = ", then against the run without suffix" if same else ""
+        print(f"\nbits and cost against {than}{also}")
+        print(table_row(name, one, found[than], *([same] if same else [])))
     if json:
-        write_json(json, {**read_runs(output, ["frozen"]), **runs, **others}, indent=0)
+        write_json(json, {**read_runs(output, ["frozen"]), **found}, indent=0)
     if figure:
         label = "validation cost, bits per pixel"
-        draw_curves(figure, {**runs, **others}, "cost", label, skip=0.1)
+        draw_curves(figure, found, "cost", label, skip=0.1)
 
 
 def main() -> int:

@@ -192,19 +192,23 @@ def draw_curves(
     skip: float,
     logarithmic: bool = False,
 ) -> None:
-    """Draw validation curves over CPU time, from `skip` of each run's time on."""
+    """Draw validation curves from `skip` of each run's training on.
+
+    Over steps, where all runs were given their number, else over CPU time.
+    """
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot, ticker
 
+    over = "steps" if all(run["plan"].get("steps") for run in runs.values()) else "seconds"
     figure, axes = pyplot.subplots(figsize=(8.5, 4.5), layout="constrained")
     colours = pyplot.get_cmap("tab20").colors  # type: ignore[attr-defined]
     axes.set_prop_cycle(color=[*colours[::2], *colours[1::2]])
     for marker, (name, run) in zip("os^vDPX*<>dph" * 2, runs.items(), strict=False):
-        points = [p for p in run["curve"] if p["seconds"] >= skip * run["plan"]["seconds"]]
+        points = [p for p in run["curve"] if p[over] >= skip * run["plan"][over]]
         axes.plot(
-            [p["seconds"] for p in points],
+            [p[over] for p in points],
             [p[key] for p in points],
             marker=marker,
             markersize=4,
@@ -214,7 +218,7 @@ def draw_curves(
         axes.set_yscale("log")
         for axis_part in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
             axis_part(ticker.FormatStrFormatter("%g"))
-    axes.set_xlabel("CPU seconds of training steps, one thread")
+    axes.set_xlabel("CPU seconds of training steps, one thread" if over == "seconds" else over)
     axes.set_ylabel(label)
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
