@@ -25,7 +25,6 @@ from .blocks import (
     StrideOneConv2d,
     add_to,
     asinh,
-    for_nnpack,
     normalised,
     zeroed,
 )
@@ -141,7 +140,7 @@ class RefinedLappedSynthesis(nn.Module):
             h = block(h)
         h = self.middle(nn.functional.pixel_shuffle(self.to_middle(h), 2), e)
         h = nn.functional.pixel_shuffle(self.to_fine(h), 2)
-        h = add_to(self.from_pixels(for_nnpack(cells(x - 0.5))), h)
+        h = add_to(self.from_pixels(cells(x - 0.5)), h)
         for block in self.fine:
             h = block(h, e)
         out: Tensor = x + nn.functional.pixel_shuffle(self.out(h), 4).float()

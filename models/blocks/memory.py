@@ -21,7 +21,9 @@ def for_nnpack(x: Tensor, enough: bool = True) -> Tensor:
     """(N, C, H, W), the same values, channels first if the layers that follow gain from it.
 
     That is where NNPACK is quicker and there are `enough` channels for it. Else `channels_last`,
-    which suits direct convolution, above all with a stride.
+    which suits direct convolution, above all with a stride. Networks whose convolutions take only
+    milliseconds lose by it: NNPACK has threads of its own, which OpenMP's, spinning for as long,
+    keep from the cores.
     """
     return x.contiguous() if enough and nnpack_is_quicker() else channels_last(x)
 
