@@ -16,8 +16,8 @@ and contexts start anew. `--after` goes on from earlier runs' weights instead. T
 Kodak picture's y are counted, rounded as a writer rounds it. Latents that a model's own residual
 prediction or means bring nearer to y count too: each is also measured as bits + 6 / ln 2 squared
 errors, the price of distortion at high rates, and behind the frozen synthesis. `report` compares
-each model with the one before it in small_systems.yaml, picture by picture. KODEC_DATA names the
-folder with the data. One thread.
+each model with one of them (`--than`), and with the one before it in small_systems.yaml, picture by
+picture. KODEC_DATA names the folder with the data. One thread.
 """
 
 import math
@@ -239,16 +239,16 @@ def report(output: Path, json: Path | None, figure: Path | None, suffix: str, th
     """Print the tables; write all runs to one file, and draw the curves."""
     names = list(systems("latents"))
     runs = read_runs(output, names)
-    print("bits and cost against the model before, %, with 95 % intervals over the pictures")
-    print(f"{HEADINGS} bits against | cost against |")
-    befores: list[dict[str, Any]] = []
-    for name, one in runs.items():
-        print(table_row(name, one, *befores[-1:]))
-        befores.append(one)
     others = read_runs(output, [f"{name}{suffix}" for name in names]) if suffix else {}
     found = {**runs, **others}
-    if others and than not in found:
+    if than not in found:
         raise InvalidInputError(f"there is no run {than} to compare with in {output}")
+    print("bits and cost in %, with 95 % intervals over the pictures")
+    print(f"{HEADINGS} bits, cost against {than} | | bits, cost against the line above | |")
+    before: list[dict[str, Any]] = []
+    for name, one in runs.items():
+        print(table_row(name, one, found[than], *before))
+        before = [one]
     for name, one in others.items():
         same = runs.get(name.removesuffix(suffix))
         also = ", then against the run without suffix" if same else ""
@@ -273,7 +273,7 @@ def main() -> int:
     parser.add_argument("--anew", action="store_true", help="hyper-networks start anew, too")
     parser.add_argument("--after", help="go on from the weights of runs of that suffix")
     parser.add_argument("--suffix", default="", help="of the names of results, for other plans")
-    parser.add_argument("--than", default="channel-slices", help="compare those with this one")
+    parser.add_argument("--than", default="channel-slices", help="compare all with this run")
     parser.add_argument("--output", type=Path, default=Path("runs/latents"))
     parser.add_argument("--json", type=Path, help="write all runs to one file")
     parser.add_argument("--figure", type=Path, help="draw the training curves")
