@@ -220,6 +220,7 @@ def table_row(name: str, one: dict[str, Any], *others: dict[str, Any]) -> str:
         name,
         f"{one['parameters']:,}",
         f"{last['steps']:,}",
+        f"{last['seconds'] / last['steps']:.3f}",
         f"{last['cost']:.4f}",
         *(f"{mean(one, key):.4f}" for key in ("bpp", "bpp_z", "latent_mse", "cost")),
         f"{mean(one, 'psnr'):.2f}",
@@ -230,8 +231,8 @@ def table_row(name: str, one: dict[str, Any], *others: dict[str, Any]) -> str:
 
 
 HEADINGS = (
-    "| latent model | parameters | steps | validation cost | bpp | of it z | latent MSE | cost | "
-    "PSNR, dB | loss |"
+    "| latent model | parameters | steps | s a step | validation cost | bpp | of it z | "
+    "latent MSE | cost | PSNR, dB | loss |"
 )
 
 
