@@ -65,15 +65,27 @@ def rows_of(
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Let Ctrl+C wait meanwhile; processes begun in here never get it, as the parent decides."""
+    """Let Ctrl+C wait meanwhile; processes begun in here never get it, as the parent decides.
+
+    They inherit that it is blocked. For this process that is not enough: the signal may reach a
+    thread of a numerical library instead, and Python then interrupts the main thread.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    came: list[int] = []
+    handled = threading.current_thread() is threading.main_thread()
+    if handled:
+        handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if handled:
+            signal.signal(signal.SIGINT, signal.SIG_DFL if handler is None else handler)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _result(future: "Future[ImageRow]") -> ImageRow:

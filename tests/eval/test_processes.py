@@ -1,0 +1,36 @@
+"""Several processes: what Ctrl+C may interrupt."""
+
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from kodec.eval import processes
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+
+@pytest.mark.parametrize("receiver", ["main", "other"])
+def test_interrupts_wait_until_processes_have_begun(receiver: str) -> None:
+    """Also those that a thread gets which was there before."""
+    stop = threading.Event()
+    other = threading.Thread(target=stop.wait)
+    other.start()
+    before = signal.getsignal(signal.SIGINT)
+    thread = other if receiver == "other" else threading.main_thread()
+    assert thread.ident is not None
+    reached = False
+    try:
+        with pytest.raises(KeyboardInterrupt), processes._interrupts_held():
+            signal.pthread_kill(thread.ident, signal.SIGINT)
+            for _ in range(20):
+                time.sleep(0.01)
+            reached = True
+    finally:
+        stop.set()
+        other.join()
+    assert reached
+    assert signal.getsignal(signal.SIGINT) == before
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
