@@ -53,8 +53,8 @@ class GDN(nn.Module):
         out = x if free else torch.empty_like(x)
         # Of each item (C, positions) or (positions, C), whichever lies so.
         items, results = (t.flatten(2) if first else t.flatten(1, 2) for t in (x, out))
+        along = 1 if first else 0
         for item, result in zip(items, results, strict=True):
-            along = 1 if first else 0
             parts = zip(item.split(PORTION, along), result.split(PORTION, along), strict=True)
             for part, place in parts:
                 if first:
