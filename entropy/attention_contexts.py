@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from kodec.models.blocks import DepthwiseConv2d, StrideOneConv2d
+from kodec.models.blocks import DepthwiseConv2d, PaddedConv2d
 
 from .positions import to_grid, to_tokens
 
@@ -61,7 +61,7 @@ class InterSliceAttention(nn.Module):
         self.queries = _project(inputs)
         self.keys = _project(inputs)
         self.values = _project(inputs)
-        self.reproject = StrideOneConv2d(inputs, middle, 5)
+        self.reproject = PaddedConv2d(inputs, middle, 5)
         self.mix = _mix(middle, 2 * features, features)
         self.skip = nn.Conv2d(middle, features, 1)
 
@@ -91,7 +91,7 @@ class IntraSliceAttention(nn.Module):
         self.queries = _project(channels)
         self.keys = _project(channels)
         self.values = _project(channels)
-        self.reproject = StrideOneConv2d(channels, 2 * channels, 5)
+        self.reproject = PaddedConv2d(channels, 2 * channels, 5)
         self.mix = _mix(2 * channels, 4 * channels, 2 * channels)
 
     def forward(self, last: Tensor, current: Tensor, places: Tensor, done: Tensor) -> Tensor:

@@ -7,14 +7,12 @@ weights can be mapped by name.
 import torch
 from torch import Tensor, nn
 
-from kodec.models.blocks import StrideOneConv2d
+from kodec.models.blocks import PaddedConv2d
 from kodec.native import InvalidInputError
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 5, stride: int = 2) -> nn.Conv2d:
-    if stride == 1:
-        return StrideOneConv2d(inputs, outputs, kernel)
-    return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2)
+def _conv(inputs: int, outputs: int, kernel: int = 5, stride: int = 2) -> PaddedConv2d:
+    return PaddedConv2d(inputs, outputs, kernel, stride)
 
 
 def _deconv(inputs: int, outputs: int) -> nn.ConvTranspose2d:

@@ -20,7 +20,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from kodec.models.blocks import StrideOneConv2d
+from kodec.models.blocks import PaddedConv2d
 from kodec.native import InvalidInputError
 
 from .distributions import LocationScale
@@ -95,7 +95,7 @@ def convolutions(
     """Convolutions of stride 1 with activations between them."""
     layers: list[nn.Module] = []
     for a, b in pairwise((inputs, *widths)):
-        layers += [StrideOneConv2d(a, b, kernel), activation()]
+        layers += [PaddedConv2d(a, b, kernel), activation()]
     return nn.Sequential(*layers[:-1])
 
 

@@ -2,14 +2,7 @@
 
 from torch import Tensor, nn
 
-from .blocks import (
-    GDN,
-    LEAST_CHANNELS_DOWN,
-    LEAST_CHANNELS_UP,
-    StrideTwoConv2d,
-    StrideTwoConvTranspose2d,
-    for_nnpack,
-)
+from .blocks import GDN, PaddedConv2d, StrideTwoConvTranspose2d, channels_last
 
 
 class GDNAnalysis(nn.Module):
@@ -25,20 +18,19 @@ class GDNAnalysis(nn.Module):
 
     def __init__(self, width: int = 128, latents: int = 192) -> None:
         super().__init__()
-        self.width = width
         self.layers = nn.Sequential(
-            StrideTwoConv2d(3, width),
+            PaddedConv2d(3, width, 5, stride=2),
             GDN(width, inplace=True),
-            StrideTwoConv2d(width, width),
+            PaddedConv2d(width, width, 5, stride=2),
             GDN(width, inplace=True),
-            StrideTwoConv2d(width, width),
+            PaddedConv2d(width, width, 5, stride=2),
             GDN(width, inplace=True),
-            StrideTwoConv2d(width, latents),
+            PaddedConv2d(width, latents, 5, stride=2),
         )
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
-        out: Tensor = self.layers(for_nnpack(x, self.width >= LEAST_CHANNELS_DOWN))
+        out: Tensor = self.layers(channels_last(x))
         return out
 
 
@@ -54,7 +46,6 @@ class GDNSynthesis(nn.Module):
 
     def __init__(self, width: int = 128, latents: int = 192) -> None:
         super().__init__()
-        self.width = width
         self.layers = nn.Sequential(
             StrideTwoConvTranspose2d(latents, width),
             GDN(width, inverse=True, inplace=True),
@@ -67,5 +58,5 @@ class GDNSynthesis(nn.Module):
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
-        out: Tensor = self.layers(for_nnpack(y, self.width >= LEAST_CHANNELS_UP))
+        out: Tensor = self.layers(channels_last(y))
         return out

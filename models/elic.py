@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from .blocks import (
     Bottleneck,
     GatedAttention,
-    StrideTwoConv2d,
+    PaddedConv2d,
     StrideTwoConvTranspose2d,
-    for_nnpack,
+    channels_last,
 )
 
 
@@ -32,20 +32,20 @@ class ELICAnalysis(nn.Module):
     def __init__(self, width: int = 192, latents: int = 320) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            StrideTwoConv2d(3, width),
+            PaddedConv2d(3, width, 5, stride=2),
             *_bottlenecks(width),
-            StrideTwoConv2d(width, width),
+            PaddedConv2d(width, width, 5, stride=2),
             *_bottlenecks(width),
             GatedAttention(width),
-            StrideTwoConv2d(width, width),
+            PaddedConv2d(width, width, 5, stride=2),
             *_bottlenecks(width),
-            StrideTwoConv2d(width, latents),
+            PaddedConv2d(width, latents, 5, stride=2),
             GatedAttention(latents),
         )
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
-        out: Tensor = self.layers(for_nnpack(x))
+        out: Tensor = self.layers(channels_last(x))
         return out
 
 
@@ -75,5 +75,5 @@ class ELICSynthesis(nn.Module):
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
-        out: Tensor = self.layers(for_nnpack(y))
+        out: Tensor = self.layers(channels_last(y))
         return out

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from .blocks import (
     DepthwiseBlock,
     Modulation,
+    PaddedConv2d,
     QualityEmbedding,
     ResidualBlock,
-    StrideOneConv2d,
     add_to,
     asinh,
     normalised,
@@ -58,7 +58,7 @@ class RefinedLappedAnalysis(nn.Module):
         fine, middle, coarse = widths
         self.linear = LappedAnalysis(self.stride, boost)
         self.quality = QualityEmbedding(EMBEDDING)
-        self.stem = StrideOneConv2d(48, fine)
+        self.stem = PaddedConv2d(48, fine)
         self.fine = ResidualBlock(fine, EMBEDDING)
         self.to_middle = nn.Conv2d(4 * fine, middle, 1)
         self.middle = ResidualBlock(middle, EMBEDDING)
@@ -121,9 +121,9 @@ class RefinedLappedSynthesis(nn.Module):
         self.to_middle = nn.Conv2d(coarse, 4 * middle, 1)
         self.middle = ResidualBlock(middle, EMBEDDING)
         self.to_fine = nn.Conv2d(middle, 4 * fine, 1)
-        self.from_pixels = StrideOneConv2d(48, fine)
+        self.from_pixels = PaddedConv2d(48, fine)
         self.fine = nn.ModuleList([ResidualBlock(fine, EMBEDDING) for _ in range(blocks)])
-        self.out = zeroed(StrideOneConv2d(fine, 48))
+        self.out = zeroed(PaddedConv2d(fine, 48))
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 768, h, w), quality (N,) -> (N, 3, 16 h, 16 w)."""

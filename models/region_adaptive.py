@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from .blocks import (
     GDN,
     GatedAttention,
+    PaddedConv2d,
     RegionAdaptive,
     ScaleAffine,
     ShiftedWindowAttention,
-    StrideTwoConv2d,
     StrideTwoConvTranspose2d,
     channels_last,
 )
@@ -34,7 +34,7 @@ class _Down(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.resample = StrideTwoConv2d(inputs, outputs)
+        self.resample = PaddedConv2d(inputs, outputs, 5, stride=2)
         self.normalise = GDN(outputs, inplace=True)
         self.affine = ScaleAffine(outputs)
 

@@ -13,9 +13,9 @@ from .blocks import (
     DownResidual,
     GatedAttention,
     PlainResidual,
+    SubpixelConv2d,
     UpResidual,
-    for_nnpack,
-    subpixel3_up,
+    channels_last,
 )
 
 
@@ -52,7 +52,7 @@ class ResidualAnalysis(nn.Module):
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, 3, H, W), sides multiples of 16 -> (N, latents, H/16, W/16)."""
-        out: Tensor = self.layers(for_nnpack(x))
+        out: Tensor = self.layers(channels_last(x))
         return out
 
 
@@ -85,10 +85,10 @@ class ResidualSynthesis(nn.Module):
             PlainResidual(width, width, activation),
             UpResidual(width, width, activation),
             PlainResidual(width, width, activation),
-            subpixel3_up(width, 3),
+            SubpixelConv2d(width, 3),
         )
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
         """(N, latents, h, w) -> (N, 3, 16 h, 16 w)."""
-        out: Tensor = self.layers(for_nnpack(y))
+        out: Tensor = self.layers(channels_last(y))
         return out

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from .blocks import StrideOneConv2d, StrideTwoConv2d, WindowStage, subpixel3_up, zeroed
+from .blocks import PaddedConv2d, SubpixelConv2d, WindowStage, zeroed
 
 GROWTH = 32
 
@@ -26,8 +26,8 @@ class _Dense(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(StrideOneConv2d(inputs + i * GROWTH, GROWTH) for i in range(4))
-        self.last = StrideOneConv2d(inputs + 4 * GROWTH, outputs)
+        self.layers = nn.ModuleList(PaddedConv2d(inputs + i * GROWTH, GROWTH) for i in range(4))
+        self.last = PaddedConv2d(inputs + 4 * GROWTH, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
@@ -50,7 +50,7 @@ class DenseEnhancement(nn.Module):
         self.layers = nn.Sequential(
             _Dense(3, width),
             nn.Conv2d(width, width, 1),
-            StrideOneConv2d(width, width),
+            PaddedConv2d(width, width),
             nn.Conv2d(width, width, 1),
             back,
         )
@@ -107,7 +107,7 @@ class SwinAnalysis(nn.Module):
         first, second, third = _stages(width, depths, heads, window, drop_path)
         self.layers = nn.Sequential(
             *_enhancement(enhancement),
-            StrideTwoConv2d(3, width),
+            PaddedConv2d(3, width, 5, stride=2),
             first,
             _conv3_down(width, width),
             second,
@@ -149,7 +149,7 @@ class SwinSynthesis(nn.Module):
             second,
             _deconv3_up(width, width),
             third,
-            subpixel3_up(width, 3),
+            SubpixelConv2d(width, 3),
             *_enhancement(enhancement),
         )
 

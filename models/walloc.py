@@ -11,7 +11,7 @@ import math
 
 from torch import Tensor, nn
 
-from .blocks import StrideOneConv2d
+from .blocks import PaddedConv2d
 from .wavelet_packet import WaveletPacket
 
 PIXEL_CHANNELS = 3
@@ -32,10 +32,10 @@ class _Residual(nn.Module):
         self.layers = nn.Sequential(
             _normalisation(channels),
             nn.SiLU(),
-            StrideOneConv2d(channels, channels),
+            PaddedConv2d(channels, channels),
             _normalisation(channels),
             nn.SiLU(),
-            StrideOneConv2d(channels, channels),
+            PaddedConv2d(channels, channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,13 +92,13 @@ class WaLLoCSynthesis(nn.Module):
         super().__init__()
         self.stride = 2**levels
         self.layers = nn.Sequential(
-            StrideOneConv2d(latents, width),
+            PaddedConv2d(latents, width),
             _Residual(width),
             _Attention(width),
             *(_Residual(width) for _ in range(4)),
             _normalisation(width),
             nn.SiLU(),
-            StrideOneConv2d(width, PIXEL_CHANNELS * 4**levels),
+            PaddedConv2d(width, PIXEL_CHANNELS * 4**levels),
         )
         self.packet = WaveletPacket(levels)
 

@@ -1,6 +1,18 @@
-"""The coders and their tables in C++; no torch, no files, no policy."""
+"""The coders and their tables in C++, and a few layers; no torch, no files, no policy."""
 
-from ._core import Decoder, Encoder, Tables, crc32c, scale_indexes, set_threads, simd
+from ._core import (
+    Decoder,
+    Encoder,
+    Tables,
+    convolution,
+    crc32c,
+    divisive_normalisation,
+    minimal_filtering,
+    runs_layers,
+    scale_indexes,
+    set_threads,
+    simd,
+)
 from .errors import (
     BitstreamError,
     DeviceError,
@@ -20,7 +32,11 @@ __all__ = [
     "MismatchError",
     "Tables",
     "UnsupportedError",
+    "convolution",
     "crc32c",
+    "divisive_normalisation",
+    "minimal_filtering",
+    "runs_layers",
     "scale_indexes",
     "set_threads",
     "simd",

@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from .convolution import PaddedConv2d
 from .memory import add_to
-from .winograd import StrideOneConv2d
 
 Rectifier = Literal["relu", "gelu"]
 
@@ -27,7 +27,7 @@ class Bottleneck(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(channels, half, 1),
             _rectifier(activation),
-            StrideOneConv2d(half, half),
+            PaddedConv2d(half, half),
             _rectifier(activation),
             nn.Conv2d(half, channels, 1),
         )

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .core_layers import core_takes, normalise
 from .lower_bound import lower_bound
 
 LEAST_BETA = 1e-6
@@ -39,27 +40,22 @@ class GDN(nn.Module):
             beta = lower_bound(self.beta, (LEAST_BETA + PEDESTAL) ** 0.5).square() - PEDESTAL
             gamma = lower_bound(self.gamma, PEDESTAL**0.5).square() - PEDESTAL
             if x.device.type == "cpu" and not torch.is_grad_enabled():
-                return self._in_portions(x, beta, gamma)
+                return self._channels_last(x, beta, gamma)
             energy = nn.functional.conv2d(x.square(), gamma[..., None, None], beta)
             return x * (energy.sqrt_() if self.inverse else energy.rsqrt_())
 
-    def _in_portions(self, x: Tensor, beta: Tensor, gamma: Tensor) -> Tensor:
-        """The same for a CPU and without gradients; the order in memory stays, gaps go."""
-        first = x.is_contiguous()
-        if not first:
-            x = x.movedim(1, -1)
-        free = self.inplace or not x.is_contiguous()
-        x = x.contiguous()
-        out = x if free else torch.empty_like(x)
-        # Of each item (C, positions) or (positions, C), whichever lies so.
-        items, results = (t.flatten(2) if first else t.flatten(1, 2) for t in (x, out))
-        along = 1 if first else 0
-        for item, result in zip(items, results, strict=True):
-            parts = zip(item.split(PORTION, along), result.split(PORTION, along), strict=True)
-            for part, place in parts:
-                if first:
-                    energy = torch.addmm(beta[:, None], gamma, part.square())
-                else:
-                    energy = torch.addmm(beta, part.square(), gamma.t())
-                torch.mul(part, energy.sqrt_() if self.inverse else energy.rsqrt_(), out=place)
-        return out if first else out.movedim(-1, 1)
+    def _channels_last(self, x: Tensor, beta: Tensor, gamma: Tensor) -> Tensor:
+        """The same for a CPU and without gradients; the result lies channels last."""
+        places = x.movedim(1, -1)
+        free = self.inplace or not places.is_contiguous()
+        places = places.contiguous()
+        out = places if free else torch.empty_like(places)
+        rows, results = places.flatten(0, 2), out.flatten(0, 2)
+        if core_takes(x):
+            normalise(rows, gamma, beta, results, self.inverse)
+            return out.movedim(-1, 1)
+        parts = zip(rows.split(PORTION), results.split(PORTION), strict=True)
+        for part, place in parts:
+            energy = torch.addmm(beta, part.square(), gamma.t())
+            torch.mul(part, energy.sqrt_() if self.inverse else energy.rsqrt_(), out=place)
+        return out.movedim(-1, 1)

@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor
 
-from .winograd import nnpack_is_quicker
-
 
 def channels_last(x: Tensor) -> Tensor:
     """(N, C, H, W), the same values, channels last in memory; what follows mostly stays so.
@@ -15,17 +13,6 @@ def channels_last(x: Tensor) -> Tensor:
     if torch.is_grad_enabled() and x.device.type == "cpu":
         return x.contiguous()
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def for_nnpack(x: Tensor, enough: bool = True) -> Tensor:
-    """(N, C, H, W), the same values, channels first if the layers that follow gain from it.
-
-    That is where NNPACK is quicker and there are `enough` channels for it. Else `channels_last`,
-    which suits direct convolution, above all with a stride. Networks whose convolutions take only
-    milliseconds lose by it: NNPACK has threads of its own, which OpenMP's, spinning for as long,
-    keep from the cores.
-    """
-    return x.contiguous() if enough and nnpack_is_quicker() else channels_last(x)
 
 
 def add_to(own: Tensor, other: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .winograd import StrideOneConv2d, convolve
+from .convolution import PaddedConv2d, convolve
 from .zero import zeroed
 
 QUALITY_STEPS = 64
@@ -48,7 +48,7 @@ class Modulation(nn.Module):
         out: Tensor = x * (1 + scale) + shift
         return out
 
-    def after(self, layer: StrideOneConv2d, x: Tensor, e: Tensor) -> Tensor:
+    def after(self, layer: PaddedConv2d, x: Tensor, e: Tensor) -> Tensor:
         """What `forward` makes of layer(x), for one sample, by weights of the layer's own."""
         scale, shift = self.affine(e)[0].chunk(2)
         weight = layer.weight * (1 + scale)[:, None, None, None]

@@ -6,7 +6,7 @@ Source: "Region-adaptive transform with segmentation prior for image compression
 import torch
 from torch import Tensor, nn
 
-from .winograd import StrideOneConv2d
+from .convolution import PaddedConv2d
 
 TAPS = 9
 
@@ -42,7 +42,7 @@ class RegionAdaptive(nn.Module):
         self.filters = nn.Sequential(
             nn.Conv2d(channels + prototypes, channels, 1),
             nn.LeakyReLU(0.1),
-            StrideOneConv2d(channels, channels),
+            PaddedConv2d(channels, channels),
             nn.LeakyReLU(0.1),
             nn.Conv2d(channels, TAPS * channels, 3, padding=1, groups=channels),
         )

@@ -8,10 +8,10 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
+from .convolution import PaddedConv2d
 from .gdn import GDN
 from .memory import add_to
-from .sampling import subpixel3_up
-from .winograd import StrideOneConv2d
+from .upsampling import SubpixelConv2d
 
 Activation = Literal["leaky_relu", "gelu"]
 
@@ -30,8 +30,8 @@ class PlainResidual(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, activation: Activation = "leaky_relu") -> None:
         super().__init__()
-        self.first = StrideOneConv2d(inputs, outputs)
-        self.second = StrideOneConv2d(outputs, outputs)
+        self.first = PaddedConv2d(inputs, outputs)
+        self.second = PaddedConv2d(outputs, outputs)
         self.activation = _activation(activation)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
@@ -46,17 +46,16 @@ class DownResidual(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, activation: Activation = "leaky_relu") -> None:
         super().__init__()
-        self.first = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
+        self.first = PaddedConv2d(inputs, outputs, stride=2)
         self.activation = _activation(activation)
-        self.second = StrideOneConv2d(outputs, outputs)
+        self.second = PaddedConv2d(outputs, outputs)
         self.normalise = GDN(outputs, inplace=True)
-        self.skip = nn.Conv2d(inputs, outputs, 1)
+        self.skip = PaddedConv2d(inputs, outputs, 1, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H/2, W/2)."""
         h = self.normalise(self.second(self.activation(self.first(x))))
-        # A stride of the layer's own would be slower, channels first.
-        return add_to(h, self.skip(x[..., ::2, ::2]))
+        return add_to(h, self.skip(x))
 
 
 class UpResidual(nn.Module):
@@ -64,11 +63,11 @@ class UpResidual(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, activation: Activation = "leaky_relu") -> None:
         super().__init__()
-        self.first = subpixel3_up(inputs, outputs)
+        self.first = SubpixelConv2d(inputs, outputs)
         self.activation = _activation(activation)
-        self.second = StrideOneConv2d(outputs, outputs)
+        self.second = PaddedConv2d(outputs, outputs)
         self.normalise = GDN(outputs, inverse=True, inplace=True)
-        self.skip = subpixel3_up(inputs, outputs)
+        self.skip = SubpixelConv2d(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2 H, 2 W)."""

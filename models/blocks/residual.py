@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from .convolution import PaddedConv2d
 from .depthwise import DepthwiseConv2d
 from .elementwise import gelu
 from .memory import add_to
 from .quality import Modulation
-from .winograd import StrideOneConv2d
 from .zero import zeroed
 
 
@@ -19,8 +19,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, embedding: int = 0) -> None:
         super().__init__()
-        self.first = StrideOneConv2d(channels, channels)
-        self.second = zeroed(StrideOneConv2d(channels, channels))
+        self.first = PaddedConv2d(channels, channels)
+        self.second = zeroed(PaddedConv2d(channels, channels))
         self.modulation = Modulation(embedding, channels) if embedding else None
 
     def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:

@@ -1,7 +1,6 @@
-"""Convolutions of stride 1 by minimal filtering, where that is quicker on a CPU."""
+"""Convolutions of stride 1 by minimal filtering in float64, where no library has it."""
 
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -35,82 +34,17 @@ OUTPUTS = {
     3: ((1, 1, 1, 0), (0, 1, -1, -1)),
     5: ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 1)),
 }
-# Positions below which what the filters cost is not worth it.
-LEAST_POSITIONS = 512
-# The same in float32, where direct convolution is at its best, and the fewest channels that enter.
-LEAST_POSITIONS_FLOAT32 = 1024
-LEAST_CHANNELS_FLOAT32 = 48
 
 
-@cache
-def nnpack_is_quicker() -> bool:
-    """Whether this CPU has what NNPACK was measured with: where AVX-512 is, oneDNN uses it."""
-    if torch.backends.cpu.get_cpu_capability() != "AVX2":
-        return False
-    available: bool = torch.backends.nnpack.is_available()  # type: ignore[no-untyped-call]
-    return available and hasattr(torch, "_nnpack_spatial_convolution")
+def in_tiles(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """k x k convolution, zero-padded, k 3 or 5: (N, C, H, W) -> (N, outputs, H, W).
 
-
-def nnpack_takes(x: Tensor) -> bool:
-    """Whether `nnpack_convolution` can have this input (N, C, H, W) here, and would be quick."""
-    return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and len(x) == 1
-        and x.is_contiguous()
-        and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
-        and nnpack_is_quicker()
-    )
-
-
-def nnpack_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """3x3 of stride 1, zero-padded: (1, C, H, W) -> (1, outputs, H, W). See `nnpack_takes`."""
-    return torch._nnpack_spatial_convolution(x, weight.contiguous(), bias, 1)
-
-
-def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """k x k convolution of stride 1, zero-padded: (N, C, H, W) -> (N, outputs, H, W). k: odd.
-
-    In float64 PyTorch copies every input k^2 times into a matrix. Here, without gradients on a
-    CPU, a tile of 2x2 outputs takes 16 products for 36 (k = 3) or 36 for 100 (k = 5), twice as
-    fast and more. In float32 NNPACK, which is part of PyTorch, takes 64 products for 324 (k = 3,
-    6x6 outputs), 1.3 to 3 times as fast as direct convolution with AVX2, where x is one item and
-    lies channels first. Results differ by rounding alone, in float32 by some 2e-5 of the largest
-    output; threads and alignment make no difference.
+    In float64 PyTorch copies every input k^2 times into a matrix. Here a tile of 2x2 outputs takes
+    16 products for 36 (k = 3) or 36 for 100 (k = 5), twice as fast and more. Results differ by
+    rounding alone.
 
     Source: "Fast algorithms for convolutional neural networks" (2016).
     """
-    kernel = weight.shape[-1]
-    positions = x.shape[-2] * x.shape[-1]
-    double = x.dtype == torch.float64 and x.device.type == "cpu" and kernel in INPUTS
-    if double and positions >= LEAST_POSITIONS and not torch.is_grad_enabled():
-        return _in_tiles(x, weight, bias)
-    if (
-        kernel == 3
-        and positions >= LEAST_POSITIONS_FLOAT32
-        and weight.shape[1] >= LEAST_CHANNELS_FLOAT32
-        and nnpack_takes(x)
-    ):
-        return nnpack_convolution(x, weight, bias)
-    return nn.functional.conv2d(x, weight, bias, padding=kernel // 2)
-
-
-class StrideOneConv2d(nn.Conv2d):
-    """`convolve` as a layer: (N, C, H, W) -> (N, outputs, H, W)."""
-
-    bias: Tensor
-
-    def __init__(self, inputs: int, outputs: int, kernel_size: int = 3) -> None:
-        super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, outputs, H, W)."""
-        return convolve(x, self.weight, self.bias)
-
-
-def _in_tiles(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`convolve` in tiles of 2x2 outputs."""
     outputs, inputs, kernel = weight.shape[:3]
     h, w = x.shape[-2:]
     rows, columns = -(-h // 2), -(-w // 2)

@@ -14,14 +14,16 @@ namespace nb = nanobind;
 
 using Array = nb::ndarray<nb::ro, nb::device::cpu>;
 
-// A contiguous one-dimensional CPU array of one of the given types. `wanted` names them.
+// A contiguous CPU array (the last dimension's elements side by side) of one of the given types.
+// `wanted` names them.
 Array array_argument(nb::handle value, const char *name,
-                     std::initializer_list<nb::dlpack::dtype> types, const char *wanted);
+                     std::initializer_list<nb::dlpack::dtype> types, const char *wanted,
+                     std::size_t dimensions = 1);
 
 // The same, to write to.
 nb::ndarray<nb::device::cpu> writable_argument(nb::handle value, const char *name,
                                                std::initializer_list<nb::dlpack::dtype> types,
-                                               const char *wanted);
+                                               const char *wanted, std::size_t dimensions = 1);
 
 // An integer that fits 64 bits.
 std::int64_t integer_argument(nb::handle value, const char *name);

@@ -11,10 +11,9 @@ from kodec.models.blocks import (
     DepthwiseBlock,
     DepthwiseConv2d,
     Modulation,
+    PaddedConv2d,
     QualityEmbedding,
     ResidualBlock,
-    StrideOneConv2d,
-    StrideTwoConv2d,
     StrideTwoConvTranspose2d,
     add_to,
     channels_last,
@@ -101,7 +100,7 @@ def test_stride_one_convolution_in_float64_equals_conv2d(
 ) -> None:
     monkeypatch.setattr(winograd, "LEAST_POSITIONS", 1)
     torch.manual_seed(0)
-    layer = StrideOneConv2d(6, 5, kernel).double()
+    layer = PaddedConv2d(6, 5, kernel).double()
     x = torch.randn(2, 6, *size, dtype=torch.float64)
     expected = nn.Conv2d.forward(layer, x)
     assert torch.allclose(layer(x), expected, rtol=1e-12, atol=1e-12)
@@ -114,7 +113,7 @@ def test_stride_one_convolution_in_float64_equals_conv2d(
 @torch.no_grad()
 def test_stride_one_convolution_in_float32_is_near_conv2d_whatever_the_threads() -> None:
     torch.manual_seed(0)
-    layer = StrideOneConv2d(48, 64)
+    layer = PaddedConv2d(48, 64)
     x = torch.randn(1, 48, 33, 47)
     out = layer(x)
     expected = nn.Conv2d.forward(layer.double(), x.double())
@@ -139,7 +138,7 @@ def test_stride_two_convolutions_by_phases_are_near_direct_ones(
     torch.manual_seed(0)
     quick = Mock(side_effect=polyphase.nnpack_convolution)
     monkeypatch.setattr(polyphase, "nnpack_convolution", quick)
-    down, up = StrideTwoConv2d(160, 168), StrideTwoConvTranspose2d(96, 5)
+    down, up = PaddedConv2d(160, 168, 5, stride=2), StrideTwoConvTranspose2d(96, 5)
     for layer, direct, x in (
         (down, nn.Conv2d.forward, torch.randn(1, 160, *sides)),
         (up, nn.ConvTranspose2d.forward, torch.randn(1, 96, *sides)),
@@ -167,7 +166,7 @@ def test_phases_are_those_of_pixel_unshuffle(order: torch.memory_format) -> None
 
 @torch.no_grad()
 def test_stride_one_convolution_takes_its_own_way_for_one_contiguous_item_alone() -> None:
-    layer = StrideOneConv2d(48, 48)
+    layer = PaddedConv2d(48, 48)
     for x in (
         torch.randn(2, 48, 32, 32),
         torch.randn(1, 48, 32, 32).to(memory_format=torch.channels_last),

@@ -1,0 +1,144 @@
+#include "bindings.hpp"
+
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "../arguments.hpp"
+#include "../errors.hpp"
+#include "buffer.hpp"
+#include "layers.hpp"
+
+namespace kodec {
+namespace {
+
+Array floats(nb::handle value, const char *name, std::size_t dimensions) {
+  return array_argument(value, name, {nb::dtype<float>()}, "float32", dimensions);
+}
+
+const float *data_of(const Array &array) { return static_cast<const float *>(array.data()); }
+
+std::size_t count_argument(nb::handle value, const char *name, std::int64_t most) {
+  const std::int64_t count = integer_argument(value, name);
+  if (count < 1 || count > most)
+    throw InvalidInputError(std::string(name) + " must be 1 to " + std::to_string(most) + ", not " +
+                            std::to_string(count));
+  return std::size_t(count);
+}
+
+std::size_t threads_argument(nb::handle value) { return count_argument(value, "threads", 1024); }
+
+void require(bool fits, const char *message) {
+  if (!fits) throw InvalidInputError(message);
+}
+
+// Sizes whose products all fit: an array of as many bytes would not fit any memory.
+std::size_t product(std::initializer_list<std::size_t> sizes) {
+  constexpr std::size_t kMost = std::numeric_limits<std::size_t>::max() >> 16;
+  std::size_t result = 1;
+  for (const std::size_t size : sizes) {
+    if (size > 0 && result > kMost / size) throw InvalidInputError("x is too large");
+    result *= size;
+  }
+  return result;
+}
+
+void require_layers() {
+  if (!has_layers())
+    throw UnsupportedError("this CPU has no AVX2 with FMA; ask runs_layers() before");
+}
+
+// A new array, and the memory that it holds.
+nb::object array_of(Buffer buffer, std::initializer_list<std::size_t> shape) {
+  Buffer *const kept = new Buffer(std::move(buffer));
+  const nb::capsule owner(kept, [](void *b) noexcept { delete static_cast<Buffer *>(b); });
+  return nb::cast(nb::ndarray<nb::numpy, float, nb::ndim<4>>(kept->data(), shape, owner));
+}
+
+nb::object convolution_argument(nb::handle x, nb::handle weight, nb::handle bias, nb::handle stride,
+                                nb::handle threads) {
+  const Array source = floats(x, "x", 4), kernel = floats(weight, "weight", 4);
+  const Array first = floats(bias, "bias", 1);
+  const std::size_t step = count_argument(stride, "stride", 16);
+  const std::size_t workers = threads_argument(threads);
+  require_layers();
+  const std::size_t items = source.shape(0), side = kernel.shape(2);
+  const Convolution shape{source.shape(1), source.shape(2), source.shape(3), first.shape(0), side, step};
+  require(side % 2 == 1 && kernel.shape(3) == side, "weight's taps must be odd in number, in a square");
+  require(kernel.shape(1) == shape.inputs, "weight's second dimension must be x's channels");
+  require(kernel.shape(0) == shape.outputs, "weight's first dimension must be bias' length");
+  const std::size_t size = product({shape.out_height(), shape.out_width(), shape.outputs});
+  Buffer out(product({items, size}));
+  if (size > 0) {
+    nb::gil_scoped_release no_gil;
+    for (std::size_t item = 0; item < items; ++item)
+      convolution(data_of(source) + item * shape.height * shape.width * shape.inputs, data_of(kernel),
+                  data_of(first), out.data() + item * size, shape, workers);
+  }
+  return array_of(std::move(out), {items, shape.out_height(), shape.out_width(), shape.outputs});
+}
+
+nb::object minimal_filtering_argument(nb::handle x, nb::handle weight, nb::handle bias,
+                                      nb::handle period, nb::handle out_period, nb::handle threads) {
+  const Array source = floats(x, "x", 4), kernel = floats(weight, "weight", 4);
+  const Array first = floats(bias, "bias", 1);
+  const std::size_t p = count_argument(period, "period", 2);
+  const std::size_t q = count_argument(out_period, "out_period", 2);
+  const std::size_t workers = threads_argument(threads);
+  require_layers();
+  const std::size_t items = source.shape(0), h = source.shape(1), w = source.shape(2);
+  const std::size_t all = first.shape(0);
+  require(all % (q * q) == 0, "bias must have an element for each output of each phase");
+  const Filtering shape{(h + p - 1) / p, (w + p - 1) / p, source.shape(3), all / (q * q), p, q, h, w};
+  require(kernel.shape(2) == 3 && kernel.shape(3) == 3, "weight must be for 3x3 taps");
+  require(kernel.shape(1) == shape.inputs * p * p,
+          "weight's second dimension must be x's channels, times the phases of x");
+  require(kernel.shape(0) == all, "weight's first dimension must be bias' length");
+  const std::size_t size = product({shape.height * q, shape.width * q, shape.outputs});
+  // A tile of 6x6 outputs and the channels' rounding need some room more.
+  product({items, shape.height + 8, shape.width + 8, shape.inputs + 8, shape.outputs + 8, 64});
+  Buffer out(items * size);
+  if (size > 0) {
+    nb::gil_scoped_release no_gil;
+    for (std::size_t item = 0; item < items; ++item)
+      minimal_filtering(data_of(source) + item * h * w * shape.inputs, data_of(kernel),
+                        data_of(first), out.data() + item * size, shape, workers);
+  }
+  return array_of(std::move(out), {items, shape.height * q, shape.width * q, shape.outputs});
+}
+
+void divisive_normalisation_argument(nb::handle x, nb::handle gamma, nb::handle beta, nb::handle out,
+                                     bool inverse, nb::handle threads) {
+  const Array from = floats(x, "x", 2), weights = floats(gamma, "gamma", 2);
+  const Array first = floats(beta, "beta", 1);
+  const auto to = writable_argument(out, "out", {nb::dtype<float>()}, "float32", 2);
+  const std::size_t workers = threads_argument(threads);
+  require_layers();
+  const std::size_t positions = from.shape(0), channels = from.shape(1);
+  require(to.shape(0) == positions && to.shape(1) == channels, "out must have x's shape");
+  require(first.shape(0) == channels, "beta must have as many elements as x has channels");
+  require(weights.shape(0) == channels && weights.shape(1) == channels,
+          "gamma must have a row and a column for each of x's channels");
+  nb::gil_scoped_release no_gil;
+  divisive_normalisation(data_of(from), data_of(weights), data_of(first),
+                         static_cast<float *>(to.data()), positions, channels, inverse, workers);
+}
+
+}  // namespace
+
+void add_layers(nb::module_ &m) {
+  m.def("runs_layers", &has_layers);
+  m.def("convolution", &convolution_argument, nb::arg("x").none(), nb::arg("weight").none(),
+        nb::arg("bias").none(), nb::arg("stride").none() = 1, nb::arg("threads").none() = 1);
+  m.def("minimal_filtering", &minimal_filtering_argument, nb::arg("x").none(),
+        nb::arg("weight").none(), nb::arg("bias").none(), nb::arg("period").none() = 1,
+        nb::arg("out_period").none() = 1, nb::arg("threads").none() = 1);
+  m.def("divisive_normalisation", &divisive_normalisation_argument, nb::arg("x").none(),
+        nb::arg("gamma").none(), nb::arg("beta").none(), nb::arg("out").none(),
+        nb::arg("inverse") = false, nb::arg("threads").none() = 1);
+}
+
+}  // namespace kodec

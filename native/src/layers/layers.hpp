@@ -1,0 +1,43 @@
+// Layers of transforms on a CPU, in float32: pictures (height, width, channels), channels last.
+//
+// Results do not depend on the number of threads, on alignment, or on what else is computed.
+#pragma once
+
+#include <cstddef>
+
+namespace kodec {
+
+// Whether this CPU runs what follows, which is written for AVX2 with FMA; to be asked first.
+bool has_layers();
+
+// A convolution of odd sides with zeros around the picture: (height, width, inputs) -> (ceil(height
+// / stride), ceil(width / stride), outputs). Weights are (outputs, inputs, side, side).
+struct Convolution {
+  std::size_t height, width, inputs, outputs, side, stride;
+
+  std::size_t out_height() const { return (height + stride - 1) / stride; }
+  std::size_t out_width() const { return (width + stride - 1) / stride; }
+};
+void convolution(const float *x, const float *weight, const float *bias, float *out,
+                 const Convolution &shape, std::size_t threads);
+
+// A 3x3 convolution of stride 1, by minimal filtering, from all phases of a picture to all phases
+// of another. With a period of 2 its pixels at even and odd rows and columns are channels of their
+// own: channel (2 i + j) * channels + c has those of c at rows 2 y + i and columns 2 x + j. With 1
+// there is the picture itself. The kernel is at `height` x `width` positions of the phases; the
+// source has `source_height` x `source_width` pixels, period times as many or fewer (zeros follow),
+// the result out_period times as many. Weights are (outputs of all phases, inputs of all phases, 3,
+// 3), biases (outputs of all phases).
+struct Filtering {
+  std::size_t height, width, inputs, outputs, period, out_period, source_height, source_width;
+};
+void minimal_filtering(const float *x, const float *weight, const float *bias, float *out,
+                       const Filtering &shape, std::size_t threads);
+
+// Generalised divisive normalisation: out = x / sqrt(beta + gamma x^2), or multiplied by the root
+// if `inverse`, at each of `positions`. gamma is (channels, channels). out may be x.
+void divisive_normalisation(const float *x, const float *gamma, const float *beta, float *out,
+                            std::size_t positions, std::size_t channels, bool inverse,
+                            std::size_t threads);
+
+}  // namespace kodec

@@ -1,0 +1,245 @@
+// 3x3 convolutions by minimal filtering: a tile of 6x6 outputs, which sees 8x8 inputs, takes 64
+// products for 324. Points of evaluation: 0, 1, -1, 2, -2, 1/2, -1/2 and infinity.
+// Source: "Fast algorithms for convolutional neural networks" (2016).
+#include <vector>
+
+#include "buffer.hpp"
+#include "float_panels.hpp"
+#include "layers.hpp"
+#include "tasks.hpp"
+
+namespace kodec {
+namespace {
+
+constexpr std::size_t kSeen = 8, kMade = 6, kProducts = kSeen * kSeen;
+// Tiles at a time: few enough for what their products see to stay in the caches, enough for the
+// filters to be worth reading.
+constexpr std::size_t kTiles = 48;
+// Between products, besides what they hold: powers of two apart, they would share cache sets.
+constexpr std::size_t kGap = 16;
+
+using Lanes = __m256;
+inline Lanes plus(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
+inline Lanes minus(Lanes a, Lanes b) { return _mm256_sub_ps(a, b); }
+inline Lanes times(Lanes a, float b) { return _mm256_mul_ps(a, _mm256_set1_ps(b)); }
+inline Lanes plus(Lanes a, Lanes b, float factor) {
+  return _mm256_fmadd_ps(b, _mm256_set1_ps(factor), a);
+}
+
+// What eight products in a row see of eight inputs.
+inline void see(const Lanes d[kSeen], Lanes out[kSeen]) {
+  out[0] = plus(minus(d[0], d[6]), minus(d[4], d[2]), 5.25f);
+  out[7] = plus(minus(d[7], d[1]), minus(d[3], d[5]), 5.25f);
+  const Lanes even1 = plus(plus(d[2], d[6]), d[4], -4.25f);
+  const Lanes odd1 = plus(plus(d[1], d[5]), d[3], -4.25f);
+  out[1] = plus(even1, odd1);
+  out[2] = minus(even1, odd1);
+  const Lanes even2 = plus(plus(d[6], d[2], 0.25f), d[4], -1.25f);
+  const Lanes odd2 = plus(plus(times(d[1], 0.5f), d[3], -2.5f), d[5], 2);
+  out[3] = plus(even2, odd2);
+  out[4] = minus(even2, odd2);
+  const Lanes even3 = plus(plus(d[6], d[2], 4), d[4], -5);
+  const Lanes odd3 = plus(plus(times(d[1], 2), d[3], -2.5f), d[5], 0.5f);
+  out[5] = plus(even3, odd3);
+  out[6] = minus(even3, odd3);
+}
+
+// What they see of three taps.
+inline void see_taps(const Lanes g[3], Lanes out[kSeen]) {
+  out[0] = g[0];
+  out[7] = g[2];
+  const Lanes even1 = times(plus(g[0], g[2]), -2.0f / 9), odd1 = times(g[1], -2.0f / 9);
+  out[1] = plus(even1, odd1);
+  out[2] = minus(even1, odd1);
+  const Lanes even2 = plus(times(g[0], 1.0f / 90), g[2], 2.0f / 45), odd2 = times(g[1], 1.0f / 45);
+  out[3] = plus(even2, odd2);
+  out[4] = minus(even2, odd2);
+  const Lanes even3 = plus(times(g[0], 32.0f / 45), g[2], 8.0f / 45);
+  const Lanes odd3 = times(g[1], 16.0f / 45);
+  out[5] = plus(even3, odd3);
+  out[6] = minus(even3, odd3);
+}
+
+// The six outputs that eight products make.
+inline void make(const Lanes m[kSeen], Lanes out[kMade]) {
+  const Lanes sum1 = plus(m[1], m[2]), difference1 = minus(m[1], m[2]);
+  const Lanes sum2 = plus(m[3], m[4]), difference2 = minus(m[3], m[4]);
+  const Lanes sum3 = plus(m[5], m[6]), difference3 = minus(m[5], m[6]);
+  out[0] = plus(plus(m[0], sum1), plus(sum2, sum3));
+  out[1] = plus(plus(difference1, difference2, 2), difference3, 0.5f);
+  out[2] = plus(plus(sum1, sum2, 4), sum3, 0.25f);
+  out[3] = plus(plus(difference1, difference2, 8), difference3, 0.125f);
+  out[4] = plus(plus(sum1, sum2, 16), sum3, 0.0625f);
+  out[5] = plus(plus(plus(difference1, difference2, 32), difference3, 0.03125f), m[7]);
+}
+
+// Sizes in memory. Channels of a phase are rounded up to whole lanes, outputs of all to panels.
+struct Layout {
+  Filtering shape;
+  std::size_t tile_rows, tile_columns;
+  std::size_t inputs, depth, outputs, width;                     // of a phase, of all
+  std::size_t tiles, seen_step, made_step, panels, filter_step;  // steps between products, floats
+
+  explicit Layout(const Filtering &s)
+      : shape(s),
+        tile_rows((s.height + kMade - 1) / kMade),
+        tile_columns((s.width + kMade - 1) / kMade),
+        inputs(rounded_up(s.inputs, kLanes)),
+        depth(inputs * s.period * s.period),
+        outputs(rounded_up(s.outputs, kLanes)),
+        width(rounded_up(outputs * s.out_period * s.out_period, kColumns)),
+        tiles(std::min(kTiles, tile_rows * tile_columns)),
+        seen_step(tiles * depth + kGap),
+        made_step(tiles * width + kGap),
+        panels(width / kColumns),
+        filter_step(depth * width + kGap) {}
+};
+
+// A weight as products see it: (products, panels, depth, 16).
+Buffer filters_of(const float *weight, const Layout &l) {
+  Buffer out(kProducts * l.filter_step);
+  const Filtering &s = l.shape;
+  const std::size_t all = s.inputs * s.period * s.period;
+  for (std::size_t column = 0; column < l.width; column += kLanes) {
+    const std::size_t phase = column / l.outputs, first = column % l.outputs;
+    const bool real = phase < s.out_period * s.out_period;
+    const std::size_t count = real ? std::min(kLanes, s.outputs - first) : 0;
+    for (std::size_t k = 0; k < l.depth; ++k) {
+      alignas(32) float tap[9][kLanes] = {};
+      if (k % l.inputs < s.inputs) {
+        const std::size_t input = k / l.inputs * s.inputs + k % l.inputs;
+        for (std::size_t lane = 0; lane < count; ++lane) {
+          const float *const from = weight + ((phase * s.outputs + first + lane) * all + input) * 9;
+          for (std::size_t t = 0; t < 9; ++t) tap[t][lane] = from[t];
+        }
+      }
+      Lanes down[3][kSeen];
+      for (std::size_t j = 0; j < 3; ++j) {
+        const Lanes taps[3] = {_mm256_load_ps(tap[j]), _mm256_load_ps(tap[3 + j]),
+                               _mm256_load_ps(tap[6 + j])};
+        see_taps(taps, down[j]);
+      }
+      float *const place =
+          out.data() + (column / kColumns * l.depth + k) * kColumns + column % kColumns;
+      for (std::size_t i = 0; i < kSeen; ++i) {
+        const Lanes taps[3] = {down[0][i], down[1][i], down[2][i]};
+        Lanes seen[kSeen];
+        see_taps(taps, seen);
+        for (std::size_t j = 0; j < kSeen; ++j)
+          _mm256_storeu_ps(place + (i * kSeen + j) * l.filter_step, seen[j]);
+      }
+    }
+  }
+  return out;
+}
+
+// Where a tile begins: its first output.
+struct Tile {
+  std::size_t top, left;
+  Tile(const Layout &l, std::size_t number)
+      : top(number / l.tile_columns * kMade), left(number % l.tile_columns * kMade) {}
+};
+
+// A tile's inputs as products see them, into its place among others'.
+void see_tile(const float *x, const Layout &l, Tile tile, float *seen) {
+  const Filtering &s = l.shape;
+  const std::size_t period = s.period;
+  const std::size_t step = period * s.inputs;
+  for (std::size_t k = 0; k < l.depth; k += kLanes) {
+    const std::size_t down = k / l.inputs / period, across = k / l.inputs % period;
+    const std::size_t channel = k % l.inputs, count = std::min(kLanes, s.inputs - channel);
+    // Inputs begin one position before outputs.
+    const bool inside = tile.top > 0 && tile.left > 0 && count == kLanes &&
+                        (tile.top + kMade) * period + down < s.source_height &&
+                        (tile.left + kMade) * period + across < s.source_width;
+    Lanes part[kSeen][kSeen];
+    for (std::size_t i = 0; i < kSeen; ++i) {
+      Lanes row[kSeen];
+      if (inside) {
+        const float *from =
+            x + (((tile.top + i - 1) * period + down) * s.source_width +
+                 (tile.left - 1) * period + across) * s.inputs + channel;
+        for (std::size_t j = 0; j < kSeen; ++j, from += step) row[j] = _mm256_loadu_ps(from);
+      } else {
+        const std::size_t y = (tile.top + i) * period + down;  // One position further down.
+        const float *const from = x + (y - period) * s.source_width * s.inputs + channel;
+        for (std::size_t j = 0; j < kSeen; ++j) {
+          const std::size_t z = (tile.left + j) * period + across;
+          const bool exists = y >= period && z >= period && y - period < s.source_height &&
+                              z - period < s.source_width;
+          row[j] = exists ? load_floats(from + (z - period) * s.inputs, count) : _mm256_setzero_ps();
+        }
+      }
+      see(row, part[i]);
+    }
+    for (std::size_t j = 0; j < kSeen; ++j) {
+      Lanes column[kSeen], out[kSeen];
+      for (std::size_t i = 0; i < kSeen; ++i) column[i] = part[i][j];
+      see(column, out);
+      for (std::size_t i = 0; i < kSeen; ++i)
+        _mm256_storeu_ps(seen + k + (i * kSeen + j) * l.seen_step, out[i]);
+    }
+  }
+}
+
+// A tile's outputs, from its place among products.
+void make_tile(const float *made, const float *bias, const Layout &l, Tile tile, float *out) {
+  const Filtering &s = l.shape;
+  const std::size_t period = s.out_period;
+  const std::size_t rows = std::min(kMade, s.height - tile.top);
+  const std::size_t columns = std::min(kMade, s.width - tile.left);
+  for (std::size_t k = 0; k < l.outputs * period * period; k += kLanes) {
+    const std::size_t down = k / l.outputs / period, across = k / l.outputs % period;
+    const std::size_t channel = k % l.outputs, count = std::min(kLanes, s.outputs - channel);
+    const Lanes first = load_floats(bias + k / l.outputs * s.outputs + channel, count);
+    Lanes part[kSeen][kMade];
+    for (std::size_t i = 0; i < kSeen; ++i) {
+      Lanes row[kSeen];
+      for (std::size_t j = 0; j < kSeen; ++j)
+        row[j] = _mm256_loadu_ps(made + k + (i * kSeen + j) * l.made_step);
+      make(row, part[i]);
+    }
+    for (std::size_t j = 0; j < columns; ++j) {
+      Lanes column[kSeen], values[kMade];
+      for (std::size_t i = 0; i < kSeen; ++i) column[i] = part[i][j];
+      make(column, values);
+      for (std::size_t i = 0; i < rows; ++i) {
+        const std::size_t y = (tile.top + i) * period + down, z = (tile.left + j) * period + across;
+        store_floats(out + (y * s.width * period + z) * s.outputs + channel, plus(values[i], first),
+                     count);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void minimal_filtering(const float *x, const float *weight, const float *bias, float *out,
+                       const Filtering &shape, std::size_t threads) {
+  const Layout l(shape);
+  const Buffer filters = filters_of(weight, l);
+  const std::size_t tiles = l.tile_rows * l.tile_columns, parts = (tiles + l.tiles - 1) / l.tiles;
+  std::vector<Buffer> seen, made;
+  for (std::size_t worker = 0; worker < std::min(threads, parts); ++worker) {
+    seen.emplace_back(kProducts * l.seen_step);
+    made.emplace_back(kProducts * l.made_step);
+  }
+  share_tasks(parts, threads, [&](std::size_t part, std::size_t worker) {
+    const std::size_t first = part * l.tiles, count = std::min(l.tiles, tiles - first);
+    float *const inputs = seen[worker].data(), *const products = made[worker].data();
+    for (std::size_t t = 0; t < count; ++t)
+      see_tile(x, l, Tile(l, first + t), inputs + t * l.depth);
+    for (std::size_t product = 0; product < kProducts; ++product) {
+      float *const sums = products + product * l.made_step;
+      std::memset(sums, 0, count * l.width * sizeof(float));
+      for (std::size_t panel = 0; panel < l.panels; ++panel)
+        add_products(count, inputs + product * l.seen_step, l.depth,
+                     filters.data() + product * l.filter_step + panel * l.depth * kColumns,
+                     l.depth, sums + panel * kColumns, l.width);
+    }
+    for (std::size_t t = 0; t < count; ++t)
+      make_tile(products + t * l.width, bias, l, Tile(l, first + t), out);
+  });
+}
+
+}  // namespace kodec
