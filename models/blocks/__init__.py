@@ -1,6 +1,7 @@
 """Network blocks that transforms and entropy models share."""
 
-from .bottleneck import Bottleneck, GatedAttention, RectifiedBottleneck, Rectifier
+from .activation import Activation
+from .bottleneck import Bottleneck, GatedAttention, RectifiedBottleneck
 from .convolution import PaddedConv2d
 from .depthwise import DepthwiseConv2d
 from .elementwise import GELU, asinh, gelu
@@ -9,7 +10,7 @@ from .lower_bound import lower_bound
 from .memory import add_to, channels_last
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .region_adaptive import RegionAdaptive, ScaleAffine
-from .resampling_residual import Activation, DownResidual, PlainResidual, UpResidual
+from .resampling_residual import DownResidual, PlainResidual, UpResidual
 from .residual import DepthwiseBlock, ResidualBlock
 from .shifted_windows import ShiftedWindowAttention
 from .upsampling import StrideTwoConvTranspose2d, SubpixelConv2d
@@ -31,7 +32,6 @@ __all__ = [
     "PlainResidual",
     "QualityEmbedding",
     "RectifiedBottleneck",
-    "Rectifier",
     "RegionAdaptive",
     "ResidualBlock",
     "ScaleAffine",

@@ -1,53 +1,50 @@
 """Bottleneck residuals, and the gated attention made of them."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
+from .activation import Activation, activated, activated_sum, checked
 from .convolution import PaddedConv2d
+from .core_layers import Finish
 from .memory import add_to
-
-Rectifier = Literal["relu", "gelu"]
-
-
-def _rectifier(name: Rectifier) -> nn.Module:
-    return nn.GELU() if name == "gelu" else nn.ReLU(inplace=True)
 
 
 class Bottleneck(nn.Module):
-    """x + conv1(relu(conv3(relu(conv1(x))))), at half the width inside: (N, C, H, W), same shape.
+    """x + conv1(act(conv3(act(conv1(x))))), at half the width inside: (N, C, H, W), same shape.
 
     Source: "Deep residual learning for image recognition" (2016), without normalisation.
     """
 
-    def __init__(self, channels: int, activation: Rectifier = "relu") -> None:
+    def __init__(self, channels: int, activation: Activation = "relu") -> None:
         super().__init__()
         half = channels // 2
+        self.activation = checked(activation)
+        # Activations hold places that public implementations give them.
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, half, 1),
-            _rectifier(activation),
+            PaddedConv2d(channels, half, 1),
+            nn.Identity(),
             PaddedConv2d(half, half),
-            _rectifier(activation),
-            nn.Conv2d(half, channels, 1),
+            nn.Identity(),
+            PaddedConv2d(half, channels, 1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        return add_to(self.layers(x), x)
+        out: Tensor = self.layers[-1](self._hidden(x), Finish(plus=x))
+        return out
+
+    def _hidden(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C // 2, H, W)."""
+        first, _, middle, _, _ = self.layers
+        return activated(middle, activated(first, x, self.activation), self.activation)
 
 
 class RectifiedBottleneck(Bottleneck):
     """A `Bottleneck` with one more activation behind the sum."""
 
-    def __init__(self, channels: int, activation: Rectifier = "relu") -> None:
-        super().__init__(channels, activation)
-        self.activation = _rectifier(activation)
-
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        out: Tensor = self.activation(super().forward(x))
-        return out
+        return activated_sum(self.layers[-1], self._hidden(x), self.activation, x)
 
 
 class GatedAttention(nn.Module):
@@ -62,7 +59,7 @@ class GatedAttention(nn.Module):
         self,
         channels: int,
         gate_head: nn.Module | None = None,
-        activation: Rectifier = "relu",
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         self.trunk = nn.Sequential(*(RectifiedBottleneck(channels, activation) for _ in range(3)))

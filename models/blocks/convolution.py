@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .core_layers import convolved, core_convolves, core_filters, filtered
+from .core_layers import PLAIN, Finish, convolved, core_convolves, core_filters, filtered
 from .winograd import INPUTS, in_tiles
 
 PHASES = 2
@@ -17,7 +17,9 @@ def taps_by_phase(weight: Tensor) -> Tensor:
     return even.reshape(*weight.shape[:2], 3, PHASES, 3, PHASES)
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+def convolve(
+    x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, finish: Finish = PLAIN
+) -> Tensor:
     """k x k convolution, k odd: (N, C, H, W) -> (N, outputs, H', W').
 
     H' and W' are H / stride and W / stride, rounded up. On a CPU without gradients minimal
@@ -29,17 +31,17 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor
     """
     kernel = weight.shape[-1]
     positions = x.shape[-2] * x.shape[-1] // stride**2
-    if core_convolves(x):
-        return convolved(x, weight, bias, stride)
     if (kernel, stride) == (3, 1) and core_filters(x, positions):
-        return filtered(x, weight, bias)
+        return filtered(x, weight, bias, finish)
     if (kernel, stride) == (5, PHASES) and core_filters(x, positions):
         by_phase = taps_by_phase(weight).permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
-        return filtered(x, by_phase, bias, period=PHASES)
+        return filtered(x, by_phase, bias, finish, period=PHASES)
+    if core_convolves(x, positions, finish):
+        return convolved(x, weight, bias, stride, finish)
     double = x.dtype == torch.float64 and x.device.type == "cpu" and not torch.is_grad_enabled()
     if double and stride == 1 and kernel in INPUTS and positions >= LEAST_POSITIONS:
-        return in_tiles(x, weight, bias)
-    return nn.functional.conv2d(x, weight, bias, stride, kernel // 2)
+        return finish.after(in_tiles(x, weight, bias))
+    return finish.after(nn.functional.conv2d(x, weight, bias, stride, kernel // 2))
 
 
 class PaddedConv2d(nn.Conv2d):
@@ -50,6 +52,6 @@ class PaddedConv2d(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, kernel_size: int = 3, stride: int = 1) -> None:
         super().__init__(inputs, outputs, kernel_size, stride, kernel_size // 2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, finish: Finish = PLAIN) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, ceil(H / stride), ceil(W / stride))."""
-        return convolve(x, self.weight, self.bias, self.stride[0])
+        return convolve(x, self.weight, self.bias, self.stride[0], finish)

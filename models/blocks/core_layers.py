@@ -4,15 +4,19 @@ Of a convolution it has all that lie channels last in memory: see `channels_last
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kodec.native import convolution, divisive_normalisation, minimal_filtering, runs_layers
 
+from .memory import add_to
+
 # Fewest channels that enter, and fewest positions, where minimal filtering was seen to be quicker.
 LEAST_CHANNELS, LEAST_POSITIONS = 16, 256
-# Most channels that enter where the core's convolution tap by tap was.
+# Most channels that enter where the core's convolution tap by tap was; with more it is as quick as
+# PyTorch's, and gains by what it does at no further pass over memory.
 FEW_CHANNELS = 4
 
 
@@ -33,13 +37,52 @@ def core_takes(x: Tensor) -> bool:
     )
 
 
+class Finish(NamedTuple):
+    """What is done with a convolution's results, at no further pass over memory where it can be.
+
+    They are multiplied by `slope` where negative, `plus` is added, and what comes of it is
+    multiplied by `last_slope` where negative. Slopes: 0 (rectified) to 1 (as it is).
+    """
+
+    slope: float = 1.0
+    plus: Tensor | None = None
+    last_slope: float = 1.0
+
+    def after(self, x: Tensor) -> Tensor:
+        """The same by PyTorch, to what was just made and nothing else holds."""
+        x = _rectified(x, self.slope)
+        return _rectified(x if self.plus is None else add_to(x, self.plus), self.last_slope)
+
+    def for_core(self) -> tuple[float, Tensor | None, float]:
+        """As the core takes it."""
+        plus = None if self.plus is None else self.plus.movedim(1, -1).contiguous()
+        return self.slope, plus, self.last_slope
+
+
+PLAIN = Finish()
+
+
+def _rectified(x: Tensor, slope: float) -> Tensor:
+    if slope == 1:
+        return x
+    inplace = not torch.is_grad_enabled()
+    if slope == 0:
+        return nn.functional.relu(x, inplace)
+    return nn.functional.leaky_relu(x, slope, inplace)
+
+
 def core_filters(x: Tensor, positions: int) -> bool:
     """Whether `filtered` can have this input (N, C, H, W) here, and is quicker."""
     return positions >= LEAST_POSITIONS and x.shape[1] >= LEAST_CHANNELS and core_takes(x)
 
 
 def filtered(
-    x: Tensor, weight: Tensor, bias: Tensor, period: int = 1, out_period: int = 1
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    finish: Finish = PLAIN,
+    period: int = 1,
+    out_period: int = 1,
 ) -> Tensor:
     """3x3 convolution of stride 1, zero-padded: (N, inputs, H, W) -> (N, outputs, H, W).
 
@@ -53,17 +96,21 @@ def filtered(
         bias.detach(),
         period,
         out_period,
+        *finish.for_core(),
         torch.get_num_threads(),
     )
     return torch.from_numpy(found).movedim(-1, 1)
 
 
-def core_convolves(x: Tensor) -> bool:
+def core_convolves(x: Tensor, positions: int, finish: Finish) -> bool:
     """Whether `convolved` can have this input (N, C, H, W) here, and is quicker."""
-    return x.shape[1] <= FEW_CHANNELS and core_takes(x)
+    gains = x.shape[1] <= FEW_CHANNELS or finish is not PLAIN
+    return gains and positions >= LEAST_POSITIONS and core_takes(x)
 
 
-def convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+def convolved(
+    x: Tensor, weight: Tensor, bias: Tensor, stride: int, finish: Finish = PLAIN
+) -> Tensor:
     """k x k convolution, zero-padded, k odd: (N, inputs, H, W) -> (N, outputs, H', W').
 
     H' and W' are H / stride and W / stride, rounded up.
@@ -73,6 +120,7 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
         weight.detach().contiguous(),
         bias.detach(),
         stride,
+        *finish.for_core(),
         torch.get_num_threads(),
     )
     return torch.from_numpy(found).movedim(-1, 1)

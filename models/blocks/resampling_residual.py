@@ -4,22 +4,13 @@ Source: "Learned image compression with discretized Gaussian mixture likelihoods
 modules" (2020), there with leaky ReLU; MLIC++ has them with GELU.
 """
 
-from typing import Literal, get_args
-
 from torch import Tensor, nn
 
+from .activation import Activation, activated, checked
 from .convolution import PaddedConv2d
+from .core_layers import Finish
 from .gdn import GDN
-from .memory import add_to
 from .upsampling import SubpixelConv2d
-
-Activation = Literal["leaky_relu", "gelu"]
-
-
-def _activation(name: Activation) -> nn.Module:
-    if name not in get_args(Activation):
-        raise ValueError(f"activation is one of {get_args(Activation)}, not {name!r}")
-    return nn.GELU() if name == "gelu" else nn.LeakyReLU(inplace=True)
 
 
 class PlainResidual(nn.Module):
@@ -32,13 +23,13 @@ class PlainResidual(nn.Module):
         super().__init__()
         self.first = PaddedConv2d(inputs, outputs)
         self.second = PaddedConv2d(outputs, outputs)
-        self.activation = _activation(activation)
+        self.activation = checked(activation)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
-        h = self.activation(self.first(x))
-        return add_to(self.activation(self.second(h)), self.skip(x))
+        h = activated(self.first, x, self.activation)
+        return activated(self.second, h, self.activation, plus=self.skip(x))
 
 
 class DownResidual(nn.Module):
@@ -47,15 +38,16 @@ class DownResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, activation: Activation = "leaky_relu") -> None:
         super().__init__()
         self.first = PaddedConv2d(inputs, outputs, stride=2)
-        self.activation = _activation(activation)
         self.second = PaddedConv2d(outputs, outputs)
+        self.activation = checked(activation)
         self.normalise = GDN(outputs, inplace=True)
         self.skip = PaddedConv2d(inputs, outputs, 1, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H/2, W/2)."""
-        h = self.normalise(self.second(self.activation(self.first(x))))
-        return add_to(h, self.skip(x))
+        h = self.normalise(self.second(activated(self.first, x, self.activation)))
+        out: Tensor = self.skip(x, Finish(plus=h))
+        return out
 
 
 class UpResidual(nn.Module):
@@ -64,12 +56,13 @@ class UpResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, activation: Activation = "leaky_relu") -> None:
         super().__init__()
         self.first = SubpixelConv2d(inputs, outputs)
-        self.activation = _activation(activation)
         self.second = PaddedConv2d(outputs, outputs)
+        self.activation = checked(activation)
         self.normalise = GDN(outputs, inverse=True, inplace=True)
         self.skip = SubpixelConv2d(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2 H, 2 W)."""
-        h = self.normalise(self.second(self.activation(self.first(x))))
-        return add_to(h, self.skip(x))
+        h = self.normalise(self.second(activated(self.first, x, self.activation)))
+        out: Tensor = self.skip(x, Finish(plus=h))
+        return out

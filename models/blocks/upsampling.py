@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from .convolution import PHASES, PaddedConv2d, taps_by_phase
-from .core_layers import core_filters, filtered
+from .core_layers import PLAIN, Finish, core_filters, filtered
 
 
 class StrideTwoConvTranspose2d(nn.ConvTranspose2d):
@@ -30,13 +30,12 @@ class SubpixelConv2d(nn.Sequential):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(PaddedConv2d(inputs, outputs * PHASES**2), nn.PixelShuffle(PHASES))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, finish: Finish = PLAIN) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2 H, 2 W)."""
         convolution = self[0]
         if core_filters(x, x.shape[-2] * x.shape[-1]):
             # PixelShuffle has a channel's phases side by side.
             weight = convolution.weight.unflatten(0, (-1, PHASES**2)).transpose(0, 1).flatten(0, 1)
             bias = convolution.bias.view(-1, PHASES**2).t().flatten()
-            return filtered(x, weight, bias, out_period=PHASES)
-        out: Tensor = super().forward(x)
-        return out
+            return filtered(x, weight, bias, finish, out_period=PHASES)
+        return finish.after(super().forward(x))

@@ -2,7 +2,9 @@
 
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <utility>
@@ -58,8 +60,35 @@ nb::object array_of(Buffer buffer, std::initializer_list<std::size_t> shape) {
   return nb::cast(nb::ndarray<nb::numpy, float, nb::ndim<4>>(kept->data(), shape, owner));
 }
 
+// The parts of a `Finish`, with the array that `plus` lies in; its step from item to item.
+struct FinishArgument {
+  Array array;
+  Finish finish;
+  std::size_t step = 0;
+
+  FinishArgument(float slope, nb::handle plus, float last_slope, std::initializer_list<std::size_t> shape) {
+    require(slope >= 0 && slope <= 1, "slope must be from 0 to 1");
+    require(last_slope >= 0 && last_slope <= 1, "last_slope must be from 0 to 1");
+    finish.slope = slope;
+    finish.last_slope = last_slope;
+    if (plus.is_none()) return;
+    array = floats(plus, "plus", 4);
+    std::size_t dimension = 0;
+    for (const std::size_t size : shape)
+      require(array.shape(dimension++) == size, "plus must have the result's shape");
+    finish.plus = data_of(array);
+    step = array.size() / std::max<std::size_t>(array.shape(0), 1);
+  }
+
+  Finish of(std::size_t item) const {
+    Finish found = finish;
+    if (found.plus != nullptr) found.plus += item * step;
+    return found;
+  }
+};
+
 nb::object convolution_argument(nb::handle x, nb::handle weight, nb::handle bias, nb::handle stride,
-                                nb::handle threads) {
+                                float slope, nb::handle plus, float last_slope, nb::handle threads) {
   const Array source = floats(x, "x", 4), kernel = floats(weight, "weight", 4);
   const Array first = floats(bias, "bias", 1);
   const std::size_t step = count_argument(stride, "stride", 16);
@@ -71,18 +100,21 @@ nb::object convolution_argument(nb::handle x, nb::handle weight, nb::handle bias
   require(kernel.shape(1) == shape.inputs, "weight's second dimension must be x's channels");
   require(kernel.shape(0) == shape.outputs, "weight's first dimension must be bias' length");
   const std::size_t size = product({shape.out_height(), shape.out_width(), shape.outputs});
+  const FinishArgument finish(slope, plus, last_slope,
+                              {items, shape.out_height(), shape.out_width(), shape.outputs});
   Buffer out(product({items, size}));
   if (size > 0) {
     nb::gil_scoped_release no_gil;
     for (std::size_t item = 0; item < items; ++item)
       convolution(data_of(source) + item * shape.height * shape.width * shape.inputs, data_of(kernel),
-                  data_of(first), out.data() + item * size, shape, workers);
+                  data_of(first), finish.of(item), out.data() + item * size, shape, workers);
   }
   return array_of(std::move(out), {items, shape.out_height(), shape.out_width(), shape.outputs});
 }
 
 nb::object minimal_filtering_argument(nb::handle x, nb::handle weight, nb::handle bias,
-                                      nb::handle period, nb::handle out_period, nb::handle threads) {
+                                      nb::handle period, nb::handle out_period, float slope,
+                                      nb::handle plus, float last_slope, nb::handle threads) {
   const Array source = floats(x, "x", 4), kernel = floats(weight, "weight", 4);
   const Array first = floats(bias, "bias", 1);
   const std::size_t p = count_argument(period, "period", 2);
@@ -100,12 +132,14 @@ nb::object minimal_filtering_argument(nb::handle x, nb::handle weight, nb::handl
   const std::size_t size = product({shape.height * q, shape.width * q, shape.outputs});
   // A tile of 6x6 outputs and the channels' rounding need some room more.
   product({items, shape.height + 8, shape.width + 8, shape.inputs + 8, shape.outputs + 8, 64});
+  const FinishArgument finish(slope, plus, last_slope,
+                              {items, shape.height * q, shape.width * q, shape.outputs});
   Buffer out(items * size);
   if (size > 0) {
     nb::gil_scoped_release no_gil;
     for (std::size_t item = 0; item < items; ++item)
       minimal_filtering(data_of(source) + item * h * w * shape.inputs, data_of(kernel),
-                        data_of(first), out.data() + item * size, shape, workers);
+                        data_of(first), finish.of(item), out.data() + item * size, shape, workers);
   }
   return array_of(std::move(out), {items, shape.height * q, shape.width * q, shape.outputs});
 }
@@ -132,10 +166,12 @@ void divisive_normalisation_argument(nb::handle x, nb::handle gamma, nb::handle 
 void add_layers(nb::module_ &m) {
   m.def("runs_layers", &has_layers);
   m.def("convolution", &convolution_argument, nb::arg("x").none(), nb::arg("weight").none(),
-        nb::arg("bias").none(), nb::arg("stride").none() = 1, nb::arg("threads").none() = 1);
+        nb::arg("bias").none(), nb::arg("stride").none() = 1, nb::arg("slope") = 1.0f,
+        nb::arg("plus").none() = nb::none(), nb::arg("last_slope") = 1.0f, nb::arg("threads").none() = 1);
   m.def("minimal_filtering", &minimal_filtering_argument, nb::arg("x").none(),
         nb::arg("weight").none(), nb::arg("bias").none(), nb::arg("period").none() = 1,
-        nb::arg("out_period").none() = 1, nb::arg("threads").none() = 1);
+        nb::arg("out_period").none() = 1, nb::arg("slope") = 1.0f,
+        nb::arg("plus").none() = nb::none(), nb::arg("last_slope") = 1.0f, nb::arg("threads").none() = 1);
   m.def("divisive_normalisation", &divisive_normalisation_argument, nb::arg("x").none(),
         nb::arg("gamma").none(), nb::arg("beta").none(), nb::arg("out").none(),
         nb::arg("inverse") = false, nb::arg("threads").none() = 1);

@@ -63,8 +63,8 @@ void add_row(const float *row, const float *panel, const Convolution &c, std::si
 
 }  // namespace
 
-void convolution(const float *x, const float *weight, const float *bias, float *out,
-                 const Convolution &c, std::size_t threads) {
+void convolution(const float *x, const float *weight, const float *bias, const Finish &finish,
+                 float *out, const Convolution &c, std::size_t threads) {
   const Buffer panels = packed(weight, c);
   const std::size_t margin = c.side / 2, width = c.out_width(), depth = c.side * c.inputs;
   share_tasks(c.out_height(), threads, [&](std::size_t y, std::size_t) {
@@ -81,8 +81,9 @@ void convolution(const float *x, const float *weight, const float *bias, float *
             add_row(x + (row - margin) * c.width * c.inputs, panel, c, first, last, sums);
         }
         for (std::size_t p = first; p < last; ++p)
-          std::memcpy(out + (y * width + p) * c.outputs + o, sums + (p - first) * kColumns,
-                      columns * sizeof(float));
+          for (std::size_t k = 0; k < columns; k += kLanes)
+            finish_floats(finish, out, (y * width + p) * c.outputs + o + k,
+                          _mm256_load_ps(sums + (p - first) * kColumns + k), columns - k);
       }
     }
   });

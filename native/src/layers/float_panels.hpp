@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "layers.hpp"
+
 namespace kodec {
 namespace {
 
@@ -72,6 +74,16 @@ inline void store_floats(float *to, __m256 value, std::size_t count) {
   alignas(32) float few[kLanes];
   _mm256_store_ps(few, value);
   std::memcpy(to, few, count * sizeof(float));
+}
+
+// Writes up to eight results to their place in the output, finished.
+inline void finish_floats(const Finish &finish, float *out, std::size_t place, __m256 value,
+                          std::size_t count) {
+  // Of two operands the second is taken where one is not a number, as 0 times infinity.
+  value = _mm256_max_ps(_mm256_mul_ps(value, _mm256_set1_ps(finish.slope)), value);
+  if (finish.plus != nullptr) value = _mm256_add_ps(value, load_floats(finish.plus + place, count));
+  value = _mm256_max_ps(_mm256_mul_ps(value, _mm256_set1_ps(finish.last_slope)), value);
+  store_floats(out + place, value, count);
 }
 
 }  // namespace

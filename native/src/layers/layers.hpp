@@ -10,6 +10,15 @@ namespace kodec {
 // Whether this CPU runs what follows, which is written for AVX2 with FMA; to be asked first.
 bool has_layers();
 
+// What is done with a convolution's results v, at no further pass over memory: v is multiplied by
+// `slope` where negative; `plus`, of the results' shape, is added, if there is any; and what comes
+// of that is multiplied by `last_slope` where negative. Slopes: 0 (rectified) to 1 (as it is).
+struct Finish {
+  float slope = 1;
+  const float *plus = nullptr;
+  float last_slope = 1;
+};
+
 // A convolution of odd sides with zeros around the picture: (height, width, inputs) -> (ceil(height
 // / stride), ceil(width / stride), outputs). Weights are (outputs, inputs, side, side).
 struct Convolution {
@@ -18,8 +27,8 @@ struct Convolution {
   std::size_t out_height() const { return (height + stride - 1) / stride; }
   std::size_t out_width() const { return (width + stride - 1) / stride; }
 };
-void convolution(const float *x, const float *weight, const float *bias, float *out,
-                 const Convolution &shape, std::size_t threads);
+void convolution(const float *x, const float *weight, const float *bias, const Finish &finish,
+                 float *out, const Convolution &shape, std::size_t threads);
 
 // A 3x3 convolution of stride 1, by minimal filtering, from all phases of a picture to all phases
 // of another. With a period of 2 its pixels at even and odd rows and columns are channels of their
@@ -31,8 +40,8 @@ void convolution(const float *x, const float *weight, const float *bias, float *
 struct Filtering {
   std::size_t height, width, inputs, outputs, period, out_period, source_height, source_width;
 };
-void minimal_filtering(const float *x, const float *weight, const float *bias, float *out,
-                       const Filtering &shape, std::size_t threads);
+void minimal_filtering(const float *x, const float *weight, const float *bias, const Finish &finish,
+                       float *out, const Filtering &shape, std::size_t threads);
 
 // Generalised divisive normalisation: out = x / sqrt(beta + gamma x^2), or multiplied by the root
 // if `inverse`, at each of `positions`. gamma is (channels, channels). out may be x.

@@ -183,7 +183,8 @@ void see_tile(const float *x, const Layout &l, Tile tile, float *seen) {
 }
 
 // A tile's outputs, from its place among products.
-void make_tile(const float *made, const float *bias, const Layout &l, Tile tile, float *out) {
+void make_tile(const float *made, const float *bias, const Finish &finish, const Layout &l,
+               Tile tile, float *out) {
   const Filtering &s = l.shape;
   const std::size_t period = s.out_period;
   const std::size_t rows = std::min(kMade, s.height - tile.top);
@@ -205,8 +206,8 @@ void make_tile(const float *made, const float *bias, const Layout &l, Tile tile,
       make(column, values);
       for (std::size_t i = 0; i < rows; ++i) {
         const std::size_t y = (tile.top + i) * period + down, z = (tile.left + j) * period + across;
-        store_floats(out + (y * s.width * period + z) * s.outputs + channel, plus(values[i], first),
-                     count);
+        finish_floats(finish, out, (y * s.width * period + z) * s.outputs + channel,
+                      plus(values[i], first), count);
       }
     }
   }
@@ -214,8 +215,8 @@ void make_tile(const float *made, const float *bias, const Layout &l, Tile tile,
 
 }  // namespace
 
-void minimal_filtering(const float *x, const float *weight, const float *bias, float *out,
-                       const Filtering &shape, std::size_t threads) {
+void minimal_filtering(const float *x, const float *weight, const float *bias, const Finish &finish,
+                       float *out, const Filtering &shape, std::size_t threads) {
   const Layout l(shape);
   const Buffer filters = filters_of(weight, l);
   const std::size_t tiles = l.tile_rows * l.tile_columns, parts = (tiles + l.tiles - 1) / l.tiles;
@@ -238,7 +239,7 @@ void minimal_filtering(const float *x, const float *weight, const float *bias, f
                      l.depth, sums + panel * kColumns, l.width);
     }
     for (std::size_t t = 0; t < count; ++t)
-      make_tile(products + t * l.width, bias, l, Tile(l, first + t), out);
+      make_tile(products + t * l.width, bias, finish, l, Tile(l, first + t), out);
   });
 }
 

@@ -1,0 +1,43 @@
+"""Activations behind convolutions, in one pass with them where they can be."""
+
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+from .convolution import PaddedConv2d
+from .core_layers import Finish
+from .memory import add_to
+from .upsampling import SubpixelConv2d
+
+Activation = Literal["relu", "leaky_relu", "gelu"]
+# Of what is negative.
+SLOPES = {"relu": 0.0, "leaky_relu": 0.01}
+
+
+Layer = PaddedConv2d | SubpixelConv2d
+
+
+def checked(name: Activation) -> Activation:
+    """The name; ValueError if it is none."""
+    if name not in get_args(Activation):
+        raise ValueError(f"activation is one of {get_args(Activation)}, not {name!r}")
+    return name
+
+
+def activated(
+    layer: Layer, x: Tensor, activation: Activation, plus: Tensor | None = None
+) -> Tensor:
+    """act(layer(x)), and `plus` added if there is one: (N, C, H, W) -> (N, C', H', W')."""
+    if activation != "gelu":
+        out: Tensor = layer(x, Finish(SLOPES[activation], plus))
+        return out
+    found = nn.functional.gelu(layer(x))
+    return found if plus is None else add_to(found, plus)
+
+
+def activated_sum(layer: Layer, x: Tensor, activation: Activation, plus: Tensor) -> Tensor:
+    """act(layer(x) + plus): (N, C, H, W) -> (N, C', H', W')."""
+    if activation != "gelu":
+        out: Tensor = layer(x, Finish(plus=plus, last_slope=SLOPES[activation]))
+        return out
+    return nn.functional.gelu(layer(x, Finish(plus=plus)))
