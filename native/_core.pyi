@@ -58,6 +58,9 @@ def convolution(
     weight: NDArray[np.float32] | _SupportsDLPack,
     bias: NDArray[np.float32] | _SupportsDLPack,
     stride: int = 1,
+    slope: float = 1.0,
+    plus: NDArray[np.float32] | _SupportsDLPack | None = None,
+    last_slope: float = 1.0,
     threads: int = 1,
 ) -> NDArray[np.float32]:
     """k x k convolution with zeros around: (N, H, W, inputs) -> (N, H', W', outputs).
@@ -70,6 +73,9 @@ def convolution(
         weight: (outputs, inputs, k, k), k odd.
         bias: (outputs,).
         stride: 1..16.
+        slope: 0..1, what results are multiplied by where negative.
+        plus: of the result's shape, added to that.
+        last_slope: 0..1, what the sums are multiplied by where negative.
         threads: 1..1024.
 
     Raises:
@@ -83,6 +89,9 @@ def minimal_filtering(
     bias: NDArray[np.float32] | _SupportsDLPack,
     period: int = 1,
     out_period: int = 1,
+    slope: float = 1.0,
+    plus: NDArray[np.float32] | _SupportsDLPack | None = None,
+    last_slope: float = 1.0,
     threads: int = 1,
 ) -> NDArray[np.float32]:
     """3x3 convolution of stride 1 with zeros around: (N, H, W, inputs) -> (N, H, W, outputs).
@@ -100,6 +109,9 @@ def minimal_filtering(
         bias: (outputs * out_period^2,).
         period: 1 or 2.
         out_period: 1 or 2.
+        slope: 0..1, what results are multiplied by where negative.
+        plus: of the result's shape, added to that.
+        last_slope: 0..1, what the sums are multiplied by where negative.
         threads: 1..1024.
 
     Raises:

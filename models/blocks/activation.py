@@ -4,17 +4,12 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from .convolution import PaddedConv2d
 from .core_layers import Finish
 from .memory import add_to
-from .upsampling import SubpixelConv2d
 
 Activation = Literal["relu", "leaky_relu", "gelu"]
 # Of what is negative.
 SLOPES = {"relu": 0.0, "leaky_relu": 0.01}
-
-
-Layer = PaddedConv2d | SubpixelConv2d
 
 
 def checked(name: Activation) -> Activation:
@@ -25,9 +20,12 @@ def checked(name: Activation) -> Activation:
 
 
 def activated(
-    layer: Layer, x: Tensor, activation: Activation, plus: Tensor | None = None
+    layer: nn.Module, x: Tensor, activation: Activation, plus: Tensor | None = None
 ) -> Tensor:
-    """act(layer(x)), and `plus` added if there is one: (N, C, H, W) -> (N, C', H', W')."""
+    """act(layer(x)), and `plus` added if there is one: (N, C, H, W) -> (N, C', H', W').
+
+    The layer is a `PaddedConv2d` or `SubpixelConv2d`.
+    """
     if activation != "gelu":
         out: Tensor = layer(x, Finish(SLOPES[activation], plus))
         return out
@@ -35,7 +33,7 @@ def activated(
     return found if plus is None else add_to(found, plus)
 
 
-def activated_sum(layer: Layer, x: Tensor, activation: Activation, plus: Tensor) -> Tensor:
+def activated_sum(layer: nn.Module, x: Tensor, activation: Activation, plus: Tensor) -> Tensor:
     """act(layer(x) + plus): (N, C, H, W) -> (N, C', H', W')."""
     if activation != "gelu":
         out: Tensor = layer(x, Finish(plus=plus, last_slope=SLOPES[activation]))

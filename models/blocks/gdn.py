@@ -54,7 +54,7 @@ class GDN(nn.Module):
         if core_takes(x):
             normalise(rows, gamma, beta, results, self.inverse)
             return out.movedim(-1, 1)
-        parts = zip(rows.split(PORTION), results.split(PORTION), strict=True)
+        parts = zip(torch.split(rows, PORTION), torch.split(results, PORTION), strict=True)
         for part, place in parts:
             energy = torch.addmm(beta, part.square(), gamma.t())
             torch.mul(part, energy.sqrt_() if self.inverse else energy.rsqrt_(), out=place)

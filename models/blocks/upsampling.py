@@ -32,10 +32,12 @@ class SubpixelConv2d(nn.Sequential):
 
     def forward(self, x: Tensor, finish: Finish = PLAIN) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2 H, 2 W)."""
-        convolution = self[0]
+        convolution, shuffle = self
+        assert isinstance(convolution, PaddedConv2d)
         if core_filters(x, x.shape[-2] * x.shape[-1]):
             # PixelShuffle has a channel's phases side by side.
-            weight = convolution.weight.unflatten(0, (-1, PHASES**2)).transpose(0, 1).flatten(0, 1)
+            weight = convolution.weight
+            weight = weight.view(-1, PHASES**2, *weight.shape[1:]).transpose(0, 1).flatten(0, 1)
             bias = convolution.bias.view(-1, PHASES**2).t().flatten()
             return filtered(x, weight, bias, finish, out_period=PHASES)
-        return finish.after(super().forward(x))
+        return finish.after(shuffle(convolution(x)))

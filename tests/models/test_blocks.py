@@ -1,6 +1,7 @@
 """Shared blocks."""
 
-from unittest.mock import Mock
+from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -8,21 +9,26 @@ from torch import nn
 
 from kodec.models.blocks import (
     GDN,
+    Bottleneck,
     DepthwiseBlock,
     DepthwiseConv2d,
+    DownResidual,
     Modulation,
     PaddedConv2d,
+    PlainResidual,
     QualityEmbedding,
+    RectifiedBottleneck,
     ResidualBlock,
     StrideTwoConvTranspose2d,
+    SubpixelConv2d,
+    UpResidual,
     add_to,
     channels_last,
+    convolution,
+    core_layers,
     normalised,
-    polyphase,
-    winograd,
     zeroed,
 )
-from kodec.models.blocks.phases import from_phases, to_phases
 
 
 @pytest.mark.parametrize("kernel", [3, 5])
@@ -98,7 +104,7 @@ def test_zeroed() -> None:
 def test_stride_one_convolution_in_float64_equals_conv2d(
     kernel: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(winograd, "LEAST_POSITIONS", 1)
+    monkeypatch.setattr(convolution, "LEAST_POSITIONS", 1)
     torch.manual_seed(0)
     layer = PaddedConv2d(6, 5, kernel).double()
     x = torch.randn(2, 6, *size, dtype=torch.float64)
@@ -109,17 +115,42 @@ def test_stride_one_convolution_in_float64_equals_conv2d(
         assert torch.equal(layer(x), expected)
 
 
-@pytest.mark.skipif(not winograd.nnpack_is_quicker(), reason="a CPU with AVX2 and no AVX-512")
+needs_core = pytest.mark.skipif(
+    not torch.no_grad()(core_layers.core_takes)(torch.zeros(1)),
+    reason="a CPU with AVX2 and no AVX-512",
+)
+
+
+def assert_near(found: torch.Tensor, expected: torch.Tensor) -> None:
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+@needs_core
+@pytest.mark.parametrize(
+    ("layer", "sides"),
+    [
+        (PaddedConv2d(48, 30), (33, 47)),
+        (PaddedConv2d(48, 30, 5, stride=2), (40, 36)),
+        (PaddedConv2d(48, 30, 5, stride=2), (41, 35)),
+        (StrideTwoConvTranspose2d(48, 30), (20, 18)),
+        (SubpixelConv2d(48, 30), (20, 18)),
+        (PaddedConv2d(3, 30, 5, stride=2), (61, 47)),
+        (GDN(48), (9, 7)),
+        (GDN(48, inverse=True), (9, 7)),
+    ],
+)
 @torch.no_grad()
-def test_stride_one_convolution_in_float32_is_near_conv2d_whatever_the_threads() -> None:
+def test_layers_of_the_core_are_near_pytorchs_whatever_the_threads(
+    layer: nn.Module, sides: tuple[int, int]
+) -> None:
     torch.manual_seed(0)
-    layer = PaddedConv2d(48, 64)
-    x = torch.randn(1, 48, 33, 47)
+    channels = 3 if sides == (61, 47) else 48
+    x = torch.randn(2, channels, *sides)
     out = layer(x)
-    expected = nn.Conv2d.forward(layer.double(), x.double())
-    layer.float()
-    assert not torch.equal(out, nn.Conv2d.forward(layer, x)), "it took the direct way"
-    assert (out - expected).abs().max() < 1e-4 * expected.abs().max()
+    expected = deepcopy(layer).double()(x.double())
+    assert out.is_contiguous(memory_format=torch.channels_last), "PyTorch computed it"
+    assert_near(out, expected)
     # What one side of a local file computes, the other must.
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
@@ -127,54 +158,43 @@ def test_stride_one_convolution_in_float32_is_near_conv2d_whatever_the_threads()
     torch.set_num_threads(threads)
     shifted = torch.empty(x.numel() + 3)[3:].view(x.shape).copy_(x)
     assert torch.equal(layer(shifted), out)
-
-
-@pytest.mark.skipif(not winograd.nnpack_is_quicker(), reason="a CPU with AVX2 and no AVX-512")
-@pytest.mark.parametrize("sides", [(112, 440), (113, 441)])
-@torch.no_grad()
-def test_stride_two_convolutions_by_phases_are_near_direct_ones(
-    sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    torch.manual_seed(0)
-    quick = Mock(side_effect=polyphase.nnpack_convolution)
-    monkeypatch.setattr(polyphase, "nnpack_convolution", quick)
-    down, up = PaddedConv2d(160, 168, 5, stride=2), StrideTwoConvTranspose2d(96, 5)
-    for layer, direct, x in (
-        (down, nn.Conv2d.forward, torch.randn(1, 160, *sides)),
-        (up, nn.ConvTranspose2d.forward, torch.randn(1, 96, *sides)),
-    ):
-        out = layer(x)
-        expected = direct(layer.double(), x.double())  # type: ignore[operator]
-        layer.float()
-        assert out.shape == expected.shape
-        assert (out - expected).abs().max() < 1e-4 * expected.abs().max()
-        # Odd sides have no whole phases; channels last, the direct way is best.
-        assert quick.call_count == (layer is up or sides[0] % 2 == 0)
-        quick.reset_mock()
-        layer(x.to(memory_format=torch.channels_last))
-        quick.assert_not_called()
-
-
-@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
-def test_phases_are_those_of_pixel_unshuffle(order: torch.memory_format) -> None:
-    x = torch.rand(2, 3, 6, 10).contiguous(memory_format=order)
-    phases = to_phases(x)
-    assert torch.equal(phases, nn.functional.pixel_unshuffle(x, 2))
-    assert torch.equal(from_phases(phases), x)
-    assert torch.equal(from_phases(phases.contiguous(memory_format=order)), x)
+    assert torch.equal(layer(channels_last(x)), out)
+    assert torch.equal(layer(x[:1]), out[:1])
 
 
 @torch.no_grad()
-def test_stride_one_convolution_takes_its_own_way_for_one_contiguous_item_alone() -> None:
+def test_convolutions_of_few_positions_and_of_other_types_are_pytorchs() -> None:
     layer = PaddedConv2d(48, 48)
-    for x in (
-        torch.randn(2, 48, 32, 32),
-        torch.randn(1, 48, 32, 32).to(memory_format=torch.channels_last),
-        torch.randn(1, 48, 8, 8),
-    ):
-        assert torch.equal(layer(x), nn.Conv2d.forward(layer, x))
+    x = torch.randn(1, 48, 8, 8)
+    assert torch.equal(layer(x), nn.Conv2d.forward(layer, x))
     half = layer.bfloat16()(torch.randn(1, 48, 32, 32).bfloat16())
     assert half.dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        assert PaddedConv2d(48, 48)(torch.randn(1, 48, 32, 32)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "gelu"])
+@pytest.mark.parametrize(
+    "block",
+    [PlainResidual, DownResidual, UpResidual, Bottleneck, RectifiedBottleneck],
+)
+def test_blocks_are_the_same_with_and_without_gradients(block: Any, activation: str) -> None:
+    torch.manual_seed(0)
+    widths = (20,) if issubclass(block, Bottleneck) else (20, 24)
+    module = block(*widths, activation=activation)
+    x = torch.randn(1, 20, 32, 36)
+    kept = x.clone()
+    expected = module(x)
+    with torch.no_grad():
+        assert_near(module(x), expected)
+        assert_near(module(channels_last(x)), expected)
+    assert torch.equal(x, kept)
+
+
+def test_unknown_activations_are_refused() -> None:
+    for block in (PlainResidual, DownResidual, UpResidual):
+        with pytest.raises(ValueError, match="activation is one of"):
+            block(8, 8, activation="swish")
 
 
 @pytest.mark.parametrize("inverse", [False, True])

@@ -1,0 +1,195 @@
+"""Layers of transforms: what PyTorch computes in float64, up to rounding."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from kodec.native import (
+    InvalidInputError,
+    UnsupportedError,
+    convolution,
+    divisive_normalisation,
+    minimal_filtering,
+    runs_layers,
+)
+
+needs_layers = pytest.mark.skipif(not runs_layers(), reason="a CPU with AVX2 and FMA")
+# (height, width, inputs, outputs): smaller than a kernel or a tile, ragged, and several blocks.
+SHAPES = [(1, 1, 3, 5), (2, 7, 8, 16), (7, 3, 9, 24), (13, 21, 17, 3), (50, 61, 16, 33)]
+
+
+def channels_last(x: Tensor) -> Tensor:
+    return x.movedim(1, -1).contiguous()
+
+
+def channels_first(found: Any) -> Tensor:
+    return torch.from_numpy(found).movedim(-1, 1)
+
+
+def example(
+    shape: tuple[int, int, int, int], *taps: int, phases: int = 1, out_phases: int = 1
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Two pictures (N, C, H, W), a weight and a bias."""
+    height, width, inputs, outputs = shape
+    torch.manual_seed(0)
+    x = torch.randn(2, inputs, height, width)
+    return (
+        x,
+        torch.randn(outputs * out_phases, inputs * phases, *taps),
+        torch.randn(outputs * out_phases),
+    )
+
+
+def assert_near(found: Tensor, expected: Tensor) -> None:
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 5e-5 * expected.abs().max()
+
+
+@needs_layers
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("side", [1, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_convolution(shape: tuple[int, int, int, int], side: int, stride: int) -> None:
+    x, weight, bias = example(shape, side, side)
+    expected = nn.functional.conv2d(x.double(), weight.double(), bias.double(), stride, side // 2)
+    found = convolution(channels_last(x), weight, bias, stride)
+    assert_near(channels_first(found), expected)
+    assert np.array_equal(convolution(channels_last(x), weight, bias, stride, threads=3), found)
+
+
+@needs_layers
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("period", [1, 2])
+@pytest.mark.parametrize("out_period", [1, 2])
+def test_minimal_filtering(shape: tuple[int, int, int, int], period: int, out_period: int) -> None:
+    x, weight, bias = example(shape, 3, 3, phases=period**2, out_phases=out_period**2)
+    height, width = shape[:2]
+    filled = nn.functional.pad(x, (0, -width % period, 0, -height % period)).double()
+    # PyTorch has a channel's phases side by side, the core a phase's channels.
+    phases = nn.functional.pixel_unshuffle(filled, period).unflatten(1, (-1, period**2))
+    phases = phases.transpose(1, 2).flatten(1, 2)
+    results = nn.functional.conv2d(phases, weight.double(), bias.double(), padding=1)
+    results = results.unflatten(1, (out_period**2, -1)).transpose(1, 2).flatten(1, 2)
+    expected = nn.functional.pixel_shuffle(results, out_period)
+    found = minimal_filtering(channels_last(x), weight, bias, period, out_period)
+    assert_near(channels_first(found), expected)
+    again = minimal_filtering(channels_last(x), weight, bias, period, out_period, threads=3)
+    assert np.array_equal(again, found)
+
+
+@needs_layers
+@pytest.mark.parametrize("layer", [convolution, minimal_filtering])
+def test_results_are_finished_in_the_same_pass(layer: Any) -> None:
+    x, weight, bias = example((13, 21, 17, 3), 3, 3)
+    plain = channels_first(layer(channels_last(x), weight, bias))
+    plus = torch.randn_like(plain)
+    found = layer(
+        channels_last(x), weight, bias, slope=0.25, plus=channels_last(plus), last_slope=0.0
+    )
+    expected = nn.functional.relu(nn.functional.leaky_relu(plain, 0.25) + plus)
+    assert torch.equal(channels_first(found), expected)
+    assert (expected == 0).any() and (expected > 0).any()
+
+
+@needs_layers
+def test_rectifying_keeps_infinities() -> None:
+    x = torch.full((1, 4, 4, 1), torch.inf)
+    found = convolution(x, torch.ones(1, 1, 1, 1), torch.zeros(1), slope=0.0, last_slope=0.0)
+    assert np.isposinf(found).all()
+
+
+@needs_layers
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("channels", [1, 5, 16, 37])
+def test_divisive_normalisation(inverse: bool, channels: int) -> None:
+    torch.manual_seed(0)
+    x, gamma, beta = (
+        torch.randn(203, channels),
+        torch.rand(channels, channels),
+        torch.rand(channels),
+    )
+    energy = x.double().square() @ gamma.double().t() + beta
+    expected = x * (energy.sqrt() if inverse else energy.rsqrt())
+    out = torch.empty_like(x)
+    divisive_normalisation(x, gamma, beta, out, inverse)
+    assert_near(out, expected)
+    divisive_normalisation(x, gamma, beta, x, inverse, threads=3)
+    assert torch.equal(x, out)
+
+
+@needs_layers
+def test_nothing_comes_of_nothing() -> None:
+    weight, bias = torch.zeros(4, 3, 3, 3), torch.zeros(4)
+    assert convolution(torch.zeros(1, 0, 5, 3), weight, bias).shape == (1, 0, 5, 4)
+    assert minimal_filtering(torch.zeros(0, 6, 5, 3), weight, bias).shape == (0, 6, 5, 4)
+    nothing = torch.zeros(0, 3)
+    divisive_normalisation(nothing, torch.eye(3), torch.ones(3), nothing)
+
+
+@needs_layers
+def test_memory_is_used_again_but_never_while_it_is_held() -> None:
+    """Large results share a store of memory."""
+    weight, bias = torch.ones(16, 1, 1, 1), torch.zeros(16)
+    held = [convolution(torch.full((1, 300, 300, 1), float(i)), weight, bias) for i in range(4)]
+    for _ in range(3):
+        convolution(torch.full((1, 300, 300, 1), -1.0), weight, bias)
+    assert [np.unique(found).tolist() for found in held] == [[0.0], [1.0], [2.0], [3.0]]
+
+
+X, WEIGHT, BIAS = torch.zeros(1, 6, 5, 3), torch.zeros(4, 3, 3, 3), torch.zeros(4)
+
+
+@needs_layers
+@pytest.mark.parametrize("layer", [convolution, minimal_filtering])
+@pytest.mark.parametrize(
+    ("x", "weight", "bias", "options", "message"),
+    [
+        (X[0], WEIGHT, BIAS, {}, "x must have 4 dimensions, not 3"),
+        (X.double(), WEIGHT, BIAS, {}, "x must be of type float32"),
+        (X.movedim(1, 2), WEIGHT, BIAS, {}, "x must be contiguous"),
+        (None, WEIGHT, BIAS, {}, "x must be an array of float32"),
+        (X, WEIGHT[:, :2].contiguous(), BIAS, {}, "weight's second dimension must be x's"),
+        (X, WEIGHT, BIAS[:3], {}, "weight's first dimension must be bias' length"),
+        (X, torch.zeros(4, 3, 2, 2), BIAS, {}, "weight"),
+        (X, torch.zeros(4, 3, 3, 1), BIAS, {}, "weight"),
+        (X, WEIGHT, BIAS[None], {}, "bias must have one dimension"),
+        (X, WEIGHT, BIAS, {"threads": 0}, "threads must be 1 to 1024, not 0"),
+        (X, WEIGHT, BIAS, {"threads": 1.0}, "threads must be an integer"),
+        (X, WEIGHT, BIAS, {"slope": -0.1}, "slope must be from 0 to 1"),
+        (X, WEIGHT, BIAS, {"last_slope": float("nan")}, "last_slope must be from 0 to 1"),
+        (X, WEIGHT, BIAS, {"plus": X}, "plus must have the result's shape"),
+    ],
+)
+def test_wrong_arguments_are_refused(
+    layer: Any, x: Any, weight: Any, bias: Any, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        layer(x, weight, bias, **options)
+
+
+@needs_layers
+def test_wrong_steps_and_shapes_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="stride must be 1 to 16, not 17"):
+        convolution(X, WEIGHT, BIAS, stride=17)
+    with pytest.raises(InvalidInputError, match="period must be 1 to 2, not 3"):
+        minimal_filtering(X, WEIGHT, BIAS, period=3)
+    with pytest.raises(InvalidInputError, match="bias must have an element for each output"):
+        minimal_filtering(X, torch.zeros(6, 3, 3, 3), torch.zeros(6), out_period=2)
+    rows, gamma, beta = torch.zeros(7, 3), torch.eye(3), torch.ones(3)
+    for changed, message in (
+        ({"out": rows[:6]}, "out must have x's shape"),
+        ({"beta": beta[:2]}, "beta must have as many elements"),
+        ({"gamma": gamma[:2]}, "gamma must have a row and a column"),
+    ):
+        arguments: dict[str, Any] = {"x": rows, "gamma": gamma, "beta": beta, "out": rows} | changed
+        with pytest.raises(InvalidInputError, match=message):
+            divisive_normalisation(**arguments)
+
+
+@pytest.mark.skipif(runs_layers(), reason="a CPU without AVX2 or FMA")
+def test_other_cpus_are_told() -> None:
+    with pytest.raises(UnsupportedError, match="runs_layers"):
+        convolution(X, WEIGHT, BIAS)
