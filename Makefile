@@ -19,13 +19,14 @@ test: $(STAMP)
 CONFIGURE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -S native \
 	-DKODEC_EXTENSION=OFF -DKODEC_NATIVE_TESTS=ON -DKODEC_SANITIZE=ON
 
-# The coder under AddressSanitizer and UBSan: random items (also through the CUDA kernels on an
-# emulated device), and mutations of the fuzz targets' inputs.
+# The core under AddressSanitizer and UBSan: random items (also through the CUDA kernels on an
+# emulated device), layers of random shapes, and mutations of the fuzz targets' inputs.
 SANITIZED := build/sanitized
 sanitize: | $(BIN)/ninja
 	$(CONFIGURE) -B $(SANITIZED) -DKODEC_OPTIMISATION=-O1 -DKODEC_CUDA_EMULATION=ON
 	$(BIN)/cmake --build $(SANITIZED)
 	$(SANITIZED)/tests/round_trips 300
+	$(SANITIZED)/tests/layer_shapes 100
 	$(SANITIZED)/tests/emulated_cuda/cuda_emulation 100
 	$(SANITIZED)/tests/fuzz_seeds $(SANITIZED)/seeds
 	cd $(SANITIZED) && tests/fuzz_decoder -max_total_time=15 seeds/decoder

@@ -1,0 +1,162 @@
+// Layers of random shapes, in arrays of exactly their sizes, against loops in double precision; with
+// any number of threads the same bits. layer_shapes [ITEMS [FIRST_SEED]].
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "layers/layers.hpp"
+#include "random_items.hpp"
+
+namespace {
+
+using namespace kodec;
+using Floats = std::vector<float>;
+
+Floats random_floats(Random &random, std::size_t count) {
+  Floats out(count);
+  for (float &value : out) value = float(random.normal());
+  return out;
+}
+
+double finished(double value, const Finish &finish, std::size_t place) {
+  if (value < 0) value *= finish.slope;
+  if (finish.plus != nullptr) value += finish.plus[place];
+  return value < 0 ? value * finish.last_slope : value;
+}
+
+// What a kernel at (y, x) finds in phase (i, j) of a picture, for one output.
+struct Source {
+  const Floats &pixels;
+  std::size_t height, width, channels, period;
+
+  double at(std::ptrdiff_t y, std::ptrdiff_t x, std::size_t channel) const {
+    const std::size_t phase = channel / channels;
+    y = y * std::ptrdiff_t(period) + std::ptrdiff_t(phase / period);
+    x = x * std::ptrdiff_t(period) + std::ptrdiff_t(phase % period);
+    if (y < 0 || x < 0 || y >= std::ptrdiff_t(height) || x >= std::ptrdiff_t(width)) return 0;
+    return pixels[(std::size_t(y) * width + std::size_t(x)) * channels + channel % channels];
+  }
+
+  double sum(const Floats &weight, std::size_t output, std::size_t y, std::size_t x,
+             std::size_t side) const {
+    const std::size_t all = channels * period * period;
+    double total = 0;
+    for (std::size_t c = 0; c < all; ++c)
+      for (std::size_t tap = 0; tap < side * side; ++tap)
+        total += double(weight[(output * all + c) * side * side + tap]) *
+                 at(std::ptrdiff_t(y + tap / side) - std::ptrdiff_t(side / 2),
+                    std::ptrdiff_t(x + tap % side) - std::ptrdiff_t(side / 2), c);
+    return total;
+  }
+};
+
+[[noreturn]] void fail(std::uint64_t seed, const char *layer) {
+  std::printf("FAILED: seed %llu, %s\n", static_cast<unsigned long long>(seed), layer);
+  std::exit(1);
+}
+
+void compare(const Floats &found, const std::vector<double> &expected, std::uint64_t seed,
+             const char *layer) {
+  double largest = 1;
+  for (const double value : expected) largest = std::max(largest, std::fabs(value));
+  for (std::size_t i = 0; i < found.size(); ++i)
+    if (!(std::fabs(found[i] - expected[i]) < 1e-4 * largest)) fail(seed, layer);
+}
+
+// Runs `layer` into arrays of `count` floats, with one thread and with three.
+template <typename Layer>
+Floats run(std::size_t count, std::uint64_t seed, const char *name, const Layer &layer) {
+  Floats one(count), three(count);
+  layer(one.data(), 1);
+  layer(three.data(), 3);
+  if (one != three) fail(seed, name);
+  return one;
+}
+
+void check(std::uint64_t seed) {
+  Random random(seed);
+  const std::size_t h = 1 + random.below(60), w = 1 + random.below(60);
+  const std::size_t inputs = 1 + random.below(20), outputs = 1 + random.below(40);
+  const Floats x = random_floats(random, h * w * inputs);
+  const Finish slopes{random.one_of({0.0f, 0.25f, 1.0f}), nullptr, random.one_of({0.0f, 1.0f})};
+  const bool adds = random.below(2) == 0;
+  {
+    const std::size_t side = random.one_of({1u, 3u, 5u, 7u}), stride = 1 + random.below(3);
+    const Convolution c{h, w, inputs, outputs, side, stride};
+    const Floats weight = random_floats(random, outputs * inputs * side * side);
+    const Floats bias = random_floats(random, outputs);
+    const std::size_t count = c.out_height() * c.out_width() * outputs;
+    const Floats plus = random_floats(random, count);
+    Finish finish = slopes;
+    if (adds) finish.plus = plus.data();
+    const Floats found = run(count, seed, "convolution", [&](float *out, std::size_t threads) {
+      convolution(x.data(), weight.data(), bias.data(), finish, out, c, threads);
+    });
+    const Source source{x, h, w, inputs, 1};
+    std::vector<double> expected;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t position = i / outputs, o = i % outputs;
+      const double value = source.sum(weight, o, position / c.out_width() * stride,
+                                      position % c.out_width() * stride, side);
+      expected.push_back(finished(value + bias[o], finish, i));
+    }
+    compare(found, expected, seed, "convolution");
+  }
+  {
+    const std::size_t p = 1 + random.below(2), q = 1 + random.below(2);
+    const Filtering f{(h + p - 1) / p, (w + p - 1) / p, inputs, outputs, p, q, h, w};
+    const Floats weight = random_floats(random, outputs * q * q * inputs * p * p * 9);
+    const Floats bias = random_floats(random, outputs * q * q);
+    const std::size_t width = f.width * q, count = f.height * q * width * outputs;
+    const Floats plus = random_floats(random, count);
+    Finish finish = slopes;
+    if (adds) finish.plus = plus.data();
+    const Floats found = run(count, seed, "minimal_filtering", [&](float *out, std::size_t threads) {
+      minimal_filtering(x.data(), weight.data(), bias.data(), finish, out, f, threads);
+    });
+    const Source source{x, h, w, inputs, p};
+    std::vector<double> expected;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t y = i / outputs / width, column = i / outputs % width;
+      const std::size_t o = (y % q * q + column % q) * outputs + i % outputs;
+      const double value = source.sum(weight, o, y / q, column / q, 3);
+      expected.push_back(finished(value + bias[o], finish, i));
+    }
+    compare(found, expected, seed, "minimal_filtering");
+  }
+  {
+    Floats gamma = random_floats(random, inputs * inputs), beta = random_floats(random, inputs);
+    for (float &value : gamma) value = std::fabs(value);
+    for (float &value : beta) value = std::fabs(value) + 0.1f;
+    const bool inverse = random.below(2) == 0;
+    const Floats found = run(x.size(), seed, "divisive_normalisation",
+                             [&](float *out, std::size_t threads) {
+                               divisive_normalisation(x.data(), gamma.data(), beta.data(), out,
+                                                      h * w, inputs, inverse, threads);
+                             });
+    std::vector<double> expected;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t first = i / inputs * inputs, o = i % inputs;
+      double energy = beta[o];
+      for (std::size_t k = 0; k < inputs; ++k)
+        energy += double(gamma[o * inputs + k]) * x[first + k] * x[first + k];
+      expected.push_back(inverse ? x[i] * std::sqrt(energy) : x[i] / std::sqrt(energy));
+    }
+    compare(found, expected, seed, "divisive_normalisation");
+  }
+}
+
+}  // namespace
+
+int main(int count, char **arguments) {
+  if (!has_layers()) {
+    std::printf("no AVX2 with FMA here: nothing to run\n");
+    return 0;
+  }
+  const unsigned long long items = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 100;
+  const unsigned long long first = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0;
+  for (unsigned long long seed = first; seed < first + items; ++seed) check(seed);
+  std::printf("%llu items: all layers as expected\n", items);
+  return 0;
+}
