@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from .activation import Activation, activated, activated_sum, checked
 from .convolution import PaddedConv2d
 from .core_layers import Finish
-from .memory import add_to
 
 
 class Bottleneck(nn.Module):
@@ -66,9 +65,13 @@ class GatedAttention(nn.Module):
         self.gate = nn.Sequential(
             *([] if gate_head is None else [gate_head]),
             *(RectifiedBottleneck(channels, activation) for _ in range(3)),
-            nn.Conv2d(channels, channels, 1),
+            PaddedConv2d(channels, channels, 1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        return add_to(self.trunk(x) * torch.sigmoid(self.gate(x)), x)
+        trunk, gate = self.trunk(x), self.gate(x)
+        if torch.is_grad_enabled():
+            return x + trunk * torch.sigmoid(gate)
+        out: Tensor = gate.sigmoid_().mul_(trunk).add_(x)
+        return out

@@ -36,7 +36,7 @@ def convolve(
     if (kernel, stride) == (5, PHASES) and core_filters(x, positions):
         by_phase = taps_by_phase(weight).permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
         return filtered(x, by_phase, bias, finish, period=PHASES)
-    if core_convolves(x, positions, finish):
+    if core_convolves(x, kernel, positions, finish):
         return convolved(x, weight, bias, stride, finish)
     double = x.dtype == torch.float64 and x.device.type == "cpu" and not torch.is_grad_enabled()
     if double and stride == 1 and kernel in INPUTS and positions >= LEAST_POSITIONS:

@@ -15,8 +15,8 @@ from .memory import add_to
 
 # Fewest channels that enter, and fewest positions, where minimal filtering was seen to be quicker.
 LEAST_CHANNELS, LEAST_POSITIONS = 16, 256
-# Most channels that enter where the core's convolution tap by tap was; with more it is as quick as
-# PyTorch's, and gains by what it does at no further pass over memory.
+# Most channels that enter where the core's convolution tap by tap was. With more it is as quick as
+# PyTorch's, and gains by what it does at no further pass over memory, and by its memory.
 FEW_CHANNELS = 4
 
 
@@ -102,9 +102,9 @@ def filtered(
     return torch.from_numpy(found).movedim(-1, 1)
 
 
-def core_convolves(x: Tensor, positions: int, finish: Finish) -> bool:
+def core_convolves(x: Tensor, kernel: int, positions: int, finish: Finish) -> bool:
     """Whether `convolved` can have this input (N, C, H, W) here, and is quicker."""
-    gains = x.shape[1] <= FEW_CHANNELS or finish is not PLAIN
+    gains = x.shape[1] <= FEW_CHANNELS or kernel == 1 or finish is not PLAIN
     return gains and positions >= LEAST_POSITIONS and core_takes(x)
 
 

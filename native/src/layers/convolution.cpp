@@ -46,7 +46,7 @@ void add_row(const float *row, const float *panel, const Convolution &c, std::si
     const std::size_t centre = p * c.stride;
     const std::size_t skipped = centre < margin ? margin - centre : 0;
     const std::size_t end = std::min(c.side, c.width + margin - centre);
-    add_few_products<1>(row + (centre + skipped - margin) * c.inputs, step,
+    few_products<1, true>(row + (centre + skipped - margin) * c.inputs, step,
                         panel + skipped * c.inputs * kColumns, (end - skipped) * c.inputs,
                         sums + (p - first) * kColumns, kColumns);
   };
@@ -54,7 +54,7 @@ void add_row(const float *row, const float *panel, const Convolution &c, std::si
   for (; p < std::min(last, from); ++p) at_border(p);
   if (p < std::min(last, to)) {
     const std::size_t count = std::min(last, to) - p;
-    add_products(count, row + (p * c.stride - margin) * c.inputs, step, panel, c.side * c.inputs,
+    products<true>(count, row + (p * c.stride - margin) * c.inputs, step, panel, c.side * c.inputs,
                  sums + (p - first) * kColumns, kColumns);
     p += count;
   }
@@ -104,7 +104,7 @@ void divisive_normalisation(const float *x, const float *gamma, const float *bet
     alignas(64) float sums[kPositions * kColumns];
     for (std::size_t o = 0; o < channels; o += kColumns) {
       begin(sums, count, beta + o, std::min(kColumns, channels - o));
-      add_products(count, squares, channels, panels.data() + o * channels, channels, sums,
+      products<true>(count, squares, channels, panels.data() + o * channels, channels, sums,
                    kColumns);
       for (std::size_t p = 0; p < count; ++p)
         for (std::size_t k = 0; k < kColumns && o + k < channels; k += kLanes) {

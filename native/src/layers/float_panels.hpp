@@ -19,18 +19,23 @@ inline std::size_t rounded_up(std::size_t value, std::size_t step) {
   return (value + step - 1) / step * step;
 }
 
-// Adds rows (ROWS, depth), `row_step` floats apart, times a panel (depth, 16) to sums (ROWS, 16),
-// `sum_step` apart. Every sum goes over the depth in order: its bits depend on nothing else.
-template <int ROWS>
-inline void add_few_products(const float *rows, std::size_t row_step, const float *panel,
+// Rows (ROWS, depth), `row_step` floats apart, times a panel (depth, 16): sums (ROWS, 16), `sum_step`
+// apart. Every sum goes over the depth in order: its bits depend on nothing else. With ADD it begins
+// with what is there, else with zero. With FETCH the panel that lies behind this one is asked for.
+template <int ROWS, bool ADD, bool FETCH = false>
+inline void few_products(const float *rows, std::size_t row_step, const float *panel,
                              std::size_t depth, float *sums, std::size_t sum_step) {
   __m256 low[ROWS], high[ROWS];
 #pragma GCC unroll 6
   for (int r = 0; r < ROWS; ++r) {
-    low[r] = _mm256_loadu_ps(sums + r * sum_step);
-    high[r] = _mm256_loadu_ps(sums + r * sum_step + kLanes);
+    low[r] = ADD ? _mm256_loadu_ps(sums + r * sum_step) : _mm256_setzero_ps();
+    high[r] = ADD ? _mm256_loadu_ps(sums + r * sum_step + kLanes) : _mm256_setzero_ps();
   }
   for (std::size_t k = 0; k < depth; ++k) {
+    if (FETCH) {
+      const float *const behind = panel + (depth + k) * kColumns;
+      _mm_prefetch(reinterpret_cast<const char *>(behind), _MM_HINT_T0);
+    }
     const __m256 first = _mm256_loadu_ps(panel + k * kColumns);
     const __m256 second = _mm256_loadu_ps(panel + k * kColumns + kLanes);
 #pragma GCC unroll 6
@@ -48,16 +53,23 @@ inline void add_few_products(const float *rows, std::size_t row_step, const floa
 }
 
 // The same for any number of rows: six at a time fill the registers.
-inline void add_products(std::size_t count, const float *rows, std::size_t row_step,
-                         const float *panel, std::size_t depth, float *sums, std::size_t sum_step) {
+template <bool ADD>
+inline void products(std::size_t count, const float *rows, std::size_t row_step, const float *panel,
+                     std::size_t depth, float *sums, std::size_t sum_step) {
+  if (count >= 6) {
+    few_products<6, ADD, true>(rows, row_step, panel, depth, sums, sum_step);
+    count -= 6;
+    rows += 6 * row_step;
+    sums += 6 * sum_step;
+  }
   for (; count >= 6; count -= 6, rows += 6 * row_step, sums += 6 * sum_step)
-    add_few_products<6>(rows, row_step, panel, depth, sums, sum_step);
+    few_products<6, ADD>(rows, row_step, panel, depth, sums, sum_step);
   switch (count) {
-    case 5: return add_few_products<5>(rows, row_step, panel, depth, sums, sum_step);
-    case 4: return add_few_products<4>(rows, row_step, panel, depth, sums, sum_step);
-    case 3: return add_few_products<3>(rows, row_step, panel, depth, sums, sum_step);
-    case 2: return add_few_products<2>(rows, row_step, panel, depth, sums, sum_step);
-    case 1: return add_few_products<1>(rows, row_step, panel, depth, sums, sum_step);
+    case 5: return few_products<5, ADD>(rows, row_step, panel, depth, sums, sum_step);
+    case 4: return few_products<4, ADD>(rows, row_step, panel, depth, sums, sum_step);
+    case 3: return few_products<3, ADD>(rows, row_step, panel, depth, sums, sum_step);
+    case 2: return few_products<2, ADD>(rows, row_step, panel, depth, sums, sum_step);
+    case 1: return few_products<1, ADD>(rows, row_step, panel, depth, sums, sum_step);
     default: return;
   }
 }

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kSeen = 8, kMade = 6, kProducts = kSeen * kSeen;
 // Tiles at a time: few enough for what their products see to stay in the caches, enough for the
 // filters to be worth reading.
-constexpr std::size_t kTiles = 48;
+constexpr std::size_t kTiles = 24;
 // Between products, besides what they hold: powers of two apart, they would share cache sets.
 constexpr std::size_t kGap = 16;
 
@@ -227,19 +227,18 @@ void minimal_filtering(const float *x, const float *weight, const float *bias, c
   }
   share_tasks(parts, threads, [&](std::size_t part, std::size_t worker) {
     const std::size_t first = part * l.tiles, count = std::min(l.tiles, tiles - first);
-    float *const inputs = seen[worker].data(), *const products = made[worker].data();
+    float *const seen_at = seen[worker].data(), *const made_at = made[worker].data();
     for (std::size_t t = 0; t < count; ++t)
-      see_tile(x, l, Tile(l, first + t), inputs + t * l.depth);
+      see_tile(x, l, Tile(l, first + t), seen_at + t * l.depth);
     for (std::size_t product = 0; product < kProducts; ++product) {
-      float *const sums = products + product * l.made_step;
-      std::memset(sums, 0, count * l.width * sizeof(float));
+      float *const sums = made_at + product * l.made_step;
       for (std::size_t panel = 0; panel < l.panels; ++panel)
-        add_products(count, inputs + product * l.seen_step, l.depth,
-                     filters.data() + product * l.filter_step + panel * l.depth * kColumns,
-                     l.depth, sums + panel * kColumns, l.width);
+        products<false>(count, seen_at + product * l.seen_step, l.depth,
+                        filters.data() + product * l.filter_step + panel * l.depth * kColumns,
+                        l.depth, sums + panel * kColumns, l.width);
     }
     for (std::size_t t = 0; t < count; ++t)
-      make_tile(products + t * l.width, bias, finish, l, Tile(l, first + t), out);
+      make_tile(made_at + t * l.width, bias, finish, l, Tile(l, first + t), out);
   });
 }
 
