@@ -19,6 +19,11 @@ inline std::size_t rounded_up(std::size_t value, std::size_t step) {
   return (value + step - 1) / step * step;
 }
 
+// Asks for the cache line that holds *place, or would if it lies behind the end of an array.
+inline void fetch(const float *place) {
+  _mm_prefetch(reinterpret_cast<const char *>(place), _MM_HINT_T0);
+}
+
 // Rows (ROWS, depth), `row_step` floats apart, times a panel (depth, 16): sums (ROWS, 16), `sum_step`
 // apart. Every sum goes over the depth in order: its bits depend on nothing else. With ADD it begins
 // with what is there, else with zero. With FETCH the panel that lies behind this one is asked for.
@@ -32,10 +37,7 @@ inline void few_products(const float *rows, std::size_t row_step, const float *p
     high[r] = ADD ? _mm256_loadu_ps(sums + r * sum_step + kLanes) : _mm256_setzero_ps();
   }
   for (std::size_t k = 0; k < depth; ++k) {
-    if (FETCH) {
-      const float *const behind = panel + (depth + k) * kColumns;
-      _mm_prefetch(reinterpret_cast<const char *>(behind), _MM_HINT_T0);
-    }
+    if (FETCH) fetch(panel + (depth + k) * kColumns);
     const __m256 first = _mm256_loadu_ps(panel + k * kColumns);
     const __m256 second = _mm256_loadu_ps(panel + k * kColumns + kLanes);
 #pragma GCC unroll 6

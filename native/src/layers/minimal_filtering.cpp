@@ -15,6 +15,9 @@ constexpr std::size_t kSeen = 8, kMade = 6, kProducts = kSeen * kSeen;
 // Tiles at a time: few enough for what their products see to stay in the caches, enough for the
 // filters to be worth reading.
 constexpr std::size_t kTiles = 24;
+// Floats. Tiles are read and written a few channels at a time, in no order that a processor would
+// foresee: so the lines that the next tile needs are asked for.
+constexpr std::size_t kCacheLine = 16;
 // Between products, besides what they hold: powers of two apart, they would share cache sets.
 constexpr std::size_t kGap = 16;
 
@@ -159,6 +162,8 @@ void see_tile(const float *x, const Layout &l, Tile tile, float *seen) {
         const float *from =
             x + (((tile.top + i - 1) * period + down) * s.source_width +
                  (tile.left - 1) * period + across) * s.inputs + channel;
+        if (k % kCacheLine == 0)
+          for (std::size_t j = kSeen - kMade; j < kSeen; ++j) fetch(from + (j + kMade) * step);
         for (std::size_t j = 0; j < kSeen; ++j, from += step) row[j] = _mm256_loadu_ps(from);
       } else {
         const std::size_t y = (tile.top + i) * period + down;  // One position further down.
@@ -206,8 +211,13 @@ void make_tile(const float *made, const float *bias, const Finish &finish, const
       make(column, values);
       for (std::size_t i = 0; i < rows; ++i) {
         const std::size_t y = (tile.top + i) * period + down, z = (tile.left + j) * period + across;
-        finish_floats(finish, out, (y * s.width * period + z) * s.outputs + channel,
-                      plus(values[i], first), count);
+        const std::size_t place = (y * s.width * period + z) * s.outputs + channel;
+        if (k % kCacheLine == 0) {
+          const std::size_t next = place + kMade * period * s.outputs;
+          fetch(out + next);
+          if (finish.plus != nullptr) fetch(finish.plus + next);
+        }
+        finish_floats(finish, out, place, plus(values[i], first), count);
       }
     }
   }
