@@ -1,14 +1,10 @@
-"""The coders and their tables in C++, and a few layers; no torch, no files, no policy."""
+"""The coders and their tables in C++; no torch, no files, no policy."""
 
 from ._core import (
     Decoder,
     Encoder,
     Tables,
-    convolution,
     crc32c,
-    divisive_normalisation,
-    minimal_filtering,
-    runs_layers,
     scale_indexes,
     set_threads,
     simd,
@@ -32,11 +28,7 @@ __all__ = [
     "MismatchError",
     "Tables",
     "UnsupportedError",
-    "convolution",
     "crc32c",
-    "divisive_normalisation",
-    "minimal_filtering",
-    "runs_layers",
     "scale_indexes",
     "set_threads",
     "simd",

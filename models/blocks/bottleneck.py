@@ -71,7 +71,9 @@ class GatedAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
         trunk, gate = self.trunk(x), self.gate(x)
-        if torch.is_grad_enabled():
-            return x + trunk * torch.sigmoid(gate)
-        out: Tensor = gate.sigmoid_().mul_(trunk).add_(x)
+        out: Tensor = (
+            x + trunk * torch.sigmoid(gate)
+            if torch.is_grad_enabled()
+            else gate.sigmoid_().mul_(trunk).add_(x)
+        )
         return out

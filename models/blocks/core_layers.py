@@ -1,6 +1,6 @@
 """Layers that the native core has a quick way for: on CPUs, in float32, without gradients.
 
-Of a convolution it has all that lie channels last in memory: see `channels_last`.
+They take and give channels last in memory; what does not lie so is copied (see `channels_last`).
 """
 
 from functools import cache
@@ -9,7 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from kodec.native import convolution, divisive_normalisation, minimal_filtering, runs_layers
+from kodec.native.layers import (
+    convolution,
+    divisive_normalisation,
+    minimal_filtering,
+    runs_layers,
+)
 
 from .memory import add_to
 

@@ -17,7 +17,6 @@
 #include "encoder.hpp"
 #include "errors.hpp"
 #include "kernels.hpp"
-#include "layers/bindings.hpp"
 #include "python_module.hpp"
 #include "scale_indexes.hpp"
 #include "tables.hpp"
@@ -150,7 +149,6 @@ struct PyDecoder {
 
 NB_MODULE(_core, m) {
   nb::register_exception_translator(translate);
-  add_layers(m);
 
   m.def("crc32c", [](nb::handle data, nb::handle value) {
     const BytesArgument bytes(data, "data");

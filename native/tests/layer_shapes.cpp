@@ -1,5 +1,5 @@
-// Layers of random shapes, in arrays of exactly their sizes, against loops in double precision; with
-// any number of threads the same bits. layer_shapes [ITEMS [FIRST_SEED]].
+// Layers of random shapes, in arrays of exactly their sizes, against loops in double precision;
+// with any number of threads the same bits. layer_shapes [ITEMS [FIRST_SEED]].
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -112,9 +112,10 @@ void check(std::uint64_t seed) {
     const Floats plus = random_floats(random, count);
     Finish finish = slopes;
     if (adds) finish.plus = plus.data();
-    const Floats found = run(count, seed, "minimal_filtering", [&](float *out, std::size_t threads) {
-      minimal_filtering(x.data(), weight.data(), bias.data(), finish, out, f, threads);
-    });
+    const Floats found =
+        run(count, seed, "minimal_filtering", [&](float *out, std::size_t threads) {
+          minimal_filtering(x.data(), weight.data(), bias.data(), finish, out, f, threads);
+        });
     const Source source{x, h, w, inputs, p};
     std::vector<double> expected;
     for (std::size_t i = 0; i < count; ++i) {
@@ -130,11 +131,11 @@ void check(std::uint64_t seed) {
     for (float &value : gamma) value = std::fabs(value);
     for (float &value : beta) value = std::fabs(value) + 0.1f;
     const bool inverse = random.below(2) == 0;
-    const Floats found = run(x.size(), seed, "divisive_normalisation",
-                             [&](float *out, std::size_t threads) {
-                               divisive_normalisation(x.data(), gamma.data(), beta.data(), out,
-                                                      h * w, inputs, inverse, threads);
-                             });
+    const Floats found =
+        run(x.size(), seed, "divisive_normalisation", [&](float *out, std::size_t threads) {
+          divisive_normalisation(x.data(), gamma.data(), beta.data(), out, h * w, inputs, inverse,
+                                 threads);
+        });
     std::vector<double> expected;
     for (std::size_t i = 0; i < x.size(); ++i) {
       const std::size_t first = i / inputs * inputs, o = i % inputs;

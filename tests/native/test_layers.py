@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kodec.native import (
-    InvalidInputError,
-    UnsupportedError,
+from kodec.native import InvalidInputError, UnsupportedError
+from kodec.native.layers import (
     convolution,
     divisive_normalisation,
     minimal_filtering,

@@ -1,5 +1,5 @@
-#include "bindings.hpp"
-
+// The module kodec.native._layers; _layers.pyi documents it.
+#include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
 #include <algorithm>
@@ -10,18 +10,18 @@
 #include <utility>
 
 #include "../arguments.hpp"
-#include "../errors.hpp"
+#include "../python_module.hpp"
 #include "buffer.hpp"
 #include "layers.hpp"
 
-namespace kodec {
+namespace nb = nanobind;
+using namespace kodec;
+
 namespace {
 
 Array floats(nb::handle value, const char *name, std::size_t dimensions) {
   return array_argument(value, name, {nb::dtype<float>()}, "float32", dimensions);
 }
-
-const float *data_of(const Array &array) { return static_cast<const float *>(array.data()); }
 
 std::size_t count_argument(nb::handle value, const char *name, std::int64_t most) {
   const std::int64_t count = integer_argument(value, name);
@@ -66,7 +66,8 @@ struct FinishArgument {
   Finish finish;
   std::size_t step = 0;
 
-  FinishArgument(float slope, nb::handle plus, float last_slope, std::initializer_list<std::size_t> shape) {
+  FinishArgument(float slope, nb::handle plus, float last_slope,
+                 std::initializer_list<std::size_t> shape) {
     require(slope >= 0 && slope <= 1, "slope must be from 0 to 1");
     require(last_slope >= 0 && last_slope <= 1, "last_slope must be from 0 to 1");
     finish.slope = slope;
@@ -76,7 +77,7 @@ struct FinishArgument {
     std::size_t dimension = 0;
     for (const std::size_t size : shape)
       require(array.shape(dimension++) == size, "plus must have the result's shape");
-    finish.plus = data_of(array);
+    finish.plus = data_of<float>(array);
     step = array.size() / std::max<std::size_t>(array.shape(0), 1);
   }
 
@@ -88,15 +89,18 @@ struct FinishArgument {
 };
 
 nb::object convolution_argument(nb::handle x, nb::handle weight, nb::handle bias, nb::handle stride,
-                                float slope, nb::handle plus, float last_slope, nb::handle threads) {
+                                float slope, nb::handle plus, float last_slope,
+                                nb::handle threads) {
   const Array source = floats(x, "x", 4), kernel = floats(weight, "weight", 4);
   const Array first = floats(bias, "bias", 1);
   const std::size_t step = count_argument(stride, "stride", 16);
   const std::size_t workers = threads_argument(threads);
   require_layers();
   const std::size_t items = source.shape(0), side = kernel.shape(2);
-  const Convolution shape{source.shape(1), source.shape(2), source.shape(3), first.shape(0), side, step};
-  require(side % 2 == 1 && kernel.shape(3) == side, "weight's taps must be odd in number, in a square");
+  const Convolution shape{
+      source.shape(1), source.shape(2), source.shape(3), first.shape(0), side, step};
+  require(side % 2 == 1 && kernel.shape(3) == side,
+          "weight's taps must be odd in number, in a square");
   require(kernel.shape(1) == shape.inputs, "weight's second dimension must be x's channels");
   require(kernel.shape(0) == shape.outputs, "weight's first dimension must be bias' length");
   const std::size_t size = product({shape.out_height(), shape.out_width(), shape.outputs});
@@ -106,8 +110,9 @@ nb::object convolution_argument(nb::handle x, nb::handle weight, nb::handle bias
   if (size > 0) {
     nb::gil_scoped_release no_gil;
     for (std::size_t item = 0; item < items; ++item)
-      convolution(data_of(source) + item * shape.height * shape.width * shape.inputs, data_of(kernel),
-                  data_of(first), finish.of(item), out.data() + item * size, shape, workers);
+      convolution(data_of<float>(source) + item * shape.height * shape.width * shape.inputs,
+                  data_of<float>(kernel), data_of<float>(first), finish.of(item), out.data() + item * size, shape,
+                  workers);
   }
   return array_of(std::move(out), {items, shape.out_height(), shape.out_width(), shape.outputs});
 }
@@ -124,7 +129,8 @@ nb::object minimal_filtering_argument(nb::handle x, nb::handle weight, nb::handl
   const std::size_t items = source.shape(0), h = source.shape(1), w = source.shape(2);
   const std::size_t all = first.shape(0);
   require(all % (q * q) == 0, "bias must have an element for each output of each phase");
-  const Filtering shape{(h + p - 1) / p, (w + p - 1) / p, source.shape(3), all / (q * q), p, q, h, w};
+  const Filtering shape{
+      (h + p - 1) / p, (w + p - 1) / p, source.shape(3), all / (q * q), p, q, h, w};
   require(kernel.shape(2) == 3 && kernel.shape(3) == 3, "weight must be for 3x3 taps");
   require(kernel.shape(1) == shape.inputs * p * p,
           "weight's second dimension must be x's channels, times the phases of x");
@@ -138,14 +144,14 @@ nb::object minimal_filtering_argument(nb::handle x, nb::handle weight, nb::handl
   if (size > 0) {
     nb::gil_scoped_release no_gil;
     for (std::size_t item = 0; item < items; ++item)
-      minimal_filtering(data_of(source) + item * h * w * shape.inputs, data_of(kernel),
-                        data_of(first), finish.of(item), out.data() + item * size, shape, workers);
+      minimal_filtering(data_of<float>(source) + item * h * w * shape.inputs, data_of<float>(kernel),
+                        data_of<float>(first), finish.of(item), out.data() + item * size, shape, workers);
   }
   return array_of(std::move(out), {items, shape.height * q, shape.width * q, shape.outputs});
 }
 
-void divisive_normalisation_argument(nb::handle x, nb::handle gamma, nb::handle beta, nb::handle out,
-                                     bool inverse, nb::handle threads) {
+void divisive_normalisation_argument(nb::handle x, nb::handle gamma, nb::handle beta,
+                                     nb::handle out, bool inverse, nb::handle threads) {
   const Array from = floats(x, "x", 2), weights = floats(gamma, "gamma", 2);
   const Array first = floats(beta, "beta", 1);
   const auto to = writable_argument(out, "out", {nb::dtype<float>()}, "float32", 2);
@@ -157,24 +163,26 @@ void divisive_normalisation_argument(nb::handle x, nb::handle gamma, nb::handle 
   require(weights.shape(0) == channels && weights.shape(1) == channels,
           "gamma must have a row and a column for each of x's channels");
   nb::gil_scoped_release no_gil;
-  divisive_normalisation(data_of(from), data_of(weights), data_of(first),
+  divisive_normalisation(data_of<float>(from), data_of<float>(weights), data_of<float>(first),
                          static_cast<float *>(to.data()), positions, channels, inverse, workers);
 }
 
 }  // namespace
 
-void add_layers(nb::module_ &m) {
+NB_MODULE(_layers, m) {
+  nb::register_exception_translator(translate);
+
   m.def("runs_layers", &has_layers);
   m.def("convolution", &convolution_argument, nb::arg("x").none(), nb::arg("weight").none(),
         nb::arg("bias").none(), nb::arg("stride").none() = 1, nb::arg("slope") = 1.0f,
-        nb::arg("plus").none() = nb::none(), nb::arg("last_slope") = 1.0f, nb::arg("threads").none() = 1);
+        nb::arg("plus").none() = nb::none(), nb::arg("last_slope") = 1.0f,
+        nb::arg("threads").none() = 1);
   m.def("minimal_filtering", &minimal_filtering_argument, nb::arg("x").none(),
         nb::arg("weight").none(), nb::arg("bias").none(), nb::arg("period").none() = 1,
         nb::arg("out_period").none() = 1, nb::arg("slope") = 1.0f,
-        nb::arg("plus").none() = nb::none(), nb::arg("last_slope") = 1.0f, nb::arg("threads").none() = 1);
+        nb::arg("plus").none() = nb::none(), nb::arg("last_slope") = 1.0f,
+        nb::arg("threads").none() = 1);
   m.def("divisive_normalisation", &divisive_normalisation_argument, nb::arg("x").none(),
         nb::arg("gamma").none(), nb::arg("beta").none(), nb::arg("out").none(),
         nb::arg("inverse") = false, nb::arg("threads").none() = 1);
 }
-
-}  // namespace kodec

@@ -75,8 +75,8 @@ Kept &kept() {
 Block map(std::size_t bytes) {
   // One page more than wanted: what lies before the first multiple of a page, and behind the last,
   // is given back at once.
-  void *const place = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *const place =
+      mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (place == MAP_FAILED) throw std::bad_alloc();
   char *const start = static_cast<char *>(place);
   const std::size_t before =

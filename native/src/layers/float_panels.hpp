@@ -4,32 +4,28 @@
 
 #include <immintrin.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
-#include "layers.hpp"
+#include "kernels.hpp"
 
 namespace kodec {
 namespace {
 
-constexpr std::size_t kColumns = 16, kLanes = 8;
-
-inline std::size_t rounded_up(std::size_t value, std::size_t step) {
-  return (value + step - 1) / step * step;
-}
+inline std::size_t smaller(std::size_t a, std::size_t b) { return a < b ? a : b; }
 
 // Asks for the cache line that holds *place, or would if it lies behind the end of an array.
 inline void fetch(const float *place) {
   _mm_prefetch(reinterpret_cast<const char *>(place), _MM_HINT_T0);
 }
 
-// Rows (ROWS, depth), `row_step` floats apart, times a panel (depth, 16): sums (ROWS, 16), `sum_step`
-// apart. Every sum goes over the depth in order: its bits depend on nothing else. With ADD it begins
-// with what is there, else with zero. With FETCH the panel that lies behind this one is asked for.
+// Rows (ROWS, depth), `row_step` floats apart, times a panel (depth, 16): sums (ROWS, 16),
+// `sum_step` apart. Every sum goes over the depth in order: its bits depend on nothing else. With
+// ADD it begins with what is there, else with zero. With FETCH the panel that lies behind this one
+// is asked for.
 template <int ROWS, bool ADD, bool FETCH = false>
 inline void few_products(const float *rows, std::size_t row_step, const float *panel,
-                             std::size_t depth, float *sums, std::size_t sum_step) {
+                         std::size_t depth, float *sums, std::size_t sum_step) {
   __m256 low[ROWS], high[ROWS];
 #pragma GCC unroll 6
   for (int r = 0; r < ROWS; ++r) {
@@ -67,12 +63,18 @@ inline void products(std::size_t count, const float *rows, std::size_t row_step,
   for (; count >= 6; count -= 6, rows += 6 * row_step, sums += 6 * sum_step)
     few_products<6, ADD>(rows, row_step, panel, depth, sums, sum_step);
   switch (count) {
-    case 5: return few_products<5, ADD>(rows, row_step, panel, depth, sums, sum_step);
-    case 4: return few_products<4, ADD>(rows, row_step, panel, depth, sums, sum_step);
-    case 3: return few_products<3, ADD>(rows, row_step, panel, depth, sums, sum_step);
-    case 2: return few_products<2, ADD>(rows, row_step, panel, depth, sums, sum_step);
-    case 1: return few_products<1, ADD>(rows, row_step, panel, depth, sums, sum_step);
-    default: return;
+    case 5:
+      return few_products<5, ADD>(rows, row_step, panel, depth, sums, sum_step);
+    case 4:
+      return few_products<4, ADD>(rows, row_step, panel, depth, sums, sum_step);
+    case 3:
+      return few_products<3, ADD>(rows, row_step, panel, depth, sums, sum_step);
+    case 2:
+      return few_products<2, ADD>(rows, row_step, panel, depth, sums, sum_step);
+    case 1:
+      return few_products<1, ADD>(rows, row_step, panel, depth, sums, sum_step);
+    default:
+      return;
   }
 }
 

@@ -12,17 +12,16 @@
 
 namespace kodec {
 
-// Runs work(task, worker) for tasks 0 to tasks - 1, on up to `threads` threads; workers are numbered
-// from 0. work must not throw. OpenMP's threads where there are some: PyTorch has them too, and
-// between its operations they spin, so that others would wait for the cores.
+// Runs work(task, worker) for tasks 0 to tasks - 1, on up to `threads` threads; workers have
+// numbers from 0. work must not throw. OpenMP's threads where there are some: PyTorch has them too,
+// and between its operations they spin, so that others would wait for the cores.
 template <typename Work>
 void share_tasks(std::size_t tasks, std::size_t threads, const Work &work) {
   const std::size_t workers = std::min(threads, tasks);
 #if defined(_OPENMP)
   if (workers > 1) {
 #pragma omp parallel for schedule(dynamic) num_threads(int(workers))
-    for (std::size_t task = 0; task < tasks; ++task)
-      work(task, std::size_t(omp_get_thread_num()));
+    for (std::size_t task = 0; task < tasks; ++task) work(task, std::size_t(omp_get_thread_num()));
     return;
   }
 #endif

@@ -1,25 +1,15 @@
 // 3x3 convolutions by minimal filtering: a tile of 6x6 outputs, which sees 8x8 inputs, takes 64
 // products for 324. Points of evaluation: 0, 1, -1, 2, -2, 1/2, -1/2 and infinity.
 // Source: "Fast algorithms for convolutional neural networks" (2016).
-#include <vector>
-
-#include "buffer.hpp"
 #include "float_panels.hpp"
-#include "layers.hpp"
-#include "tasks.hpp"
+#include "kernels.hpp"
 
 namespace kodec {
 namespace {
 
-constexpr std::size_t kSeen = 8, kMade = 6, kProducts = kSeen * kSeen;
-// Tiles at a time: few enough for what their products see to stay in the caches, enough for the
-// filters to be worth reading.
-constexpr std::size_t kTiles = 24;
 // Floats. Tiles are read and written a few channels at a time, in no order that a processor would
 // foresee: so the lines that the next tile needs are asked for.
 constexpr std::size_t kCacheLine = 16;
-// Between products, besides what they hold: powers of two apart, they would share cache sets.
-constexpr std::size_t kGap = 16;
 
 using Lanes = __m256;
 inline Lanes plus(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
@@ -76,81 +66,21 @@ inline void make(const Lanes m[kSeen], Lanes out[kMade]) {
   out[5] = plus(plus(plus(difference1, difference2, 32), difference3, 0.03125f), m[7]);
 }
 
-// Sizes in memory. Channels of a phase are rounded up to whole lanes, outputs of all to panels.
-struct Layout {
-  Filtering shape;
-  std::size_t tile_rows, tile_columns;
-  std::size_t inputs, depth, outputs, width;                     // of a phase, of all
-  std::size_t tiles, seen_step, made_step, panels, filter_step;  // steps between products, floats
-
-  explicit Layout(const Filtering &s)
-      : shape(s),
-        tile_rows((s.height + kMade - 1) / kMade),
-        tile_columns((s.width + kMade - 1) / kMade),
-        inputs(rounded_up(s.inputs, kLanes)),
-        depth(inputs * s.period * s.period),
-        outputs(rounded_up(s.outputs, kLanes)),
-        width(rounded_up(outputs * s.out_period * s.out_period, kColumns)),
-        tiles(std::min(kTiles, tile_rows * tile_columns)),
-        seen_step(tiles * depth + kGap),
-        made_step(tiles * width + kGap),
-        panels(width / kColumns),
-        filter_step(depth * width + kGap) {}
-};
-
-// A weight as products see it: (products, panels, depth, 16).
-Buffer filters_of(const float *weight, const Layout &l) {
-  Buffer out(kProducts * l.filter_step);
-  const Filtering &s = l.shape;
-  const std::size_t all = s.inputs * s.period * s.period;
-  for (std::size_t column = 0; column < l.width; column += kLanes) {
-    const std::size_t phase = column / l.outputs, first = column % l.outputs;
-    const bool real = phase < s.out_period * s.out_period;
-    const std::size_t count = real ? std::min(kLanes, s.outputs - first) : 0;
-    for (std::size_t k = 0; k < l.depth; ++k) {
-      alignas(32) float tap[9][kLanes] = {};
-      if (k % l.inputs < s.inputs) {
-        const std::size_t input = k / l.inputs * s.inputs + k % l.inputs;
-        for (std::size_t lane = 0; lane < count; ++lane) {
-          const float *const from = weight + ((phase * s.outputs + first + lane) * all + input) * 9;
-          for (std::size_t t = 0; t < 9; ++t) tap[t][lane] = from[t];
-        }
-      }
-      Lanes down[3][kSeen];
-      for (std::size_t j = 0; j < 3; ++j) {
-        const Lanes taps[3] = {_mm256_load_ps(tap[j]), _mm256_load_ps(tap[3 + j]),
-                               _mm256_load_ps(tap[6 + j])};
-        see_taps(taps, down[j]);
-      }
-      float *const place =
-          out.data() + (column / kColumns * l.depth + k) * kColumns + column % kColumns;
-      for (std::size_t i = 0; i < kSeen; ++i) {
-        const Lanes taps[3] = {down[0][i], down[1][i], down[2][i]};
-        Lanes seen[kSeen];
-        see_taps(taps, seen);
-        for (std::size_t j = 0; j < kSeen; ++j)
-          _mm256_storeu_ps(place + (i * kSeen + j) * l.filter_step, seen[j]);
-      }
-    }
-  }
-  return out;
-}
-
 // Where a tile begins: its first output.
 struct Tile {
   std::size_t top, left;
-  Tile(const Layout &l, std::size_t number)
-      : top(number / l.tile_columns * kMade), left(number % l.tile_columns * kMade) {}
+  Tile(const TileLayout &l, std::size_t number)
+      : top(number / l.columns * kMade), left(number % l.columns * kMade) {}
 };
 
 // A tile's inputs as products see them, into its place among others'.
-void see_tile(const float *x, const Layout &l, Tile tile, float *seen) {
+void see_tile(const float *x, const TileLayout &l, Tile tile, float *seen) {
   const Filtering &s = l.shape;
   const std::size_t period = s.period;
   const std::size_t step = period * s.inputs;
   for (std::size_t k = 0; k < l.depth; k += kLanes) {
     const std::size_t down = k / l.inputs / period, across = k / l.inputs % period;
-    const std::size_t channel = k % l.inputs, count = std::min(kLanes, s.inputs - channel);
+    const std::size_t channel = k % l.inputs, count = smaller(kLanes, s.inputs - channel);
     // Inputs begin one position before outputs.
     const bool inside = tile.top > 0 && tile.left > 0 && count == kLanes &&
                         (tile.top + kMade) * period + down < s.source_height &&
@@ -159,9 +89,11 @@ void see_tile(const float *x, const Layout &l, Tile tile, float *seen) {
     for (std::size_t i = 0; i < kSeen; ++i) {
       Lanes row[kSeen];
       if (inside) {
-        const float *from =
-            x + (((tile.top + i - 1) * period + down) * s.source_width +
-                 (tile.left - 1) * period + across) * s.inputs + channel;
+        const float *from = x +
+                            (((tile.top + i - 1) * period + down) * s.source_width +
+                             (tile.left - 1) * period + across) *
+                                s.inputs +
+                            channel;
         if (k % kCacheLine == 0)
           for (std::size_t j = kSeen - kMade; j < kSeen; ++j) fetch(from + (j + kMade) * step);
         for (std::size_t j = 0; j < kSeen; ++j, from += step) row[j] = _mm256_loadu_ps(from);
@@ -172,7 +104,8 @@ void see_tile(const float *x, const Layout &l, Tile tile, float *seen) {
           const std::size_t z = (tile.left + j) * period + across;
           const bool exists = y >= period && z >= period && y - period < s.source_height &&
                               z - period < s.source_width;
-          row[j] = exists ? load_floats(from + (z - period) * s.inputs, count) : _mm256_setzero_ps();
+          row[j] =
+              exists ? load_floats(from + (z - period) * s.inputs, count) : _mm256_setzero_ps();
         }
       }
       see(row, part[i]);
@@ -188,15 +121,15 @@ void see_tile(const float *x, const Layout &l, Tile tile, float *seen) {
 }
 
 // A tile's outputs, from its place among products.
-void make_tile(const float *made, const float *bias, const Finish &finish, const Layout &l,
+void make_tile(const float *made, const float *bias, const Finish &finish, const TileLayout &l,
                Tile tile, float *out) {
   const Filtering &s = l.shape;
   const std::size_t period = s.out_period;
-  const std::size_t rows = std::min(kMade, s.height - tile.top);
-  const std::size_t columns = std::min(kMade, s.width - tile.left);
+  const std::size_t rows = smaller(kMade, s.height - tile.top);
+  const std::size_t columns = smaller(kMade, s.width - tile.left);
   for (std::size_t k = 0; k < l.outputs * period * period; k += kLanes) {
     const std::size_t down = k / l.outputs / period, across = k / l.outputs % period;
-    const std::size_t channel = k % l.outputs, count = std::min(kLanes, s.outputs - channel);
+    const std::size_t channel = k % l.outputs, count = smaller(kLanes, s.outputs - channel);
     const Lanes first = load_floats(bias + k / l.outputs * s.outputs + channel, count);
     Lanes part[kSeen][kMade];
     for (std::size_t i = 0; i < kSeen; ++i) {
@@ -225,31 +158,53 @@ void make_tile(const float *made, const float *bias, const Finish &finish, const
 
 }  // namespace
 
-void minimal_filtering(const float *x, const float *weight, const float *bias, const Finish &finish,
-                       float *out, const Filtering &shape, std::size_t threads) {
-  const Layout l(shape);
-  const Buffer filters = filters_of(weight, l);
-  const std::size_t tiles = l.tile_rows * l.tile_columns, parts = (tiles + l.tiles - 1) / l.tiles;
-  std::vector<Buffer> seen, made;
-  for (std::size_t worker = 0; worker < std::min(threads, parts); ++worker) {
-    seen.emplace_back(kProducts * l.seen_step);
-    made.emplace_back(kProducts * l.made_step);
-  }
-  share_tasks(parts, threads, [&](std::size_t part, std::size_t worker) {
-    const std::size_t first = part * l.tiles, count = std::min(l.tiles, tiles - first);
-    float *const seen_at = seen[worker].data(), *const made_at = made[worker].data();
-    for (std::size_t t = 0; t < count; ++t)
-      see_tile(x, l, Tile(l, first + t), seen_at + t * l.depth);
-    for (std::size_t product = 0; product < kProducts; ++product) {
-      float *const sums = made_at + product * l.made_step;
-      for (std::size_t panel = 0; panel < l.panels; ++panel)
-        products<false>(count, seen_at + product * l.seen_step, l.depth,
-                        filters.data() + product * l.filter_step + panel * l.depth * kColumns,
-                        l.depth, sums + panel * kColumns, l.width);
+void see_filters(const float *weight, const TileLayout &l, float *filters) {
+  const Filtering &s = l.shape;
+  const std::size_t all = s.inputs * s.period * s.period;
+  for (std::size_t column = 0; column < l.width; column += kLanes) {
+    const std::size_t phase = column / l.outputs, first = column % l.outputs;
+    const bool real = phase < s.out_period * s.out_period;
+    const std::size_t count = real ? smaller(kLanes, s.outputs - first) : 0;
+    for (std::size_t k = 0; k < l.depth; ++k) {
+      alignas(32) float tap[9][kLanes] = {};
+      if (k % l.inputs < s.inputs) {
+        const std::size_t input = k / l.inputs * s.inputs + k % l.inputs;
+        for (std::size_t lane = 0; lane < count; ++lane) {
+          const float *const from = weight + ((phase * s.outputs + first + lane) * all + input) * 9;
+          for (std::size_t t = 0; t < 9; ++t) tap[t][lane] = from[t];
+        }
+      }
+      Lanes down[3][kSeen];
+      for (std::size_t j = 0; j < 3; ++j) {
+        const Lanes taps[3] = {_mm256_load_ps(tap[j]), _mm256_load_ps(tap[3 + j]),
+                               _mm256_load_ps(tap[6 + j])};
+        see_taps(taps, down[j]);
+      }
+      float *const place =
+          filters + (column / kColumns * l.depth + k) * kColumns + column % kColumns;
+      for (std::size_t i = 0; i < kSeen; ++i) {
+        const Lanes taps[3] = {down[0][i], down[1][i], down[2][i]};
+        Lanes seen[kSeen];
+        see_taps(taps, seen);
+        for (std::size_t j = 0; j < kSeen; ++j)
+          _mm256_storeu_ps(place + (i * kSeen + j) * l.filter_step, seen[j]);
+      }
     }
-    for (std::size_t t = 0; t < count; ++t)
-      make_tile(made_at + t * l.width, bias, finish, l, Tile(l, first + t), out);
-  });
+  }
+}
+
+void filter_tiles(const float *x, const float *filters, const float *bias, const Finish &finish,
+                  const TileLayout &l, std::size_t part, float *seen, float *made, float *out) {
+  const std::size_t first = part * l.tiles;
+  const std::size_t count = smaller(l.tiles, l.rows * l.columns - first);
+  for (std::size_t t = 0; t < count; ++t) see_tile(x, l, Tile(l, first + t), seen + t * l.depth);
+  for (std::size_t product = 0; product < kProducts; ++product)
+    for (std::size_t column = 0; column < l.width; column += kColumns)
+      products<false>(count, seen + product * l.seen_step, l.depth,
+                      filters + product * l.filter_step + column * l.depth, l.depth,
+                      made + product * l.made_step + column, l.width);
+  for (std::size_t t = 0; t < count; ++t)
+    make_tile(made + t * l.width, bias, finish, l, Tile(l, first + t), out);
 }
 
 }  // namespace kodec

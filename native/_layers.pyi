@@ -1,0 +1,98 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Contiguous float32 in CPU memory, of any library that speaks DLPack; of torch, without gradient.
+_Floats = Any
+
+def runs_layers() -> bool:
+    """Whether this CPU has AVX2 with FMA, which the layers below are written for."""
+
+def convolution(
+    x: _Floats,
+    weight: _Floats,
+    bias: _Floats,
+    stride: int = 1,
+    slope: float = 1.0,
+    plus: _Floats | None = None,
+    last_slope: float = 1.0,
+    threads: int = 1,
+) -> NDArray[np.float32]:
+    """k x k convolution with zeros around: (N, H, W, inputs) -> (N, H', W', outputs).
+
+    H' and W' are H / stride and W / stride, rounded up. All float32, contiguous. For few inputs,
+    where PyTorch's own is slow. The number of threads changes no bit.
+
+    Args:
+        x: (N, H, W, inputs).
+        weight: (outputs, inputs, k, k), k odd.
+        bias: (outputs,).
+        stride: 1..16.
+        slope: 0..1, what results are multiplied by where negative.
+        plus: of the result's shape, added to that.
+        last_slope: 0..1, what the sums are multiplied by where negative.
+        threads: 1..1024.
+
+    Raises:
+        InvalidInputError: an argument is not so.
+        UnsupportedError: not `runs_layers()`.
+    """
+
+def minimal_filtering(
+    x: _Floats,
+    weight: _Floats,
+    bias: _Floats,
+    period: int = 1,
+    out_period: int = 1,
+    slope: float = 1.0,
+    plus: _Floats | None = None,
+    last_slope: float = 1.0,
+    threads: int = 1,
+) -> NDArray[np.float32]:
+    """3x3 convolution of stride 1 with zeros around: (N, H, W, inputs) -> (N, H, W, outputs).
+
+    With a period of 2 the pixels at even and odd rows and columns are channels of their own:
+    those of channel c at rows 2 y + i and columns 2 x + j are channel (2 i + j) * inputs + c at
+    (y, x); odd sides are filled up with zeros. With an out_period of 2 the result's are likewise,
+    so that it has twice as many rows and columns as there are positions. All float32, contiguous.
+    Results differ from direct convolution by rounding, some 2e-5 of the largest; the number of
+    threads changes no bit.
+
+    Args:
+        x: (N, H, W, inputs).
+        weight: (outputs * out_period^2, inputs * period^2, 3, 3).
+        bias: (outputs * out_period^2,).
+        period: 1 or 2.
+        out_period: 1 or 2.
+        slope: 0..1, what results are multiplied by where negative.
+        plus: of the result's shape, added to that.
+        last_slope: 0..1, what the sums are multiplied by where negative.
+        threads: 1..1024.
+
+    Raises:
+        InvalidInputError: an argument is not so.
+        UnsupportedError: not `runs_layers()`.
+
+    Source: "Fast algorithms for convolutional neural networks" (2016).
+    """
+
+def divisive_normalisation(
+    x: _Floats,
+    gamma: _Floats,
+    beta: _Floats,
+    out: _Floats,
+    inverse: bool = False,
+    threads: int = 1,
+) -> None:
+    """x[i] / sqrt(beta[i] + sum_j gamma[i, j] x[j]^2), or times the root: (n, C) -> out (n, C).
+
+    All float32, contiguous; out may be x. gamma: (C, C). beta: (C,). threads: 1..1024, which
+    changes no bit.
+
+    Raises:
+        InvalidInputError: an argument is not so.
+        UnsupportedError: not `runs_layers()`.
+
+    Source: "Density modeling of images using a generalized normalization transformation" (2016).
+    """

@@ -1,0 +1,5 @@
+"""Layers of transforms in C++, for CPUs; no torch. Only where `runs_layers()`."""
+
+from ._layers import convolution, divisive_normalisation, minimal_filtering, runs_layers
+
+__all__ = ["convolution", "divisive_normalisation", "minimal_filtering", "runs_layers"]

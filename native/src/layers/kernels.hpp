@@ -1,0 +1,49 @@
+// What runs in AVX2: loops over plain memory. Those files use no template of the standard library:
+// the linker keeps one copy of such for all, perhaps in instructions that a CPU lacks.
+#pragma once
+
+#include <cstddef>
+
+#include "layers.hpp"
+
+namespace kodec {
+
+constexpr std::size_t kColumns = 16, kLanes = 8;
+
+inline std::size_t rounded_up(std::size_t value, std::size_t step) {
+  return (value + step - 1) / step * step;
+}
+
+// Positions of a convolution or a normalisation at a time: with a panel's sums and a few rows they
+// stay in the first cache.
+constexpr std::size_t kPositions = 96;
+
+// One row of a convolution's results. panels: (panels, side, side * inputs, 16), zeros behind the
+// last output.
+void convolve_row(const float *x, const float *panels, const float *bias, const Finish &finish,
+                  float *out, const Convolution &shape, std::size_t row);
+
+// Up to kPositions positions of a normalisation. panels: as above, of one tap. squares: room for
+// as many positions.
+void normalise_positions(const float *x, const float *panels, const float *beta, float *out,
+                         std::size_t positions, std::size_t channels, bool inverse, float *squares);
+
+// Minimal filtering: a tile of 6x6 outputs, which sees 8x8 inputs, takes 64 products.
+constexpr std::size_t kSeen = 8, kMade = 6, kProducts = kSeen * kSeen;
+
+// Sizes in memory. Channels of a phase are rounded up to whole lanes, outputs of all to panels.
+struct TileLayout {
+  Filtering shape;
+  std::size_t rows, columns, tiles;               // of tiles; tiles at a time
+  std::size_t inputs, depth, outputs, width;      // of a phase, of all phases, of both again
+  std::size_t seen_step, made_step, filter_step;  // floats between products
+};
+
+// A weight as products see it: (products, panels, depth, 16).
+void see_filters(const float *weight, const TileLayout &layout, float *filters);
+
+// A part of the tiles. seen, made: room for kProducts * seen_step, made_step.
+void filter_tiles(const float *x, const float *filters, const float *bias, const Finish &finish,
+                  const TileLayout &layout, std::size_t part, float *seen, float *made, float *out);
+
+}  // namespace kodec
