@@ -7,7 +7,7 @@ weights can be mapped by name.
 import torch
 from torch import Tensor, nn
 
-from kodec.models.blocks import PaddedConv2d
+from kodec.models.blocks import PaddedConv2d, SubpixelConv2d
 from kodec.native import InvalidInputError
 
 
@@ -17,11 +17,6 @@ def _conv(inputs: int, outputs: int, kernel: int = 5, stride: int = 2) -> Padded
 
 def _deconv(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(inputs, outputs, 5, stride=2, padding=2, output_padding=1)
-
-
-def _double(inputs: int, outputs: int) -> nn.Sequential:
-    """Sub-pixel 3x3 convolution: twice the size each way."""
-    return nn.Sequential(_conv(inputs, 4 * outputs, 3, 1), nn.PixelShuffle(2))
 
 
 def _chain(activation: type[nn.Module], *layers: nn.Module) -> nn.Sequential:
@@ -73,9 +68,9 @@ def _sub_pixel(
     synthesis = _chain(
         activation,
         _conv(hyper, channels, 3, 1),
-        _double(channels, channels),
+        SubpixelConv2d(channels, channels),
         _conv(channels, middle, 3, 1),
-        _double(middle, middle),
+        SubpixelConv2d(middle, middle),
         _conv(middle, outputs, 3, 1),
     )
     return analysis, synthesis
@@ -131,9 +126,9 @@ def _stf2022(channels: int, hyper: int, outputs: int) -> tuple[nn.Module, nn.Mod
         return _chain(
             nn.GELU,
             _conv(hyper, widths[4], 3, 1),
-            _double(widths[4], widths[3]),
+            SubpixelConv2d(widths[4], widths[3]),
             _conv(widths[3], widths[2], 3, 1),
-            _double(widths[2], widths[1]),
+            SubpixelConv2d(widths[2], widths[1]),
             _conv(widths[1], outputs // 2, 3, 1),
         )
 

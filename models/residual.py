@@ -12,6 +12,7 @@ from .blocks import (
     Activation,
     DownResidual,
     GatedAttention,
+    PaddedConv2d,
     PlainResidual,
     SubpixelConv2d,
     UpResidual,
@@ -46,7 +47,7 @@ class ResidualAnalysis(nn.Module):
             PlainResidual(width, width, activation),
             DownResidual(width, width, activation),
             PlainResidual(width, width, activation),
-            nn.Conv2d(width, latents, 3, stride=2, padding=1),
+            PaddedConv2d(width, latents, stride=2),
             *([GatedAttention(latents)] if attention else []),
         )
 

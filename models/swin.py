@@ -71,10 +71,6 @@ def _stages(
         del rates[:depth]
 
 
-def _conv3_down(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
-
-
 def _deconv3_up(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
 
@@ -109,11 +105,11 @@ class SwinAnalysis(nn.Module):
             *_enhancement(enhancement),
             PaddedConv2d(3, width, 5, stride=2),
             first,
-            _conv3_down(width, width),
+            PaddedConv2d(width, width, stride=2),
             second,
-            _conv3_down(width, width),
+            PaddedConv2d(width, width, stride=2),
             third,
-            _conv3_down(width, latents),
+            PaddedConv2d(width, latents, stride=2),
         )
 
     def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:

@@ -65,10 +65,7 @@ def minimal_filtering(
         bias: (outputs * out_period^2,).
         period: 1 or 2.
         out_period: 1 or 2.
-        slope: 0..1, what results are multiplied by where negative.
-        plus: of the result's shape, added to that.
-        last_slope: 0..1, what the sums are multiplied by where negative.
-        threads: 1..1024.
+        slope, plus, last_slope, threads: as `convolution`'s.
 
     Raises:
         InvalidInputError: an argument is not so.

@@ -3,10 +3,13 @@
 They take and give channels last in memory; what does not lie so is copied (see `channels_last`).
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kodec.native.layers import (
@@ -58,11 +61,6 @@ class Finish(NamedTuple):
         x = _rectified(x, self.slope)
         return _rectified(x if self.plus is None else add_to(x, self.plus), self.last_slope)
 
-    def for_core(self) -> tuple[float, Tensor | None, float]:
-        """As the core takes it."""
-        plus = None if self.plus is None else self.plus.movedim(1, -1).contiguous()
-        return self.slope, plus, self.last_slope
-
 
 PLAIN = Finish()
 
@@ -74,6 +72,28 @@ def _rectified(x: Tensor, slope: float) -> Tensor:
     if slope == 0:
         return nn.functional.relu(x, inplace)
     return nn.functional.leaky_relu(x, slope, inplace)
+
+
+def _by_core(
+    layer: Callable[..., NDArray[np.float32]],
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    finish: Finish,
+    *settings: int,
+) -> Tensor:
+    """One of the core's convolutions, with the settings that are its own."""
+    found = layer(
+        x.movedim(1, -1).contiguous(),
+        weight.detach().contiguous(),
+        bias.detach(),
+        *settings,
+        slope=finish.slope,
+        plus=None if finish.plus is None else finish.plus.movedim(1, -1).contiguous(),
+        last_slope=finish.last_slope,
+        threads=torch.get_num_threads(),
+    )
+    return torch.from_numpy(found).movedim(-1, 1)
 
 
 def core_filters(x: Tensor, positions: int) -> bool:
@@ -93,18 +113,9 @@ def filtered(
 
     A period of 2 makes the pixels at even and odd rows and columns channels of their own, (row,
     column, channel) in this order, of the input or of the output: see
-    `kodec.native.minimal_filtering`.
+    `kodec.native.layers.minimal_filtering`.
     """
-    found = minimal_filtering(
-        x.movedim(1, -1).contiguous(),
-        weight.detach().contiguous(),
-        bias.detach(),
-        period,
-        out_period,
-        *finish.for_core(),
-        torch.get_num_threads(),
-    )
-    return torch.from_numpy(found).movedim(-1, 1)
+    return _by_core(minimal_filtering, x, weight, bias, finish, period, out_period)
 
 
 def core_convolves(x: Tensor, kernel: int, positions: int, finish: Finish) -> bool:
@@ -120,15 +131,7 @@ def convolved(
 
     H' and W' are H / stride and W / stride, rounded up.
     """
-    found = convolution(
-        x.movedim(1, -1).contiguous(),
-        weight.detach().contiguous(),
-        bias.detach(),
-        stride,
-        *finish.for_core(),
-        torch.get_num_threads(),
-    )
-    return torch.from_numpy(found).movedim(-1, 1)
+    return _by_core(convolution, x, weight, bias, finish, stride)
 
 
 def normalise(x: Tensor, gamma: Tensor, beta: Tensor, out: Tensor, inverse: bool) -> None:

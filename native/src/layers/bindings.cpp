@@ -2,12 +2,13 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <string>
-#include <utility>
 
 #include "../arguments.hpp"
 #include "../python_module.hpp"
@@ -53,39 +54,49 @@ void require_layers() {
     throw UnsupportedError("this CPU has no AVX2 with FMA; ask runs_layers() before");
 }
 
-// A new array, and the memory that it holds.
-nb::object array_of(Buffer buffer, std::initializer_list<std::size_t> shape) {
-  Buffer *const kept = new Buffer(std::move(buffer));
-  const nb::capsule owner(kept, [](void *b) noexcept { delete static_cast<Buffer *>(b); });
-  return nb::cast(nb::ndarray<nb::numpy, float, nb::ndim<4>>(kept->data(), shape, owner));
+// Items, height, width, channels.
+using Sizes = std::array<std::size_t, 4>;
+
+const float *item_of(const Array &array, std::size_t item) {
+  return data_of<float>(array) + item * array.shape(1) * array.shape(2) * array.shape(3);
 }
 
-// The parts of a `Finish`, with the array that `plus` lies in; its step from item to item.
-struct FinishArgument {
-  Array array;
-  Finish finish;
-  std::size_t step = 0;
+// A new array, of which layer(item, out) makes the items.
+template <typename Layer>
+nb::object results(const Sizes &sizes, const Layer &layer) {
+  const std::size_t step = product({sizes[1], sizes[2], sizes[3]});
+  std::unique_ptr<Buffer> buffer(new Buffer(product({sizes[0], step})));
+  if (step > 0) {
+    nb::gil_scoped_release no_gil;
+    for (std::size_t item = 0; item < sizes[0]; ++item) layer(item, buffer->data() + item * step);
+  }
+  float *const data = buffer->data();
+  const nb::capsule owner(buffer.get(), [](void *b) noexcept { delete static_cast<Buffer *>(b); });
+  buffer.release();
+  return nb::cast(
+      nb::ndarray<nb::numpy, float, nb::ndim<4>>(data, sizes.size(), sizes.data(), owner));
+}
 
-  FinishArgument(float slope, nb::handle plus, float last_slope,
-                 std::initializer_list<std::size_t> shape) {
+// The parts of a `Finish`, with the array that `plus` lies in.
+class FinishArgument {
+ public:
+  FinishArgument(float slope, nb::handle plus, float last_slope, const Sizes &sizes)
+      : slope_(slope), last_slope_(last_slope) {
     require(slope >= 0 && slope <= 1, "slope must be from 0 to 1");
     require(last_slope >= 0 && last_slope <= 1, "last_slope must be from 0 to 1");
-    finish.slope = slope;
-    finish.last_slope = last_slope;
     if (plus.is_none()) return;
-    array = floats(plus, "plus", 4);
-    std::size_t dimension = 0;
-    for (const std::size_t size : shape)
-      require(array.shape(dimension++) == size, "plus must have the result's shape");
-    finish.plus = data_of<float>(array);
-    step = array.size() / std::max<std::size_t>(array.shape(0), 1);
+    plus_ = floats(plus, "plus", 4);
+    for (std::size_t d = 0; d < sizes.size(); ++d)
+      require(plus_->shape(d) == sizes[d], "plus must have the result's shape");
   }
 
   Finish of(std::size_t item) const {
-    Finish found = finish;
-    if (found.plus != nullptr) found.plus += item * step;
-    return found;
+    return {slope_, plus_ ? item_of(*plus_, item) : nullptr, last_slope_};
   }
+
+ private:
+  float slope_, last_slope_;
+  std::optional<Array> plus_;
 };
 
 nb::object convolution_argument(nb::handle x, nb::handle weight, nb::handle bias, nb::handle stride,
@@ -103,18 +114,12 @@ nb::object convolution_argument(nb::handle x, nb::handle weight, nb::handle bias
           "weight's taps must be odd in number, in a square");
   require(kernel.shape(1) == shape.inputs, "weight's second dimension must be x's channels");
   require(kernel.shape(0) == shape.outputs, "weight's first dimension must be bias' length");
-  const std::size_t size = product({shape.out_height(), shape.out_width(), shape.outputs});
-  const FinishArgument finish(slope, plus, last_slope,
-                              {items, shape.out_height(), shape.out_width(), shape.outputs});
-  Buffer out(product({items, size}));
-  if (size > 0) {
-    nb::gil_scoped_release no_gil;
-    for (std::size_t item = 0; item < items; ++item)
-      convolution(data_of<float>(source) + item * shape.height * shape.width * shape.inputs,
-                  data_of<float>(kernel), data_of<float>(first), finish.of(item), out.data() + item * size, shape,
-                  workers);
-  }
-  return array_of(std::move(out), {items, shape.out_height(), shape.out_width(), shape.outputs});
+  const Sizes sizes{items, shape.out_height(), shape.out_width(), shape.outputs};
+  const FinishArgument finish(slope, plus, last_slope, sizes);
+  return results(sizes, [&](std::size_t item, float *out) {
+    convolution(item_of(source, item), data_of<float>(kernel), data_of<float>(first),
+                finish.of(item), out, shape, workers);
+  });
 }
 
 nb::object minimal_filtering_argument(nb::handle x, nb::handle weight, nb::handle bias,
@@ -135,19 +140,14 @@ nb::object minimal_filtering_argument(nb::handle x, nb::handle weight, nb::handl
   require(kernel.shape(1) == shape.inputs * p * p,
           "weight's second dimension must be x's channels, times the phases of x");
   require(kernel.shape(0) == all, "weight's first dimension must be bias' length");
-  const std::size_t size = product({shape.height * q, shape.width * q, shape.outputs});
   // A tile of 6x6 outputs and the channels' rounding need some room more.
   product({items, shape.height + 8, shape.width + 8, shape.inputs + 8, shape.outputs + 8, 64});
-  const FinishArgument finish(slope, plus, last_slope,
-                              {items, shape.height * q, shape.width * q, shape.outputs});
-  Buffer out(items * size);
-  if (size > 0) {
-    nb::gil_scoped_release no_gil;
-    for (std::size_t item = 0; item < items; ++item)
-      minimal_filtering(data_of<float>(source) + item * h * w * shape.inputs, data_of<float>(kernel),
-                        data_of<float>(first), finish.of(item), out.data() + item * size, shape, workers);
-  }
-  return array_of(std::move(out), {items, shape.height * q, shape.width * q, shape.outputs});
+  const Sizes sizes{items, shape.height * q, shape.width * q, shape.outputs};
+  const FinishArgument finish(slope, plus, last_slope, sizes);
+  return results(sizes, [&](std::size_t item, float *out) {
+    minimal_filtering(item_of(source, item), data_of<float>(kernel), data_of<float>(first),
+                      finish.of(item), out, shape, workers);
+  });
 }
 
 void divisive_normalisation_argument(nb::handle x, nb::handle gamma, nb::handle beta,
