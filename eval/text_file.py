@@ -31,6 +31,15 @@ _MOVES = re.compile(rf"{_ESCAPE}\[[\d;]*[ABEFGHdf]|\x08+")
 _ESCAPES = re.compile(
     rf"{_ESCAPE}(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()][A-Z0-9])|\x1b[@-_=>78]"
 )
+_TIME = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
+_PREFIX = re.compile(
+    r"\s*\d+: |"  # srun --label
+    r"\S+ +\| |"  # docker compose
+    r"\[[^\]\n]{1,80}\](?:<\w+>)?:? ?|"  # mpirun --tag-output, CI systems
+    r"\([^)\n]{1,80}\) |"  # ray
+    rf"\d{{4}}-\d\d-\d\d[T ]{_TIME}(?:Z|[+-]\d\d:?\d\d)? ?(?:std(?:out|err) [FP] )?|"
+    rf"(?:[A-Z][a-z]{{2}} +\d+ )?{_TIME} (?:\S+ \S+\[\d+\]: )?"  # ts, syslog
+)
 _CONTROLS = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 
 
@@ -56,6 +65,24 @@ def read_text(path: Path) -> str:
         raise UnknownFormatError(f"{path} is not a results file: it is binary, not text")
     text = _ESCAPES.sub("", _MOVES.sub("\n", text)).rstrip("\x1a")
     return re.sub(r"\r+\n|\r", "\n", text)
+
+
+def without_prefixes(text: str) -> str | None:
+    """The text without what `srun --label`, `docker compose`, timestamps and the like put before
+    each line; None where there is nothing of the kind before every line.
+    """
+    plain = None
+    for _ in range(3):
+        lines = text.splitlines()
+        matches = [_PREFIX.match(line) for line in lines]
+        starts = [m.end() for m in matches if m is not None]
+        whole = [m is not None or not line.strip() for m, line in zip(matches, lines, strict=True)]
+        if not all(whole) or len(starts) < 2:
+            break
+        text = plain = "\n".join(
+            line[m.end() :] if m is not None else "" for m, line in zip(matches, lines, strict=True)
+        )
+    return plain
 
 
 def _read(path: Path) -> bytes:
