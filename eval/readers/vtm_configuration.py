@@ -6,7 +6,7 @@ from pathlib import PureWindowsPath
 from .file_names import Setting
 
 _ENCODER = re.compile(
-    r"(?P<product>\b[\w\-]*?)\s?[Ss]oftware\s*:\s*(?:(?P<family>[A-Za-z][\w\-]*)\s+)?Encoder\s+Version"
+    r"(?P<product>\b[\w\-]{0,20}?)\s?[Ss]oftware\s*:\s*(?:(?P<family>[A-Za-z][\w\-]{0,20})\s+)?Encoder\s+Version"
     r"\s*\[?(?P<version>[\w.+\-]+)"
 )
 _FORMAT = re.compile(r"Real\s+Format\s*:\s*(\d+)x(\d+)\b[^\n]*?\s([\d.]+(?:/\d+)?)\s*Hz")

@@ -66,7 +66,7 @@ class Summary:
 
 def recognises(text: str) -> bool:
     """Whether a text is a log of VTM or HM, finished or not."""
-    return bool(_ANY_PICTURE.search(text) or _HEADER.search(text) or _ENCODER.search(text))
+    return bool(_ANY_PICTURE.search(text) or _HEADER.search(text) or states_encoder(text))
 
 
 def read(path: Path, text: str) -> list[EncoderRun]:
