@@ -8,7 +8,7 @@ from pathlib import Path
 from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet
-from .file_names import Hints, Name, Setting, names_of
+from .file_names import NO_NUMBER, Hints, Name, Setting, names_of
 
 _CODEC = re.compile(r"(?i)^(vtm|hm|ecm|vvenc\w*|x26[45])([-.\d].*)?$")
 _STRUCTURES = frozenset("ai ra lb lp ld ldb ldp intra lowdelay randomaccess low delay".split())
@@ -80,8 +80,8 @@ _Groups = dict[tuple[str, str, int | None], list[tuple[Name, EncoderRun]]]
 
 
 def _with_stated(groups: _Groups) -> _Groups:
-    """Groups of one run each, joined where the logs state different QPs or target rates, and their
-    names differ in numbers alone: `run1.log` and `run2.log`, of one video where it is stated.
+    """Groups of one run each, joined where their QPs or target rates differ and their names do in
+    numbers alone: `run1.log` and `run2.log`, of one video where it is stated.
     """
     found = {key: members for key, members in groups.items() if len(members) > 1}
     alike: dict[tuple[object, ...], list[tuple[Name, EncoderRun]]] = {}
@@ -90,13 +90,17 @@ def _with_stated(groups: _Groups) -> _Groups:
         facts = (run.source, run.encoder, run.frames, run.size, run.layer)
         alike.setdefault((name.pattern, *facts), []).append((name, run))
     for members in alike.values():
-        stated = {run.setting for name, run in members if name.named is None}
+        stated = {name.setting for name, _ in members}
         apart = None not in stated and len(stated) == len(members) > 1
         for name, run in members:
             folder, stem = name.folder, name.stem
             if apart:
                 folder = members[0][0].folder
-                stem = run.source or re.sub(r"[_\-. ]*#", "", Path(name.pattern).name) or stem
+                stem = (
+                    run.source
+                    or re.sub(rf"[_\-. ]*{NO_NUMBER}", "", Path(name.pattern).name)
+                    or stem
+                )
                 run.notes.append(
                     f"{stem}: one curve of {len(members)} logs, by the QP or rate that they state"
                 )

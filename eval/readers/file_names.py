@@ -21,8 +21,10 @@ _RATE = re.compile(
     r"(?i)(?<![a-z0-9.])(?:(?:bit|target)?_?rate|[cav]br|t?br)?[_\-=]?(?P<value>\d+(?:\.\d+)?)_?"
     r"(?P<unit>k|kb|kbps|kbit|kbits|kbs|m|mb|mbps|mbit|mbits|bps)(?![a-z0-9])"
 )
-_NUMBER = re.compile(r"(?<![A-Za-z0-9])\d+(?:\.\d{1,2}(?!\d))?(?![A-Za-z0-9])")
+_NUMBER = re.compile(r"\d+(?:\.\d{1,2}(?!\d))?")
 _SUFFIX = re.compile(r"(?i)\.(?:qp|crf|q)?\d+(?:k|kbps|m|mbps)?")
+NO_NUMBER = "\0"
+"""No file's name has it."""
 _FIRST_QP_OFF = 4
 """Steps that the first picture's QP may be off the one that was set."""
 _RATE_OFF = 4.0
@@ -66,7 +68,7 @@ class Name:
     named: Setting | None
     """As found in the name."""
     pattern: str
-    """Folder and name with every bare number replaced: alike for `run1.log` and `run2.log`."""
+    """Folder and name with every number replaced by NO_NUMBER: alike for `run1.log`, `run2.log`."""
 
 
 def names_of(files: Sequence[tuple[Path, Hints]]) -> list[Name]:
@@ -138,6 +140,8 @@ def _with_bare_numbers(members: Sequence[tuple[Name, Hints]]) -> list[Name]:
         differ = len(set(values)) > 1
         settings = [_meant(v, hint, differ) for v, hint in zip(values, hints, strict=True)]
         last = part == len(split[0]) - 1 and match.end() == len(split[0][part])
+        # `kodim23` is a picture's name, unless all numbers there are the settings.
+        last = last and not split[0][part][: match.start()][-1:].isalpha()
         alone = match[0] == split[0][part] and hints[0].stated is not None
         if _ordered(settings, hints) and (last or None not in settings and (differ or alone)):
             candidates.append((differ, place, settings))
@@ -173,8 +177,9 @@ def _meant(value: float, hints: Hints, differ: bool) -> Setting | None:
         return stated if any(value * scale == stated.value for scale in scales) else None
     if hints.first_qp is not None and abs(value - hints.first_qp) <= _FIRST_QP_OFF:
         return Setting("QP", value)
-    if differ and hints.kbps and abs(value / hints.kbps - 1) <= _BARE_RATE_OFF:
-        return Setting("kbps", value)
+    for kbps in (value, value / 1000):
+        if differ and hints.kbps and abs(kbps / hints.kbps - 1) <= _BARE_RATE_OFF:
+            return Setting("kbps", kbps)
     return None
 
 
@@ -184,7 +189,7 @@ def _name(
     *folders, stem = parts
     stem = stem or next((part for part in reversed(folders) if part.strip("/")), "log")
     folder = "/".join(part.strip("/") for part in folders)
-    return Name(folder, stem, setting, named, pattern or _NUMBER.sub("#", f"{folder}/{stem}"))
+    return Name(folder, stem, setting, named, pattern or _NUMBER.sub(NO_NUMBER, f"{folder}/{stem}"))
 
 
 def _stem(path: Path) -> str:
@@ -193,5 +198,5 @@ def _stem(path: Path) -> str:
 
 
 def _without(text: str, match: re.Match[str]) -> str:
-    rest = text[: match.start()] + text[match.end() :]
+    rest = re.sub(r"\(\)|\[\]|\{\}", "", text[: match.start()] + text[match.end() :])
     return re.sub(r"([_\-. ])[_\-. ]+", r"\1", rest).strip("_-. ,")
