@@ -60,10 +60,10 @@ def read_text(path: Path) -> str:
     for mark, kind in _COMPRESSED.items():
         if data.startswith(mark):
             raise UnknownFormatError(f"{path} is {kind}-compressed: unpack it first")
-    text = _decoded(data)
-    if text is None:
+    text = _ESCAPES.sub("", _MOVES.sub("\n", _decoded(data))).rstrip("\x1a")
+    head = text[: 1 << 16]
+    if "\0" in head or len(_CONTROLS.findall(head)) > len(head) / 50:
         raise UnknownFormatError(f"{path} is not a results file: it is binary, not text")
-    text = _ESCAPES.sub("", _MOVES.sub("\n", text)).rstrip("\x1a")
     return re.sub(r"\r+\n|\r", "\n", text)
 
 
@@ -90,38 +90,29 @@ def _read(path: Path) -> bytes:
         with open(path, "rb") as file:
             # A pipe has no size to ask for.
             status = os.fstat(file.fileno())
-            regular = stat.S_ISREG(status.st_mode)
-            data = b"" if regular and status.st_size > _LARGEST else file.read(_LARGEST + 1)
-            if len(data) > _LARGEST or (regular and status.st_size > _LARGEST):
-                raise UnknownFormatError(f"{path} is too large for a log or table")
-            return data
+            large = stat.S_ISREG(status.st_mode) and status.st_size > _LARGEST
+            data = b"" if large else file.read(_LARGEST + 1)
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise KodecError(f"cannot read {path}: {error}") from error
+    if large or len(data) > _LARGEST:
+        raise UnknownFormatError(f"{path} is too large for a log or table")
+    return data
 
 
-def _decoded(data: bytes) -> str | None:
-    """The text, or None for bytes that are none."""
+def _decoded(data: bytes) -> str:
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
-            return _checked(data[len(mark) :].decode(encoding, errors="replace"))
+            return data[len(mark) :].decode(encoding, errors="replace")
     head = data[: 1 << 16]
     for zeros, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         # Of text in Latin letters and digits, every second byte is 0 and hardly any other.
         if head[zeros::2].count(0) > 0.8 * (len(head) // 2) > 0 == head[1 - zeros :: 2].count(0):
-            return _checked(data.decode(encoding, errors="replace"))
+            return data.decode(encoding, errors="replace")
     for encoding in ("utf-8", "cp1252"):
         try:
-            return _checked(data.decode(encoding))
+            return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return _checked(data.decode("latin-1"))
-
-
-def _checked(text: str) -> str | None:
-    """The text, or None where it holds zeros, or more control characters than a terminal's."""
-    head = text[: 1 << 16]
-    if "\0" in head or len(_CONTROLS.findall(head)) > len(head) / 50:
-        return None
-    return text
+    return data.decode("latin-1")

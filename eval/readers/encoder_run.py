@@ -127,7 +127,7 @@ def _of_single_points(
     alike = len({(run.encoder, run.frames, run.size) for run in runs}) == 1
     unnamed = any(name.named is None for name, _ in single)
     stated = {run.setting for run in runs}
-    several = len(stated) > 1 or (
+    several = len(stated - {None}) > 1 or (
         stated == {None} and len({run.first_qp for run in runs}) == len(runs)
     )
     if len(runs) == len(groups) and alike and unnamed and several:

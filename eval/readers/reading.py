@@ -19,7 +19,9 @@ from .encoder_run import EncoderRun, curve_sets
 from .file_names import Hints, names_of
 from .table import parse_table
 
-_JSON = re.compile(r"""\s*(?:\{\s*["'}{]|\[\s*(?:[\[{"\]]|-?\d[\d.eE+-]*\s*[,\]]))""")
+_JSON = re.compile(
+    r"""\s*(?:\{\s*["'}{]|(?:\[\s*)+(?:[{"\]]|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*[,\]]))"""
+)
 """How JSON begins, whole or cut off, but not `[mov @ 0x55d0c0]` or `[.ShellClassInfo]`."""
 _KINDS = (
     "a log of VTM, HM, VVenC or x265, CompressAI's, kodec's or DCVC's JSON, Cool-chic's TSV, or "
@@ -217,8 +219,9 @@ def _of_text(path: Path, text: str) -> Sequence[EncoderRun | CurveSet]:
     document, wrong = _json_in(text)
     if wrong is None:
         return _of_document(path, document)
-    looks = _JSON.match(text) is not None
-    if not (looks and text.lstrip().startswith("{")):  # `[1,0]<stdout>:` begins like a list.
+    braces = text.lstrip().startswith("{")
+    looks = _JSON.match(text) is not None and (braces or not wrong.startswith("Extra data"))
+    if not (looks and braces):  # `[1,0]<stdout>:` begins like a list.
         if vvenc_log.recognises(text):
             return vvenc_log.read(path, text)
         if vtm_log.recognises(text):
