@@ -12,6 +12,7 @@ from kodec.native import InvalidInputError, KodecError
 
 from .curve import Curve
 from .metrics import ms_ssim_db
+from .text_file import read_text
 
 _SPELLINGS = {"psnr": "psnr-rgb", "ms-ssim": "ms-ssim-rgb", "ms-ssim-db": "ms-ssim-db-rgb"}
 
@@ -165,11 +166,14 @@ def read_results(path: Path) -> Results:
     InvalidInputError when there is no such file or it holds no results.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+        document = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{path} is not a results file: not JSON ({error})") from error
+    return results_in(path, document)
+
+
+def results_in(path: Path, document: Any) -> Results:
+    """As `read_results`, of a file's JSON: a pipe can't be read a second time."""
     lists = document.get("results", document) if isinstance(document, dict) else None
     if not isinstance(lists, dict) or "bpp" not in lists:
         raise InvalidInputError(

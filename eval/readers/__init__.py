@@ -1,9 +1,10 @@
 """Readers of other people's numbers: encoder logs, results files and tables to curves."""
 
+from kodec.eval.text_file import UnknownFormatError
+
 from .curve_set import CurveSet
 from .encoder_run import EncoderRun, LogError
 from .reading import (
-    UnknownFormatError,
     available_metrics,
     common_metrics,
     read_curve_sets,

@@ -1,6 +1,6 @@
 """Results files of CompressAI and kodec, of pictures (`bpp`) and of video (`bitrate`, in kbps).
 
-Of pictures: read by `results.read_results`, with kodec's per-image rows as members. Of video:
+Of pictures: read by `results.results_in`, with kodec's per-image rows as members. Of video:
 parallel lists under `results`, `qp` or `q` naming the points, `bitrate` at the clips' own frame
 rate, and `psnr-yuv`, which CompressAI computes as (4 Y + U + V) / 6 of decibels.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from kodec.eval.curve import UNKNOWN
 from kodec.eval.metric_names import exact_name
-from kodec.eval.results import ImageRow, Results, read_results
+from kodec.eval.results import ImageRow, Results, results_in
 from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet
@@ -36,7 +36,7 @@ def read(path: Path, document: dict[str, Any]) -> list[CurveSet]:
 
 
 def _of_pictures(path: Path, document: dict[str, Any]) -> CurveSet:
-    results = read_results(path)
+    results = results_in(path, document)
     notes = list(results.notes)
     # CompressAI's tools and kodec write times; numbers from a paper have none.
     measured = all(key in results.results for key in _TIMES)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kodec.eval.curve import Curve
 from kodec.eval.metric_names import preferred
+from kodec.eval.text_file import UnknownFormatError, read_text
 from kodec.native import InvalidInputError, KodecError
 
 from . import compressai_json, coolchic_tsv, csv_table, dcvc_json, vtm_log, vvenc_log, x265_log
@@ -15,16 +16,10 @@ from .curve_set import CurveSet, joined
 from .encoder_run import EncoderRun, curve_sets, without_qp
 from .table import parse_table
 
-_LARGEST = 1 << 28
-"""Bytes; no log or table is larger, but a bitstream or a clip in the folder may be."""
 _KINDS = (
     "a log of VTM, HM, VVenC or x265, CompressAI's, kodec's or DCVC's JSON, Cool-chic's TSV, or "
     "CSV with a header"
 )
-
-
-class UnknownFormatError(InvalidInputError):
-    """A file is none that curves are read from."""
 
 
 def read_curves(
@@ -148,7 +143,7 @@ def _files(paths: Sequence[Path]) -> Iterable[tuple[Path, bool]]:
 
 
 def _read(path: Path) -> Sequence[EncoderRun | CurveSet]:
-    text = _text(path)
+    text = read_text(path)
     unknown = f"{path} is not a results file: expected {_KINDS}"
     if not text.strip():
         raise InvalidInputError(f"{path} is empty: the run that wrote it has not finished")
@@ -184,24 +179,3 @@ def _read(path: Path) -> Sequence[EncoderRun | CurveSet]:
     if table is not None and csv_table.recognises(table):
         return csv_table.read(table)
     raise UnknownFormatError(unknown)
-
-
-def _text(path: Path) -> str:
-    """A file's text with plain line ends; progress that overwrites its line becomes lines."""
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise UnknownFormatError(f"{path} is too large for a log or table")
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise KodecError(f"cannot read {path}: {error}") from error
-    if data[:2] == b"\x1f\x8b":
-        raise UnknownFormatError(f"{path} is compressed: unpack it first")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = data.decode("utf-16", errors="replace")  # Windows' shell redirects so.
-    elif b"\0" in data[:65536]:
-        raise UnknownFormatError(f"{path} is not a results file: it is not text")
-    else:
-        text = data.decode("utf-8-sig", errors="replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -185,8 +185,8 @@ def _entry(group: Sequence[CurveSet], labels: Mapping[str, str]) -> Entry:
 
 def _results(sources: Sequence[str]) -> Results | None:
     """The results file behind a curve, if that is what it came from."""
-    if len(sources) != 1:
-        return None
+    if len(sources) != 1 or not Path(sources[0]).is_file():
+        return None  # What came through a pipe is gone.
     try:
         return read_results(Path(sources[0]))
     except InvalidInputError:

@@ -1,0 +1,100 @@
+"""How a text file is opened: any usual encoding, any line ends, files and pipes alike."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from kodec.native import InvalidInputError, KodecError
+
+_LARGEST = 1 << 28
+"""Bytes; no log or table is larger, but a bitstream or a clip in the folder may be."""
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ\0": "xz",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+}
+# UTF-32's mark begins with UTF-16's.
+_MARKS = {
+    b"\xef\xbb\xbf": "utf-8",
+    b"\xff\xfe\0\0": "utf-32-le",
+    b"\0\0\xfe\xff": "utf-32-be",
+    b"\xff\xfe": "utf-16-le",
+    b"\xfe\xff": "utf-16-be",
+}
+_ESCAPE = r"(?:\x1b|\^\[)"
+# Escapes that move the cursor to another line or column begin a line, as carriage returns do.
+_MOVES = re.compile(rf"{_ESCAPE}\[[\d;]*[ABEFGHdf]|\x08+")
+_ESCAPES = re.compile(
+    rf"{_ESCAPE}(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()][A-Z0-9])|\x1b[@-_=>78]"
+)
+_CONTROLS = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+class UnknownFormatError(InvalidInputError):
+    """A file is none that curves are read from."""
+
+
+def read_text(path: Path) -> str:
+    """The text of a file or pipe, without terminal escapes, its lines ended by `\\n` alone.
+
+    UTF-8, UTF-16 and UTF-32, with a byte order mark or (the first two) without, and what is none of
+    them as Windows-1252 or Latin-1. Progress that overwrites its line becomes lines.
+
+    Raises UnknownFormatError for what is no text, compressed or too large, InvalidInputError for
+    what can't be read.
+    """
+    data = _read(path)
+    for mark, kind in _COMPRESSED.items():
+        if data.startswith(mark):
+            raise UnknownFormatError(f"{path} is {kind}-compressed: unpack it first")
+    text = _decoded(data)
+    if text is None:
+        raise UnknownFormatError(f"{path} is not a results file: it is binary, not text")
+    text = _ESCAPES.sub("", _MOVES.sub("\n", text)).rstrip("\x1a")
+    return re.sub(r"\r+\n|\r", "\n", text)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            # A pipe has no size to ask for.
+            status = os.fstat(file.fileno())
+            regular = stat.S_ISREG(status.st_mode)
+            data = b"" if regular and status.st_size > _LARGEST else file.read(_LARGEST + 1)
+            if len(data) > _LARGEST or (regular and status.st_size > _LARGEST):
+                raise UnknownFormatError(f"{path} is too large for a log or table")
+            return data
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise KodecError(f"cannot read {path}: {error}") from error
+
+
+def _decoded(data: bytes) -> str | None:
+    """The text, or None for bytes that are none."""
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return _checked(data[len(mark) :].decode(encoding, errors="replace"))
+    head = data[: 1 << 16]
+    for zeros, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        # Of text in Latin letters and digits, every second byte is 0 and hardly any other.
+        if head[zeros::2].count(0) > 0.8 * (len(head) // 2) > 0 == head[1 - zeros :: 2].count(0):
+            return _checked(data.decode(encoding, errors="replace"))
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return _checked(data.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+    return _checked(data.decode("latin-1"))
+
+
+def _checked(text: str) -> str | None:
+    """The text, or None where it holds zeros, or more control characters than a terminal's."""
+    head = text[: 1 << 16]
+    if "\0" in head or len(_CONTROLS.findall(head)) > len(head) / 50:
+        return None
+    return text
