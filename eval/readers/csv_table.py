@@ -154,7 +154,11 @@ def _sets(
         name = ", ".join(part for part in (codec, dataset, sequence) if part)
         if not any(point.picture for point in own):
             if any(point.setting is None for point in own):
-                check_is_curve(f"{table.path}: {name}", own)
+                check_is_curve(
+                    f"{table.path}: {name}",
+                    [point.rate for point in own],
+                    {key: [point.metrics[key] for point in own] for key in own[0].metrics},
+                )
             sets += sets_of_points(table.path, own, bits, {"": UNKNOWN}, notes)
             continue
         if nameless := [point.line for point in own if not point.picture]:
@@ -225,23 +229,24 @@ def _without_summaries(
 
 def _without_means(table: Table, points: list[Point], notes: list[str]) -> list[Point]:
     """Without rows whose name has `mean` or the like in it and whose rates are the others' mean."""
-    groups: dict[str, list[Point]] = {}
-    for point in points:
-        groups.setdefault(point.picture or point.sequence or "", []).append(point)
-    for name, own in list(groups.items()):
-        others = [point for one in groups.values() if one is not own for point in one]
-        if not names_statistic(name) or not others:
+    left = set()
+    for name in dict.fromkeys(point.picture or point.sequence or "" for point in points):
+        own = [point for point in points if name in (point.picture, point.sequence)]
+        if not names_statistic(name) or len(own) == len(points):
             continue
-        beside = [[o.rate for o in others if o.setting == point.setting] for point in own]
+        beside = [
+            [o.rate for o in points if (o.codec, o.setting) == (p.codec, p.setting) and o not in own]
+            for p in own
+        ]
         if all(
             rates and abs(math.fsum(rates) / len(rates) / point.rate - 1) < 0.005
             for rates, point in zip(beside, own, strict=True)
         ):
-            del groups[name]
+            left.add(name)
             notes.append(f"{table.path.name}: {name} left out: its rates are the others' mean")
         elif not is_summary(name):
             notes.append(f"{table.path.name}: {name} taken for the name of a sequence or picture")
-    return [point for one in groups.values() for point in one]
+    return [p for p in points if p.picture not in left and p.sequence not in left]
 
 
 def _of_frame_rates(

@@ -185,9 +185,9 @@ class CurveSet:
                 )
 
     def _label(self, point: int) -> str:
-        place = f" ({self.places[point]})" if self.places else ""
         if self.settings:
-            return self.settings[point] + place
+            return self.settings[point]
+        place = f" ({self.places[point]})" if self.places else ""
         return f"the point at {self.rates[point]:g} {self.rate_unit}{place}"
 
 

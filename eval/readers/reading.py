@@ -11,7 +11,16 @@ from kodec.eval.metric_names import preferred
 from kodec.eval.text_file import UnknownFormatError, read_text
 from kodec.native import InvalidInputError, KodecError
 
-from . import compressai_json, coolchic_tsv, csv_table, dcvc_json, vtm_log, vvenc_log, x265_log
+from . import (
+    compressai_json,
+    coolchic_tsv,
+    csv_table,
+    dcvc_json,
+    vtm_log,
+    vvenc_log,
+    x265_csv,
+    x265_log,
+)
 from .curve_set import CurveSet, joined
 from .encoder_run import EncoderRun, curve_sets, without_qp
 from .table import parse_table
@@ -74,7 +83,7 @@ def read_curve_sets(
             continue
         seen.add(path.resolve())
         try:
-            found = _read(path)
+            found = _read(path, size)
         except UnknownFormatError:
             if named:
                 raise
@@ -142,7 +151,7 @@ def _files(paths: Sequence[Path]) -> Iterable[tuple[Path, bool]]:
         yield from ((file, False) for file in files)
 
 
-def _read(path: Path) -> Sequence[EncoderRun | CurveSet]:
+def _read(path: Path, size: tuple[int, int] | None) -> Sequence[EncoderRun | CurveSet]:
     text = read_text(path)
     unknown = f"{path} is not a results file: expected {_KINDS}"
     if not text.strip():
@@ -160,6 +169,9 @@ def _read(path: Path) -> Sequence[EncoderRun | CurveSet]:
             f'{path} is not a results file: expected {{"results": {{"bpp": [...], ...}}}}, or '
             "DCVC's records per data set, sequence and rate"
         )
+    # Before the logs: the command line in a cell may look like one's.
+    if x265_csv.recognises(text):
+        return x265_csv.read(path, text)
     if vvenc_log.recognises(text):
         return vvenc_log.read(path, text)
     if vtm_log.recognises(text):
@@ -177,5 +189,5 @@ def _read(path: Path) -> Sequence[EncoderRun | CurveSet]:
     if table is not None and coolchic_tsv.recognises(table):
         return coolchic_tsv.read(table)
     if table is not None and csv_table.recognises(table):
-        return csv_table.read(table)
+        return csv_table.read(table, size)
     raise UnknownFormatError(unknown)

@@ -9,11 +9,11 @@ column that names rows otherwise (`filename`, `img_name`, `name`) or numbers the
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from kodec.eval.metric_names import find_metric, normal_spelling
+from kodec.eval.metric_names import exact_name, find_metric, normal_spelling
 from kodec.native import InvalidInputError
 
 from .encoder_run import without_qp
@@ -98,22 +98,38 @@ def rises(points: Sequence[Point]) -> bool:
     rates = [point.rate for point in points]
     if rates[0] > rates[-1]:
         points, rates = points[::-1], rates[::-1]
-    return _is_rising(rates) and _fewest_falls(points, level=True) == 0
+    return _is_rising(rates) and _fewest_falls(_columns(points), level=True) == 0
 
 
-def check_is_curve(name: str, points: Sequence[Point]) -> None:
+def check_is_curve(
+    name: str, rates: Sequence[float], metrics: Mapping[str, Sequence[float]]
+) -> None:
     """Raises InvalidInputError for points in which quality doesn't follow the rate.
 
     A curve has a step down or two; of pictures, half the steps fall.
     """
-    points = sorted(points, key=lambda point: point.rate)
-    falls, steps = _fewest_falls(points, level=False), len(points) - 1
+    order = sorted(range(len(rates)), key=rates.__getitem__)
+    falls = _fewest_falls({key: [v[i] for i in order] for key, v in metrics.items()}, level=False)
+    steps = len(rates) - 1
     if falls >= 3 and 3 * falls > steps:
         raise InvalidInputError(
-            f"{name}: {len(points)} rows are no curve: in order of rate, quality falls at {falls} "
-            f"of {steps} steps. If they are pictures or frames, name them in a column (image) and "
-            "what each was coded with in another (quality), or write their mean per quality"
+            f"{name}: its {len(rates)} points are no curve: in order of rate, quality falls at "
+            f"{falls} of {steps} steps. If they are pictures or frames, name them in a column "
+            "(image) and what each was coded with in another (quality), or write the mean of each "
+            "quality"
         )
+
+
+def names_pictures(title: str, cells: Sequence[str]) -> bool:
+    """Whether a list of a results file that has no meaning for curves tells pictures or frames."""
+    spelling = normal_spelling(title)
+    if exact_name(title) or spelling in STATED_BESIDE or len(set(cells)) < len(cells):
+        return False
+    if all(without_qp(PurePath(cell).name)[1] is not None for cell in cells):
+        return False
+    return _is_text(title, cells) or (
+        spelling in _FRAMES | _PICTURES and all(map(_is_integer, cells))
+    )
 
 
 def _with_settings_in_names(
@@ -291,16 +307,19 @@ def _is_rising(numbers: Sequence[float]) -> bool:
     return all(b > a for a, b in itertools.pairwise(numbers))
 
 
-def _fewest_falls(points: Sequence[Point], level: bool) -> int:
+def _fewest_falls(metrics: Mapping[str, Sequence[float]], level: bool) -> int:
     """Steps at which quality falls (or stays, with `level`), by the metric that has the fewest."""
     counts = []
-    for metric in points[0].metrics:
+    for metric, values in metrics.items():
         sign = 1 if find_metric(metric).higher_is_better else -1
-        values = [sign * point.metrics.get(metric, math.nan) for point in points]
         if not any(map(math.isnan, values)):
-            steps = itertools.pairwise(values)
+            steps = itertools.pairwise(sign * value for value in values)
             counts.append(sum(b < a or (level and b == a) for a, b in steps))
     return min(counts, default=0)
+
+
+def _columns(points: Sequence[Point]) -> dict[str, list[float]]:
+    return {key: [point.metrics[key] for point in points] for key in points[0].metrics}
 
 
 def _number(text: str) -> float | None:
