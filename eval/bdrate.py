@@ -132,8 +132,8 @@ def bd_rate(test: Curve, anchor: Curve, method: Method = "pchip", force: bool = 
             where = sorted(turn if metric.higher_is_better else (-turn[0], -turn[1]))
             warnings.append(
                 f"{curve.name}: the {method} fitted to its points turns: the rate falls within "
-                f"{metric.show_range(*where)}, where its points' does not. The BD-rate is not to be "
-                "trusted" + ("" if method == "pchip" else "; pchip does not turn")
+                f"{metric.show_range(*where)}, where its points' does not. Don't trust the BD-rate"
+                + ("" if method == "pchip" else "; pchip does not turn")
             )
     if test_fraction < _SMALL_OVERLAP:
         warnings.append(f"{test.name}: only {100 * test_fraction:.0f} % of its range is compared")
@@ -193,10 +193,10 @@ def bd_quality(test: Curve, anchor: Curve, method: Method = "pchip") -> BDQualit
     sign = 1 if find_metric(test.metric).higher_is_better else -1
     warnings = []
     for curve, found, values in (
-        (test, of_test, sign * test_values),
-        (anchor, of_anchor, sign * anchor_values),
+        (test, of_test, test_values),
+        (anchor, of_anchor, anchor_values),
     ):
-        turn = _turn(lambda at, f=found: sign * f(at), values, math.log10(low), math.log10(high))
+        turn = _turn(found, values, math.log10(low), math.log10(high), sign)
         if turn is not None:
             warnings.append(
                 f"{curve.name}: the {method} fitted to its points over rate turns within "
@@ -325,15 +325,15 @@ def _counted(points: int) -> str:
 
 
 def _turn(
-    fitted: Callable[[Array], Array], points: Array, low: float, high: float
+    fitted: Callable[[Array], Array], points: Array, low: float, high: float, sign: int = 1
 ) -> tuple[float, float] | None:
     """Where a fitted function falls within a range, from where to where, if its points do not.
 
-    A cubic through points that rise may go up, down and up again between them, and Akima's
-    interpolation overshoot.
+    With a `sign` of -1: where it rises. A cubic through points that rise may go up, down and up
+    again between them, and Akima's interpolation overshoot.
     """
     at = np.linspace(low, high, _SAMPLES)
-    values = np.asarray(fitted(at))
+    values, points = sign * np.asarray(fitted(at)), sign * points
     depths = np.maximum.accumulate(values) - values
     own = float(np.max(np.maximum.accumulate(points) - points))
     deepest = int(np.argmax(depths))

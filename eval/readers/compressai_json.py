@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from kodec.eval.curve import UNKNOWN
-from kodec.eval.metric_names import exact_name
+from kodec.eval.metric_names import exact_name, normal_spelling
 from kodec.eval.results import ImageRow, Results, results_in
 from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet
-from .row_labels import check_is_curve, names_pictures
+from .row_labels import SETTINGS, check_is_curve, names_pictures
 from .summary_rows import is_summary
 
 _RATES = ("bpp", "bitrate")
@@ -47,8 +47,6 @@ def read(path: Path, document: dict[str, Any]) -> list[CurveSet]:
         }
         document = {**document, "results": lists}
     _check_are_points(path, lists)
-    lists = {key: value for key, value in lists.items() if not _is_beside(key, value)}
-    document = {**document, "results": lists} if "results" in document else lists
     return [_of_pictures(path, document) if "bpp" in lists else _of_video(path, document, lists)]
 
 
@@ -61,13 +59,13 @@ def _check_are_points(path: Path, lists: Mapping[str, Any]) -> None:
             shown = ", ".join(str(value) for value in column[:3])
             raise InvalidInputError(
                 f"{path}: its lists are of pictures or frames ({key}: {shown}, ...), not of "
-                "qualities: write the mean of each quality, or a table with columns image, quality, "
-                "bpp and the metrics"
+                "qualities: write the mean of each quality, or a table with columns image, "
+                "quality, bpp and the metrics"
             )
 
 
 def _is_beside(key: str, column: Any) -> bool:
-    """Whether a list says what is needed for no curve: text, or what counts the points."""
+    """Whether a list is of text, of which no curve is made."""
     return (
         key not in _RATES
         and exact_name(key) is None
@@ -77,18 +75,19 @@ def _is_beside(key: str, column: Any) -> bool:
 
 
 def _of_pictures(path: Path, document: dict[str, Any]) -> CurveSet:
-    results = results_in(path, document)
+    lists = document.get("results", document)
+    kept = {key: value for key, value in lists.items() if not _is_beside(key, value)}
+    results = results_in(path, {**document, "results": kept} if "results" in document else kept)
     notes = list(results.notes)
     # CompressAI's tools and kodec write times; numbers from a paper have none.
     measured = all(key in results.results for key in _TIMES)
     members = _members(results, str(path), notes)
     meta = document.get("meta")
     source = document.get("source")
-    lists = document.get("results", document)
     settings = _settings(results.quality, "quality", len(results.results["bpp"]))
-    for key in ("quality", "qp", "q", "lambda", "lmbda", "qualities"):
-        if not settings and isinstance(lists.get(key), list):
-            settings = _settings(lists[key], key, len(results.results["bpp"]))
+    for key, values in lists.items():
+        if not settings and normal_spelling(key) in SETTINGS and isinstance(values, list):
+            settings = _settings(values, key, len(results.results["bpp"]))
     found = CurveSet(
         name=results.name,
         rates=tuple(results.results["bpp"]),

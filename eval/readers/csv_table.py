@@ -17,7 +17,14 @@ from kodec.native import InvalidInputError
 
 from .compressai_json import name_of_combined
 from .curve_set import LOSSLESS, CurveSet
-from .row_labels import STATED_BESIDE, Row, check_is_curve, labelled
+from .row_labels import (
+    SETTINGS,
+    STATED_BESIDE,
+    WEAK_SETTINGS,
+    Row,
+    check_is_curve,
+    labelled,
+)
 from .summary_rows import is_class, is_summary, kept_rows, names_statistic
 from .table import Point, Table, is_missing, mean_over_images, sets_of_points
 from .vtm_log import usual_rate
@@ -45,9 +52,7 @@ _WORDS = {
     "image": "image image-name img picture",
     "codec": "codec method encoder model",
     "dataset": "dataset data-set class",
-    "setting": "qp q quality crf lambda lmbda cq cqp qindex q-index qscale base-qp slice-qp "
-    "quality-level quality-index level point rate-point rp rate-index rate-idx lambda-index "
-    "lambda-idx operating-point target-bpp target-rate target-bitrate target-kbps target-psnr",
+    "setting": " ".join(SETTINGS | WEAK_SETTINGS),
     "frames": "frames n-frames num-frames frame-num total-frames frame-count",
     "width": "width w",
     "height": "height h",
@@ -82,6 +87,8 @@ def read(table: Table, size: tuple[int, int] | None = None) -> list[CurveSet]:
         raise InvalidInputError(f"{path}: a header and no rows: nothing was measured yet")
     if table.decimal_comma:
         notes.append(f"{path.name}: commas read as decimal points")
+    if "frames" in columns and _counts_frames(table, columns["frames"]):
+        del columns["frames"]
     unread = [
         c
         for c in range(len(table.header))
@@ -146,6 +153,7 @@ def _sets(
     table: Table, points: Sequence[Point], bits: str, averaging: str, notes: Sequence[str]
 ) -> list[CurveSet]:
     """One set per codec, data set and sequence; the mean of its pictures where rows are theirs."""
+    weak = any(normal_spelling(title) in WEAK_SETTINGS for title in table.header)
     groups: dict[tuple[str, str | None, str | None], list[Point]] = {}
     for point in points:
         groups.setdefault((point.codec, point.dataset, point.sequence), []).append(point)
@@ -153,7 +161,7 @@ def _sets(
     for (codec, dataset, sequence), own in groups.items():
         name = ", ".join(part for part in (codec, dataset, sequence) if part)
         if not any(point.picture for point in own):
-            if any(point.setting is None for point in own):
+            if weak or any(point.setting is None for point in own):
                 check_is_curve(
                     f"{table.path}: {name}",
                     [point.rate for point in own],
@@ -210,15 +218,15 @@ def _without_summaries(
     notes: list[str],
 ) -> list[tuple[int, tuple[str, ...]]]:
     """The rows that summarise no others."""
-    named = [columns[key] for key in ("sequence", "image", "dataset", "setting") if key in columns]
+    named = [columns[key] for key in ("sequence", "image", "setting") if key in columns]
     named += [c for c in unread if normal_spelling(table.header[c]) not in STATED_BESIDE]
-    kept = kept_rows([[cells[c] for c in named] for _, cells in rows])
+    datasets = [_text(columns, "dataset", cells) for _, cells in rows]
+    kept = kept_rows([[cells[c] for c in named] for _, cells in rows], datasets)
     if len(kept) == len(rows):
         return rows
     left = [cells for row, (_, cells) in enumerate(rows) if row not in set(kept)]
     summaries = dict.fromkeys(
-        next(cells[c] for c in named if is_summary(cells[c]) or is_class(cells[c]))
-        for cells in left
+        next((c for c in cells if is_summary(c) or is_class(c)), "") for cells in left
     )
     notes.append(
         f"{table.path.name}: rows that summarise others left out: {', '.join(summaries)} "
@@ -232,10 +240,15 @@ def _without_means(table: Table, points: list[Point], notes: list[str]) -> list[
     left = set()
     for name in dict.fromkeys(point.picture or point.sequence or "" for point in points):
         own = [point for point in points if name in (point.picture, point.sequence)]
-        if not names_statistic(name) or len(own) == len(points):
+        others = {p.picture or p.sequence for p in points if p not in own}
+        if not names_statistic(name) or len(others) < 2:
             continue
         beside = [
-            [o.rate for o in points if (o.codec, o.setting) == (p.codec, p.setting) and o not in own]
+            [
+                o.rate
+                for o in points
+                if (o.codec, o.setting) == (p.codec, p.setting) and o not in own
+            ]
             for p in own
         ]
         if all(
@@ -336,6 +349,15 @@ def _other_columns(table: Table) -> dict[str, int]:
         if meaning is not None:
             found.setdefault(meaning, index)
     return found
+
+
+def _counts_frames(table: Table, column: int) -> bool:
+    """Whether a column `frame_num` numbers frames instead of saying how many there were."""
+    cells = [cells[column] for _, cells in table.rows]
+    if normal_spelling(table.header[column]) not in ("frame-num", "frames", "frame-count"):
+        return False
+    numbers = sorted({int(cell) for cell in cells if cell.isdecimal() and len(cell) < 9})
+    return len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def _value(table: Table, line: int, column: int, cell: str) -> float:

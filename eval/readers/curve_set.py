@@ -25,8 +25,8 @@ class CurveSet:
     name: str
     rates: tuple[float, ...]
     metrics: Mapping[str, tuple[float, ...]]
-    """Per exact name one value per point; infinite where a plane was lossless, NaN where nothing was
-    measured."""
+    """Per exact name one value per point; infinite where lossless, NaN where nothing was measured.
+    """
     rate_unit: str = "bpp"
     averaging: Mapping[str, str] = field(default_factory=dict)
     """Per metric; the entry `""` is for all others."""

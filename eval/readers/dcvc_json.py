@@ -36,7 +36,9 @@ def read(path: Path, document: dict[str, Any]) -> list[CurveSet]:
     differ (an unfinished run).
     """
     found = list(_sequences(path, document))
-    kept = kept_rows([(dataset, sequence) for dataset, sequence, _ in found])
+    kept = kept_rows(
+        [(sequence,) for _, sequence, _ in found], [dataset for dataset, _, _ in found]
+    )
     left = [", ".join(one[:2]) for row, one in enumerate(found) if row not in kept]
     notes = (f"{path.name}: left out as summaries of others: {'; '.join(left)}",) if left else ()
     sets = [_sequence(path, *found[row]) for row in kept]

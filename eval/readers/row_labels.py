@@ -3,7 +3,7 @@
 Rows are rate points where a column of settings, or names that differ in the QP alone, says so. A
 column that names rows otherwise (`filename`, `img_name`, `name`) or numbers them as frames (`poc`,
 `frame`) makes them pictures or frames, of which a point is the mean. A column that only counts
-(pandas' index, `id`) decides nothing: rows are points then if rate and quality rise from row to row.
+(pandas' index, `id`) decides nothing: rows are points if rate and quality rise from row to row.
 """
 
 import itertools
@@ -19,10 +19,19 @@ from kodec.native import InvalidInputError
 from .encoder_run import without_qp
 from .table import Point, is_missing
 
+SETTINGS = frozenset(
+    "qp q quality qualities crf lambda lmbda lambdas cq cqp qindex q-index qscale base-qp slice-qp "
+    "quality-level quality-index lambda-index lambda-idx target-bpp target-rate target-bitrate "
+    "target-kbps target-psnr".split()
+)
+"""Titles of what each point was coded with."""
+WEAK_SETTINGS = frozenset("level point rate-point rp rate-index rate-idx operating-point".split())
+"""Titles of the same that may as well count pictures."""
 STATED_BESIDE = frozenset(
     "comment comments note notes remark remarks description date time datetime date-time timestamp "
-    "start end started finished command cmd commandline command-line version commit hash md5 host "
-    "hostname machine node device gpu cpu user status type slice-type profile".split()
+    "start end started finished command cmd commandline command-line version commit hash md5 sha "
+    "sha1 sha256 checksum host hostname machine node device gpu cpu user status type slice-type "
+    "profile".split()
 )
 """Columns of text that say something about a row without being its name."""
 _FRAMES = frozenset(
@@ -36,8 +45,7 @@ _PICTURES = frozenset(
     "sample-id file filename file-name fname filepath file-path path source kodak".split()
 )
 _COUNTERS = frozenset(
-    "index idx id no nr number num n i row row-id row-number key unnamed-0 unnamed:-0 "
-    "without-a-title".split()
+    "index idx id no nr number num n i row row-id row-number key unnamed-0 unnamed:-0".split()
 )
 _CODEC = re.compile(
     r"(?i)(ours?|proposed|anchor|baseline|reference|jpeg[\s_-]?2000|jpe?g|bpg|webp|avif|vtm|hm|ecm|vvc|"
@@ -77,7 +85,7 @@ def labelled(
         rows = _with_names(name, header, rows, texts, of_video, notes)
     averaging = "mean over images"
     for column in unread:
-        title = header[column] or "without a title"
+        title = header[column] or "row"
         cells = [row.cells[column] for row in rows]
         if column in texts or not all(map(_is_integer, cells)) or not _varies(rows, cells):
             continue
@@ -89,7 +97,7 @@ def labelled(
             rows = [
                 _of_picture(row, f"{title} {cell}") for row, cell in zip(rows, cells, strict=True)
             ]
-            notes.append(f"{name}: rows taken as pictures or frames, by column {title!r}")
+            notes.append(f"{name}: rows taken as pictures or frames, by column {header[column]!r}")
     return [row.point for row in rows], averaging, notes
 
 
@@ -123,9 +131,11 @@ def check_is_curve(
 def names_pictures(title: str, cells: Sequence[str]) -> bool:
     """Whether a list of a results file that has no meaning for curves tells pictures or frames."""
     spelling = normal_spelling(title)
-    if exact_name(title) or spelling in STATED_BESIDE or len(set(cells)) < len(cells):
+    if exact_name(title) or spelling in STATED_BESIDE | SETTINGS | WEAK_SETTINGS:
         return False
-    if all(without_qp(PurePath(cell).name)[1] is not None for cell in cells):
+    if len(set(cells)) < len(cells):
+        return False
+    if all(_without_qp(cell)[1] is not None for cell in cells):
         return False
     return _is_text(title, cells) or (
         spelling in _FRAMES | _PICTURES and all(map(_is_integer, cells))
@@ -138,18 +148,22 @@ def _with_settings_in_names(
     """Where no column says the setting, but a name of every row ends in it: taken from there."""
     if any(row.point.setting is not None for row in rows):
         return list(rows)
-    for field in ("sequence", "picture"):
-        found = [without_qp(getattr(row.point, field) or "") for row in rows]
-        if all(qp is not None for _, qp in found):
-            return [
-                replace(
-                    row,
-                    point=replace(row.point, setting=f"QP {qp}", **{field: rest or None}),
-                )
-                for row, (rest, qp) in zip(rows, found, strict=True)
-            ]
+    found = [_without_qp(row.point.sequence or row.point.picture or "") for row in rows]
+    if all(qp is not None for _, qp in found):
+        return [
+            replace(
+                row,
+                point=replace(
+                    row.point,
+                    setting=f"QP {qp}",
+                    sequence=(rest or None) if row.point.sequence else None,
+                    picture=None if row.point.sequence else (rest or None),
+                ),
+            )
+            for row, (rest, qp) in zip(rows, found, strict=True)
+        ]
     for column in unread:
-        qps = [without_qp(PurePath(row.cells[column]).name)[1] for row in rows]
+        qps = [_without_qp(row.cells[column])[1] for row in rows]
         if normal_spelling(header[column]) not in STATED_BESIDE and None not in qps:
             return [
                 replace(row, point=replace(row.point, setting=f"QP {qp}"))
@@ -203,11 +217,11 @@ def _with_names(
 
 def _names(rows: Sequence[Row], column: int) -> list[str]:
     """A column's names without the setting, which those of streams and logs often have."""
-    cells = [PurePath(row.cells[column].replace("\\", "/")).as_posix() for row in rows]
+    cells = [row.cells[column] for row in rows]
     settings = [(row.point.setting or "").rpartition(" ")[2] for row in rows]
     if not all(settings):
         return cells
-    strict = [without_qp(cell) for cell in cells]
+    strict = [_without_qp(cell) for cell in cells]
     if all(
         qp is not None and qp == _number(setting)
         for (_, qp), setting in zip(strict, settings, strict=True)
@@ -228,7 +242,9 @@ def _counts_pictures(
         return False
     if any(row.point.setting is not None for row in rows):
         # Numbers that come back at each setting are pictures'; others number the rows.
-        pairs = {(_key(row), row.point.setting, cell) for row, cell in zip(rows, cells, strict=True)}
+        pairs = {
+            (_key(row), row.point.setting, cell) for row, cell in zip(rows, cells, strict=True)
+        }
         return len(set(cells)) < len(rows) == len(pairs)
     distinct = {(_key(row), cell) for row, cell in zip(rows, cells, strict=True)}
     if len(distinct) == len(rows) and all(map(rises, _groups(rows))):
@@ -238,6 +254,13 @@ def _counts_pictures(
         )
         return False
     return True
+
+
+def _without_qp(name: str) -> tuple[str, int | None]:
+    """A file's name without the QP in it, and the QP."""
+    path = PurePath(name.replace("\\", "/"))
+    rest, qp = without_qp(path.stem)
+    return (name, None) if qp is None else (rest + path.suffix, qp)
 
 
 def _of_picture(row: Row, picture: str) -> Row:
@@ -254,7 +277,7 @@ def _may_count(title: str, rows: Sequence[Row], cells: Sequence[str]) -> bool:
     groups: dict[tuple[str | None, ...], list[int]] = {}
     for row, cell in zip(rows, cells, strict=True):
         groups.setdefault(_key(row), []).append(int(float(cell)))
-    return all(map(_is_even, groups.values()))
+    return all(len(group) > 2 and _is_even(group) for group in groups.values())
 
 
 def _is_even(numbers: Sequence[int]) -> bool:
@@ -277,8 +300,7 @@ def _is_integer(cell: str) -> bool:
 def _settled(rows: Sequence[Row]) -> bool:
     """Whether each row of a group has a setting of its own."""
     return all(
-        None not in (found := [point.setting for point in group])
-        and len(set(found)) == len(found)
+        None not in (found := [point.setting for point in group]) and len(set(found)) == len(found)
         for group in _groups(rows)
     )
 

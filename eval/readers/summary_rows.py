@@ -33,16 +33,20 @@ def is_class(name: str | None) -> bool:
 
 
 def names_statistic(name: str | None) -> bool:
-    """Whether a statistic is one of a name's words: a summary, or a sequence that sounds like it."""
+    """Whether a statistic is one of a name's words: a summary, or what sounds like one."""
     return any(word in _STATISTICS for word in _words(name))
 
 
-def kept_rows(names: Sequence[Sequence[str | None]]) -> list[int]:
-    """Which rows are no summaries of others, by the names in each.
+def kept_rows(
+    names: Sequence[Sequence[str]], datasets: Sequence[str | None] | None = None
+) -> list[int]:
+    """Which rows are no summaries of others, by the names in each and, where known, its data set.
 
     All of them where none is left: a table of averages alone is one of its own.
     """
     rows = list(range(len(names)))
+    if datasets is not None:
+        rows = [row for row in rows if not is_summary(datasets[row])] or rows
     for test in (is_summary, is_class):
         kept = [row for row in rows if not any(test(name) for name in names[row])]
         rows = kept or rows

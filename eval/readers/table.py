@@ -15,7 +15,7 @@ from .curve_set import CurveSet
 
 _T = TypeVar("_T")
 _MISSING = frozenset(
-    "nan -nan n/a na n.a. #n/a none null nil missing failed ? x - -- --- – — #div/0! #value! #ref! "
+    "nan -nan n/a na n.a. #n/a none null nil missing failed ? - -- --- – — #div/0! #value! #ref! "
     "#num! #name? #nv".split()
 )
 
@@ -64,6 +64,8 @@ def parse_table(path: Path, text: str) -> Table | None:
     for rows of other lengths, an empty line between rows, and decimal commas beside points.
     """
     lines = [(number, line.rstrip()) for number, line in enumerate(text.splitlines(), 1)]
+    # Excel's own line about the separator says what the header says again.
+    lines = [line for line in lines if not re.fullmatch(r"(?i)\"?sep=[\t;,|]?\"?", line[1])]
     first = next((i for i, (_, line) in enumerate(lines) if line.strip(" \t,;|#")), None)
     if first is None:
         return None
@@ -80,6 +82,8 @@ def parse_table(path: Path, text: str) -> Table | None:
         if line.lstrip().startswith("#"):
             continue
         cells = _cells(line, separator)
+        if separator == "|" and not rows and all(re.fullmatch(":?-+:?", c) for c in cells):
+            continue
         if not any(cells):
             gap = gap or (number if rows else None)
             continue
@@ -229,16 +233,14 @@ def _listed(image: CurveSet) -> str:
 
 def _cells(line: str, separator: str | None) -> list[str]:
     if separator is None:
-        return line.split()
+        return [cell.strip('"') for cell in line.split()]
     if separator == "|":
         line = line.strip().strip("|")
     cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
     return [cell.strip() for cell in cells]
 
 
-def _rows_have_names(
-    lines: Sequence[tuple[int, str]], separator: str | None, columns: int
-) -> bool:
+def _rows_have_names(lines: Sequence[tuple[int, str]], separator: str | None, columns: int) -> bool:
     """Whether every row has one cell more than the header, as R writes tables, and pandas text."""
     rows = [_cells(line, separator) for _, line in lines if not line.lstrip().startswith("#")]
     rows = [cells for cells in rows if any(cells)]

@@ -40,6 +40,8 @@ def read(path: Path, text: str) -> list[CurveSet]:
     points = []
     for table in _tables(path, text):
         points += [_point(table, line, cells) for line, cells in table.rows]
+    if not points and _FRAMES.search(text) is None:
+        raise InvalidInputError(f"{path}: a header and no rows: nothing was measured yet")
     if not points:
         raise InvalidInputError(
             f"{path}: its rows are frames, without the summary of a run: x265 has not finished; "
@@ -54,7 +56,9 @@ def _tables(path: Path, text: str) -> list[Table]:
     """The summaries: each header with its rows, up to an empty line or the next header."""
     found = []
     for match in _HEADER.finditer(text):
-        rows = re.split(r"\n[ \t,]*\n|\n\"?(?:Command|Encode Order|Summary)\"?,?", text[match.end() :])
+        rows = re.split(
+            r"\n[ \t,]*\n|\n\"?(?:Command|Encode Order|Summary)\"?,?", text[match.end() :]
+        )
         # Lines before it keep the numbers of lines true.
         table = parse_table(path, "\n" * text[: match.start()].count("\n") + match[0] + rows[0])
         if table is not None:
@@ -97,9 +101,7 @@ def _point(table: Table, line: int, cells: Sequence[str]) -> Point:
     )
 
 
-def _frames(
-    table: Table, column: Mapping[str, int], line: int, cells: Sequence[str]
-) -> int | None:
+def _frames(table: Table, column: Mapping[str, int], line: int, cells: Sequence[str]) -> int | None:
     counts = [column[f"{kind} count"] for kind in "ipb" if f"{kind} count" in column]
     stated = [table.number(line, c, cells[c]) for c in counts if not is_missing(cells[c])]
     total = sum(stated)
@@ -125,7 +127,9 @@ class _Command:
             elif word in _OUTPUTS:
                 words = words[1:]
             elif word == "--input" or (self.source is None and _SOURCE.search(word)):
-                self.source = PurePath((value if word == "--input" else word).replace("\\", "/")).stem
+                self.source = PurePath(
+                    (value if word == "--input" else word).replace("\\", "/")
+                ).stem
                 words = words[1:] if word == "--input" else words
             elif not _STREAM.search(word):
                 kept.append(word)
