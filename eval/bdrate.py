@@ -22,6 +22,9 @@ LEAST_OVERLAP = 0.2
 _FEWEST_POINTS: dict[str, int] = {"pchip": 2, "akima": 3, "cubic": 4}
 _USUAL_POINTS = 4
 _SMALL_OVERLAP = 0.5
+_SAMPLES = 1001
+_LEAST_TURN = 0.005
+"""Of the range that the points span: a shallower fall of the fitted function says nothing."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class BDQuality:
     overlap: tuple[float, float]
     """The range of rates both curves cover, over which the difference is averaged."""
     rate_unit: str
+    warnings: tuple[str, ...] = ()
+    """One line each: reasons to trust the number less."""
 
 
 def bd_rate(test: Curve, anchor: Curve, method: Method = "pchip", force: bool = False) -> BDResult:
@@ -102,22 +107,34 @@ def bd_rate(test: Curve, anchor: Curve, method: Method = "pchip", force: bool = 
                 f"{100 * LEAST_OVERLAP:.0f} %: measure qualities that overlap, or give --force"
             )
         warnings.append(f"forced: the curves overlap in {metric.show_range(*overlap)} only")
-    value = float(
-        library_bd_rate(
-            anchor_rates,
-            anchor_values,
-            test_rates,
-            test_values,
-            method=method,
-            require_matching_points=False,
-            min_overlap=0,
-        )
+    value, of_anchor, of_test = library_bd_rate(
+        anchor_rates,
+        anchor_values,
+        test_rates,
+        test_values,
+        method=method,
+        require_matching_points=False,
+        interpolators=True,
+        min_overlap=0,
     )
+    value = float(value)
     if not math.isfinite(value):
         raise InvalidInputError(
             f"no BD-rate: that of {test.name} against {anchor.name} is not finite; check their "
             "points"
         )
+    for curve, found, values, rates in (
+        (test, of_test, test_values, test_rates),
+        (anchor, of_anchor, anchor_values, anchor_rates),
+    ):
+        turn = _turn(found, np.log10(rates), low, high)
+        if turn is not None:
+            where = sorted(turn if metric.higher_is_better else (-turn[0], -turn[1]))
+            warnings.append(
+                f"{curve.name}: the {method} fitted to its points turns: the rate falls within "
+                f"{metric.show_range(*where)}, where its points' does not. Don't trust the BD-rate"
+                + ("" if method == "pchip" else "; pchip does not turn")
+            )
     if test_fraction < _SMALL_OVERLAP:
         warnings.append(f"{test.name}: only {100 * test_fraction:.0f} % of its range is compared")
     return BDResult(
@@ -157,23 +174,36 @@ def bd_quality(test: Curve, anchor: Curve, method: Method = "pchip") -> BDQualit
             f"no BD-quality: {test.name} and {anchor.name} have no rates in common; measure rates "
             "that overlap"
         )
-    value = float(
-        library_bd_psnr(
-            anchor_rates,
-            anchor_values,
-            test_rates,
-            test_values,
-            method=method,
-            require_matching_points=False,
-            min_overlap=0,
-        )
+    value, of_anchor, of_test = library_bd_psnr(
+        anchor_rates,
+        anchor_values,
+        test_rates,
+        test_values,
+        method=method,
+        require_matching_points=False,
+        interpolators=True,
+        min_overlap=0,
     )
+    value = float(value)
     if not math.isfinite(value):
         raise InvalidInputError(
             f"no BD-quality: that of {test.name} against {anchor.name} is not finite; check their "
             "points"
         )
-    return BDQuality(value, test.metric, method, (low, high), test.rate_unit)
+    sign = 1 if find_metric(test.metric).higher_is_better else -1
+    warnings = []
+    for curve, found, values in (
+        (test, of_test, test_values),
+        (anchor, of_anchor, anchor_values),
+    ):
+        turn = _turn(found, values, math.log10(low), math.log10(high), sign)
+        if turn is not None:
+            warnings.append(
+                f"{curve.name}: the {method} fitted to its points over rate turns within "
+                f"{10 ** turn[0]:.4g}..{10 ** turn[1]:.4g} {curve.rate_unit}, where its points do "
+                "not: the difference at equal rate is not to be trusted"
+            )
+    return BDQuality(value, test.metric, method, (low, high), test.rate_unit, tuple(warnings))
 
 
 def describe(result: BDResult) -> str:
@@ -275,11 +305,41 @@ def _by_rate(curve: Curve, method: Method) -> tuple[Array, Array]:
 
 
 def _check_number(curve: Curve, points: int, what: str, method: Method) -> None:
+    if points < _FEWEST_POINTS[method] and len(curve.members) > 1:
+        names = [member.sequence or member.name for member in curve.members]
+        raise InvalidInputError(
+            f"{curve.name}: its {len(names)} pictures or frames ({', '.join(names[:2])}, ...) make "
+            f"{_counted(points)}, a mean each quality, and BD-rate by {method} needs "
+            f"{_FEWEST_POINTS[method]} of different {what} at least: measure more qualities, and "
+            "say in a column (quality, qp) or in files' names (_q3) which is which"
+        )
     if points < _FEWEST_POINTS[method]:
         raise InvalidInputError(
             f"{curve.name}: BD-rate by {method} needs {_FEWEST_POINTS[method]} points of different "
             f"{what} at least, not {points}: measure more"
         )
+
+
+def _counted(points: int) -> str:
+    return "one point" if points == 1 else f"{points} points"
+
+
+def _turn(
+    fitted: Callable[[Array], Array], points: Array, low: float, high: float, sign: int = 1
+) -> tuple[float, float] | None:
+    """Where a fitted function falls within a range, from where to where, if its points do not.
+
+    With a `sign` of -1: where it rises. A cubic through points that rise may go up, down and up
+    again between them, and Akima's interpolation overshoot.
+    """
+    at = np.linspace(low, high, _SAMPLES)
+    values, points = sign * np.asarray(fitted(at)), sign * points
+    depths = np.maximum.accumulate(values) - values
+    own = float(np.max(np.maximum.accumulate(points) - points))
+    deepest = int(np.argmax(depths))
+    if depths[deepest] <= own + _LEAST_TURN * float(np.ptp(points)):
+        return None
+    return float(at[np.argmax(values[: deepest + 1])]), float(at[deepest])
 
 
 def _one_unit(test: Curve, anchor: Curve) -> tuple[Curve, Curve]:

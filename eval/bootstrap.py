@@ -16,7 +16,7 @@ from kodec.native import InvalidInputError
 from .bdrate import Method
 from .curve import Curve
 from .metric_names import find_metric, linear_form
-from .pooling import sequence_key
+from .pooling import by_sequence
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -60,9 +60,8 @@ def interval_over_members(
     for curve in (test, anchor):
         if not curve.members:
             raise InvalidInputError(f"{curve.name} has no data per picture")
-    ours = {sequence_key(member): member for member in test.members}
-    theirs = {sequence_key(member): member for member in anchor.members}
-    if ours.keys() != theirs.keys() or len(ours) != len(test.members):
+    ours, theirs = by_sequence(test.members, anchor.members, (test.name, anchor.name))
+    if ours.keys() != theirs.keys():
         raise InvalidInputError(f"{test.name} and {anchor.name} average different pictures")
     if len(ours) < 2:
         raise InvalidInputError("one picture gives no interval")

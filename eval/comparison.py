@@ -25,6 +25,11 @@ class SequenceResult:
     quality: BDQuality | None
     """None where the curves have no rates in common."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line each: reasons to trust the two numbers less."""
+        return (*self.rate.warnings, *(self.quality.warnings if self.quality else ()))
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -170,7 +175,7 @@ def describe_comparison(comparison: Comparison) -> str:
             f"{100 * first.anchor_fraction:.0f} % of the anchor's; rate {shape} with quality"
         )
     lines += [_rests_on("test", comparison.test), _rests_on("anchor", comparison.anchor)]
-    warnings = [w for result in comparison.results for w in result.rate.warnings]
+    warnings = [w for result in comparison.results for w in result.warnings]
     if comparison.interval is not None:
         warnings += comparison.interval.warnings
     lines += [f"note: {note}" for note in dict.fromkeys([*warnings, *comparison.notes])]

@@ -1,7 +1,8 @@
 """Several sequences' curves as one: the mean at each point, and which curves belong together."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -87,7 +88,9 @@ def pair(
         remark = f"compared though named differently: {test.sequence} and {anchor.sequence}"
         differ = known and sequence_key(test) != sequence_key(anchor)
         return [(test, anchor)], [remark] if differ else []
-    ours, theirs = _by_sequence(tests, "TEST"), _by_sequence(anchors, "ANCHOR")
+    for side, curves in (("TEST", tests), ("ANCHOR", anchors)):
+        _check_of_sequences(curves, side)
+    ours, theirs = by_sequence(tests, anchors, ("TEST", "ANCHOR"))
     pairs = [(curve, theirs[key]) for key, curve in ours.items() if key in theirs]
     if not pairs:
         raise InvalidInputError(
@@ -111,8 +114,50 @@ def sequence_key(curve: Curve) -> str:
     return re.sub(r"[\s_\-]+", "_", name)
 
 
-def _by_sequence(curves: Sequence[Curve], side: str) -> dict[str, Curve]:
-    found: dict[str, Curve] = {}
+def by_sequence(
+    tests: Sequence[Curve], anchors: Sequence[Curve], sides: tuple[str, str]
+) -> tuple[dict[str, Curve], dict[str, Curve]]:
+    """Both sides' curves by keys that are the same for the same sequence.
+
+    A key is the name without folder and suffix where that tells the curves of each side apart;
+    else as much more as does: the suffix (`a.png`, `a.jpg`), the folder, the data set. Raises
+    InvalidInputError when a side has two curves of one sequence; `sides` are their names.
+    """
+    levels: tuple[Callable[[Curve], str], ...] = (
+        lambda curve: PurePath(_path(curve)).name.lower(),
+        lambda curve: _path(curve).lower(),
+        lambda curve: curve.sequence or curve.name,
+        lambda curve: f"{curve.dataset}/{curve.sequence or curve.name}",
+    )
+    keys = {id(curve): sequence_key(curve) for curve in (*tests, *anchors)}
+    for level in levels:
+        shared = {
+            key
+            for curves in (tests, anchors)
+            for key, count in Counter(keys[id(curve)] for curve in curves).items()
+            if count > 1
+        }
+        for curve in (*tests, *anchors):
+            if keys[id(curve)] in shared:
+                keys[id(curve)] = level(curve)
+    found: tuple[dict[str, Curve], dict[str, Curve]] = {}, {}
+    for side, curves, own in zip(sides, (tests, anchors), found, strict=True):
+        for curve in curves:
+            key = keys[id(curve)]
+            if key in own:
+                raise InvalidInputError(
+                    f"{side} has two curves of {curve.sequence or curve.name}: {own[key].name} and "
+                    f"{curve.name}; name the files of one codec"
+                )
+            own[key] = curve
+    return found
+
+
+def _path(curve: Curve) -> str:
+    return (curve.sequence or curve.name).replace("\\", "/")
+
+
+def _check_of_sequences(curves: Sequence[Curve], side: str) -> None:
     for curve in curves:
         if curve.sequence is None:
             names = ", ".join(one.name for one in curves)
@@ -123,14 +168,6 @@ def _by_sequence(curves: Sequence[Curve], side: str) -> dict[str, Curve]:
                 else f"{side} has {curve.name} alone, of no one sequence, to match with several "
                 "curves: name a file of one"
             )
-        key = sequence_key(curve)
-        if key in found:
-            raise InvalidInputError(
-                f"{side} has two curves of {curve.sequence or curve.name}: {found[key].name} and "
-                f"{curve.name}; name the files of one codec"
-            )
-        found[key] = curve
-    return found
 
 
 def _arranged(curve: Curve, order: Sequence[int]) -> Curve:

@@ -2,57 +2,112 @@
 
 Of pictures: read by `results.results_in`, with kodec's per-image rows as members. Of video:
 parallel lists under `results`, `qp` or `q` naming the points, `bitrate` at the clips' own frame
-rate, and `psnr-yuv`, which CompressAI computes as (4 Y + U + V) / 6 of decibels.
+rate, and `psnr-yuv`, which CompressAI computes as (4 Y + U + V) / 6 of decibels. One number instead
+of each list is one point: CompressAI's files per picture, which name it as `source`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kodec.eval.curve import UNKNOWN
-from kodec.eval.metric_names import exact_name
+from kodec.eval.metric_names import exact_name, normal_spelling
 from kodec.eval.results import ImageRow, Results, results_in
 from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet
+from .row_labels import SETTINGS, check_is_curve, names_pictures
+from .summary_rows import is_summary
 
 _RATES = ("bpp", "bitrate")
 _TIMES = ("encoding_time", "decoding_time")
 
 
 def recognises(document: Any) -> bool:
-    """Whether a JSON document holds lists of rates, under `results` or bare."""
+    """Whether a JSON document holds rates, under `results` or bare."""
     lists = document.get("results", document) if isinstance(document, dict) else None
-    return isinstance(lists, dict) and any(isinstance(lists.get(key), list) for key in _RATES)
+    return isinstance(lists, dict) and any(
+        isinstance(lists.get(key), list | int | float) for key in _RATES
+    )
 
 
 def read(path: Path, document: dict[str, Any]) -> list[CurveSet]:
     """The one set of a results file.
 
-    Raises InvalidInputError when its lists differ in length or hold what is no number.
+    Raises InvalidInputError when its lists differ in length, hold what is no number, or are of
+    pictures or frames instead of qualities.
     """
     lists = document.get("results", document)
+    if any(isinstance(lists.get(key), int | float) for key in _RATES):
+        lists = {
+            key: [value]
+            for key, value in lists.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        document = {**document, "results": lists}
+    _check_are_points(path, lists)
     return [_of_pictures(path, document) if "bpp" in lists else _of_video(path, document, lists)]
 
 
+def _check_are_points(path: Path, lists: Mapping[str, Any]) -> None:
+    """Raises InvalidInputError for lists with an entry per picture or frame."""
+    for key, column in lists.items():
+        if not isinstance(column, list) or len(set(map(str, column))) < 2:
+            continue
+        if names_pictures(key, [str(value) for value in column]):
+            shown = ", ".join(str(value) for value in column[:3])
+            raise InvalidInputError(
+                f"{path}: its lists are of pictures or frames ({key}: {shown}, ...), not of "
+                "qualities: write the mean of each quality, or a table with columns image, "
+                "quality, bpp and the metrics"
+            )
+
+
+def _is_beside(key: str, column: Any) -> bool:
+    """Whether a list is of text, of which no curve is made."""
+    return (
+        key not in _RATES
+        and exact_name(key) is None
+        and isinstance(column, list)
+        and any(isinstance(value, str) for value in column)
+    )
+
+
 def _of_pictures(path: Path, document: dict[str, Any]) -> CurveSet:
-    results = results_in(path, document)
+    lists = document.get("results", document)
+    kept = {key: value for key, value in lists.items() if not _is_beside(key, value)}
+    results = results_in(path, {**document, "results": kept} if "results" in document else kept)
     notes = list(results.notes)
     # CompressAI's tools and kodec write times; numbers from a paper have none.
     measured = all(key in results.results for key in _TIMES)
     members = _members(results, str(path), notes)
     meta = document.get("meta")
-    return CurveSet(
+    source = document.get("source")
+    settings = _settings(results.quality, "quality", len(results.results["bpp"]))
+    for key, values in lists.items():
+        if not settings and normal_spelling(key) in SETTINGS and isinstance(values, list):
+            settings = _settings(values, key, len(results.results["bpp"]))
+    found = CurveSet(
         name=results.name,
         rates=tuple(results.results["bpp"]),
         metrics=_metrics(results.results, path, notes),
         averaging={"": "mean over images" if measured or members else UNKNOWN},
+        sequence=source if isinstance(source, str) and len(results.results["bpp"]) == 1 else None,
         dataset=meta.get("dataset") if isinstance(meta, dict) else None,
         source=(str(path),),
-        settings=_settings(results.quality, "quality", len(results.results["bpp"])),
+        settings=settings,
         notes=tuple(notes),
         members=members,
     )
+    _check_shape(found)
+    return found
+
+
+def _check_shape(found: CurveSet) -> None:
+    """Raises InvalidInputError for points without settings of which quality doesn't follow rate."""
+    if not found.settings and not found.members:
+        check_is_curve(found.name, found.rates, found.metrics)
 
 
 def _of_video(path: Path, document: dict[str, Any], lists: dict[str, Any]) -> CurveSet:
@@ -65,13 +120,15 @@ def _of_video(path: Path, document: dict[str, Any], lists: dict[str, Any]) -> Cu
             )
         if exact_name(key) is None and key not in ("bitrate", "psnr-yuv"):
             continue
+        if key != "bitrate":
+            column = [math.nan if value is None else value for value in column]
         for value in column:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InvalidInputError(f"{path}: {key} holds {value!r}, not a number")
         numbers[key] = [float(value) for value in column]
     notes: list[str] = []
     settings: list[Any] = lists.get("qp", lists.get("q", []))
-    return CurveSet(
+    found = CurveSet(
         name=str(document.get("name", path.stem)),
         rates=tuple(numbers.pop("bitrate")),
         rate_unit="kbps",
@@ -81,6 +138,8 @@ def _of_video(path: Path, document: dict[str, Any], lists: dict[str, Any]) -> Cu
         settings=_settings(settings, "QP" if "qp" in lists else "", points),
         notes=tuple(notes),
     )
+    _check_shape(found)
+    return found
 
 
 def _metrics(
@@ -111,14 +170,25 @@ def name_of_combined(
     Without planes to check it against it is taken as CompressAI's.
     """
     y, u, v = planes
-    if y is None or u is None or v is None:
+    if (
+        y is None
+        or u is None
+        or v is None
+        or not any(map(math.isfinite, map(sum, zip(values, y, u, v, strict=True))))
+    ):
         return (
             "psnr-yuv-411",
             "psnr-yuv taken as 4:1:1 of dB, CompressAI's; no planes to check it by",
         )
     for name, weight in (("psnr-yuv-411", 4), ("psnr-yuv-611", 6)):
         means = [(weight * a + b + c) / (weight + 2) for a, b, c in zip(y, u, v, strict=True)]
-        if all(abs(mean - value) < 0.002 for mean, value in zip(means, values, strict=True)):
+        # Where a plane is lossless or was not measured there is nothing to check.
+        pairs = [
+            (mean, value)
+            for mean, value in zip(means, values, strict=True)
+            if math.isfinite(mean) and math.isfinite(value)
+        ]
+        if pairs and all(abs(mean - value) < 0.002 for mean, value in pairs):
             return name, ""
     return None
 
@@ -132,7 +202,10 @@ def _settings(values: Sequence[Any], word: str, points: int) -> tuple[str, ...]:
 def _members(results: Results, source: str, notes: list[str]) -> tuple[CurveSet, ...]:
     """Every picture's own curve, its points in the order of the averages'."""
     by_image: dict[str, list[ImageRow]] = {}
-    for row in results.per_image:
+    rows_left = [row for row in results.per_image if not is_summary(row.image)]
+    if rows_left and len(rows_left) < len(results.per_image):
+        notes.append(f"{results.name}: rows that summarise others left out of its per-image rows")
+    for row in rows_left or results.per_image:
         by_image.setdefault(row.image, []).append(row)
     if not by_image:
         return ()

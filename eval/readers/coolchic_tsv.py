@@ -13,6 +13,7 @@ from kodec.eval.curve import UNKNOWN
 from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet
+from .summary_rows import kept_rows
 from .table import Point, Table, mean_over_images, sets_of_points
 
 _NEEDED = frozenset({"seq_name", "lmbda", "rate_bpp", "psnr_db"})
@@ -33,10 +34,16 @@ def read(table: Table) -> list[CurveSet]:
     path = table.path
     column = {title: index for index, title in enumerate(table.header)}
     points = []
-    for line, cells in table.rows:
+    name = column["seq_name"]
+    kept = kept_rows([(cells[name],) for _, cells in table.rows])
+    left = {cells[name] for row, (_, cells) in enumerate(table.rows) if row not in kept}
+    notes = [f"{path.name}: left out as summaries: {', '.join(sorted(left))}"] if left else []
+    for line, cells in (table.rows[row] for row in kept):
         named = {title: cells[index] for title, index in column.items()}
         number = {
-            title: table.number(line, column[title], named[title])
+            title: (table.measurement if title == "psnr_db" else table.number)(
+                line, column[title], named[title]
+            )
             for title in ("rate_bpp", "psnr_db", "n_frames", "w", "h")
             if title in column
         }
@@ -59,7 +66,7 @@ def read(table: Table) -> list[CurveSet]:
         raise InvalidInputError(f"{path}: a header and no rows: nothing was measured yet")
     video = "n_frames" in column
     averaging = {"": UNKNOWN if video else "of one image"}
-    sets = sets_of_points(path, points, "bpp", averaging, ())
+    sets = sets_of_points(path, points, "bpp", averaging, notes)
     if video:
         return sets
     metrics = {metric for point in points for metric in point.metrics}

@@ -25,7 +25,8 @@ class CurveSet:
     name: str
     rates: tuple[float, ...]
     metrics: Mapping[str, tuple[float, ...]]
-    """Per exact name one value per point; infinite where a plane was lossless."""
+    """Per exact name one value per point; infinite where lossless, NaN where nothing was measured.
+    """
     rate_unit: str = "bpp"
     averaging: Mapping[str, str] = field(default_factory=dict)
     """Per metric; the entry `""` is for all others."""
@@ -33,6 +34,8 @@ class CurveSet:
     dataset: str | None = None
     source: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    """Where in its file each point stands (`line 3`), for messages; or nothing."""
     frames: int | None = None
     size: tuple[int, int] | None = None
     fps: float | None = None
@@ -49,7 +52,8 @@ class CurveSet:
         """The curve of one metric.
 
         Points at which a plane was lossless are left out, with a note: their PSNR is infinite.
-        Raises InvalidInputError when the metric is missing or no point is left.
+        Raises InvalidInputError when the metric is missing, NaN at a point, infinite without being
+        one in decibels, or no point is left.
         """
         metric = ASSUMED.get(normal_spelling(metric), normal_spelling(metric))
         values = self._values(metric)
@@ -57,10 +61,10 @@ class CurveSet:
             held = ", ".join(self.available()) or "no metric"
             also = f" ({metric} stands for {AMBIGUOUS[metric]})" if metric in AMBIGUOUS else ""
             raise InvalidInputError(f"results of {self.name} hold no {metric}{also}, only {held}")
-        kept = [i for i, value in enumerate(values) if value < math.inf]
+        kept = [i for i, value in enumerate(values) if not _is_lossless(metric, value)]
         notes = list(self.notes)
         if len(kept) < len(values):
-            lost = ", ".join(self._label(i) for i, value in enumerate(values) if value == math.inf)
+            lost = ", ".join(self._label(i) for i in range(len(values)) if i not in kept)
             if not kept:
                 raise InvalidInputError(
                     f"{self.name}: {metric} is infinite (lossless) at every point: {lost}"
@@ -95,27 +99,34 @@ class CurveSet:
             rates=tuple(self.rates[i] for i in kept),
             metrics={name: tuple(v[i] for i in kept) for name, v in self.metrics.items()},
             settings=tuple(self.settings[i] for i in kept) if self.settings else (),
+            places=tuple(self.places[i] for i in kept) if self.places else (),
             members=tuple(member.points(kept) for member in self.members),
         )
 
     def sized(self, size: tuple[int, int] | None, fps: float | None) -> "CurveSet":
         """With rates in bits per pixel where the size and the frame rate are known.
 
-        `size` (width, height) and `fps` are the user's; what the source states comes first.
-        Raises InvalidInputError when the user's size contradicts it, or one of the two is given
-        and the other not known.
+        `size` (width, height) and `fps` are the user's; they win over what the source states, with
+        a note where the two differ. Raises InvalidInputError when one of the two is given and the
+        other not known.
         """
-        if self.rate_unit == "bpp":
-            return self
-        if size is not None and self.size is not None and size != self.size:
-            raise InvalidInputError(
-                f"{self.name}: its source says {self.size[0]}x{self.size[1]}, not "
-                f"{size[0]}x{size[1]}: leave --size out"
-            )
         notes = list(self.notes)
+        if size is not None and self.size is not None and size != self.size:
+            notes.append(
+                f"{self.name}: --size {size[0]}x{size[1]} taken, though its source says "
+                f"{self.size[0]}x{self.size[1]}"
+            )
         if fps is not None and self.fps is not None and abs(fps / self.fps - 1) > 1e-3:
-            notes.append(f"--fps {fps:g} not used: its source says {self.fps:g}")
-        known = replace(self, size=self.size or size, fps=self.fps or fps, notes=tuple(notes))
+            notes.append(f"{self.name}: --fps {fps:g} taken, though its source says {self.fps:g}")
+        if self.rate_unit == "bpp":
+            # Rates stay as they are; only what the source says of itself may be overruled.
+            return replace(
+                self,
+                size=self.size and (size or self.size),
+                fps=self.fps and (fps or self.fps),
+                notes=tuple(notes),
+            )
+        known = replace(self, size=size or self.size, fps=fps or self.fps, notes=tuple(notes))
         if known.size is None or known.fps is None:
             if size is None and fps is None:
                 return known
@@ -139,38 +150,76 @@ class CurveSet:
         values = self.metrics.get(metric)
         linear = self.metrics.get(linear_form(metric) or "")
         if values is None and linear is not None:
-            _check_range(self.name, linear_form(metric) or "", linear)
+            self._check_values(linear_form(metric) or "", linear)
             values = tuple(-10 * math.log10(1 - v) if v < 1 else math.inf for v in linear)
         if values is not None and metric not in AMBIGUOUS:
             find_metric(metric)
-            _check_range(self.name, metric, values)
+            self._check_values(metric, values)
         return values
+
+    def _check_values(self, metric: str, values: Sequence[float]) -> None:
+        """Raises InvalidInputError for NaN, an infinity that no lossless picture explains, and an
+        MS-SSIM or SSIM outside of [0, 1]: decibels, perhaps.
+        """
+        bad = [
+            i
+            for i, value in enumerate(values)
+            if not math.isfinite(value) and not _is_lossless(metric, value)
+        ]
+        if bad:
+            shown = ", ".join(self._label(i) for i in bad[:5])
+            more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+            every = " every point:" if len(bad) == len(values) else ""
+            kinds = sorted({_infinity(values[i]) for i in bad})
+            raise InvalidInputError(
+                f"{self.name}: {metric} is {' or '.join(kinds)} at{every} {shown}{more}: measure "
+                "again, or take the point out of the file"
+            )
+        if "ssim" not in metric or "-db-" in metric:
+            return
+        for value in values:
+            if not 0 <= value <= 1:
+                raise InvalidInputError(
+                    f"{self.name}: {metric} lies in [0, 1], not {value}: if it is in dB, call it "
+                    "ms-ssim-db"
+                )
 
     def _label(self, point: int) -> str:
         if self.settings:
             return self.settings[point]
-        return f"the point at {self.rates[point]:g} {self.rate_unit}"
+        place = f" ({self.places[point]})" if self.places else ""
+        return f"the point at {self.rates[point]:g} {self.rate_unit}{place}"
 
 
-def _check_range(name: str, metric: str, values: Sequence[float]) -> None:
-    """Raises InvalidInputError for an MS-SSIM or SSIM outside of [0, 1]: decibels, perhaps."""
-    if "ssim" not in metric or "-db-" in metric:
-        return
-    for value in values:
-        if not 0 <= value <= 1:
-            raise InvalidInputError(
-                f"{name}: {metric} lies in [0, 1], not {value}: if it is in dB, call it ms-ssim-db"
-            )
+def _is_lossless(metric: str, value: float) -> bool:
+    """Whether a value is what identical pictures get: no other metric than decibels is infinite."""
+    return find_metric(metric).unit == "dB" and value >= LOSSLESS
+
+
+def _infinity(value: float) -> str:
+    if math.isnan(value):
+        return "NaN (not a number, or missing)"
+    return "infinite" if value > 0 else "minus infinity"
 
 
 def joined(sets: Sequence[CurveSet], name: str, settings: Sequence[str]) -> CurveSet:
     """Sets of one point each as one of several points, in order of rate.
 
     Keeps the metrics that all have, and the members if all have the same. Raises InvalidInputError
-    for different rate units.
+    for different rate units, frames, picture sizes or frame rates.
     """
     if len({one.rate_unit for one in sets}) > 1:
         raise InvalidInputError(f"{name}: its files have rates in different units")
+    for what, stated in (
+        ("frames", [one.frames for one in sets]),
+        ("picture sizes", [one.size for one in sets]),
+        ("frame rates", [one.fps for one in sets]),
+    ):
+        if len(known := {value for value in stated if value is not None}) > 1:
+            raise InvalidInputError(
+                f"{name}: its files have different {what} "
+                f"({', '.join(str(value) for value in sorted(known))}): compare equal runs only"
+            )
     order = sorted(range(len(sets)), key=lambda i: sets[i].rates[0])
     parts = [sets[i] for i in order]
     first = parts[0]
@@ -186,6 +235,8 @@ def joined(sets: Sequence[CurveSet], name: str, settings: Sequence[str]) -> Curv
                 own[0],
                 rates=tuple(one.rates[0] for one in own),
                 metrics={key: tuple(one.metrics[key][0] for one in own) for key in both},
+                settings=(),
+                places=(),
             )
         )
     return replace(
@@ -195,6 +246,7 @@ def joined(sets: Sequence[CurveSet], name: str, settings: Sequence[str]) -> Curv
         metrics={key: tuple(part.metrics[key][0] for part in parts) for key in keys},
         source=tuple(dict.fromkeys(source for part in parts for source in part.source)),
         settings=tuple(settings[i] for i in order),
+        places=(),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         members=tuple(members),
     )

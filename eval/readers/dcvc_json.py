@@ -5,13 +5,16 @@
 over all frames are read: how a record divides frames into I and P depends on the codec.
 """
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet
+from .summary_rows import kept_rows
 
 _KEYS = {"psnr": "psnr", "msssim": "ms-ssim"}
 
@@ -32,10 +35,14 @@ def read(path: Path, document: dict[str, Any]) -> list[CurveSet]:
     Raises InvalidInputError when a record lacks its averages, or the frames of a sequence's points
     differ (an unfinished run).
     """
-    return [
-        _sequence(path, dataset, sequence, records)
-        for dataset, sequence, records in _sequences(path, document)
-    ]
+    found = list(_sequences(path, document))
+    kept = kept_rows(
+        [(sequence,) for _, sequence, _ in found], [dataset for dataset, _, _ in found]
+    )
+    left = [", ".join(one[:2]) for row, one in enumerate(found) if row not in kept]
+    notes = (f"{path.name}: left out as summaries of others: {'; '.join(left)}",) if left else ()
+    sets = [_sequence(path, *found[row]) for row in kept]
+    return [replace(one, notes=(*one.notes, *notes)) for one in sets]
 
 
 def _sequences(
@@ -114,6 +121,8 @@ def _point(where: str, record: dict[str, Any]) -> dict[str, float]:
         for foreign, ours in _KEYS.items():
             if name == foreign or name.startswith(f"{foreign}_"):
                 name = name.replace(foreign, ours, 1).replace("_", "-")
+        if value is None and name != "bpp":
+            value = math.nan
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidInputError(f"{where}: {key} is {value!r}, not a number")
         point[name] = float(value)
@@ -130,6 +139,10 @@ def _combined(
         return f"{key}-rgb"
     tolerance = 0.002 if key == "psnr" else 2e-5
     for value, y, u, v in zip(values, *planes, strict=True):
-        if y is None or u is None or v is None or abs((6 * y + u + v) / 8 - value) > tolerance:
+        if y is None or u is None or v is None:
+            return None
+        difference = (6 * y + u + v) / 8 - value
+        # Not so where a plane is lossless or was not measured: there is nothing to check.
+        if math.isfinite(difference) and abs(difference) > tolerance:
             return None
     return f"{key}-yuv-611"

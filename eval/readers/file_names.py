@@ -90,10 +90,11 @@ def _with_words(path: Path, hints: Hints) -> Name:
     parts = [*path.absolute().parent.parts, _stem(path)]
     rated = hints.stated is not None and hints.stated.kind == "kbps"
     named = None
-    for find in (_rate_in, _qp_in) if rated else (_qp_in, _rate_in):
+    for by_rate in (rated, not rated):
         # The nearest to the file's own name counts, those of folders go too.
         for index in reversed(range(len(parts))):
-            rest, setting = find(parts[index], hints)
+            part = parts[index]
+            rest, setting = _rate_in(part, hints) if by_rate else without_qp(part)
             if setting is not None:
                 parts[index] = rest
                 named = named or setting
@@ -102,7 +103,8 @@ def _with_words(path: Path, hints: Hints) -> Name:
     return _name(parts, hints.stated or named, named)
 
 
-def _qp_in(text: str, hints: Hints) -> tuple[str, Setting | None]:
+def without_qp(text: str) -> tuple[str, Setting | None]:
+    """A name without the number that a word makes a QP, CRF or quality, and that."""
     match = _QP.search(text)
     if match is None:
         return text, None
@@ -117,7 +119,8 @@ def _rate_in(text: str, hints: Hints) -> tuple[str, Setting | None]:
         kbps = float(match["value"]) * {"m": 1000, "b": 0.001}.get(unit[0], 1)
         stated = hints.stated.value if hints.stated and hints.stated.kind == "kbps" else None
         near = stated or hints.kbps
-        if near is not None and kbps > 0 and 1 / _RATE_OFF <= kbps / near <= _RATE_OFF:
+        spelt_out = unit.endswith(("ps", "bit", "bits"))
+        if kbps > 0 and (1 / _RATE_OFF <= kbps / near <= _RATE_OFF if near else spelt_out):
             return _without(text, match), Setting("kbps", kbps)
     return text, None
 

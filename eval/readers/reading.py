@@ -13,7 +13,16 @@ from kodec.eval.metric_names import preferred
 from kodec.eval.text_file import UnknownFormatError, read_text, without_prefixes
 from kodec.native import InvalidInputError, KodecError
 
-from . import compressai_json, coolchic_tsv, csv_table, dcvc_json, vtm_log, vvenc_log, x265_log
+from . import (
+    compressai_json,
+    coolchic_tsv,
+    csv_table,
+    dcvc_json,
+    vtm_log,
+    vvenc_log,
+    x265_csv,
+    x265_log,
+)
 from .curve_set import CurveSet, joined
 from .encoder_run import EncoderRun, curve_sets
 from .file_names import Hints, names_of
@@ -88,7 +97,7 @@ def read_curve_sets(
             left_out.unknown.append(path.name)  # A pipe, or a link to nothing.
             continue
         try:
-            found = _read(path)
+            found = _read(path, size)
         except (UnknownFormatError, EmptyFileError) as error:
             if named:
                 raise
@@ -166,7 +175,7 @@ def _of_several_files(sets: Sequence[CurveSet]) -> list[CurveSet]:
     """
     found: list[CurveSet] = []
     groups: dict[tuple[str, str, str | None, str | None], dict[str, CurveSet]] = {}
-    names = names_of([(Path(one.source[0]), Hints()) for one in sets])
+    names = names_of([(Path(one.source[0]), _hints(one)) for one in sets])
     for name, one in zip(names, sets, strict=True):
         if len(one.rates) > 1 or name.setting is None:
             found.append(one)
@@ -183,6 +192,10 @@ def _of_several_files(sets: Sequence[CurveSet]) -> list[CurveSet]:
         title = f"{stem}, {sequence}" if sequence else stem
         found.append(joined(list(group.values()), title, list(group)))
     return found
+
+
+def _hints(one: CurveSet) -> Hints:
+    return Hints(kbps=one.rates[0] if one.rate_unit == "kbps" and one.rates else None)
 
 
 def _files(paths: Sequence[Path]) -> Iterable[tuple[Path, bool]]:
@@ -202,23 +215,28 @@ def _files(paths: Sequence[Path]) -> Iterable[tuple[Path, bool]]:
         yield from ((file, False) for file in files)
 
 
-def _read(path: Path) -> Sequence[EncoderRun | CurveSet]:
+def _read(path: Path, size: tuple[int, int] | None) -> Sequence[EncoderRun | CurveSet]:
     text = read_text(path)
     if not text.strip():
         raise EmptyFileError(f"{path} is empty: the run that wrote it has not finished")
     try:
-        return _of_text(path, text)
+        return _of_text(path, text, size)
     except UnknownFormatError:
         plain = without_prefixes(text)
         if plain is None:
             raise
-        return _of_text(path, plain)
+        return _of_text(path, plain, size)
 
 
-def _of_text(path: Path, text: str) -> Sequence[EncoderRun | CurveSet]:
+def _of_text(
+    path: Path, text: str, size: tuple[int, int] | None
+) -> Sequence[EncoderRun | CurveSet]:
     document, wrong = _json_in(text)
     if wrong is None:
         return _of_document(path, document)
+    # Before the logs: the command line in a cell may look like one's.
+    if x265_csv.recognises(text):
+        return x265_csv.read(path, text)
     braces = text.lstrip().startswith("{")
     looks = _JSON.match(text) is not None and (braces or not wrong.startswith("Extra data"))
     if not (looks and braces):  # `[1,0]<stdout>:` begins like a list.
@@ -230,7 +248,7 @@ def _of_text(path: Path, text: str) -> Sequence[EncoderRun | CurveSet]:
             return x265_log.read(path, text)
     if looks:
         raise InvalidInputError(f"{path} is not a results file: not JSON ({wrong})")
-    return _of_table(path, text)
+    return _of_table(path, text, size)
 
 
 def _json_in(text: str) -> tuple[Any, str | None]:
@@ -270,7 +288,7 @@ def _of_document(path: Path, document: Any) -> Sequence[CurveSet]:
     )
 
 
-def _of_table(path: Path, text: str) -> Sequence[CurveSet]:
+def _of_table(path: Path, text: str, size: tuple[int, int] | None) -> Sequence[CurveSet]:
     unknown = f"{path} is not a results file: expected {_KINDS}"
     try:
         table = parse_table(path, text)
@@ -283,5 +301,5 @@ def _of_table(path: Path, text: str) -> Sequence[CurveSet]:
     if table is not None and coolchic_tsv.recognises(table):
         return coolchic_tsv.read(table)
     if table is not None and csv_table.recognises(table):
-        return csv_table.read(table)
+        return csv_table.read(table, size)
     raise UnknownFormatError(unknown)

@@ -14,6 +14,10 @@ from kodec.native import InvalidInputError
 from .curve_set import CurveSet
 
 _T = TypeVar("_T")
+_MISSING = frozenset(
+    "nan -nan n/a na n.a. #n/a none null nil missing failed ? - -- --- – — #div/0! #value! #ref! "
+    "#num! #name? #nv".split()
+)
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,23 @@ class Table:
         except ValueError:
             value = math.nan
         if math.isnan(value) or "_" in text:
+            said = repr(cell) if cell else "missing"
             raise InvalidInputError(
-                f"{self.path}, line {line}: {self.header[column]} is {cell!r}, not a number"
+                f"{self.path}, line {line}: {self.header[column]} is {said}, not a number"
             )
         return value
+
+    def measurement(self, line: int, column: int, cell: str) -> float:
+        """A cell as a number; NaN where nothing was measured (`nan`, `N/A`, `-` or empty).
+
+        Raises InvalidInputError for anything else that is no number.
+        """
+        return math.nan if is_missing(cell) else self.number(line, column, cell)
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that there is no number."""
+    return not cell or cell.lower() in _MISSING
 
 
 def parse_table(path: Path, text: str) -> Table | None:
@@ -47,6 +64,8 @@ def parse_table(path: Path, text: str) -> Table | None:
     for rows of other lengths, an empty line between rows, and decimal commas beside points.
     """
     lines = [(number, line.rstrip()) for number, line in enumerate(text.splitlines(), 1)]
+    # Excel's own line about the separator says what the header says again.
+    lines = [line for line in lines if not re.fullmatch(r"(?i)\"?sep=[\t;,|]?\"?", line[1])]
     first = next((i for i, (_, line) in enumerate(lines) if line.strip(" \t,;|#")), None)
     if first is None:
         return None
@@ -56,11 +75,15 @@ def parse_table(path: Path, text: str) -> Table | None:
     if len(header) < 2:
         return None
     rows: list[tuple[int, tuple[str, ...]]] = []
+    named = _rows_have_names(lines[first + 1 :], separator, len(header))
+    header = ["", *header] if named else header
     gap = None
     for number, line in lines[first + 1 :]:
         if line.lstrip().startswith("#"):
             continue
         cells = _cells(line, separator)
+        if separator == "|" and not rows and all(re.fullmatch(":?-+:?", c) for c in cells):
+            continue
         if not any(cells):
             gap = gap or (number if rows else None)
             continue
@@ -97,6 +120,9 @@ class Point:
     setting: str | None
     rate: float
     metrics: dict[str, float]
+    """Infinite where lossless, NaN where not measured."""
+    picture: str | None = None
+    """The picture or frame, of rows that are averaged over them."""
     frames: int | None = None
     size: tuple[int, int] | None = None
     fps: float | None = None
@@ -145,6 +171,7 @@ def sets_of_points(
                 dataset=dataset,
                 source=(str(path),),
                 settings=settings if len(settings) == len(rows) else (),
+                places=tuple(f"line {row.line}" for row in rows),
                 frames=_one(path, name, "frames", rows, lambda row: row.frames),
                 size=_one(path, name, "picture sizes", rows, lambda row: row.size),
                 fps=_one(path, name, "frame rates", rows, lambda row: row.fps),
@@ -154,10 +181,13 @@ def sets_of_points(
     return sets
 
 
-def mean_over_images(name: str, images: Sequence[CurveSet]) -> CurveSet:
-    """The mean of pictures' curves, point by point, with them as members.
+def mean_over_images(
+    name: str, images: Sequence[CurveSet], averaging: str = "mean over images"
+) -> CurveSet:
+    """The mean of pictures' (or frames') curves, point by point, with them as members.
 
-    Raises InvalidInputError when the pictures don't have the same points.
+    Points belong together by their settings, else in order of rate. Raises InvalidInputError when
+    the pictures don't have the same points.
     """
     first = images[0]
     for image in images[1:]:
@@ -187,9 +217,11 @@ def mean_over_images(name: str, images: Sequence[CurveSet]) -> CurveSet:
             )
             for key in keys
         },
-        averaging={"": "mean over images"},
+        averaging={"": averaging},
         source=first.source,
         settings=first.settings,
+        size=first.size if len({image.size for image in images}) == 1 else None,
+        fps=first.fps if len({image.fps for image in images}) == 1 else None,
         notes=first.notes,
         members=tuple(aligned),
     )
@@ -201,11 +233,20 @@ def _listed(image: CurveSet) -> str:
 
 def _cells(line: str, separator: str | None) -> list[str]:
     if separator is None:
-        return line.split()
+        return [cell.strip('"') for cell in line.split()]
     if separator == "|":
         line = line.strip().strip("|")
     cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
     return [cell.strip() for cell in cells]
+
+
+def _rows_have_names(lines: Sequence[tuple[int, str]], separator: str | None, columns: int) -> bool:
+    """Whether every row has one cell more than the header, as R writes tables, and pandas text."""
+    rows = [_cells(line, separator) for _, line in lines if not line.lstrip().startswith("#")]
+    rows = [cells for cells in rows if any(cells)]
+    if separator is not None:
+        return False
+    return bool(rows) and all(len(cells) == columns + 1 for cells in rows)
 
 
 def _one(

@@ -125,7 +125,7 @@ def _frame_rate(run: EncoderRun, stated: float | None) -> float | None:
     """
     if run.fps is None:
         return stated
-    usual = _usual_rate(run.fps)
+    usual = usual_rate(run.fps)
     by_bits = f"{run.path.name}: bits and bitrate make {run.fps:.6g} frames a second"
     if stated is None:
         if usual is None:
@@ -378,7 +378,7 @@ def _decimals(text: str) -> int:
     return len(text.partition(".")[2]) if text[-1:].isdigit() or text.endswith(".") else 99
 
 
-def _usual_rate(fps: float) -> float | None:
+def usual_rate(fps: float) -> float | None:
     """The frame rate that `fps` is within rounding errors: whole, an eighth, or by 1.001."""
     for candidate in (round(fps), round(fps * 8) / 8, round(fps * 1.001) / 1.001):
         if candidate > 0 and abs(fps / candidate - 1) < 5e-4:

@@ -143,7 +143,7 @@ def _compare(entry: Entry, anchor: Entry, metric: str, method: Method) -> Agains
         return AgainstAnchor(entry, metric, None, str(error))
     # What sources say of themselves stands with their settings.
     own = {note for curve in (*tests, *anchors, *found.test, *found.anchor) for note in curve.notes}
-    remarks = [warning for result in found.results for warning in result.rate.warnings]
+    remarks = [warning for result in found.results for warning in result.warnings]
     remarks += found.interval.warnings if found.interval else ()
     remarks += [n for n in found.notes if n not in own and not n.startswith("no bootstrap")]
     remarks += _unlike(entry, anchor)

@@ -186,3 +186,30 @@ def test_anchor_of_all_sequences_against_itself_by_sequence_and_by_class(kodec: 
         assert out.startswith("BD-rate +0.00 % (psnr-yuv-611")
     assert "(7 sequences)" in out and "pooled over frames, frame-weighted" in out
     assert "no sequence of TEST" in kodec("bdrate", anchor, anchor, "--sequences", "X/*").complaint
+
+
+def test_rows_of_pictures_give_no_number(kodec: Cli, tmp_path: Path) -> None:
+    rows = [f"kodim{i:02d},{0.2 + i % 5 / 20},{33 - i % 7}" for i in range(24)]
+    ours = write_table(tmp_path / "ours.csv", "filename,bpp,psnr", *rows)
+    line = kodec("bdrate", ours, ours).complaint
+    assert "its 24 pictures or frames (kodim00, kodim01, ...) make one point" in line
+    assert "measure more qualities" in line
+
+
+def test_turns_of_the_fit_are_noted(kodec: Cli, tmp_path: Path) -> None:
+    rows = ("5096,99.98146", "4000,99.94996", "3068,99.66744", "2054,97.1181")
+    path = write_table(tmp_path / "new.csv", "kbps,vmaf", *rows)
+    found = kodec("bdrate", path, path, "--method", "cubic")
+    assert "note: new: the cubic fitted to its points turns" in found.out
+    facts = json.loads(kodec("bdrate", path, path, "--method", "cubic", "--json").out)
+    assert any("turns" in warning for warning in facts["warnings"])
+    assert "fitted" not in kodec("bdrate", path, path).out
+
+
+def test_pictures_that_differ_in_suffix_alone(kodec: Cli, tmp_path: Path) -> None:
+    ours, theirs = write_images(tmp_path / "o.json", 0.8), write_images(tmp_path / "t.json", 1.0)
+    for path in (ours, theirs):
+        path.write_text(path.read_text().replace('"1.png"', '"0.jpg"'))
+    out = kodec("bdrate", ours, theirs, "--average", "sequences").out
+    assert "mean of 12 sequences" in out and "\n0.jpg" in out and "\n0.png" in out
+    assert "95 % interval" in kodec("bdrate", ours, theirs).out

@@ -255,3 +255,33 @@ def test_what_differs_beside_the_codec_is_said() -> None:
     anchor = replace(ANCHOR, frames=32, averaging="from the mean MSE over frames")
     warnings = "\n".join(bd_rate(test, anchor).warnings)
     assert "differ in frames: 48 and 32" in warnings and "averaged differently" in warnings
+
+
+def saturated(name: str, rates: tuple[float, ...], values: tuple[float, ...]) -> Curve:
+    return Curve(name, rates, values, "vmaf", "kbps", fps=50)
+
+
+def test_a_fitted_curve_that_turns_between_its_points_is_said() -> None:
+    new = saturated("new", (2054.35, 3067.89, 4000, 5096), (97.1181, 99.66744, 99.94996, 99.98146))
+    ref = saturated("ref", (2014.65, 3014.7, 4012, 5012), (96.622, 99.51432, 99.91607, 99.97751))
+    text = "\n".join(bd_rate(new, ref, "cubic").warnings)
+    assert "new: the cubic fitted to its points turns: the rate falls within 98.01..99.79" in text
+    assert "ref: the cubic" in text and "Don't trust the BD-rate; pchip does not turn" in text
+    assert "new: the akima fitted" in "\n".join(bd_rate(new, ref, "akima").warnings)
+    assert bd_rate(new, ref).warnings == ()
+    for method in METHODS:
+        assert not any("turns" in warning for warning in bd_rate(TEST, ANCHOR, method).warnings)
+        assert bd_quality(TEST, ANCHOR, method).warnings == ()
+    # Of distances the quality that the curves are fitted to is the negative.
+    worse = replace(new, values=tuple(100 - v for v in new.values), metric="lpips")
+    text = "\n".join(bd_rate(worse, worse, "cubic").warnings)
+    assert "the rate falls within 0.2" in text
+
+
+def test_a_quality_that_turns_over_rate_is_said() -> None:
+    steep = saturated("steep", (100, 101, 102, 4000), (50, 80, 90, 91))
+    (warning, *_) = bd_quality(steep, steep, "cubic").warnings
+    assert "steep: the cubic fitted to its points over rate turns within 10" in warning
+    assert bd_quality(steep, steep).warnings == ()
+    falling = replace(steep, metric="lpips", values=(0.5, 0.2, 0.1, 0.09))
+    assert bd_quality(falling, falling, "cubic").warnings

@@ -65,3 +65,20 @@ def test_sets_that_do_not_match() -> None:
     unnamed = replace(A, sequence=None)
     with pytest.raises(InvalidInputError, match="TEST has codec, a alone"):
         pair([unnamed], [A, B])
+
+
+def test_names_that_differ_in_suffix_or_folder_alone_are_kept_apart() -> None:
+    def named(*sequences: str) -> list[Curve]:
+        return [Curve(s, (1.0, 2.0), (30.0, 33.0), "psnr-rgb", sequence=s) for s in sequences]
+
+    both = named("a.png", "a.jpg", "x/b.png", "y/b.png", "c.png")
+    pairs, remarks = pair(both, named("c.webp", "y/b.png", "x/b.png", "a.jpg", "a.png"))
+    assert remarks == []
+    assert [(test.name, anchor.name) for test, anchor in pairs] == [
+        *((name, name) for name in ("a.png", "a.jpg", "x/b.png", "y/b.png")),
+        ("c.png", "c.webp"),
+    ]
+    pairs, remarks = pair(both, named("a.png", "c.png"))
+    assert [test.name for test, _ in pairs] == ["a.png", "c.png"]
+    with pytest.raises(InvalidInputError, match="TEST has two curves of a.png"):
+        pair(named("a.png", "a.png"), named("a.png", "b.png"))

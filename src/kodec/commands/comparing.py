@@ -124,13 +124,13 @@ def _facts(comparison: "Comparison") -> dict[str, Any]:
     """A comparison for JSON: the one pair's facts, or the mean and each sequence's."""
     first = comparison.results[0]
     single = len(comparison.results) == 1
-    own = asdict(first.rate)
+    own = {**asdict(first.rate), "warnings": first.warnings}
     if not single:
         own = {key: own[key] for key in ("metric", "method")}
         own["test_points"] = min(r.rate.test_points for r in comparison.results)
         own["anchor_points"] = min(r.rate.anchor_points for r in comparison.results)
         own["test"], own["anchor"] = _names(comparison.test), _names(comparison.anchor)
-        own["warnings"] = [w for r in comparison.results for w in r.rate.warnings]
+        own["warnings"] = [w for r in comparison.results for w in r.warnings]
     return {
         **own,
         "value_percent": comparison.value_percent,
@@ -148,7 +148,7 @@ def _facts(comparison: "Comparison") -> dict[str, Any]:
                 "test_points": result.rate.test_points,
                 "anchor_points": result.rate.anchor_points,
                 "monotonic": result.rate.monotonic,
-                "warnings": result.rate.warnings,
+                "warnings": result.warnings,
             }
             for result in comparison.results
         ],

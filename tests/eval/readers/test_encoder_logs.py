@@ -289,13 +289,14 @@ def test_sizes_and_rates_of_the_user(tmp_path: Path) -> None:
     (curve,) = read_curves([path], size=(64, 32))
     assert curve.rates == (pytest.approx(sum(BITS) / 3 / 2048, rel=1e-4),)
     (curve,) = read_curves([path], size=(64, 32), fps=25)
-    assert curve.rates == (pytest.approx(sum(BITS) / 3 / 2048, rel=1e-4),)
-    assert any("--fps 25 not used" in note for note in curve.notes)
+    assert curve.rates == (pytest.approx(1.2 * sum(BITS) / 3 / 2048, rel=1e-4),)
+    assert any("--fps 25 taken, though its source says 30" in note for note in curve.notes)
     with pytest.raises(InvalidInputError, match="give --size WxH"):
         read_curves([path], fps=30)
     stated = write(tmp_path / "y_qp22.log", hm_log(PLANES, BITS, 22))
-    with pytest.raises(InvalidInputError, match="says 64x32, not 32x64"):
-        read_curves([stated], size=(32, 64))
+    (curve,) = read_curves([stated], size=(64, 64))
+    assert curve.rates == (pytest.approx(sum(BITS) / 3 / 4096, rel=1e-4),)
+    assert any("--size 64x64 taken, though its source says 64x32" in n for n in curve.notes)
     summary = write(tmp_path / "z_qp22.log", vtm_summary(PLANES, 48.64))
     with pytest.raises(InvalidInputError, match="give --fps F"):
         read_curves([summary], size=(64, 32))

@@ -234,3 +234,68 @@ def test_a_results_file_cut_or_changed_anywhere_never_ends_in_another_error(tmp_
                 assert "\n" not in str(error)
                 continue
             assert all(math.isfinite(v) for curve in found for v in curve.values)
+
+
+def test_nan_is_not_lossless(tmp_path: Path) -> None:
+    for content, message in (
+        (
+            {"bpp": [1, 2, 4], "psnr": [30, math.nan, 34]},
+            "psnr-rgb is NaN .* at the point at 2 bpp",
+        ),
+        ({"bpp": [1, 2], "psnr": [math.nan, math.nan]}, "psnr-rgb is NaN .* at every point"),
+        ({"bpp": [1, 2], "psnr": [30, -math.inf]}, "psnr-rgb is minus infinity at the point at 2"),
+        ({"bpp": [1, 2], "ms-ssim": [0.9, math.nan]}, "ms-ssim-rgb is NaN"),
+        ({"bpp": [1, 2], "vmaf": [90, math.inf]}, "vmaf is infinite at the point at 2"),
+        ({"results": {"bitrate": [1, 2], "psnr-y": [30, math.nan]}}, "psnr-y is NaN .* at the poi"),
+        ({"results": {"bitrate": [1, 2], "psnr-y": [30, None]}}, "psnr-y is NaN"),
+        ({"bpp": [math.nan, 2], "psnr": [30, 33]}, "nan bpp"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            read_curves([write(tmp_path / "x.json", content)])
+    records = {"a": record(0.2, 40), "b": record(0.3, 41, ave_all_frame_psnr=math.nan)}
+    path = write(tmp_path / "x.json", {"UVG": {"a.yuv": records}})
+    with pytest.raises(InvalidInputError, match="psnr-yuv-611 is NaN .* at QP 22"):
+        read_curves([path], "psnr-yuv-611")
+    assert read_curves([path], "psnr-y")[0].values == (40, 41)
+
+
+def test_planes_that_were_not_measured_do_not_contradict_their_mean(tmp_path: Path) -> None:
+    planes = {"psnr-y": [30.0, math.nan], "psnr-u": [36.0, 38.0], "psnr-v": [38.0, 39.0]}
+    path = write(tmp_path / "v.json", video(**planes, **{"psnr-yuv": [254 / 8, math.nan]}))
+    (found,) = read_curve_sets([path])
+    assert "psnr-yuv-611" in found.metrics and not any("left out" in n for n in found.notes)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"name": ["a", "b", "c", "d"]},
+        {"frame": [0, 1, 2, 3]},
+        {"img": ["k1.png", "k2.png", "k3.png", "k4.png"]},
+    ],
+)
+def test_lists_of_pictures_are_no_points(more: dict[str, Any], tmp_path: Path) -> None:
+    lists = {"bpp": [0.1, 0.2, 0.4, 0.8], "psnr": [28, 30, 32, 34]}
+    with pytest.raises(InvalidInputError, match="lists are of pictures or frames"):
+        read_curves([write(tmp_path / "x.json", {"results": {**lists, **more}})])
+    cloud = {"bpp": [0.32, 0.31, 0.41, 0.21, 0.33, 0.27], "psnr": [30.8, 30, 29.7, 32, 30.5, 31]}
+    with pytest.raises(InvalidInputError, match="no curve.*pictures or frames"):
+        read_curves([write(tmp_path / "x.json", {"results": cloud})])
+    settings = {"quality": [1, 2, 3, 4], "comment": ["a", "b", "c", "d"]}
+    (curve,) = read_curves([write(tmp_path / "x.json", {"results": {**lists, **settings}})])
+    assert curve.settings == ("quality 1", "quality 2", "quality 3", "quality 4")
+
+
+def test_a_file_of_one_picture_is_one_point(tmp_path: Path) -> None:
+    one = {"source": "kodim01", "name": "mbt", "results": {"psnr-rgb": 30.1, "bpp": 0.3}}
+    (curve,) = read_curves([write(tmp_path / "kodim01-mbt-1.json", one)])
+    assert (curve.sequence, curve.rates, curve.values) == ("kodim01", (0.3,), (30.1,))
+
+
+def test_summaries_are_no_sequences_of_dcvc(tmp_path: Path) -> None:
+    records = {"0": record(0.2, 40), "1": record(0.1, 37, qp=32)}
+    sequences = {"MeanStreet.yuv": records, "Average": records}
+    document = {"UVG": sequences, "Overall": {"all": records}}
+    (curve,) = read_curves([write(tmp_path / "x.json", document)])
+    assert curve.sequence == "MeanStreet"
+    assert any("UVG, Average" in note for note in curve.notes)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kodec.eval import read_curve_sets, read_curves
+from kodec.eval import bd_rate, read_curve_sets, read_curves
 from kodec.native import InvalidInputError
 
 needs_data = pytest.mark.skipif(
@@ -159,3 +159,161 @@ def test_published_tables() -> None:
     assert curves[0].rates == (0.0121, 0.0297, 0.0575)
     with pytest.raises(InvalidInputError, match="several tables in one file"):
         read_curves([PEERS / "nerv/psnr_bpp_results.csv"])
+
+
+# Of one quality each: no order in rate and quality.
+CLOUD = [(0.32, 30.8), (0.31, 30.0), (0.41, 29.7), (0.21, 32.1), (0.33, 30.5), (0.27, 31.2)]
+RISING = [(0.1, 28.0), (0.2, 30.1), (0.4, 32.3), (0.8, 34.4)]
+
+
+def table(header: str, row: str, points: list[tuple[float, float]]) -> str:
+    rows = [row.format(i=i, r=rate, p=value) for i, (rate, value) in enumerate(points)]
+    return "\n".join([header, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(table(f"{h},bpp,psnr", "kodim{i},{r},{p}", CLOUD) for h in ("filename", "img_name")),
+        *(table(f"{h},bpp,psnr", "kodim{i}.png,{r},{p}", CLOUD) for h in ("name", "anything")),
+        *(table(f"{h},bpp,psnr", "{i},{r},{p}", CLOUD) for h in ("Index", "poc", "", "id")),
+        table("bpp\tpsnr\tframe_num", "{r}\t{p}\t{i}", CLOUD),
+        table("step,bpp,psnr", "{i}00,{r},{p}", CLOUD),
+        # Though rate and quality rise together, names and frames are what they are.
+        table("poc,bpp,psnr", "{i},{r},{p}", RISING),
+        table("file,bpp,psnr", "p{i}.png,{r},{p}", RISING),
+    ],
+)
+def test_rows_of_pictures_or_frames_are_one_point(text: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "x.csv", text)
+    (curve,) = read_curves([path])
+    assert len(curve.rates) == 1 and len(curve.members) == text.count("\n") - 1
+    assert any("rows taken as pictures" in note for note in curve.notes)
+    with pytest.raises(InvalidInputError, match="pictures or frames .* make one point"):
+        bd_rate(curve, curve)
+
+
+def test_files_of_pictures_at_one_quality_each_make_a_curve(tmp_path: Path) -> None:
+    for quality, (rate, value) in enumerate(RISING):
+        points = [(rate, value), (rate / 2, value + 2)]
+        write(tmp_path / f"net_q{quality}.csv", table("name,bpp,psnr", "k{i},{r},{p}", points))
+    (curve,) = read_curves([tmp_path])
+    assert curve.rates == pytest.approx((0.075, 0.15, 0.3, 0.6))
+    assert [member.sequence for member in curve.members] == ["k0", "k1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{name},{q},{r},{p}|name,quality,bpp,psnr",
+        "{name}.png,{q},{r},{p}|Filename,qp,bpp,psnr",
+        "{k},{name},0.0{q},{r},{p}|,name,lmbda,bpp,psnr",
+        "{i},{q},{r},{p}|id,qp,bpp,psnr",
+        "{i},{q},{r},{p}|frame,qp,bpp,psnr",
+        "{name}_q{q}.png,{r},{p}|file,bpp,psnr",
+        "{name}_q{q}.png,{q},{r},{p}|file,q,bpp,psnr",
+        "{name}_q{q}.png,{r},{p}|image,bpp,psnr",
+    ],
+)
+def test_pictures_are_averaged_at_each_setting(text: str, tmp_path: Path) -> None:
+    row, header = text.split("|")
+    lines = [header]
+    for q, (rate, value) in enumerate(RISING):
+        for i, name in enumerate(("b", "a", "c")):
+            cells = {"k": len(lines), "i": i, "name": name, "q": q + 1}
+            lines.append(row.format(r=rate * (1 + i), p=value - i, **cells))
+    (curve,) = read_curves([write(tmp_path / "x.csv", "\n".join(lines))])
+    assert curve.rates == pytest.approx((0.2, 0.4, 0.8, 1.6))
+    assert curve.values == pytest.approx((27.0, 29.1, 31.3, 33.4))
+    assert len(curve.members) == 3 and len(curve.settings) == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        table(",bpp,psnr", "{i},{r},{p}", RISING),
+        table("idx,bpp,psnr", "{i},{r},{p}", RISING[::-1]),
+        table("   bpp  psnr", "{i}  {r}  {p}", RISING),
+        table('"bpp" "psnr"', '"{i}" {r} {p}', RISING),
+        table("RP,bpp,psnr", "R{i},{r},{p}", RISING),
+        table("bpp,psnr,Size,enc time", "{r},{p},{i}M,{i}.5 s", RISING),
+        table("file,bpp,psnr", "clip_qp{i}.bin,{r},{p}", RISING),
+        table("log,qp,bpp,psnr", "run{i}.log,{i},{r},{p}", RISING),
+        table("sep=,\nbpp,psnr", "{r},{p}", RISING),
+        table("| bpp | psnr |\n|:---|---:|", "| {r} | {p} |", RISING),
+    ],
+)
+def test_rows_of_qualities_stay_points(text: str, tmp_path: Path) -> None:
+    (curve,) = read_curves([write(tmp_path / "x.csv", text)])
+    assert sorted(zip(curve.rates, curve.values, strict=True)) == RISING
+
+
+def test_points_without_any_order_are_no_curve(tmp_path: Path) -> None:
+    for header, row in (("bpp,psnr", "{r},{p}"), ("point,bpp,psnr", "{i},{r},{p}")):
+        with pytest.raises(InvalidInputError, match="no curve.*pictures or frames"):
+            read_curves([write(tmp_path / "x.csv", table(header, row, CLOUD))])
+
+
+def test_names_of_sequences_and_of_codecs(tmp_path: Path) -> None:
+    text = "".join(f"{n},{q},{r},{p}\n" for n in ("X", "Y") for q, (r, p) in enumerate(RISING))
+    found = read_curve_sets([write(tmp_path / "x.csv", "name,qp,kbps,psnr_y\n" + text)])
+    assert [one.sequence for one in found] == ["X", "Y"]
+    text = text.replace("X", "ours").replace("Y", "VTM")
+    found = read_curve_sets([write(tmp_path / "x.csv", "name,qp,bpp,psnr\n" + text)])
+    assert [one.name for one in found] == ["x, ours", "x, VTM"]
+
+
+@pytest.mark.parametrize(
+    "summary",
+    ["Average", "Mean", "Overall", "Avg.", "Total", "All", "Class B", "ClassB avg", "Geo mean"]
+    + ["summary", "AVERAGE (3 sequences)", "Corpus7 average"],
+)
+def test_summaries_are_no_sequences(summary: str, tmp_path: Path) -> None:
+    lines = ["sequence,qp,kbps,psnr_y"]
+    for qp, rate, value in ((37, 100, 34), (32, 200, 36), (27, 400, 38)):
+        names = (("A", 1), ("MeanStreet", 2), ("All Stars", 9), (summary, 4))
+        lines += [f"{name},{qp},{rate * factor},{value}" for name, factor in names]
+    curves = read_curves([write(tmp_path / "x.csv", "\n".join(lines))])
+    assert [curve.sequence for curve in curves] == ["A", "MeanStreet", "All Stars"]
+    assert any(summary in note and "left out" in note for note in curves[0].notes)
+
+
+def test_summaries_in_other_columns_and_alone(tmp_path: Path) -> None:
+    text = "qp,bpp,psnr\n32,0.1,30\n22,0.2,33\nAverage,0.15,31.5\n"
+    assert read_curves([write(tmp_path / "x.csv", text)])[0].rates == (0.1, 0.2)
+    merged = "Class,Sequence,QP,kbps,Y psnr\nClass B,Kimono,32,1,30\n,,22,2,33\n,Bus,32,2,31\n"
+    merged += ",,22,4,34\nOverall,,32,1.5,30.5\n,,22,3,33.5\n"
+    curves = read_curves([write(tmp_path / "x.csv", merged)])
+    assert [(c.sequence, c.dataset) for c in curves] == [("Kimono", "Class B"), ("Bus", "Class B")]
+    alone = "sequence,qp,kbps,psnr_y\nAverage,32,1,30\nAverage,22,2,33\n"
+    (curve,) = read_curves([write(tmp_path / "x.csv", alone)])
+    assert curve.sequence == "Average"
+    head = "lmbda\tseq_name\tn_pixels\tloss\tpsnr_db\trate_bpp\n"
+    chic = f"{head}1\tk1\t9\t1\t30\t0.1\n1\tk2\t9\t1\t32\t0.3\n1\tAverage\t9\t1\t31\t0.5\n"
+    assert read_curves([write(tmp_path / "x.tsv", chic)])[0].rates == (0.2,)
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", "N/A", "-", "", "#DIV/0!", "null"])
+def test_what_was_not_measured_is_said_where_it_is_asked_for(cell: str, tmp_path: Path) -> None:
+    text = f"qp,bpp,psnr,vmaf\n32,0.1,30,60\n22,0.2,33,{cell}\n"
+    (found,) = read_curve_sets([write(tmp_path / "x.csv", text)])
+    assert found.curve("psnr-rgb").values == (30, 33)
+    with pytest.raises(InvalidInputError, match="vmaf is NaN .* at qp 22"):
+        found.curve("vmaf")
+
+
+def test_an_option_wins_over_a_column(tmp_path: Path) -> None:
+    text = "kbps,psnr-y,width,height,fps\n1000,30,100,100,10\n2000,33,100,100,10\n"
+    path = write(tmp_path / "x.csv", text)
+    (curve,) = read_curves([path], size=(200, 100), fps=20)
+    assert curve.rates == (2.5, 5.0)
+    assert any("--size 200x100 taken" in note for note in curve.notes)
+    assert any("--fps 20 taken, though its source says 10" in note for note in curve.notes)
+    path = write(tmp_path / "b.csv", "bytes,psnr-y\n1000,30\n")
+    assert read_curves([path], size=(100, 40))[0].rates == (2.0,)
+
+
+def test_an_encoders_speed_is_no_frame_rate(tmp_path: Path) -> None:
+    text = "qp,kbps,psnr-y,FPS\n32,1000,30,12.3\n22,2000,33,9.87\n"
+    (curve,) = read_curves([write(tmp_path / "x.csv", text)])
+    assert curve.fps is None and any("taken as speed" in note for note in curve.notes)
