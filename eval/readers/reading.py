@@ -53,8 +53,8 @@ def read_curves(
     Logs of one encoder that differ in QP alone, by their names, make one curve. Formats are
     recognised by content; files of a folder that are none are left out, with a note on every curve.
     Without a `metric` it is the first of `metric_names.PREFERENCE` that all curves have. `size`
-    (width, height) and `fps` give rates in bits per pixel where files have kilobits a second and
-    don't state them. Every curve's `notes` say what its numbers rest on.
+    (width, height) and `fps` give rates in bits per pixel where files have kilobits a second; they
+    win over what files state, with a note. Every curve's `notes` say what its numbers rest on.
 
     Raises InvalidInputError for a file that can't be read, is unfinished, contradicts itself or has
     no such metric, and a set of files that make no curve.

@@ -76,3 +76,11 @@ def test_interval_of_a_mean() -> None:
     assert -12 <= found.low_percent < -10.25 < found.high_percent <= -8
     with pytest.raises(InvalidInputError, match="one sequence"):
         interval_of_mean([-10.0])
+
+
+def test_pictures_that_differ_in_suffix_alone() -> None:
+    test, anchor = (
+        replace(one, members=(replace(one.members[0], sequence="1.jpg"), *one.members[1:]))
+        for one in (codec([0.8] * 3), codec([1.0] * 3))
+    )
+    assert interval_over_members(test, anchor, resamples=9).items == 3
