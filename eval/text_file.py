@@ -31,6 +31,15 @@ _MOVES = re.compile(rf"{_ESCAPE}\[[\d;]*[ABEFGHdf]|\x08+")
 _ESCAPES = re.compile(
     rf"{_ESCAPE}(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()][A-Z0-9])|\x1b[@-_=>78]"
 )
+_TIME = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
+_PREFIX = re.compile(
+    r"\s*\d+: |"  # srun --label
+    r"\S+ +\| |"  # docker compose
+    r"\[[^\]\n]{1,80}\](?:<\w+>)?:? ?|"  # mpirun --tag-output, CI systems
+    r"\([^)\n]{1,80}\) |"  # ray
+    rf"\d{{4}}-\d\d-\d\d[T ]{_TIME}(?:Z|[+-]\d\d:?\d\d)? ?(?:std(?:out|err) [FP] )?|"
+    rf"(?:[A-Z][a-z]{{2}} +\d+ )?{_TIME} (?:\S+ \S+\[\d+\]: )?"  # ts, syslog
+)
 _CONTROLS = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 
 
@@ -51,11 +60,29 @@ def read_text(path: Path) -> str:
     for mark, kind in _COMPRESSED.items():
         if data.startswith(mark):
             raise UnknownFormatError(f"{path} is {kind}-compressed: unpack it first")
-    text = _decoded(data)
-    if text is None:
+    text = _ESCAPES.sub("", _MOVES.sub("\n", _decoded(data))).rstrip("\x1a")
+    head = text[: 1 << 16]
+    if "\0" in head or len(_CONTROLS.findall(head)) > len(head) / 50:
         raise UnknownFormatError(f"{path} is not a results file: it is binary, not text")
-    text = _ESCAPES.sub("", _MOVES.sub("\n", text)).rstrip("\x1a")
     return re.sub(r"\r+\n|\r", "\n", text)
+
+
+def without_prefixes(text: str) -> str | None:
+    """The text without what `srun --label`, `docker compose`, timestamps and the like put before
+    each line; None where there is nothing of the kind before every line.
+    """
+    plain = None
+    for _ in range(3):
+        lines = text.splitlines()
+        matches = [_PREFIX.match(line) for line in lines]
+        starts = [m.end() for m in matches if m is not None]
+        whole = [m is not None or not line.strip() for m, line in zip(matches, lines, strict=True)]
+        if not all(whole) or len(starts) < 2:
+            break
+        text = plain = "\n".join(
+            line[m.end() :] if m is not None else "" for m, line in zip(matches, lines, strict=True)
+        )
+    return plain
 
 
 def _read(path: Path) -> bytes:
@@ -63,38 +90,29 @@ def _read(path: Path) -> bytes:
         with open(path, "rb") as file:
             # A pipe has no size to ask for.
             status = os.fstat(file.fileno())
-            regular = stat.S_ISREG(status.st_mode)
-            data = b"" if regular and status.st_size > _LARGEST else file.read(_LARGEST + 1)
-            if len(data) > _LARGEST or (regular and status.st_size > _LARGEST):
-                raise UnknownFormatError(f"{path} is too large for a log or table")
-            return data
+            large = stat.S_ISREG(status.st_mode) and status.st_size > _LARGEST
+            data = b"" if large else file.read(_LARGEST + 1)
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise KodecError(f"cannot read {path}: {error}") from error
+    if large or len(data) > _LARGEST:
+        raise UnknownFormatError(f"{path} is too large for a log or table")
+    return data
 
 
-def _decoded(data: bytes) -> str | None:
-    """The text, or None for bytes that are none."""
+def _decoded(data: bytes) -> str:
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
-            return _checked(data[len(mark) :].decode(encoding, errors="replace"))
+            return data[len(mark) :].decode(encoding, errors="replace")
     head = data[: 1 << 16]
     for zeros, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         # Of text in Latin letters and digits, every second byte is 0 and hardly any other.
         if head[zeros::2].count(0) > 0.8 * (len(head) // 2) > 0 == head[1 - zeros :: 2].count(0):
-            return _checked(data.decode(encoding, errors="replace"))
+            return data.decode(encoding, errors="replace")
     for encoding in ("utf-8", "cp1252"):
         try:
-            return _checked(data.decode(encoding))
+            return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return _checked(data.decode("latin-1"))
-
-
-def _checked(text: str) -> str | None:
-    """The text, or None where it holds zeros, or more control characters than a terminal's."""
-    head = text[: 1 << 16]
-    if "\0" in head or len(_CONTROLS.findall(head)) > len(head) / 50:
-        return None
-    return text
+    return data.decode("latin-1")

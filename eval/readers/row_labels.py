@@ -16,7 +16,7 @@ from pathlib import PurePath
 from kodec.eval.metric_names import exact_name, find_metric, normal_spelling
 from kodec.native import InvalidInputError
 
-from .encoder_run import without_qp
+from .file_names import qp_in
 from .table import Point, is_missing
 
 SETTINGS = frozenset(
@@ -155,7 +155,7 @@ def _with_settings_in_names(
                 row,
                 point=replace(
                     row.point,
-                    setting=f"QP {qp}",
+                    setting=f"QP {qp:g}",
                     sequence=(rest or None) if row.point.sequence else None,
                     picture=None if row.point.sequence else (rest or None),
                 ),
@@ -166,7 +166,7 @@ def _with_settings_in_names(
         qps = [_without_qp(row.cells[column])[1] for row in rows]
         if normal_spelling(header[column]) not in STATED_BESIDE and None not in qps:
             return [
-                replace(row, point=replace(row.point, setting=f"QP {qp}"))
+                replace(row, point=replace(row.point, setting=f"QP {qp:g}"))
                 for row, qp in zip(rows, qps, strict=True)
             ]
     return list(rows)
@@ -256,11 +256,11 @@ def _counts_pictures(
     return True
 
 
-def _without_qp(name: str) -> tuple[str, int | None]:
+def _without_qp(name: str) -> tuple[str, float | None]:
     """A file's name without the QP in it, and the QP."""
     path = PurePath(name.replace("\\", "/"))
-    rest, qp = without_qp(path.stem)
-    return (name, None) if qp is None else (rest + path.suffix, qp)
+    rest, setting = qp_in(path.stem)
+    return (name, None) if setting is None else (rest + path.suffix, setting.value)
 
 
 def _of_picture(row: Row, picture: str) -> Row:

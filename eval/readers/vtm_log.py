@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kodec.eval.metric_names import exact_name
+from kodec.eval.text_file import UnknownFormatError
 
 from .curve_set import LOSSLESS
 from .encoder_run import EncoderRun, LogError
+from .vtm_configuration import encoder_of, setting_of, size_and_rate, source_of, states_encoder
 
 _NUMBER = r"-?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|inf|nan)"
 _PICTURE = re.compile(
@@ -26,17 +28,15 @@ _PICTURE = re.compile(
 )
 _ANY_PICTURE = re.compile(r"POC\s+\d+\s.*-SLICE")
 _DECODED = re.compile(r"POC\s+\d+\s.*-SLICE[^\[]*\[DT")
-_HEADER = re.compile(r"Total Frames\s*\|(?P<columns>.*)")
+_HEADER = re.compile(r"Total Frames\s*\|(?P<columns>\s*Bitrate\b.*)")
+# Whatever ran the encoder may have put words before each line: a rank, a time, a container's name.
 _ROW = re.compile(
-    r"^(?:\w+ ?\[info\]:)?\s*(?P<kind>Average:|From MSE:)?\s*(?P<frames>\d+)\s+(?P<tag>[a-z])\s+"
-    r"(?P<numbers>\S.*)$"
+    r"(?P<kind>Average:|From MSE:)?\s*(?<![\w.,:\-/])(?P<frames>\d+)\s+(?P<tag>[a-z])\s+"
+    r"(?P<numbers>[-+]?(?:[\d.]|(?i:inf|nan))\S*(?:\s.*)?)$"
 )
 _COLUMN = re.compile(r"Bitrate|xPSNR|x?[YUV]+-(?:MS-SSIM|C_SPSNR_NN|[A-Z0-9_]*PSNR\w*|MSE)|\S+")
-_LAYER = re.compile(r"^\s*LayerId\s+(\d+)\s*$")
-_FORMAT = re.compile(r"Real\s+Format\s*:\s*(\d+)x(\d+)\b[^\n]*?\s([\d.]+(?:/\d+)?)\s*Hz")
-_QP = re.compile(r"^QP\s*:\s*(\d+)(?:\.0+)?\s*$", re.MULTILINE)
+_LAYER = re.compile(r"\bLayerId\s+(\d+)\s*$")
 _WRITTEN = re.compile(r"Bytes written to file:\s*(\d+)")
-_ENCODER = re.compile(r"(?P<family>VTM|HM|ECM)\b[^\n]*?Version\s*\[?(?P<version>[\w.\-]+)")
 _MEAN_OF_DECIBELS = "mean over frames"
 _MEAN_OF_ERRORS = "from the mean MSE over frames"
 _WEIGHTS = {"411": (4, 1, 1), "211": (2, 1, 1), "111": (1, 1, 1)}
@@ -66,11 +66,7 @@ class Summary:
 
 def recognises(text: str) -> bool:
     """Whether a text is a log of VTM or HM, finished or not."""
-    return bool(
-        _ANY_PICTURE.search(text)
-        or _HEADER.search(text)
-        or re.search(r"(VVCSoftware|HM software|ECM software)\s*:", text)
-    )
+    return bool(_ANY_PICTURE.search(text) or _HEADER.search(text) or states_encoder(text))
 
 
 def read(path: Path, text: str) -> list[EncoderRun]:
@@ -83,19 +79,18 @@ def read(path: Path, text: str) -> list[EncoderRun]:
     summaries = summary_rows(path, text)
     if not summaries:
         if _DECODED.search(text):
-            raise LogError(f"{path}: a decoder's log; rate and PSNR are in the encoder's")
+            raise UnknownFormatError(f"{path}: a decoder's log; rate and PSNR are in the encoder's")
         raise LogError(
             f"{path}: no summary: the encoder has not finished ({len(pictures)} pictures logged); "
             "run it to its end"
         )
     layers = sorted({summary.layer for summary in summaries})
-    named = _ENCODER.search(text)
+    encoder = encoder_of(text)
     size, fps = size_and_rate(text)
-    qp = _QP.search(text)
+    setting, source = setting_of(text), source_of(text)
     runs = []
     for summary in summaries:
         own = [p for p in pictures if len(layers) == 1 or p.layer == summary.layer]
-        encoder = f"{named['family']}-{named['version']}" if named else "VTM or HM"
         run = run_of(path, summary, own, encoder)
         written = _WRITTEN.search(text)
         if written is not None and run.bits:
@@ -115,7 +110,8 @@ def read(path: Path, text: str) -> list[EncoderRun]:
                 run,
                 size=size,
                 fps=_frame_rate(run, fps),
-                qp=int(qp[1]) if qp else None,
+                setting=setting,
+                source=source,
                 layer=summary.layer if len(layers) > 1 else None,
             )
         )
@@ -144,16 +140,6 @@ def _frame_rate(run: EncoderRun, stated: float | None) -> float | None:
     return stated
 
 
-def size_and_rate(text: str) -> tuple[tuple[int, int] | None, float | None]:
-    """Width, height and frames a second as a log's `Real Format` line has them."""
-    stated = _FORMAT.search(text)
-    if stated is None:
-        return None, None
-    rate, _, divisor = stated[3].partition("/")
-    size, fps = (int(stated[1]), int(stated[2])), float(rate) / float(divisor or 1)
-    return size if min(size) > 0 else None, fps if fps > 0 else None
-
-
 def summary_rows(path: Path, text: str) -> list[Summary]:
     """The `a` rows of a log's summaries, one per layer, in the log's order.
 
@@ -171,9 +157,12 @@ def summary_rows(path: Path, text: str) -> list[Summary]:
             continue
         # Other programs' lines may have got between a header and its row.
         for candidate in lines[number + 1 : number + 6]:
-            row = _ROW.match(candidate)
+            row = _ROW.search(candidate)
             if _HEADER.search(candidate):
-                break
+                raise LogError(
+                    f"{path}: a second summary begins before the first has its row: the lines of "
+                    "several runs are mixed; write one log per run"
+                )
             if row is None or row["kind"] == "From MSE:":
                 continue
             if row["tag"] == "a":
@@ -185,8 +174,19 @@ def summary_rows(path: Path, text: str) -> list[Summary]:
                 found[layer] = _summary(path, layer, header["columns"], row)
             break
         else:
-            raise LogError(f"{path}: cut off within its summary; run the encoder again")
+            raise LogError(_without_row(path, lines[number + 1 : number + 6]))
     return list(found.values())
+
+
+def _without_row(path: Path, lines: Sequence[str]) -> str:
+    """What is wrong with a summary's header that none of these lines is the row of."""
+    after = [line.strip() for line in lines if line.strip()]
+    if not after:
+        return f"{path}: cut off within its summary; run the encoder again"
+    shown = after[0] if len(after[0]) <= 60 else f"{after[0][:60]}..."
+    if re.search(r"\d\s*a?\s*$", shown) and len(after) == 1:
+        return f"{path}: cut off within its summary: {shown!r}; run the encoder again"
+    return f"{path}: no row of all frames (`a`) under its summary's header, but {shown!r}"
 
 
 def run_of(path: Path, summary: Summary, pictures: Sequence[Picture], encoder: str) -> EncoderRun:
@@ -204,10 +204,13 @@ def run_of(path: Path, summary: Summary, pictures: Sequence[Picture], encoder: s
     averaging: dict[str, str] = {}
     lossless = _lossless_planes(summary, pictures)
     for column, value in columns.items():
-        if column in ("Bitrate", "YUV-PSNR") or math.isnan(value):
-            continue
         name = exact_name(column)
-        if name is None:
+        if column in ("Bitrate", "YUV-PSNR") or name is None:
+            continue
+        if math.isnan(value) or value == -math.inf:
+            if column == "Y-PSNR":
+                raise LogError(f"{path}: Y-PSNR is {value}, which no coded sequence has")
+            notes.append(f"{path.name}: {column} is {value}: left out")
             continue
         metrics[name], averaging[name] = value, _MEAN_OF_DECIBELS
         if name in lossless:
@@ -233,6 +236,8 @@ def run_of(path: Path, summary: Summary, pictures: Sequence[Picture], encoder: s
             notes.append(f"{path.name}: YUV-PSNR taken as {name}, though its pictures give another")
     elif combined >= LOSSLESS:
         notes.append(f"{path.name}: lossless: YUV-PSNR left out")
+    elif "YUV-PSNR" in columns:
+        notes.append(f"{path.name}: YUV-PSNR is {combined}: left out")
     if summary.unread:
         notes.append(f"{path.name}: columns not read: {', '.join(summary.unread)}")
     bits = sum(picture.bits for picture in pictures) if complete else None
@@ -268,9 +273,18 @@ def _summary(path: Path, layer: int, header: str, row: re.Match[str]) -> Summary
     usual = [
         name for name in names if name in ("Bitrate", "Y-PSNR", "U-PSNR", "V-PSNR", "YUV-PSNR")
     ]
-    if names[: len(usual)] != usual or not usual or len(numbers) < len(usual):
-        raise LogError(f"{path}: its summary has a damaged row: {row[0].strip()!r}")
-    if "." in numbers[1] and _decimals(numbers[len(usual) - 1]) < _decimals(numbers[1]):
+    if names[: len(usual)] != usual:
+        raise LogError(f"{path}: its summary has other columns than are known: {header.strip()}")
+    if len(numbers) < len(usual):
+        raise LogError(
+            f"{path}: its summary has {len(numbers)} numbers under {len(usual)} columns: "
+            f"{row[0].strip()!r}"
+        )
+    if (
+        len(usual) > 1
+        and "." in numbers[1]
+        and _decimals(numbers[len(usual) - 1]) < _decimals(numbers[1])
+    ):
         raise LogError(f"{path}: cut off within its summary: {row[0].strip()!r}")
     aligned = len(names) == len(numbers)
     columns: dict[str, float] = {}

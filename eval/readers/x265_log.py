@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .curve_set import LOSSLESS
 from .encoder_run import EncoderRun, LogError
+from .file_names import Setting
 
 _NUMBER = r"-?(?:\d+(?:\.\d+)?|inf|nan)"
 # With the decimals it is printed with, so that a number cut off is none.
@@ -26,12 +27,14 @@ _SLICES = re.compile(
 _FORMAT = re.compile(r"\[info\]:\s*(\d+)x(\d+)\s+fps\s+(\d+(?:\.\d+)?)(?:/(\d+))?")
 _VERSION = re.compile(r"HEVC encoder version\s+([\w.+\-]+)")
 _FIRST_QP = re.compile(r"frame I:\s*\d+,\s*Avg QP:\s*([\d.]+)")
+_RATE_CONTROL = re.compile(r"Rate Control[^\n:]*:\s*(?P<kind>CRF|CQP|ABR)-(?P<value>\d+(?:\.\d+)?)")
+_KINDS = {"CRF": "CRF", "CQP": "QP", "ABR": "kbps"}
 _PLANES = ("y", "u", "v")
 
 
 def recognises(text: str) -> bool:
     """Whether a text is a log of x265, finished or not."""
-    return "x265 [" in text or _END.search(text) is not None
+    return "x265 [" in text or bool(_VERSION.search(text) or _END.search(text))
 
 
 def read(path: Path, text: str) -> list[EncoderRun]:
@@ -72,7 +75,7 @@ def read(path: Path, text: str) -> list[EncoderRun]:
         metrics["ssim-y"] = float(end["ssim"])
     if not any(name.startswith("psnr") for name in metrics):
         raise LogError(f"{path}: x265 printed no PSNR: run it with --psnr")
-    form = _FORMAT.search(text)
+    form, control = _FORMAT.search(text), _RATE_CONTROL.search(text)
     version, first = _VERSION.search(text), _FIRST_QP.search(text)
     return [
         EncoderRun(
@@ -84,6 +87,7 @@ def read(path: Path, text: str) -> list[EncoderRun]:
             averaging=dict.fromkeys(metrics, "mean over frames"),
             size=(int(form[1]), int(form[2])) if form else None,
             fps=float(form[3]) / float(form[4] or 1) if form else None,
+            setting=Setting(_KINDS[control["kind"]], float(control["value"])) if control else None,
             first_qp=float(first[1]) if first else None,
             notes=notes,
         )

@@ -78,7 +78,7 @@ def test_x265(tmp_path: Path) -> None:
     six = found.metrics["psnr-yuv-611"][0]
     planes = [found.metrics[f"psnr-{plane}"][0] for plane in "yuv"]
     assert six == pytest.approx((6 * planes[0] + planes[1] + planes[2]) / 8, abs=1e-3)
-    assert (found.frames, found.settings) == (600, ("QP 22",))
+    assert (found.frames, found.settings) == (600, ("CRF 22",))
 
 
 def test_x265_without_psnr_or_end(tmp_path: Path) -> None:
