@@ -11,8 +11,16 @@ from .atomic_file import check_output_target, write_atomically
 from .catalogue import EmbeddedModel, embedded_models, find_model
 from .container import Container, read_container, write_container
 from .picture import Picture, picture_from_image
-from .picture_file import check_picture_output, read_picture, write_picture
+from .picture_file import check_picture_output, write_picture
 from .picture_header import MAX_PIXELS, PictureHeader, Portability
+from .picture_reading import (
+    PictureHead,
+    decode_image,
+    read_head,
+    read_labels,
+    read_picture,
+    read_pixels,
+)
 from .quality_search import Found, highest_quality, lowest_quality
 
 if TYPE_CHECKING:
@@ -53,6 +61,7 @@ __all__ = [
     "ModelInfo",
     "Picture",
     "PictureCodec",
+    "PictureHead",
     "PictureHeader",
     "Portability",
     "Reconstruction",
@@ -63,6 +72,7 @@ __all__ = [
     "check_picture_output",
     "class_paths",
     "decode",
+    "decode_image",
     "embedded_models",
     "find_model",
     "highest_quality",
@@ -72,8 +82,11 @@ __all__ = [
     "lowest_quality",
     "picture_from_image",
     "read_container",
+    "read_head",
+    "read_labels",
     "read_model_info",
     "read_picture",
+    "read_pixels",
     "save_model",
     "to_array",
     "to_tensor",
