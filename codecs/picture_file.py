@@ -33,6 +33,7 @@ _MAX_OUTPUT_SIDE = {"WEBP": 16383}
 _LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".heic", ".heif", ".jxl", ".jp2")
 _KEEPS_METADATA = ("PNG", "TIFF", "WEBP")
 
+
 def check_picture_output(path: str | os.PathLike[str], components: int | None = None) -> None:
     """Refuse an output path that `write_picture` would refuse, before any work is spent on it.
 

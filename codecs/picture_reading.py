@@ -113,23 +113,35 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32]:
     A palette's indexes are labels, and so are grays of 16 bits. Raises what `read_picture` does,
     except for such samples.
     """
-    with _open_file(path) as (file, kind):
-        stored = Stored() if kind.pillow_format == "PNG" else None
-        with _opened(path, file, kind, MAX_PIXELS, stored) as image:
-            if stored is not None and image.mode not in _LABEL_MODES:
-                raise UnsupportedError(
-                    f"{path} has samples of the kind {image.mode}, which are no labels; save gray, "
-                    "a palette or RGB as PNG"
-                )
-            image.load()
-            _check_end(path, file, image)
-            pixels = np.asarray(image)
+    with _opened_labels(path) as (image, file):
+        image.load()
+        _check_end(path, file, image)
+        pixels = np.asarray(image)
     if pixels.ndim == 2:
         return pixels.astype(np.int32)
     return pixels[..., :3].astype(np.int32) @ np.array([1, 256, 256**2], np.int32)
 
 
+def read_label_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """(width, height) of a label picture, from its head. Raises what `read_labels` does."""
+    with _opened_labels(path) as (image, _):
+        return image.size
+
+
 _LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "RGB", "RGBA")
+
+
+@contextmanager
+def _opened_labels(path: str | os.PathLike[str]) -> Iterator[tuple[Image.Image, IO[bytes]]]:
+    with _open_file(path) as (file, kind):
+        stored = Stored() if kind.pillow_format == "PNG" else None
+        with _opened(path, file, kind, MAX_PIXELS, stored) as image:
+            if image.mode not in _LABEL_MODES:
+                raise UnsupportedError(
+                    f"{path} has samples of the kind {image.mode}, which are no labels; save gray, "
+                    "a palette or RGB as PNG"
+                )
+            yield image, file
 
 
 def decode_image(data: bytes, pillow_format: str) -> NDArray[np.uint8]:
