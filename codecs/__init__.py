@@ -26,14 +26,14 @@ from .quality_search import Found, highest_quality, lowest_quality
 
 if TYPE_CHECKING:
     from .building import build_module, class_paths
-    from .codec import Codec, Encoded, as_picture, decode, load, load_for
+    from .codec import Codec, Coded, Encoded, as_picture, decode, load, load_for
     from .model_file import ModelInfo, load_model, read_model_info, save_model
     from .picture_codec import PictureCodec, Reconstruction
     from .pixels import as_pixels, to_array, to_tensor
 else:
     _HOMES = {
         "building": ("build_module", "class_paths"),
-        "codec": ("Codec", "Encoded", "as_picture", "decode", "load", "load_for"),
+        "codec": ("Codec", "Coded", "Encoded", "as_picture", "decode", "load", "load_for"),
         "model_file": ("ModelInfo", "load_model", "read_model_info", "save_model"),
         "picture_codec": ("PictureCodec", "Reconstruction"),
         "pixels": ("as_pixels", "to_array", "to_tensor"),
@@ -55,6 +55,7 @@ else:
 __all__ = [
     "MAX_PIXELS",
     "Codec",
+    "Coded",
     "Container",
     "EmbeddedModel",
     "Encoded",

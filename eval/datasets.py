@@ -173,7 +173,7 @@ def find_dataset(
 def find_labels(
     name_or_folder: str, pictures: Iterable[Path], root: Path | None = None
 ) -> list[Path]:
-    """The label picture of each of the pictures, in their order: `a.jpg.png` or `a.png` for `a.jpg`.
+    """The label picture of each picture, in their order: `a.jpg.png` or `a.png` for `a.jpg`.
 
     `name_or_folder` is a registered data set that has label pictures, or a folder of them. `root`
     replaces KODEC_DATA.
