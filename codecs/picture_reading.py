@@ -353,7 +353,7 @@ def _refuse_kind(path: str | os.PathLike[str], head: bytes, kind: FileKind | Non
     if head.startswith(MAGIC):
         raise UnsupportedError(f"{path} is a kodec file already; `kodec decode` turns it back")
     if not head:
-        raise BitstreamError(f"{path} is empty: get it again")
+        raise BitstreamError(f"{path} is empty; get it again")
     if kind is None:
         raise BitstreamError(f"{path} is not a picture kodec knows; it reads {_READABLE}")
     if kind.family == "picture":
