@@ -11,20 +11,29 @@ from .atomic_file import check_output_target, write_atomically
 from .catalogue import EmbeddedModel, embedded_models, find_model
 from .container import Container, read_container, write_container
 from .picture import Picture, picture_from_image
-from .picture_file import check_picture_output, read_picture, write_picture
+from .picture_file import check_picture_output, write_picture
 from .picture_header import MAX_PIXELS, PictureHeader, Portability
+from .picture_reading import (
+    PictureHead,
+    decode_image,
+    read_head,
+    read_label_size,
+    read_labels,
+    read_picture,
+    read_pixels,
+)
 from .quality_search import Found, highest_quality, lowest_quality
 
 if TYPE_CHECKING:
     from .building import build_module, class_paths
-    from .codec import Codec, Encoded, as_picture, decode, load, load_for
+    from .codec import Codec, Coded, Encoded, as_picture, decode, load, load_for
     from .model_file import ModelInfo, load_model, read_model_info, save_model
     from .picture_codec import PictureCodec, Reconstruction
     from .pixels import as_pixels, to_array, to_tensor
 else:
     _HOMES = {
         "building": ("build_module", "class_paths"),
-        "codec": ("Codec", "Encoded", "as_picture", "decode", "load", "load_for"),
+        "codec": ("Codec", "Coded", "Encoded", "as_picture", "decode", "load", "load_for"),
         "model_file": ("ModelInfo", "load_model", "read_model_info", "save_model"),
         "picture_codec": ("PictureCodec", "Reconstruction"),
         "pixels": ("as_pixels", "to_array", "to_tensor"),
@@ -46,6 +55,7 @@ else:
 __all__ = [
     "MAX_PIXELS",
     "Codec",
+    "Coded",
     "Container",
     "EmbeddedModel",
     "Encoded",
@@ -53,6 +63,7 @@ __all__ = [
     "ModelInfo",
     "Picture",
     "PictureCodec",
+    "PictureHead",
     "PictureHeader",
     "Portability",
     "Reconstruction",
@@ -63,6 +74,7 @@ __all__ = [
     "check_picture_output",
     "class_paths",
     "decode",
+    "decode_image",
     "embedded_models",
     "find_model",
     "highest_quality",
@@ -72,8 +84,12 @@ __all__ = [
     "lowest_quality",
     "picture_from_image",
     "read_container",
+    "read_head",
+    "read_label_size",
+    "read_labels",
     "read_model_info",
     "read_picture",
+    "read_pixels",
     "save_model",
     "to_array",
     "to_tensor",

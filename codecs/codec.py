@@ -31,6 +31,16 @@ class Encoded:
     reconstruction: Picture
 
 
+@dataclass(frozen=True)
+class Coded:
+    """A file's bytes, and what `Codec.reconstruct` makes the picture of that they will give."""
+
+    data: bytes
+    source: Picture
+    quality: int | None
+    latents: CodedLatents
+
+
 class Codec:
     """A model ready to code pictures, on one device."""
 
@@ -93,12 +103,25 @@ class Codec:
     @torch.inference_mode()
     def encode_picture(self, picture: Picture, quality: int | None = None) -> Encoded:
         """Code a picture with its metadata; also gives the reconstruction."""
+        return self.reconstruct(self.code_picture(picture, quality))
+
+    @torch.inference_mode()
+    def code_picture(self, picture: Picture, quality: int | None = None) -> Coded:
+        """As `encode_picture`, up to the bytes: most of the work is still to be done after it."""
         quality = self.check_quality(quality)
-        data, coded = self._write(picture, quality)
+        data, latents = self._write(picture, quality)
+        return Coded(data, picture, quality, latents)
+
+    @torch.inference_mode()
+    def reconstruct(self, coded: Coded) -> Encoded:
+        """The picture that the bytes will give, with them."""
+        picture = coded.source
         height, width, components = picture.pixels.shape
+        condition = self._condition(coded.quality)
         with self._out_of_memory(width, height):
-            x_hat = self.network.reconstruct(coded, (1, height, width), self._condition(quality))
-        return Encoded(data, Picture(to_array(x_hat, components), picture.icc, picture.exif))
+            x_hat = self.network.reconstruct(coded.latents, (1, height, width), condition)
+        decoded = Picture(to_array(x_hat, components), picture.icc, picture.exif)
+        return Encoded(coded.data, decoded)
 
     def _write(self, picture: Picture, quality: int | None) -> tuple[bytes, CodedLatents]:
         """The file's bytes, and the latents that its decoder will see."""

@@ -8,7 +8,7 @@ from PIL import Image
 
 from kodec.native import BitstreamError, InvalidInputError
 
-from .picture_format import check_mode
+from .picture_samples import check_mode
 
 _EXIF_PREFIX = b"Exif\0\0"
 _STRIP_PIXELS = 1 << 22

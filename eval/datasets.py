@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import logging
 import os
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,8 +23,11 @@ _REGISTRY = Path(__file__).resolve().parent.parent / "datasets.yaml"
 
 Kind = Literal["pictures", "video"]
 
+_log = logging.getLogger(__name__)
+_NAMED = 5
+
 _IMAGE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    ".avif .bmp .jfif .jpe .jpeg .jpg .pgm .png .pnm .ppm .tif .tiff .webp".split()
 )
 
 
@@ -111,6 +116,8 @@ def find_dataset(
     `test`; without it, a registered set's own (`train` leaves the held-out part away), and all of a
     folder. `root` replaces KODEC_DATA.
 
+    What is named like one and is no file (a pipe, a broken link, a folder) is left out with a note.
+
     Raises DatasetError for an unknown name, a split the set does not have (so a test set is never
     trained on by mistake), a set of the other kind, absent files, or no files.
     """
@@ -120,6 +127,11 @@ def find_dataset(
         folder = Path(name_or_folder)
         if folder.is_file():
             return [folder]
+        if not folder.is_dir() and os.path.lexists(folder):
+            raise DatasetError(
+                f"{folder} is {_what_is(folder)}: give a folder of pictures, a file or one of "
+                + ", ".join(known)
+            )
         if not folder.is_dir():
             raise DatasetError(
                 f"no data set or folder {name_or_folder!r}: give a folder of pictures or one of "
@@ -161,12 +173,12 @@ def find_dataset(
 def find_labels(
     name_or_folder: str, pictures: Iterable[Path], root: Path | None = None
 ) -> list[Path]:
-    """The label picture, a PNG of the same name, of each of the pictures, in their order.
+    """The label picture of each picture, in their order: `a.jpg.png` or `a.png` for `a.jpg`.
 
     `name_or_folder` is a registered data set that has label pictures, or a folder of them. `root`
     replaces KODEC_DATA.
 
-    Raises DatasetError where a data set has none, or a picture lacks its own.
+    Raises DatasetError where a data set has none, or a picture lacks its own or shares it.
     """
     entry = known_datasets().get(name_or_folder.partition(":")[0])
     if entry is None:
@@ -178,10 +190,21 @@ def find_labels(
         )
     else:
         folder = _folder_of(entry, root, entry.labels)
-    labels = [folder / f"{picture.stem}.png" for picture in pictures]
-    missing = next((path for path in labels if not path.is_file()), None)
-    if missing is not None:
-        raise DatasetError(f"there is no label picture {missing}: every picture needs one")
+    owners: dict[Path, Path] = {}
+    labels = []
+    for picture in pictures:
+        label = folder / f"{picture.name}.png"
+        if not label.is_file():
+            label = folder / f"{picture.stem}.png"
+        if not label.is_file():
+            raise DatasetError(f"there is no label picture {label}: every picture needs one")
+        other = owners.setdefault(label, picture)
+        if other != picture:
+            raise DatasetError(
+                f"{other.name} and {picture.name} would share the label picture {label}: name "
+                f"theirs {other.name}.png and {picture.name}.png"
+            )
+        labels.append(label)
     return labels
 
 
@@ -251,4 +274,34 @@ def _in_natural_order(paths: Iterable[Path]) -> list[Path]:
         parts = re.findall(r"\d+|\D+", path.name)
         return [(p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts], path.name
 
-    return sorted((path for path in paths if path.is_file()), key=key)
+    files: list[Path] = []
+    others: list[Path] = []
+    for path in paths:
+        (files if path.is_file() else others).append(path)
+    if others:
+        named = ", ".join(f"{path} ({_what_is(path)})" for path in sorted(others)[:_NAMED])
+        rest = f" and {len(others) - _NAMED} others" if len(others) > _NAMED else ""
+        _note_once(f"left out, as no file can be read there: {named}{rest}")
+    return sorted(files, key=key)
+
+
+@lru_cache
+def _note_once(message: str) -> None:
+    """Log a remark; a folder is looked through several times, for its kind and its splits."""
+    _log.warning(message)
+
+
+def _what_is(path: Path) -> str:
+    """What something that is no file is."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return "a broken link" if path.is_symlink() else str(error.strerror)
+    for test, name in (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
+        if test(mode):
+            return name
+    return "a device"

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,14 @@ def save_tiny_model(path: Path, variable_rate: bool) -> None:
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
     network.calibrate(x, torch.linspace(0, 63, len(x)) if variable_rate else None)
     save_model(network, config, path, path.stem, {"licence": "CC0"})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests out of the user's cache folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """Random crops for training and fixed ones for validation."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,36 +10,31 @@ import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from kodec.codecs import read_picture
-from kodec.eval import find_dataset, find_labels, known_datasets
+from kodec.codecs import read_pixels
+from kodec.codecs.picture_check import Checked
+from kodec.eval import DatasetError, find_dataset, find_labels, known_datasets
 from kodec.native import InvalidInputError
 
+from .checked_pictures import check_pictures
 from .decoded_files import DecodedFiles
 from .regions import LabelPictures, RandomRectangles, RegionSource
+
+_log = logging.getLogger(__name__)
 
 # Of a folder without a validation set, one picture in so many is held out.
 HELD_OUT = 16
 CACHE_BYTES = 2**30
+# So many of the pictures that can't be used are named in one line.
+_NAMED = 40
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
     """A picture file as uint8 (H, W, 3); gray is repeated into three components."""
-    pixels = read_picture(path).pixels
+    pixels = read_pixels(path)
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-
-
-def size_of(path: Path) -> tuple[int, int]:
-    """(width, height) of a picture file, from its head where that is enough."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except OSError:
-        height, width, _ = load_rgb(path).shape
-        return width, height
 
 
 class LabelledCrops(NamedTuple):
@@ -86,16 +83,6 @@ class RandomCrops(IterableDataset[Crops]):
         self.first = first
         self.regions = regions
         self._pictures = DecodedFiles(paths, load_rgb, cache_bytes)
-
-    def check_sizes(self) -> None:
-        """Read the head of every picture; raises `InvalidInputError` if one is below the crop."""
-        for path in self.paths:
-            size = size_of(path)
-            if min(size) < self.crop:
-                raise InvalidInputError(
-                    f"{path} has {size[0]}x{size[1]} pixels, less than a crop of {self.crop}; "
-                    "lower data.crop or set data.leave_out_small"
-                )
 
     def batch(self, number: int) -> Crops:
         """The batch of that number, from 0."""
@@ -190,6 +177,8 @@ class CropData(lightning.LightningDataModule):
             pictures that datasets.yaml names for the dataset; a folder of such, NAME.png for each
             picture; "rectangles", random ones; None: their own grid, as in coding.
         leave_out_small: train without the pictures that are smaller than the crop.
+        leave_out_unreadable: train without the pictures that can't be read, or whose label pictures
+            can't.
     """
 
     def __init__(
@@ -204,6 +193,7 @@ class CropData(lightning.LightningDataModule):
         seed: int = 0,
         regions: str | None = None,
         leave_out_small: bool = False,
+        leave_out_unreadable: bool = False,
     ) -> None:
         super().__init__()
         if min(crop, batch_size, validation_pictures, validation_size) < 1:
@@ -222,6 +212,7 @@ class CropData(lightning.LightningDataModule):
         self.seed = seed
         self.regions = regions
         self.leave_out_small = leave_out_small
+        self.leave_out_unreadable = leave_out_unreadable
 
     def paths(self, split: str) -> list[Path]:
         """The pictures of `train` or `validation`."""
@@ -234,38 +225,107 @@ class CropData(lightning.LightningDataModule):
         if split == "validation":
             return held_out
         # A single picture has to serve as both.
-        return [path for path in every if path not in held_out] or every
+        left_alone = set(held_out)
+        return [path for path in every if path not in left_alone] or every
 
     def prepare_data(self) -> None:
-        """Find the pictures, so that absent ones fail before a run has written anything."""
-        self._region_source(self.paths("train"))
-        self.paths("validation")
+        """Find and check the pictures, so that absent and unfit ones fail before a run has written
+        anything.
 
-    def _region_source(self, paths: list[Path]) -> RegionSource | None:
-        """Where the regions of the training pictures `paths` come from."""
-        if self.regions is None:
+        Raises `DatasetError` where data are absent, `InvalidInputError` for pictures that can't be
+        read (naming all of them) or are smaller than the crop.
+        """
+        for notes in (self._training[2], self._validation[1]):
+            for note in notes:
+                _log.warning(note)
+
+    @cached_property
+    def _training(self) -> tuple[list[Path], RegionSource | None, list[str]]:
+        """Training pictures that can be used, their regions, and notes on the others."""
+        paths = self.paths("train")
+        checked = check_pictures(paths)
+        troubles = {path: checked[path].trouble for path in paths if checked[path].trouble}
+        labels = self._label_paths(paths)
+        if labels is not None:
+            troubles = _troubles_of_labels(paths, labels, checked) | troubles
+        usable, notes = self._without(paths, troubles, "training")
+        small = [path for path in usable if min(checked[path][:2]) < self.crop]
+        if small and (not self.leave_out_small or len(small) == len(usable)):
+            width, height = checked[small[0]][:2]
+            others = f" (and {len(small) - 1} others are too small)" if len(small) > 1 else ""
+            raise InvalidInputError(
+                f"{small[0]} has {width}x{height} pixels, less than a crop of {self.crop}{others}; "
+                "lower data.crop or set data.leave_out_small"
+            )
+        too_small = set(small)
+        usable = [path for path in usable if path not in too_small]
+        remarks = [(path, checked[path].remark) for path in usable if checked[path].remark]
+        if remarks:
+            path, remark = remarks[0]
+            notes.append(
+                f"{len(remarks)} of {len(paths)} pictures say more of their colours than training "
+                f"reads, which takes their samples as they are: {path} its {remark}"
+            )
+        source: RegionSource | None = None
+        if labels is not None:
+            label_of = dict(zip(paths, labels, strict=True))
+            source = LabelPictures([label_of[path] for path in usable], CACHE_BYTES)
+        elif self.regions is not None:
+            source = RandomRectangles()
+        return usable, source, notes
+
+    @cached_property
+    def _validation(self) -> tuple[list[Path], list[str]]:
+        """Validation pictures that are used, and notes on those left out."""
+        paths = self.paths("validation")
+        places = np.linspace(0, len(paths) - 1, min(self.validation_pictures, len(paths)))
+        chosen = [paths[int(place)] for place in places]
+        found = check_pictures(chosen)
+        troubles = {path: found[path].trouble for path in chosen if found[path].trouble}
+        return self._without(chosen, troubles, "validation")
+
+    def _without(
+        self, paths: list[Path], troubles: dict[Path, str], what: str
+    ) -> tuple[list[Path], list[str]]:
+        """The pictures without those that can't be read, and a note on these.
+
+        Raises `InvalidInputError` where they must not be left out, or none is left.
+        """
+        if not troubles:
+            return paths, []
+        reasons = [trouble.partition("; ")[0] for trouble in troubles.values()]
+        named = "; ".join(reasons[:_NAMED])
+        if len(reasons) > _NAMED:
+            named += f"; and {len(reasons) - _NAMED} others"
+        count = f"{len(troubles)} of {len(paths)} {what} pictures can't be read"
+        usable = [path for path in paths if path not in troubles]
+        if not self.leave_out_unreadable:
+            raise InvalidInputError(
+                f"{count}: {named}; convert or remove them, or set data.leave_out_unreadable"
+            )
+        if not usable:
+            raise DatasetError(f"{count}, so that none is left: {named}")
+        return usable, [f"{count} and are left out: {named}"]
+
+    def _label_paths(self, paths: list[Path]) -> list[Path] | None:
+        """The label pictures of the training pictures `paths`, where regions come from such."""
+        if self.regions in (None, "rectangles"):
             return None
-        if self.regions == "rectangles":
-            return RandomRectangles()
         if self.regions != "labels":
-            return LabelPictures(find_labels(self.regions, paths), CACHE_BYTES)
+            assert self.regions is not None
+            return find_labels(self.regions, paths)
         if self.dataset.partition(":")[0] not in known_datasets():
             raise InvalidInputError(
                 f"datasets.yaml names no label pictures for {self.dataset}: let data.regions name "
                 "their folder"
             )
-        return LabelPictures(find_labels(self.dataset, paths), CACHE_BYTES)
+        return find_labels(self.dataset, paths)
 
     def train_dataloader(self) -> DataLoader[Crops]:
         """Batches from the trainer's present step on."""
         rank = self.trainer.global_rank if self.trainer else 0
-        paths = self.paths("train")
-        if self.leave_out_small:
-            # Where all of them are, the first is complained about below.
-            paths = [path for path in paths if min(size_of(path)) >= self.crop] or paths
-        source = self._region_source(paths)
+        paths, source, _ = self._training
         crops = RandomCrops(paths, self.crop, self.batch_size, self.seed, rank, regions=source)
-        crops.check_sizes()
         return _CropLoader(crops, self._batches_done, self.workers)
 
     def _batches_done(self) -> int:
@@ -274,7 +334,23 @@ class CropData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Validation pictures, one a batch."""
-        paths = self.paths("validation")
-        chosen = np.linspace(0, len(paths) - 1, min(self.validation_pictures, len(paths)))
-        pictures = Pictures([paths[int(i)] for i in chosen], self.validation_size)
+        pictures = Pictures(self._validation[0], self.validation_size)
         return DataLoader(pictures, batch_size=1)
+
+
+def _troubles_of_labels(
+    paths: list[Path], labels: list[Path], pictures: dict[Path, Checked]
+) -> dict[Path, str]:
+    """By picture, what is wrong with its label picture."""
+    checked = check_pictures(labels, labels=True)
+    troubles = {}
+    for path, label in zip(paths, labels, strict=True):
+        picture, found = pictures[path], checked[label]
+        if found.trouble:
+            troubles[path] = found.trouble
+        elif not picture.trouble and picture[:2] != found[:2]:
+            troubles[path] = (
+                f"{label} has {found.width}x{found.height} labels, its picture "
+                f"{picture.width}x{picture.height} pixels"
+            )
+    return troubles

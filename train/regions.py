@@ -5,9 +5,9 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from kodec.native import InvalidInputError
+from kodec.codecs import read_labels
+from kodec.native import InvalidInputError, KodecError
 
 from .decoded_files import DecodedFiles
 
@@ -37,13 +37,9 @@ def load_labels(path: Path) -> NDArray[np.int32]:
     Raises `InvalidInputError` where it can't be read.
     """
     try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image)
-    except (OSError, ValueError) as error:
+        return read_labels(path)
+    except (KodecError, OSError) as error:
         raise InvalidInputError(f"{path} is no label picture: {error}") from None
-    if pixels.ndim == 2:
-        return pixels.astype(np.int32)
-    return pixels[..., :3].astype(np.int32) @ np.array([1, 256, 256**2], np.int32)
 
 
 class LabelPictures:

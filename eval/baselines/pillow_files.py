@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, features
 from PIL import __version__ as pillow_version
 
-from kodec.native import BitstreamError, KodecError, UnsupportedError
+from kodec.codecs import decode_image
+from kodec.native import KodecError, UnsupportedError
 
 from .framing import framed, unframed
 
@@ -172,10 +173,5 @@ class PillowCodec:
     def decode(self, data: bytes) -> NDArray[np.uint8]:
         """The picture (H, W, C) in a file. Raises BitstreamError where it is damaged."""
         data, head = unframed(data)
-        try:
-            with Image.open(io.BytesIO(data), formats=[self.family.format]) as picture:
-                pixels = np.asarray(picture)
-        except (OSError, ValueError) as error:
-            raise BitstreamError(f"{self.family.library} cannot read it: {error}") from error
-        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        pixels = decode_image(data, self.family.format)
         return pixels if head is None else pixels[:, :, : head[2]]

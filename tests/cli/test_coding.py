@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kodec.codecs import Codec, load, read_picture
+from kodec.codecs import Codec, PictureCodec, load, read_picture
 from kodec.eval import psnr
 
 Cli = Callable[..., Any]
@@ -107,6 +107,30 @@ def test_target_bpp_takes_the_highest_quality_that_fits(
     assert not (tmp_path / "b.kdc").exists()
 
 
+def test_target_bpp_decodes_what_it_writes_alone(
+    kodec: Cli,
+    tiny_model: Path,
+    save_picture: SavePicture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    syntheses = []
+    reconstruct = PictureCodec.reconstruct
+
+    def counted(self: PictureCodec, *arguments: Any) -> Any:
+        syntheses.append(arguments)
+        return reconstruct(self, *arguments)
+
+    monkeypatch.setattr(PictureCodec, "reconstruct", counted)
+    outcome = kodec(
+        "encode", save_picture(), tmp_path / "a.kdc", "--model", tiny_model, "--target-bpp", 20
+    )
+    assert outcome.status == 0 and len(syntheses) == 1
+    arguments = ["--model", tiny_model, "--target-psnr", 1]
+    assert kodec("encode", tmp_path / "in.png", tmp_path / "a.kdc", *arguments).status == 0
+    assert len(syntheses) > 5
+
+
 def test_target_psnr_takes_the_lowest_quality_that_reaches_it(
     kodec: Cli, tiny_model: Path, save_picture: SavePicture, tmp_path: Path
 ) -> None:
@@ -198,7 +222,7 @@ def bad(tmp_path: Path, save_picture: SavePicture, tiny_model: Path) -> Path:
         ("encode alpha.png out.kdc", "transparency"),
         ("encode deep.png out.kdc", "16 bits"),
         ("encode good.kdc out.kdc", "kodec file already"),
-        ("encode /dev/zero out.kdc", "not a picture"),
+        ("encode /dev/zero out.kdc", "is a device"),
         # encode: outputs
         ("encode good.png out.jpg", "name it out.kdc"),
         ("encode good.png out", "name it out.kdc"),

@@ -14,7 +14,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from kodec.codecs.container import MAGIC
 from kodec.codecs.picture import Picture, picture_from_image
-from kodec.codecs.picture_file import check_picture_output, read_picture, write_picture
+from kodec.codecs.picture_file import check_picture_output, write_picture
+from kodec.codecs.picture_reading import read_picture
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -247,7 +248,7 @@ BMP16 = (
         (lambda: BMP16, "16 bits a pixel"),
         (lambda: b"P6 1 1 15\n\0\1\2", "0 to 15"),
         (lambda: b"P6 1 1 65535\n" + bytes(6), "0 to 65535"),
-        (lambda: b"P5 1 1 65535\n" + bytes(2), "8 bits"),
+        (lambda: b"P5 1 1 65535\n" + bytes(2), "0 to 65535"),
         (lambda: b"P2 1 1 3\n2\n", "0 to 3"),
         (lambda: b"P1 1 1\n1\n", "1 bit"),
         (lambda: b"Pf\n1 1\n-1\n" + bytes(4), "PFM"),

@@ -67,6 +67,37 @@ def test_folder_gives_its_pictures_only(tmp_path: Path) -> None:
     assert [path.name for path in find_dataset(str(tmp_path))] == ["b2.png", "b12.JPG"]
 
 
+def test_what_is_no_file_is_left_out_with_a_note(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.png").touch()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("nowhere")
+    (tmp_path / "inner.png").mkdir()
+    for _ in range(2):
+        assert find_dataset(str(tmp_path)) == [tmp_path / "a.png"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"left out, as no file can be read there: {tmp_path}/inner.png (a folder), "
+        f"{tmp_path}/link.png (a broken link), {tmp_path}/pipe.png (a pipe)"
+    ]
+    for name, words in (("pipe.png", "is a pipe"), ("link.png", "is a broken link")):
+        with pytest.raises(DatasetError, match=words):
+            find_dataset(str(tmp_path / name))
+
+
+def test_pictures_of_one_stem_have_labels_of_their_own(tmp_path: Path) -> None:
+    pictures = [tmp_path / "a.png", tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    for name in ("a.png", "b.png"):
+        (labels / name).touch()
+    with pytest.raises(DatasetError, match=r"a\.png and a\.jpg would share .*a\.jpg\.png"):
+        find_labels(str(labels), pictures)
+    (labels / "a.jpg.png").touch()
+    names = [path.name for path in find_labels(str(labels), pictures)]
+    assert names == ["a.png", "a.jpg.png", "b.png"]
+
+
 def test_unknown_name_lists_the_known() -> None:
     with pytest.raises(DatasetError, match="kodack.*kodak, natural-crops") as caught:
         find_dataset("kodack")

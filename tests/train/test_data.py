@@ -1,18 +1,20 @@
 """Crops are a function of (seed, batch, rank); validation pictures are left alone by training."""
 
+import time
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from torch.utils.data import DataLoader
 
 from kodec.eval import DatasetError
 from kodec.native import InvalidInputError, KodecError
 from kodec.train import CropData
-from kodec.train.data import Pictures, RandomCrops, load_rgb
+from kodec.train.data import HELD_OUT, Pictures, RandomCrops, load_rgb
 
 
 def crops(folder: Path, **changes: int) -> RandomCrops:
@@ -75,6 +77,94 @@ def test_damaged_and_foreign_pictures_are_refused(tmp_path: Path) -> None:
         CropData(str(tmp_path), crop=8).train_dataloader()
     with pytest.raises(DatasetError, match="no data set or folder"):
         CropData("nowhere", crop=8).train_dataloader()
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Twenty sound pictures, and four that can't be trained on."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (20, 24, 4), np.uint8)
+    for number in range(20):
+        Image.fromarray(pixels[..., :3]).save(tmp_path / f"{number}.jpg")
+    Image.fromarray(pixels).save(tmp_path / "z-alpha.png")
+    Image.fromarray(pixels).convert("CMYK").save(tmp_path / "z-cmyk.jpg")
+    whole = (tmp_path / "0.jpg").read_bytes()
+    (tmp_path / "z-cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "z-empty.png").touch()
+    return tmp_path
+
+
+def test_all_unreadable_pictures_are_named_before_training(mixed: Path, pictures: Path) -> None:
+    data = CropData(str(mixed), validation=str(pictures), crop=8)
+    with pytest.raises(InvalidInputError, match="4 of 24 training pictures") as raised:
+        data.prepare_data()
+    for words in ("z-alpha.png has transp", "z-cmyk.jpg is in CMYK", "z-cut.jpg", "z-empty.png is"):
+        assert words in str(raised.value)
+    assert "data.leave_out_unreadable" in str(raised.value) and "\n" not in str(raised.value)
+    for name in ("z-alpha.png", "z-cmyk.jpg", "z-cut.jpg"):
+        data = CropData(str(pictures), validation=str(mixed / name), crop=8)
+        with pytest.raises(InvalidInputError, match=f"1 of 1 validation .*{name}"):
+            data.prepare_data()
+
+
+def test_unreadable_pictures_are_left_out_with_a_note(
+    mixed: Path, pictures: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = CropData(str(mixed), validation=str(mixed), crop=8, leave_out_unreadable=True)
+    data.prepare_data()
+    assert "4 of 24 training pictures can't be read and are left out: " in caplog.text
+    loader = data.train_dataloader()
+    assert loader.dataset.paths == [mixed / f"{number}.jpg" for number in range(20)]
+    batches = [batch.shape for batch in data.val_dataloader()]
+    assert 0 < len(batches) <= 16 and set(batches) == {(1, 3, 20, 24)}
+    for number in range(20):
+        (mixed / f"{number}.jpg").unlink()
+    data = CropData(str(mixed), validation=str(pictures), crop=8, leave_out_unreadable=True)
+    with pytest.raises(DatasetError, match="none is left"):
+        data.prepare_data()
+
+
+def test_label_pictures_are_checked_before_training(mixed: Path, tmp_path: Path) -> None:
+    pictures, labels = tmp_path / "pictures", tmp_path / "labels"
+    for folder in (pictures, labels):
+        folder.mkdir()
+    for number in range(4):
+        (mixed / f"{number}.jpg").rename(pictures / f"{number}.jpg")
+        Image.new("L", (24, 20 if number else 21)).save(labels / f"{number}.png")
+    (labels / "1.png").write_bytes((labels / "1.png").read_bytes()[:-20])
+    settings: Any = {"validation": str(pictures), "crop": 8, "regions": str(labels)}
+    with pytest.raises(InvalidInputError, match=r"2 of 4 .*0\.png has 24x21 labels.*1\.png"):
+        CropData(str(pictures), **settings).prepare_data()
+    data = CropData(str(pictures), **settings, leave_out_unreadable=True)
+    assert data.train_dataloader().dataset.paths == [pictures / "2.jpg", pictures / "3.jpg"]
+
+
+def test_pictures_beyond_pillow_s_own_limit_are_trained_on(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    data = CropData(str(pictures), validation=str(pictures), crop=8)
+    data.prepare_data()
+    assert next(iter(data.train_dataloader())).shape == (4, 3, 8, 8)
+
+
+def test_colours_left_out_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add(b"gAMA", (100000).to_bytes(4))
+    for number in range(3):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png", pnginfo=info)
+    data = CropData(str(tmp_path), validation=str(tmp_path), crop=8)
+    data.prepare_data()
+    next(iter(data.train_dataloader()))
+    assert len(caplog.records) == 1 and "3 of 3 pictures" in caplog.text
+
+
+def test_held_out_pictures_are_found_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = [Path(f"{number}.png") for number in range(60_000)]
+    monkeypatch.setattr("kodec.train.data.find_dataset", lambda *_: every)
+    start = time.perf_counter()
+    assert len(CropData("folder").paths("train")) == 60_000 - 60_000 // HELD_OUT
+    assert time.perf_counter() - start < 3
 
 
 def test_a_folder_holds_out_pictures_for_validation(tmp_path: Path) -> None:

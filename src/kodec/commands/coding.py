@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from . import usage
 from .progress import progress
 
 if TYPE_CHECKING:
-    from kodec.codecs import Codec, Encoded, Found, Picture
+    from kodec.codecs import Codec, Coded, Encoded, Picture
 
 EXTENSION = ".kdc"
 
@@ -81,14 +82,13 @@ def encode(options: argparse.Namespace) -> None:
         quality = codec.check_quality(options.quality)
         encoded = codec.encode_picture(picture, quality)
     else:
-        found = _search(codec, picture, options)
-        quality, encoded = found.quality, found.trial
+        quality, encoded = _search(codec, picture, options)
     if options.verify:
         _verify(codec, encoded)
     write_atomically(options.output, encoded.data)
     if not options.quiet:
         decibels = psnr(picture.pixels, encoded.reconstruction.pixels)
-        parts = [f"{len(encoded.data):,} bytes", f"{_bpp(encoded):.3f} bpp"]
+        parts = [f"{len(encoded.data):,} bytes", f"{_bpp(encoded.data, picture):.3f} bpp"]
         parts += [] if quality is None else [f"quality {quality}"]
         parts += [f"{decibels:.1f} dB" if math.isfinite(decibels) else "no loss"]
         print(f"{options.output}: {', '.join(parts)}")
@@ -132,38 +132,64 @@ def _check_coded_output(output: Path, source: Path) -> None:
         raise InvalidInputError(f"{output} is the input itself; name another output")
 
 
-def _search(codec: "Codec", picture: "Picture", options: argparse.Namespace) -> "Found[Encoded]":
-    from kodec.codecs import highest_quality, lowest_quality
-    from kodec.eval import psnr
-
+def _search(
+    codec: "Codec", picture: "Picture", options: argparse.Namespace
+) -> tuple[int, "Encoded"]:
+    """The quality that meets the target, and what it gives."""
     if not codec.variable_rate:
         flag = "--target-psnr" if options.target_bpp is None else "--target-bpp"
         raise InvalidInputError(f"the model {codec.name} has one fixed rate: leave {flag} out")
+    with progress(options.quiet) as show:
+        trials = 0
+
+        def code(quality: int) -> "Coded":
+            nonlocal trials
+            show(trials, 7, f"quality {quality}")
+            trials += 1
+            return codec.code_picture(picture, quality)
+
+        if options.target_bpp is not None:
+            return _search_rate(codec, picture, code, options)
+        return _search_distortion(codec, picture, code, options)
+
+
+def _search_rate(
+    codec: "Codec",
+    picture: "Picture",
+    code: Callable[[int], "Coded"],
+    options: argparse.Namespace,
+) -> tuple[int, "Encoded"]:
+    """Only what is written is decoded: of a trial, the bytes tell enough."""
+    from kodec.codecs import highest_quality
+
+    found = highest_quality(code, lambda coded: _bpp(coded.data, picture) <= options.target_bpp)
+    if found.reached:
+        return found.quality, codec.reconstruct(found.trial)
+    least = math.ceil(_bpp(found.trial.data, picture) * 1000) / 1000
+    raise KodecError(
+        f"{options.input}: {options.target_bpp:g} bpp is out of reach: quality 0 takes "
+        f"{len(found.trial.data):,} bytes; give --target-bpp {least:.3f} or more"
+    )
+
+
+def _search_distortion(
+    codec: "Codec",
+    picture: "Picture",
+    code: Callable[[int], "Coded"],
+    options: argparse.Namespace,
+) -> tuple[int, "Encoded"]:
+    from kodec.codecs import lowest_quality
+    from kodec.eval import psnr
 
     def decibels(encoded: "Encoded") -> float:
         return psnr(picture.pixels, encoded.reconstruction.pixels)
 
-    with progress(options.quiet) as show:
-        trials = 0
-
-        def trial(quality: int) -> "Encoded":
-            nonlocal trials
-            show(trials, 7, f"quality {quality}")
-            trials += 1
-            return codec.encode_picture(picture, quality)
-
-        if options.target_bpp is not None:
-            found = highest_quality(trial, lambda encoded: _bpp(encoded) <= options.target_bpp)
-        else:
-            found = lowest_quality(trial, lambda encoded: decibels(encoded) >= options.target_psnr)
+    found = lowest_quality(
+        lambda quality: codec.reconstruct(code(quality)),
+        lambda encoded: decibels(encoded) >= options.target_psnr,
+    )
     if found.reached:
-        return found
-    if options.target_bpp is not None:
-        least = math.ceil(_bpp(found.trial) * 1000) / 1000
-        raise KodecError(
-            f"{options.input}: {options.target_bpp:g} bpp is out of reach: quality 0 takes "
-            f"{len(found.trial.data):,} bytes; give --target-bpp {least:.3f} or more"
-        )
+        return found.quality, found.trial
     best = math.floor(decibels(found.trial) * 100) / 100
     raise KodecError(
         f"{options.input}: {options.target_psnr:g} dB is out of reach: quality "
@@ -181,9 +207,9 @@ def _verify(codec: "Codec", encoded: "Encoded") -> None:
         )
 
 
-def _bpp(encoded: "Encoded") -> float:
-    height, width, _ = encoded.reconstruction.pixels.shape
-    return 8 * len(encoded.data) / (height * width)
+def _bpp(data: bytes, picture: "Picture") -> float:
+    height, width, _ = picture.pixels.shape
+    return 8 * len(data) / (height * width)
 
 
 _ENCODE = "Encode an 8-bit RGB or gray picture, of any size, to a .kdc file."

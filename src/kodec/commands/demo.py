@@ -158,7 +158,7 @@ def _jpeg(pixels: Pixels, size: int) -> tuple[int, Pixels]:
     """The best JPEG of at most `size` bytes, or the smallest there is: its bytes and its pixels."""
     from PIL import Image
 
-    from kodec.codecs import highest_quality
+    from kodec.codecs import decode_image, highest_quality
 
     def trial(quality: int) -> bytes:
         file = io.BytesIO()
@@ -166,8 +166,7 @@ def _jpeg(pixels: Pixels, size: int) -> tuple[int, Pixels]:
         return file.getvalue()
 
     data = highest_quality(trial, lambda data: len(data) <= size, highest=95).trial
-    with Image.open(io.BytesIO(data)) as image:
-        return len(data), np.asarray(image)
+    return len(data), decode_image(data, "JPEG")
 
 
 def _write_side_by_side(pixels: Pixels, rows: list[Row], path: Path) -> None:

@@ -44,6 +44,14 @@ def test_any_size_and_gray_come_back_in_shape(
     assert psnr(original, decoded) > 25
 
 
+def test_pillow_s_own_limit_is_not_the_codec_s(
+    codec: PillowCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    original = picture(40, 40)
+    assert codec.decode(codec.encode(original, 40)).shape == original.shape
+
+
 def test_damage_is_an_error(codec: PillowCodec) -> None:
     with pytest.raises(BitstreamError):
         codec.decode(codec.encode(picture(40, 40), 40)[:30])

@@ -1,0 +1,359 @@
+"""Which pictures kodec can code without converting them, and why not the others."""
+
+import re
+from typing import IO, NamedTuple
+
+from PIL import Image, TiffImagePlugin
+
+from kodec.native import UnsupportedError
+
+_EIGHT_BITS = "kodec codes 8-bit gray and RGB: convert it first"
+
+_MODES = {
+    "1": "is black and white (1 bit a pixel)",
+    "P": "has a palette",
+    "PA": "has a palette and transparency",
+    "LA": "has transparency (gray with alpha)",
+    "La": "has transparency (gray with alpha)",
+    "RGBA": "has transparency (RGB with alpha)",
+    "RGBa": "has transparency (RGB with alpha)",
+    "CMYK": "is in CMYK",
+    "YCbCr": "is in YCbCr",
+    "LAB": "is in CIE Lab",
+    "HSV": "is in HSV",
+    "F": "has floating-point samples",
+    "I": "has more than 8 bits a sample",
+}
+
+
+class Stored(NamedTuple):
+    """What a file's own head says of its samples."""
+
+    trouble: str | None = None
+    """Why kodec does not read it, to follow its name; None where it may."""
+    unusual: str | None = None
+    """What it is, to follow its name, where not every reader knows such files."""
+
+
+def check_mode(name: str, image: Image.Image) -> None:
+    """Check that `image`, as Pillow presents it, is one 8-bit gray or RGB picture.
+
+    Raises UnsupportedError, in one line that calls the picture `name`, says what it is and what
+    to do.
+    """
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise UnsupportedError(
+            f"{name} holds {frames} pictures (animation, pages or views); save one of them alone"
+        )
+    trouble = _MODES.get(image.mode)
+    if image.mode.startswith("I;16"):
+        trouble = "has 16 bits a sample"
+    elif trouble is None and image.mode not in ("L", "RGB"):
+        trouble = f"has the unusual pixel type {image.mode}"
+    elif trouble is None and "transparency" in image.info:
+        trouble = "has transparency (one colour of it is transparent)"
+    if trouble is not None:
+        raise unfit(name, trouble)
+
+
+def unfit(name: str, trouble: str) -> UnsupportedError:
+    """The error of a picture called `name` that kodec does not read as it is."""
+    return UnsupportedError(f"{name} {trouble}; {_EIGHT_BITS}")
+
+
+def look_at_head(pillow_format: str, file: IO[bytes]) -> Stored:
+    """What the head of a file of that format says of how its samples are stored.
+
+    Pillow converts several formats on its own (16-bit RGB to 8 bits, 4-bit gray to 8) and takes
+    what it does not know for damage, so neither its modes nor its errors tell. The head of a
+    damaged file says nothing. Leaves the file's position anywhere.
+    """
+    look = _LOOKS.get(pillow_format)
+    if look is None:
+        return Stored()
+    file.seek(0)
+    try:
+        return look(file)
+    except (IndexError, KeyError, OSError, SyntaxError, TypeError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        return Stored()
+
+
+def _look_at_png(file: IO[bytes]) -> Stored:
+    head = file.read(25)
+    if head[12:16] == b"CgBI":
+        return Stored("is a PNG in Apple's own variant (CgBI)")
+    # Of a palette, the size of its indexes says less than that it is one.
+    bits, palette = head[24], file.read(1) == b"\3"
+    if head[12:16] != b"IHDR" or bits not in (1, 2, 4, 16) or palette:
+        return Stored()
+    return Stored(f"has {bits} {'bit' if bits == 1 else 'bits'} a sample")
+
+
+_JPEG_FRAMES = {
+    0xC3: "a lossless JPEG",
+    0xC5: "a hierarchical JPEG",
+    0xC6: "a hierarchical JPEG",
+    0xC7: "a hierarchical, lossless JPEG",
+    0xC9: "a JPEG with arithmetic coding",
+    0xCA: "a progressive JPEG with arithmetic coding",
+    0xCB: "a lossless JPEG with arithmetic coding",
+    0xCD: "a hierarchical JPEG with arithmetic coding",
+    0xCE: "a hierarchical JPEG with arithmetic coding",
+    0xCF: "a hierarchical, lossless JPEG with arithmetic coding",
+    0xDE: "a hierarchical JPEG",
+    0xF7: "a JPEG-LS picture",
+}
+# The other ones are never read.
+_JPEG_FRAMES_OF_SOME_READERS = (0xC3, 0xC9, 0xCA)
+_JPEG_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD8))
+
+
+def _look_at_jpeg(file: IO[bytes]) -> Stored:
+    file.seek(2)
+    adobe: int | None = None
+    while True:
+        marker = file.read(2)
+        while marker[1:] == b"\xff":
+            marker = b"\xff" + file.read(1)
+        if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (0xD9, 0xDA):
+            return Stored()
+        if marker[1] in _JPEG_WITHOUT_LENGTH:
+            continue
+        length = int.from_bytes(file.read(2)) - 2
+        if marker[1] in (0xC0, 0xC1, 0xC2) or marker[1] in _JPEG_FRAMES:
+            return _look_at_jpeg_frame(marker[1], file.read(min(length, 6)), adobe)
+        if marker[1] == 0xEE:
+            segment = file.read(length)
+            if segment[:5] == b"Adobe":
+                adobe = segment[11]
+        else:
+            file.seek(max(length, 0), 1)
+
+
+def _look_at_jpeg_frame(marker: int, frame: bytes, adobe: int | None) -> Stored:
+    bits, height, components = frame[0], int.from_bytes(frame[1:3]), frame[5]
+    name = _JPEG_FRAMES.get(marker)
+    if name is not None and marker not in _JPEG_FRAMES_OF_SOME_READERS:
+        return Stored(f"is {name}")
+    if bits != 8:
+        of = "" if name is None else f" ({name[2:]})"
+        return Stored(f"has {bits} bits a sample{of}")
+    if components == 4:
+        return Stored("is in YCCK, a form of CMYK" if adobe == 2 else "is in CMYK")
+    if components not in (1, 3):
+        return Stored(f"has {components} components")
+    if height == 0:
+        return Stored("is a JPEG that tells its height after its samples (DNL)")
+    return Stored(unusual=None if name is None else f"is {name}")
+
+
+_BMP_COMPRESSIONS = {1: "run lengths", 2: "run lengths", 4: "a JPEG in it", 5: "a PNG in it"}
+
+
+def _look_at_bmp(file: IO[bytes]) -> Stored:
+    file.seek(14)
+    header = file.read(20)
+    if header[0] == 12:
+        bits, compression = int.from_bytes(header[10:12], "little"), 0
+    else:
+        bits = int.from_bytes(header[14:16], "little")
+        compression = int.from_bytes(header[16:20], "little")
+    if compression in (4, 5):
+        return Stored(f"is a BMP with {_BMP_COMPRESSIONS[compression]}")
+    if bits not in (8, 24):
+        return Stored(None if bits in (1, 2, 4) else f"has {bits} bits a pixel")
+    if compression in _BMP_COMPRESSIONS:
+        return Stored(unusual=f"is a BMP compressed with {_BMP_COMPRESSIONS[compression]}")
+    return Stored(f"is a BMP of compression {compression}" if compression else None)
+
+
+def _look_at_pnm(file: IO[bytes]) -> Stored:
+    kind, numbers, _ = _pnm_head(file)
+    if kind in b"14" or numbers[2] == 255 or not 0 < numbers[2] < 65536:
+        return Stored()
+    return Stored(f"has samples of 0 to {numbers[2]} instead of 255")
+
+
+_PNM_NUMBER = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*(\d{1,10})")
+
+
+def _pnm_head(file: IO[bytes]) -> tuple[bytes, list[int], int]:
+    """The digit of a PNM, the numbers of its head, and where its samples begin.
+
+    Raises ValueError where the head is none.
+    """
+    data = file.read(1 << 16)
+    kind, at = data[1:2], 2
+    numbers = []
+    for _ in range(2 if kind in b"14" else 3):
+        found = _PNM_NUMBER.match(data, at)
+        if found is None:
+            raise ValueError("its head is damaged")
+        numbers.append(int(found[1]))
+        at = found.end()
+    return kind, numbers, at + 1
+
+
+_TIFF_COMPRESSIONS = {
+    2: "CCITT RLE",
+    3: "CCITT fax 3",
+    4: "CCITT fax 4",
+    6: "JPEG (the obsolete form)",
+    7: "JPEG",
+    9: "JBIG",
+    10: "JBIG",
+    32766: "NeXT",
+    32809: "ThunderScan",
+    33003: "JPEG 2000",
+    33004: "JPEG 2000",
+    33005: "JPEG 2000",
+    34661: "JBIG",
+    34676: "SGI LogLuv",
+    34677: "SGI LogLuv",
+    34712: "JPEG 2000",
+    34713: "Nikon NEF",
+    34715: "JBIG2",
+    34887: "LERC",
+    34892: "lossy DNG",
+    34925: "LZMA",
+    34926: "zstd",
+    34927: "WebP",
+    34933: "PNG",
+    34934: "JPEG XR",
+    48124: "Jetraw",
+    50000: "zstd",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+    65000: "Kodak DCR",
+}
+_TIFF_PLAIN_COMPRESSIONS = (1, 5, 7, 8, 32773, 32946)
+_TIFF_COLOURS = {
+    3: "has a palette",
+    4: "is a transparency mask",
+    5: "is in CMYK",
+    8: "is in CIE Lab",
+    9: "is in ICC Lab",
+    10: "is in ITU Lab",
+    32803: "is a camera's raw file",
+    32844: "is in LogL",
+    32845: "is in LogLuv",
+    34892: "is a camera's raw file",
+    51177: "is a depth map",
+}
+_TIFF_FORMATS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
+
+
+def _look_at_tiff(file: IO[bytes]) -> Stored:
+    head = file.read(8)
+    if head[2:4] in (b"+\0", b"\0+"):
+        head += file.read(8)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(head)
+    file.seek(tags.next)
+    tags.load(file)
+    if 256 not in tags or 257 not in tags:
+        return Stored()
+    # DNG and its like begin with a thumbnail, which is no picture to code.
+    if 50706 in tags or 50740 in tags or tags.get(254, 0) & 1:
+        return Stored("is a camera's raw file, or begins with a smaller copy of its picture")
+    colours = tags.get(262, 0)
+    formats = {_TIFF_FORMATS.get(value) for value in tags.get(339, (1,))} - {None}
+    depths = set(tags.get(258, (1,)))
+    samples, extra = tags.get(277, 1), tags.get(338, ())
+    compression = tags.get(259, 1)
+    trouble = None
+    if colours in (32803, 34892, 32844, 32845):
+        trouble = _TIFF_COLOURS[colours]
+    elif formats:
+        trouble = f"has {' and '.join(map(str, formats))} samples"
+    elif depths != {8}:
+        trouble = f"has {' and '.join(map(str, sorted(depths)))} bits a sample"
+        trouble = "is black and white (1 bit a pixel)" if depths == {1} else trouble
+    elif extra and max(extra) > 0:
+        trouble = "has transparency (an alpha sample a pixel)"
+    elif colours in _TIFF_COLOURS:
+        trouble = _TIFF_COLOURS[colours]
+    elif samples != (1 if colours < 2 else 3):
+        trouble = f"has {samples} samples a pixel"
+    elif colours == 6 and compression not in (6, 7):
+        trouble = "is in YCbCr"
+    if trouble is not None:
+        return Stored(trouble)
+    name = _TIFF_COMPRESSIONS.get(compression, f"number {compression}")
+    if compression not in TiffImagePlugin.COMPRESSION_INFO:
+        return Stored(f"is a TIFF with {name} compression, which is not read")
+    plain = compression in _TIFF_PLAIN_COMPRESSIONS
+    return Stored(unusual=None if plain else f"is a TIFF with {name} compression")
+
+
+_LOOKS = {
+    "PNG": _look_at_png,
+    "JPEG": _look_at_jpeg,
+    "BMP": _look_at_bmp,
+    "PPM": _look_at_pnm,
+    "TIFF": _look_at_tiff,
+}
+
+
+def second_picture(pillow_format: str, file: IO[bytes], size: tuple[int, int], bands: int) -> bool:
+    """Whether another picture follows the first, of `size` (width, height), in the same file.
+
+    No reader looks behind the first picture's end. Leaves the file's position anywhere.
+    """
+    file.seek(0)
+    if pillow_format == "PPM":
+        return _picture_after_pnm(file, size[0] * size[1] * bands)
+    if pillow_format == "JPEG":
+        end, start = _end_of_jpeg(file.read()), b"\xff\xd8\xff"
+    elif pillow_format == "PNG":
+        end, start = end_of_png(file), b"\x89PNG\r\n\x1a\n"
+    elif pillow_format == "WEBP":
+        end, start = int.from_bytes(file.read(8)[4:8], "little") + 8, b"RIFF"
+    else:
+        return False
+    if end is None:
+        return False
+    file.seek(end)
+    return file.read(64).lstrip(b"\0\r\n").startswith(start)
+
+
+def _picture_after_pnm(file: IO[bytes], samples: int) -> bool:
+    kind, _, start = _pnm_head(file)
+    if kind in b"123":
+        # Text: nothing but digits follows, up to the next picture's P.
+        file.seek(start)
+        return b"P" in re.sub(rb"#[^\n\r]*", b"", file.read())
+    file.seek(start + samples)
+    return re.match(rb"\s*P[1-7]\s", file.read(64)) is not None
+
+
+_JPEG_MARKER = re.compile(rb"\xff+[^\0\xff\xd0-\xd7]")
+
+
+def _end_of_jpeg(data: bytes) -> int | None:
+    """Where a JPEG's end marker ends."""
+    at = 2
+    while (found := _JPEG_MARKER.search(data, at)) is not None:
+        marker = found[0][-1]
+        if marker == 0xD9:
+            return found.end()
+        at = found.end()
+        if marker != 0x01:
+            at += int.from_bytes(data[at : at + 2])
+    return None
+
+
+def end_of_png(file: IO[bytes]) -> int | None:
+    """Where a PNG's end chunk ends; None where it has none."""
+    position = 8
+    while True:
+        file.seek(position)
+        chunk = file.read(8)
+        if len(chunk) < 8:
+            return None
+        position += 12 + int.from_bytes(chunk[:4])
+        if chunk[4:] == b"IEND":
+            return position if len(file.read(4)) == 4 else None
