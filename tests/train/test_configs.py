@@ -1,8 +1,7 @@
 """Every config in the repository parses, its codec builds at the published size, and trains."""
 
-import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,14 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from torch import Tensor
 
 import kodec.train
 from kodec.codecs import PictureCodec, build_module
 from kodec.entropy import RateMeter
 from kodec.train import CropData, RateDistortion, Trainer, train
 from kodec.train.cli import KodecCLI
+from kodec.train.data import Crops
 
 CONFIGS = sorted((Path(kodec.train.__file__).parent / "configs").glob("*.yaml"))
 
@@ -68,33 +69,55 @@ def shrunk(value: Any, key: str = "") -> Any:
         return [shrunk(item, key) for item in value]
     if key == "heads":
         return 1
+    if key == "enhancement":
+        # Growth at full resolution, in bfloat16 a minute on CPUs without it.
+        return None
     return value // 16 if isinstance(value, int) and value >= 16 else value
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_trains_in_mixed_precision_as_in_single(
-    path: Path, pictures: Path, tmp_path: Path, arguments: Callable[..., list[str]]
+    path: Path,
+    pictures: Path,
+    tmp_path: Path,
+    arguments: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Two steps; of the first one's weights and batch, single precision gives the same bits."""
     config = yaml.safe_load(path.read_text())
     config["model"]["codec"] = shrunk(config["model"]["codec"])
-    crop = 176 if config["model"].get("distortion") == "ms-ssim" else 32
+    # The rounding of a few latents more or less is no per cent of the bits of so many pixels.
+    crop = 176 if config["model"].get("distortion") == "ms-ssim" else 96
     config["data"] = {"dataset": str(large(pictures, tmp_path)), "crop": crop, "batch_size": 1}
     config["trainer"] = {
         "max_steps": 2,
         "accelerator": "cpu",
+        "precision": "bf16-mixed",
         "limit_val_batches": 0,
-        "log_every_n_steps": 1,
         "enable_progress_bar": False,
+        "logger": False,
     }
-    bits = {}
-    for precision in ("bf16-mixed", "32-true"):
-        train(arguments(config, precision, "--trainer.precision", precision))
-        with (tmp_path / precision / "logs" / "version_0" / "metrics.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        assert [row["step"] for row in rows] == ["0", "1"]
-        assert all(math.isfinite(float(row["train/loss"])) for row in rows)
-        bits[precision] = float(rows[0]["train/bpp"])
-    assert bits["bf16-mixed"] == pytest.approx(bits["32-true"], rel=0.01)
+    figures: list[dict[str, float]] = []
+    step = RateDistortion.training_step
+
+    def both(self: RateDistortion, crops: Crops, batch_idx: int) -> Tensor:
+        if self.global_step == 0:
+            with torch.autocast("cpu", enabled=False):
+                step(self, crops, batch_idx).backward()
+            assert all(p.grad is not None and p.grad.isfinite().all() for p in self.parameters())
+            self.zero_grad()
+        return step(self, crops, batch_idx)
+
+    def record(self: RateDistortion, seen: Mapping[str, Tensor], *_: Any, **__: Any) -> None:
+        figures.append({name: float(value.detach()) for name, value in seen.items()})
+
+    monkeypatch.setattr(RateDistortion, "training_step", both)
+    monkeypatch.setattr(RateDistortion, "_record", record)
+    train(arguments(config, "run"))
+    assert len(figures) == 3
+    assert all(math.isfinite(f["loss"]) for f in figures)
+    single, mixed, _ = (f["bpp"] for f in figures)
+    assert mixed == pytest.approx(single, rel=0.01, abs=0.004)
 
 
 def large(pictures: Path, folder: Path) -> Path:
