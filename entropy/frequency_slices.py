@@ -93,9 +93,7 @@ class _Slice(nn.Module):
         """Features (N, P, width) -> relative means and log scales (N, P, 2 channels)."""
         for layer in self.layers:
             features = layer(features)
-        h = gelu(self.hidden(features))
-        with torch.autocast(h.device.type, enabled=False):
-            out: Tensor = self.out(h.to(self.out.weight.dtype))
+        out: Tensor = self.out(gelu(self.hidden(features)))
         return out
 
 
@@ -204,7 +202,7 @@ class FrequencySlices(WithHyperLatents):
         dtype, device = self.level.dtype, self.level.device
         quality = cond.quality
         if quality is None:
-            quality = torch.full((n,), 31.5)
+            quality = torch.full((n,), 31.5, device=device)
         quality = quality.to(device)
         # Latents in float32 stay so: they are exact in differences from means in float64 too.
         y = None if y is None else y.to(device, y.dtype if y.dtype == torch.float32 else dtype)
@@ -244,7 +242,7 @@ class FrequencySlices(WithHyperLatents):
         Returns the coded grid (N, h, w, channels) and its embedding, tokens (N, h w, width), which
         the last slice has none of.
         """
-        places = [p.to(features.device) for p in phase_positions(*size, part.phases)]
+        places = phase_positions(*size, part.phases, features.device)
         values, seen = CodedGrid(*size, places), CodedGrid(*size, places)
         embedded = []
         for phase, positions in enumerate(places):
@@ -254,10 +252,9 @@ class FrequencySlices(WithHyperLatents):
             predicted: Tensor | float = 0.0
             if phase:
                 here = here + part.join(gelu(seen.convolve(part.spread_out, phase)))
-                with torch.autocast(features.device.type, enabled=False):
-                    neighbours = part.neighbours[phase - 1]
-                    assert isinstance(neighbours, DepthwiseConv2d)
-                    predicted = values.convolve(neighbours, phase)
+                neighbours = part.neighbours[phase - 1]
+                assert isinstance(neighbours, DepthwiseConv2d)
+                predicted = values.convolve(neighbours, phase)
             mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
             dist = LocationScale(
                 mean * torch.exp(log_spread) + predicted,

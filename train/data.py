@@ -224,8 +224,8 @@ class CropData(lightning.LightningDataModule):
         held_out = every[HELD_OUT // 2 :: HELD_OUT] or every[-1:]
         if split == "validation":
             return held_out
-        # A single picture has to serve as both.
         left_alone = set(held_out)
+        # A single picture has to serve as both.
         return [path for path in every if path not in left_alone] or every
 
     def prepare_data(self) -> None:
