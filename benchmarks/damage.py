@@ -37,7 +37,7 @@ import torch
 from PIL import Image, ImageCms
 
 from kodec.codecs import Codec, Picture, load
-from kodec.codecs.varint import read_varint, write_varint
+from kodec.codecs.container.varint import read_varint, write_varint
 from kodec.native import BitstreamError, KodecError, crc32c
 from reporting import parser_of, run, write_report
 

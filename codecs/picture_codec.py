@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kodec.entropy import Conditions, GainUnit, RateMeter, SymbolPort
 from kodec.native import InvalidInputError
 
-from .picture_header import Portability
+from .container import Portability
 from .strips import run_in_strips
 
 

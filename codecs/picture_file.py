@@ -16,11 +16,10 @@ from PIL import Image, UnidentifiedImageError
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 from .atomic_file import check_output_target, write_atomically
-from .container import MAGIC
+from .container import MAGIC, MAX_PIXELS, MAX_SIDE
 from .file_kind import SNIFF_BYTES, FileKind, identify_file
 from .picture import Picture, exif_of_image, pixels_of_image
 from .picture_format import check_samples
-from .picture_header import MAX_PIXELS, MAX_SIDE
 from .tiff_exif import exif_from_tiff, exif_to_tiff, undo_orientation
 
 _log = logging.getLogger(__name__)
