@@ -19,8 +19,10 @@ MAX_MACHINE_BYTES = 64
 Kind = Literal["picture", "sequence", "fitted"]
 Portability = Literal["exact", "guarded", "local"]
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
+CLASSES: tuple[Portability, ...] = get_args(Portability)
+
 _NO_QUALITY = 0xFF
-_MAX_PORTABILITY = 3
 
 
 def check_size(what: str, width: int, height: int) -> None:
@@ -52,10 +54,8 @@ def check_model_id(model_id: bytes) -> None:
 
 def check_machine(portability: str, machine: bytes) -> None:
     """Raise InvalidInputError unless the class is known and the fingerprint is allowed in it."""
-    if portability not in get_args(Portability):
-        raise InvalidInputError(
-            f"portability is one of {', '.join(get_args(Portability))}, not {portability}"
-        )
+    if portability not in CLASSES:
+        raise InvalidInputError(f"portability is one of {', '.join(CLASSES)}, not {portability}")
     if machine and portability != "local":
         raise InvalidInputError(
             f"a file of class {portability} decodes anywhere: leave the machine's fingerprint out"
@@ -68,21 +68,19 @@ def check_machine(portability: str, machine: bytes) -> None:
 
 def write_class(kind: Kind, portability: Portability, flags: int = 0) -> bytes:
     """A head's first byte: the kind, two flags of the kind's own, the portability class."""
-    classes = get_args(Portability)
-    return bytes([get_args(Kind).index(kind) << 4 | flags << 2 | classes.index(portability)])
+    return bytes([KINDS.index(kind) << 4 | flags << 2 | CLASSES.index(portability)])
 
 
 def read_class(fields: Fields) -> tuple[Kind, Portability, int]:
     """Kind, portability class and flags; raises UnsupportedError for those of later versions."""
     first = fields.byte()
-    kind, flags, portability = first >> 4, first >> 2 & 3, first & _MAX_PORTABILITY
-    kinds, classes = get_args(Kind), get_args(Portability)
-    if kind >= len(kinds) or portability >= len(classes) or flags > (kinds[kind] == "picture"):
+    kind, flags, portability = first >> 4, first >> 2 & 3, first & 3
+    if kind >= len(KINDS) or portability >= len(CLASSES) or flags > (KINDS[kind] == "picture"):
         raise UnsupportedError(
             f"the file is of kind {kind}, portability class {portability}, flags {flags}, which "
             "this version of kodec does not know; update kodec"
         )
-    return kinds[kind], classes[portability], flags
+    return KINDS[kind], CLASSES[portability], flags
 
 
 def write_samples(components: int, bit_depth: int) -> bytes:

@@ -1,19 +1,16 @@
 """The head of a file of any kind."""
 
 from collections.abc import Collection
-from typing import get_args
 
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 from .fields import Fields
 from .fitted_head import FittedHeader, read_fitted_head, write_fitted_head
-from .head_fields import Kind, read_class
+from .head_fields import KINDS, Kind, read_class
 from .picture_head import PictureHeader, read_picture_head, write_picture_head
 from .sequence_head import SequenceHeader, read_sequence_head, write_sequence_head
 
 Header = PictureHeader | SequenceHeader | FittedHeader
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _HOLDS: dict[Kind, str] = {
     "picture": "a picture",

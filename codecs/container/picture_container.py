@@ -11,7 +11,6 @@ from .picture_head import PictureHeader
 from .reader import ChunkReader, Packet
 from .writer import ChunkWriter
 
-
 _PICTURES: tuple[Kind, ...] = ("picture",)
 
 

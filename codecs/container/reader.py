@@ -18,8 +18,8 @@ from .chunks import (
     refresh_seed,
     tail_seed,
 )
-from .head_fields import MAX_PIXELS, Kind
-from .heads import KINDS, Header, ends_with_its_packet, expected_packets, read_head
+from .head_fields import KINDS, MAX_PIXELS, Kind
+from .heads import Header, ends_with_its_packet, expected_packets, read_head
 from .refresh_index import Entry, read_end, read_index
 from .seeking import find_refresh, is_sound_refresh
 from .sequence_head import SequenceHeader
@@ -27,6 +27,7 @@ from .steps import Step, StepCoder, is_refresh
 
 Damaged = Literal["refuse", "keep"]
 
+_DAMAGED = get_args(Damaged)
 _METADATA_NAMES = {code: name for name, code in METADATA_TYPES.items()}
 _MASK = (1 << 32) - 1
 _SEARCH = 16
@@ -61,11 +62,11 @@ class Lost:
 class ChunkReader:
     """Iterates over the packets of `file`, which need not be seekable; or of bytes in memory.
 
-    damaged: what to do about damage behind the head and metadata, which must be whole. "refuse"
-    raises BitstreamError for any. "keep" yields `Lost` in the place of damaged packets and goes on
-    with the next one; where a length was damaged, so that the next one can't be found, with the
-    next refresh that the file's index lists, if the file is seekable and has one; else iteration
-    ends there, and `cut` says so.
+    damaged: what to do about damage behind the head, which must be whole. "refuse" raises
+    BitstreamError for any. "keep" leaves damaged metadata out, yields `Lost` in the place of
+    damaged packets and goes on with the next one; where a length was damaged, so that the next one
+    can't be found, with the next refresh that the file's index lists, if the file is seekable and
+    has one; else iteration ends there, and `cut` says so.
 
     A packet takes memory for the bytes that are there, whatever length is claimed; at most
     `MAX_PACKET_BYTES`.
@@ -86,12 +87,12 @@ class ChunkReader:
         max_pixels: int = MAX_PIXELS,
         kinds: Collection[Kind] = KINDS,
     ) -> None:
-        if damaged not in get_args(Damaged):
-            raise InvalidInputError(
-                f"damaged is one of {', '.join(get_args(Damaged))}, not {damaged!r}"
-            )
+        if damaged not in _DAMAGED:
+            raise InvalidInputError(f"damaged is one of {', '.join(_DAMAGED)}, not {damaged!r}")
         self.cut: BitstreamError | None = None
         """With damaged="keep": why reading stopped before the file's end, if it did."""
+        self.lost_metadata: list[str] = []
+        """With damaged="keep": names of metadata that are damaged, and so left out."""
         self._keep = damaged == "keep"
         self._source = Source(file)
         check_preamble(self._source)
@@ -143,10 +144,20 @@ class ChunkReader:
         """All chunks between the head and the packets."""
         metadata: dict[str, bytes] = {}
         while (kind := self._source.next_kind()) is not None and kind not in (PACKET, END):
-            # An index, or what else stands before the end of a file without packets.
-            chunk = self._source.chunk()
+            try:
+                chunk = self._source.chunk()
+            except BitstreamError:
+                if not self._keep:
+                    raise
+                break
             if not chunk.follows(self._seed):
-                if not chunk.follows(tail_seed(self._seed, 0)):
+                if self._keep and kind in _METADATA_NAMES:
+                    self.lost_metadata.append(_METADATA_NAMES[kind])
+                    self._seed = self._seed_behind(chunk)
+                    continue
+                # An index, or what else stands before the end of a file without packets; or a
+                # packet with a damaged type.
+                if not self._keep and not chunk.follows(tail_seed(self._seed, 0)):
                     raise chunk.damaged()
                 self._source.seek(chunk.offset)
                 break
@@ -161,6 +172,18 @@ class ChunkReader:
                 _check_optional(kind)
             self._seed = chunk.crc
         return metadata
+
+    def _seed_behind(self, chunk: Chunk) -> int:
+        """What the chunk behind damaged metadata continues from: either the metadata's checksum as
+        it stands there, or, if that is what was damaged, as it should be."""
+        computed = crc32c(chunk.framed, self._seed)
+        begin = self._source.offset
+        try:
+            right = not self._source.at_end() and self._source.chunk().follows(computed)
+        except BitstreamError:
+            right = False
+        self._source.seek(begin)
+        return computed if right else chunk.crc
 
     def _checked(self) -> Iterator[Packet | Lost]:
         """All packets of a sound file."""

@@ -54,15 +54,15 @@ class RefreshIndex:
 
     def write(self) -> bytes:
         """The index chunk's payload."""
-        parts: list[bytes] = []
-        last = Entry(0, 0, 0)
+        out, last = bytearray(), Entry(0, 0, 0)
         for entry in self:
             deltas = [now - before for now, before in zip(entry, last, strict=True)]
             if not all(0 <= delta <= MAX_VARINT for delta in deltas):
                 break
-            parts += map(write_varint, deltas)
+            for delta in deltas:
+                out += write_varint(delta)
             last = entry
-        return b"".join(parts)
+        return bytes(out)
 
 
 def read_index(source: Source, seed: int) -> list[Entry]:

@@ -28,6 +28,8 @@ from .varint import write_varint
 
 Chroma = Literal["4:4:4", "4:2:2", "4:2:0"]
 
+_CHROMA = get_args(Chroma)
+
 MAX_RATE_TERM = (1 << 31) - 1
 MAX_TICKS = 1 << 24
 
@@ -92,10 +94,8 @@ class SequenceHeader:
         check_machine(self.portability, self.machine)
         if not 8 <= self.bit_depth <= 16:
             raise InvalidInputError(f"the bit depth is 8 to 16, not {self.bit_depth}")
-        if self.chroma not in get_args(Chroma):
-            raise InvalidInputError(
-                f"chroma is one of {', '.join(get_args(Chroma))}, not {self.chroma}"
-            )
+        if self.chroma not in _CHROMA:
+            raise InvalidInputError(f"chroma is one of {', '.join(_CHROMA)}, not {self.chroma}")
         terms = (self.rate.numerator, self.rate.denominator)
         if not all(1 <= term <= MAX_RATE_TERM for term in terms):
             raise InvalidInputError(
@@ -114,7 +114,7 @@ def write_sequence_head(header: SequenceHeader) -> bytes:
             write_varint(header.width),
             write_varint(header.height),
             write_samples(header.components, header.bit_depth),
-            bytes([get_args(Chroma).index(header.chroma)]),
+            bytes([_CHROMA.index(header.chroma)]),
             bytes([colour.primaries, colour.transfer, colour.matrix, colour.full_range]),
             write_quality(header.quality),
             header.model_id,
@@ -133,7 +133,7 @@ def read_sequence_head(fields: Fields, portability: Portability, max_pixels: int
     components, bit_depth = read_samples(fields)
     chroma = fields.byte()
     primaries, transfer, matrix, full_range = fields.take(4)
-    if components not in (1, 3) or chroma >= len(get_args(Chroma)) or full_range > 1:
+    if components not in (1, 3) or chroma >= len(_CHROMA) or full_range > 1:
         raise UnsupportedError(
             f"the file has {components} components, chroma format {chroma}, sample range "
             f"{full_range}, which this version of kodec does not know; update kodec"
@@ -157,7 +157,7 @@ def read_sequence_head(fields: Fields, portability: Portability, max_pixels: int
         rate,
         ticks,
         bit_depth,
-        get_args(Chroma)[chroma],
+        _CHROMA[chroma],
         Colour(primaries, transfer, matrix, bool(full_range)),
         read_machine(fields, portability),
     )
