@@ -30,7 +30,7 @@ Damaged = Literal["refuse", "keep"]
 _DAMAGED = get_args(Damaged)
 _METADATA_NAMES = {code: name for name, code in METADATA_TYPES.items()}
 _MASK = (1 << 32) - 1
-_SEARCH = 16
+_SEARCH = 8
 """How far from its expected number a packet is looked for where others were cut out."""
 
 

@@ -57,7 +57,8 @@ class Plan:
     group: int = 1
     """Frames in a step, 1 to `MAX_GROUP`."""
     share: int = 1
-    """Steps in a packet, 1 to `MAX_SHARE`; the last before a refresh may have fewer."""
+    """Steps in a packet, 1 to `MAX_SHARE`; a refresh has its packet to itself, and the last packet
+    before one may have fewer."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.group <= MAX_GROUP or not 1 <= self.share <= MAX_SHARE:
@@ -160,7 +161,7 @@ class StepCoder:
         """The steps of packet number `packet`, in coding order.
 
         Raises InvalidInputError for too many or no steps, a reference to an empty slot, or a
-        refresh that is not a packet's first step.
+        refresh that is not alone.
         """
         if not 1 <= len(steps) <= self.plan.share:
             raise InvalidInputError(
@@ -214,7 +215,9 @@ class StepCoder:
         if self._refresh is None:
             raise InvalidInputError("a sequence begins with a refresh")
         begin, first = self._refresh
-        number = (packet - begin) * self.plan.share + index - 1
+        if packet == begin:
+            raise InvalidInputError("a refresh has its packet to itself")
+        number = (packet - begin - 1) * self.plan.share + index
         turn, place = divmod(number, len(self.plan.cycle))
         planned = self.plan.cycle[place]
         group = 1 + turn * len(self.plan.cycle) + planned.place
@@ -228,7 +231,7 @@ class StepCoder:
 
     def _start(self, packet: int, index: int, first: int) -> Step:
         if index:
-            raise InvalidInputError("a refresh is a packet's first step")
+            raise InvalidInputError("a refresh has its packet to itself")
         if self._refresh is not None and first <= self._refresh[1]:
             raise InvalidInputError(
                 f"a refresh at frame {first} follows one at frame {self._refresh[1]}"
