@@ -4,8 +4,8 @@
                                    [--seed 1] [--json REPORT.json]
 
 Inputs are mutations of five small files: a picture, one with tiles and metadata, sequences with an
-index and with shared packets, a fitted network. A third is mutated inside, with checksums made right
-again. Each is read with damaged="refuse" or "keep", from memory or as a pipe.
+index and with shared packets, a fitted network. A third is mutated inside, with checksums made
+right again. Each is read with damaged="refuse" or "keep", from memory or as a pipe.
 
 Failures, after which the exit status is 1: another exception than kodec's or one of several lines;
 a damaged file that passes for sound; a packet that is not the one with its number in the sound file

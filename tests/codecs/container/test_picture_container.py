@@ -122,11 +122,13 @@ def test_the_bytes_of_version_0_stay_what_they_are() -> None:
 
 def test_every_change_of_one_byte_is_an_error() -> None:
     for position in range(len(FILE)):
-        for value in range(256):
-            if value != FILE[position]:
-                changed = FILE[:position] + bytes([value]) + FILE[position + 1 :]
-                with pytest.raises(KodecError):
-                    read_container(changed)
+        # Every value in the head, every single bit and some others behind it.
+        changes = range(1, 256) if position < HEAD_END else {1 << n for n in range(8)} | {position}
+        for change in changes:
+            value = FILE[position] ^ change & 0xFF
+            changed = FILE[:position] + bytes([value]) + FILE[position + 1 :]
+            with pytest.raises(KodecError):
+                read_container(changed)
 
 
 def test_every_truncation_and_extension_is_an_error() -> None:
