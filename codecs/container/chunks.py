@@ -87,6 +87,8 @@ class Source:
         self._base = 0
         """Offset of the buffer's first byte."""
         self.seekable = True
+        self.work = 0
+        """Bytes of all chunks that were looked at, again and again perhaps."""
         if self._file is not None:
             # So that a live pipe gives what it has.
             self._read = getattr(self._file, "read1", self._file.read)
@@ -156,6 +158,7 @@ class Source:
         kind, front, length = self.front()
         offset, size = self.offset, front + length
         have = self._fill(size + CRC_BYTES)
+        self.work += min(have, size)
         if have < size + CRC_BYTES:
             raise BitstreamError(
                 f"chunk {chr(kind)!r} claims {length} bytes where {max(have - front, 0)} are left; "

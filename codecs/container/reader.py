@@ -20,8 +20,8 @@ from .chunks import (
 )
 from .head_fields import KINDS, MAX_PIXELS, Kind
 from .heads import Header, ends_with_its_packet, expected_packets, read_head
-from .refresh_index import Entry, read_end, read_index
-from .seeking import find_refresh, is_sound_refresh
+from .refresh_index import Entry, read_end
+from .seeking import Resumption, find_refresh
 from .sequence_head import SequenceHeader
 from .steps import Step, StepCoder, is_refresh
 
@@ -108,6 +108,7 @@ class ChunkReader:
         self._begin = self._source.offset
         self._count = expected_packets(self.header)
         self._steps: StepCoder | None = None
+        self._resumption: Resumption | None = None
         self._restart(self._begin, 0)
 
     def __iter__(self) -> Self:
@@ -192,7 +193,7 @@ class ChunkReader:
             if self._next == self._count:
                 break
             chunk = source.chunk()
-            if not chunk.follows(self._base(chunk) ^ self._next):
+            if not chunk.follows(self._base(chunk) ^ self._next & _MASK):
                 raise chunk.damaged()
             yield self._packet(chunk, self._next)
         if self._next == 1 and ends_with_its_packet(self.header):
@@ -297,11 +298,9 @@ class ChunkReader:
         """The next refresh, from `offset` on, that the index lists and the file has."""
         if self._steps is None or not self._source.seekable:
             return None
-        for entry in read_index(self._source, self._seed):
-            if entry.offset >= offset and entry.packet >= self._next:
-                if is_sound_refresh(self._source, entry, self._seed):
-                    return entry
-        return None
+        if self._resumption is None:
+            self._resumption = Resumption(self._source, self._seed)
+        return self._resumption.behind(offset, self._next)
 
     def _base(self, chunk: Chunk) -> int:
         """What a packet's checksum continues from, before its number."""

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forging import frames, seal, split
+from forging import frames, numbered, seal, split
 from kodec.codecs import ChunkReader, ChunkWriter, Packet, PictureHeader, Step, write_container
-from kodec.codecs.container import refresh_index
+from kodec.codecs.container import chunks, refresh_index
 from kodec.codecs.container.chunks import Source
 from kodec.codecs.container.refresh_index import MAX_ENTRIES, Entry, RefreshIndex, read_index
 from kodec.codecs.container.varint import MAX_VARINT, write_varint
-from kodec.native import InvalidInputError
+from kodec.native import InvalidInputError, crc32c
 from sequences import HEADER, Fifo, data_of, sequence_file, steps_of
 
 COUNT = 23
@@ -53,6 +53,7 @@ def offset(packet: int) -> int:
         with_index(index_of((4, 4, offset(8)), (5, 8, offset(16)))),
         with_index(index_of((4, 3, offset(4)))),
         with_index(index_of((8, 8, offset(4)), (8, 8, 1 << 34))),
+        with_index(index_of((8 + (1 << 32), 8, offset(8)))),
         with_index(b"\x80"),
         with_index(b""),
         FILE[: offset(19)],
@@ -96,6 +97,42 @@ def test_behind_a_hole_reading_goes_on_with_a_refresh_of_the_index() -> None:
     reader = ChunkReader(fifo, damaged="keep")  # type: ignore[arg-type]
     assert [i.number for i in reader if isinstance(i, Packet)] == list(range(6))
     assert reader.cut is not None
+
+
+def test_a_maze_takes_time_in_proportion_to_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each refresh is sound and listed; behind it a chunk claims all that is left up to a byte that
+    # is no chunk, so that reading must go on by the index.
+    count = 300
+    head, *_ = split(sequence_file(0))
+    refreshes = [(ord("P"), b"\x01" + write_varint(n) + bytes(999)) for n in range(count)]
+    preamble, head_chunk, *packets = frames(seal(FILE[:5], [head, *refreshes]))
+    behind, blocks = bytes(20_000), []
+    for packet in reversed(packets):
+        blocks.append(packet + b"P" + write_varint(len(behind) - 4))
+        behind = blocks[-1] + behind
+    data, entries = preamble + head_chunk, []
+    for number, block in enumerate(reversed(blocks)):
+        entries.append((number, number, len(data)))
+        data += block
+    data += bytes(20_001)
+    seed = numbered(count, int.from_bytes(head_chunk[-4:], "little"))
+    index, _ = chunks.write_chunk(ord("i"), index_of(*entries), seed)
+    end, _ = chunks.write_chunk(ord("E"), write_varint(count) + write_varint(len(index)), seed)
+    data += index + end
+
+    checked = 0
+
+    def counting(data: bytes, seed: int = 0) -> int:
+        nonlocal checked
+        checked += len(data)
+        return crc32c(data, seed)
+
+    monkeypatch.setattr(chunks, "crc32c", counting)
+    reader = ChunkReader(data, damaged="keep")
+    assert sum(isinstance(item, Packet) for item in reader) > 5
+    assert reader.cut is not None
+    # Each look at a packet compares it with up to 18 numbers.
+    assert checked < 18 * 12 * len(data)
 
 
 def test_only_sequences_in_seekable_files_are_searched() -> None:
