@@ -151,6 +151,7 @@ class StepCoder:
         """Whether no packet since the last refresh was lost."""
         self._refresh: tuple[int, int] | None = None
         self._filled = 0
+        self._end = 0
 
     def lose(self) -> None:
         """A packet was lost: which slots hold what is unknown up to the next refresh."""
@@ -167,14 +168,14 @@ class StepCoder:
             raise InvalidInputError(
                 f"a packet of this sequence has 1 to {self.plan.share} steps, not {len(steps)}"
             )
-        account = self._refresh, self._filled, self.intact
+        account = self._refresh, self._filled, self._end, self.intact
         try:
             return b"".join(
                 _write_step(step, self._planned(packet, index, step), index + 1 < len(steps))
                 for index, step in enumerate(steps)
             )
         except InvalidInputError:
-            self._refresh, self._filled, self.intact = account
+            self._refresh, self._filled, self._end, self.intact = account
             raise
 
     def read(self, packet: int, payload: bytes) -> tuple[tuple[Step, ...], int]:
@@ -232,9 +233,9 @@ class StepCoder:
     def _start(self, packet: int, index: int, first: int) -> Step:
         if index:
             raise InvalidInputError("a refresh has its packet to itself")
-        if self._refresh is not None and first <= self._refresh[1]:
+        if first < self._end:
             raise InvalidInputError(
-                f"a refresh at frame {first} follows one at frame {self._refresh[1]}"
+                f"a refresh at frame {first} follows steps up to frame {self._end - 1}"
             )
         self._refresh = packet, first
         self._filled = 0
@@ -242,6 +243,11 @@ class StepCoder:
         return Step(first, self.plan.group, refresh=True)
 
     def _enter(self, step: Step) -> None:
+        if self._refresh is not None and step.first < self._refresh[1]:
+            raise InvalidInputError(
+                f"a step of frame {step.first} follows a refresh at frame {self._refresh[1]}"
+            )
+        self._end = max(self._end, step.first + step.frames)
         for slot in step.references:
             if not self._filled >> slot & 1:
                 raise InvalidInputError(

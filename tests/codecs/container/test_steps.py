@@ -64,10 +64,10 @@ def test_groups_and_shared_packets() -> None:
 def test_steps_that_leave_the_plan_say_what_differs() -> None:
     steps = [
         Step(7, 64, (), 15, -64, True, tuple(range(64))),
-        Step(3, 1, (15,), None, 63),
+        Step(8, 1, (15,), None, 63),
         Step(9, 1, (15, 15), 0, 0, False, ((1 << 35) - 1,)),
         Step(10, 1, (0,)),
-        Step(1, 2, (), 3),
+        Step(7, 2, (), 3),
     ]
     coded(Plan(), [(step,) for step in steps])
 
@@ -78,7 +78,9 @@ def test_steps_that_leave_the_plan_say_what_differs() -> None:
         ([(Step(0),)], "begins with a refresh"),
         ([(Step(0, refresh=True),), (Step(1, references=(1,)),)], "slot 1, which holds nothing"),
         ([(Step(0, keep=None, refresh=True),), (Step(1, references=(0,)),)], "holds nothing"),
-        ([(Step(5, refresh=True),), (Step(5, refresh=True),)], "follows one at frame 5"),
+        ([(Step(5, refresh=True),), (Step(5, refresh=True),)], "up to frame 5"),
+        ([(Step(5, refresh=True),), (Step(4),)], "follows a refresh at frame 5"),
+        ([(Step(5, refresh=True),), (Step(9),), (Step(9, refresh=True),)], "up to frame 9"),
         ([(Step(0, refresh=True), Step(1, references=(0,)))], "packet to itself"),
         ([(Step(0, refresh=True),), (Step(1), Step(2, refresh=True))], "packet to itself"),
         ([(Step(0, refresh=True),), (Step(1), Step(2), Step(3))], "1 to 2 steps, not 3"),
@@ -94,7 +96,7 @@ def test_steps_that_make_no_sequence_are_refused(
     with pytest.raises(InvalidInputError, match=message):
         writer.write(len(packets) - 1, packets[-1])
     # What was refused left no trace.
-    assert writer.write(len(packets) - 1, (Step(6, refresh=True),)) == b"\x01\x06"
+    assert writer.write(len(packets) - 1, (Step(10, refresh=True),)) == b"\x01\x0a"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,7 @@ def test_what_is_out_of_range_is_refused(make: object) -> None:
     st.lists(
         st.builds(
             lambda first, frames, slots, keep, quality: Step(first, frames, slots, keep, quality),
-            st.integers(0, 1 << 34),
+            st.integers(3, 1 << 34),
             st.integers(1, 64),
             st.lists(st.just(0), max_size=16).map(tuple),
             st.none() | st.integers(0, 15),
