@@ -36,20 +36,16 @@ import numpy as np
 import torch
 from PIL import Image, ImageCms
 
+from forging import CRC_BYTES, PREAMBLE_BYTES, Chunk, seal, split
 from kodec.codecs import Codec, Picture, load
-from kodec.codecs.varint import read_varint, write_varint
+from kodec.codecs.container.varint import read_varint, write_varint
 from kodec.native import BitstreamError, KodecError, crc32c
 from reporting import parser_of, run, write_report
 
 WIDTH, HEIGHT, QUALITY = 64, 48, 32
 MEMORY_FACTOR = 4.0
-PREAMBLE_BYTES = 5
-CRC_BYTES = 4
 OTHER_PICTURE, OTHER_METADATA = "another picture", "other metadata"
 CLAIMED_SIDES = (1024, 4096, 16384, 32768)
-
-Chunk = tuple[int, bytes]
-"""A chunk's type and payload."""
 
 
 def render() -> Picture:
@@ -98,33 +94,6 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
             return bytes(out)
 
 
-def split(data: bytes) -> list[Chunk]:
-    """The chunks of a sound file."""
-    chunks, position = [], PREAMBLE_BYTES
-    while position < len(data):
-        kind = data[position]
-        length, position = read_varint(data, position + 1)
-        chunks.append((kind, data[position : position + length]))
-        position += length + CRC_BYTES
-    return chunks
-
-
-def seal(preamble: bytes, chunks: Iterable[Chunk]) -> bytes:
-    """A file of these chunks with right checksums; docs/bitstream.md has the rule."""
-    out, seed, packets = preamble, None, 0
-    for kind, payload in chunks:
-        chunk = bytes([kind]) + write_varint(len(payload)) + payload
-        if seed is None:
-            seed = crc = crc32c(preamble + chunk)
-        elif kind == ord("P"):
-            crc = crc32c(chunk, seed ^ packets)
-            packets += 1
-        else:
-            seed = crc = crc32c(chunk, seed)
-        out += chunk + crc.to_bytes(CRC_BYTES, "little")
-    return out
-
-
 def seal_stream(stream: bytes) -> bytes:
     """A coder stream with its checksum made right, if it has one segment and a whole header."""
     if not stream or stream[0] & 0x80:
@@ -151,7 +120,7 @@ def mutate_chunks(chunks: list[Chunk], rng: random.Random) -> list[Chunk]:
     kind, payload = out[number]
     choice = rng.randrange(10)
     if choice == 0:
-        out[number] = (rng.choice(b"HPceXxiZ"), payload)
+        out[number] = (rng.choice(b"HPEceXxiZ"), payload)
     elif choice == 1:
         out.insert(rng.randrange(len(out) + 1), out[number])
     elif choice == 2 and len(out) > 1:

@@ -9,10 +9,25 @@ from typing import TYPE_CHECKING
 
 from .atomic_file import check_output_target, write_atomically
 from .catalogue import EmbeddedModel, embedded_models, find_model
-from .container import Container, read_container, write_container
+from .container import (
+    MAX_PIXELS,
+    ChunkReader,
+    ChunkWriter,
+    Container,
+    FittedHeader,
+    Lost,
+    Packet,
+    PictureHeader,
+    Plan,
+    PlannedStep,
+    Portability,
+    SequenceHeader,
+    Step,
+    read_container,
+    write_container,
+)
 from .picture import Picture, picture_from_image
 from .picture_file import check_picture_output, write_picture
-from .picture_header import MAX_PIXELS, PictureHeader, Portability
 from .picture_reading import (
     PictureHead,
     decode_image,
@@ -54,19 +69,28 @@ else:
 
 __all__ = [
     "MAX_PIXELS",
+    "ChunkReader",
+    "ChunkWriter",
     "Codec",
     "Coded",
     "Container",
     "EmbeddedModel",
     "Encoded",
+    "FittedHeader",
     "Found",
+    "Lost",
     "ModelInfo",
+    "Packet",
     "Picture",
     "PictureCodec",
     "PictureHead",
     "PictureHeader",
+    "Plan",
+    "PlannedStep",
     "Portability",
     "Reconstruction",
+    "SequenceHeader",
+    "Step",
     "as_picture",
     "as_pixels",
     "build_module",

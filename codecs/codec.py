@@ -12,11 +12,10 @@ from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 from .catalogue import find_model, model_path
-from .container import Container, read_container, write_container
+from .container import Container, PictureHeader, read_container, write_container
 from .model_file import ModelInfo, load_model
 from .picture import Picture, picture_from_image
 from .picture_codec import CodedLatents, PictureCodec
-from .picture_header import PictureHeader
 from .pixels import to_array, to_tensor
 
 DEFAULT_QUALITY = 32

@@ -11,8 +11,8 @@ from PIL import Image
 from kodec.native import UnsupportedError
 
 from .atomic_file import check_output_target, write_atomically
+from .container import MAX_SIDE
 from .picture import Picture
-from .picture_header import MAX_SIDE
 from .picture_reading import pillow_lock
 from .tiff_exif import exif_to_tiff
 

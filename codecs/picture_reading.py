@@ -19,11 +19,10 @@ from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedI
 
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
-from .container import MAGIC
+from .container import MAGIC, MAX_PIXELS, MAX_SIDE
 from .file_kind import SNIFF_BYTES, FileKind, identify_file
 from .picture import Picture, exif_of_image, pixels_of_image
 from .picture_colour import colour_remarks
-from .picture_header import MAX_PIXELS, MAX_SIDE
 from .picture_samples import (
     Stored,
     check_mode,

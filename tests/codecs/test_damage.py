@@ -21,7 +21,7 @@ from kodec.codecs import (
     save_model,
     write_container,
 )
-from kodec.codecs.varint import read_varint
+from kodec.codecs.container.varint import read_varint
 from kodec.entropy import LosslessPicture, SymbolWriter
 from kodec.native import BitstreamError, KodecError, MismatchError, UnsupportedError, crc32c
 
@@ -237,4 +237,5 @@ def test_another_head_before_the_same_packet(codec: Codec, data: bytes) -> None:
     with pytest.raises(UnsupportedError, match="model"):
         codec.decode(forged(model_id=bytes(8)))
     with pytest.raises(BitstreamError, match="header"):
-        codec.decode(write_container(sound.header, sound.packets * 2, sound.metadata))
+        header = dataclasses.replace(sound.header, planes=2)
+        codec.decode(write_container(header, sound.packets * 2, sound.metadata))

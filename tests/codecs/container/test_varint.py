@@ -1,6 +1,6 @@
 import pytest
 
-from kodec.codecs.varint import MAX_VARINT, read_varint, write_varint
+from kodec.codecs.container.varint import MAX_VARINT, read_varint, write_varint
 from kodec.native import BitstreamError, InvalidInputError
 
 

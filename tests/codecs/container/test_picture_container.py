@@ -7,11 +7,12 @@ import pytest
 from kodec.codecs.container import (
     MAGIC,
     MAX_METADATA_BYTES,
+    MAX_SIDE,
+    PictureHeader,
     read_container,
     write_container,
 )
-from kodec.codecs.picture_header import MAX_SIDE, PictureHeader
-from kodec.codecs.varint import write_varint
+from kodec.codecs.container.varint import write_varint
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError, crc32c
 
 HEADER = PictureHeader(
@@ -22,14 +23,20 @@ HEADER = PictureHeader(
     model_id=bytes(range(8)),
     portability="guarded",
 )
+DIVIDED = replace(HEADER, planes=3)
 PACKETS = (b"first packet", b"", b"third")
 METADATA = {"icc": b"profile", "exif": b"MM\0*orientation"}
-FILE = write_container(HEADER, PACKETS, METADATA)
+FILE = write_container(DIVIDED, PACKETS, METADATA)
 HEAD_END = 4 + 1 + 1 + 1 + FILE[6] + 4
 
 
-def forged(head: bytes, *chunks: tuple[bytes, bytes], version: int = 0) -> bytes:
-    """A file of any contents whose checksums are valid; one packet unless `chunks` say else."""
+def forged(
+    head: bytes, *chunks: tuple[bytes, bytes], version: int = 0, end: bytes | None = None
+) -> bytes:
+    """A file of any contents whose checksums are valid; one packet unless `chunks` say else.
+
+    end: the end chunk's payload, for files that have one.
+    """
     data = MAGIC + bytes([version]) + b"H" + write_varint(len(head)) + head
     crc = seed = crc32c(data)
     data += crc.to_bytes(4, "little")
@@ -42,6 +49,10 @@ def forged(head: bytes, *chunks: tuple[bytes, bytes], version: int = 0) -> bytes
             packets += 1
         elif not packets:
             seed = crc
+    if end is not None:
+        body = b"E" + write_varint(len(end)) + end
+        crc = crc32c(body, crc32c(packets.to_bytes(4, "little"), seed))
+        data += body + crc.to_bytes(4, "little")
     return data
 
 
@@ -54,7 +65,8 @@ def head(**changes: bytes) -> bytes:
         "colour": b"\0",
         "quality": b"\x20",
         "model_id": bytes(8),
-        "packets": b"\x01",
+        "planes": b"\x01",
+        "more": b"",
     }
     assert set(changes) <= set(fields)
     return b"".join((fields | changes).values())
@@ -66,18 +78,27 @@ def head(**changes: bytes) -> bytes:
         HEADER,
         replace(HEADER, width=1, height=1, components=1, quality=None, portability="exact"),
         replace(HEADER, width=MAX_SIDE, height=1, quality=0, portability="local"),
-        replace(HEADER, width=20000, height=10001, quality=63),
+        replace(HEADER, portability="local", machine=bytes(range(64)), planes=16),
+        replace(HEADER, width=20000, height=10001, quality=63, tile=(1024, 512), planes=2),
     ],
 )
 @pytest.mark.parametrize("metadata", [{}, {"exif": b""}, METADATA])
-@pytest.mark.parametrize("packets", [(b"",), (b"one",), PACKETS, (b"x",) * 300])
-def test_round_trip(
-    header: PictureHeader, metadata: dict[str, bytes], packets: tuple[bytes, ...]
-) -> None:
+def test_round_trip(header: PictureHeader, metadata: dict[str, bytes]) -> None:
+    packets = tuple(bytes([n % 256]) * (n % 7) for n in range(header.packets))
     container = read_container(write_container(header, packets, metadata))
     assert container.header == header
     assert container.packets == packets
     assert container.metadata == metadata
+
+
+def test_packets_are_the_planes_of_one_tile_after_the_other() -> None:
+    header = replace(HEADER, tile=(256, 300), planes=2)
+    assert (header.grid, header.packets) == ((3, 2), 12)
+    places = [header.place(number) for number in range(12)]
+    assert places[:5] == [(0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0), (0, 2, 0)]
+    assert places[6:8] == [(0, 0, 1), (1, 0, 1)] and len(set(places)) == 12
+    with pytest.raises(InvalidInputError, match="12 packets"):
+        header.place(12)
 
 
 def test_a_plain_picture_costs_at_most_40_bytes() -> None:
@@ -85,6 +106,8 @@ def test_a_plain_picture_costs_at_most_40_bytes() -> None:
     assert len(write_container(HEADER, [bytes(16000)])) - 16000 == 35
     large = replace(HEADER, width=20000, height=20000)
     assert len(write_container(large, [bytes(1 << 20)])) - (1 << 20) == 38
+    tiled = replace(large, tile=(2500, 2500))
+    assert len(write_container(tiled, [bytes(20000)] * 64)) - 64 * 20000 == 34 + 8 + 64 * 8
 
 
 def test_the_bytes_of_version_0_stay_what_they_are() -> None:
@@ -99,11 +122,13 @@ def test_the_bytes_of_version_0_stay_what_they_are() -> None:
 
 def test_every_change_of_one_byte_is_an_error() -> None:
     for position in range(len(FILE)):
-        for value in range(256):
-            if value != FILE[position]:
-                changed = FILE[:position] + bytes([value]) + FILE[position + 1 :]
-                with pytest.raises(KodecError):
-                    read_container(changed)
+        # Every value in the head, every single bit and some others behind it.
+        changes = range(1, 256) if position < HEAD_END else {1 << n for n in range(8)} | {position}
+        for change in changes:
+            value = FILE[position] ^ change & 0xFF
+            changed = FILE[:position] + bytes([value]) + FILE[position + 1 :]
+            with pytest.raises(KodecError):
+                read_container(changed)
 
 
 def test_every_truncation_and_extension_is_an_error() -> None:
@@ -137,13 +162,24 @@ def test_random_mutations_are_errors() -> None:
 
 
 def test_swapped_and_foreign_packets_are_errors() -> None:
-    one = write_container(HEADER, [b"aaaa", b"bbbb"])
-    size = 4 + 1 + 1 + 4
-    swapped = one[: -2 * size] + one[-size:] + one[-2 * size : -size]
-    other = write_container(replace(HEADER, quality=33), [b"aaaa", b"bbbb"])
-    for data in (swapped, one[:-size] + other[-size:], other[: -2 * size] + one[-2 * size :]):
+    two = replace(HEADER, planes=2)
+    size, end = 4 + 1 + 1 + 4, 8
+    *fronts, a, b, e = cut(write_container(two, [b"aaaa", b"bbbb"]), size, size, end)
+    _, a2, b2, e2 = cut(
+        write_container(replace(two, quality=33), [b"aaaa", b"bbbb"]), size, size, end
+    )
+    for chunks in ((b, a, e), (a, a, e), (a, b2, e), (a2, b, e), (b, e), (a, b, e2)):
         with pytest.raises(BitstreamError, match="checksum"):
-            read_container(data)
+            read_container(b"".join((*fronts, *chunks)))
+    for chunks in ((a, e), (a, b), (a, b, a, e), (a, b, e, e), (a, b, e, a), (e,), (e, a, b)):
+        with pytest.raises(BitstreamError):
+            read_container(b"".join((*fronts, *chunks)))
+
+
+def cut(data: bytes, *sizes: int) -> list[bytes]:
+    """The last `sizes` bytes as pieces of their own, after what precedes them."""
+    ends = [len(data) - sum(sizes[n:]) for n in range(len(sizes))] + [len(data)]
+    return [data[: ends[0]], *(data[a:b] for a, b in zip(ends, ends[1:], strict=False))]
 
 
 def test_claimed_lengths_allocate_nothing() -> None:
@@ -152,8 +188,11 @@ def test_claimed_lengths_allocate_nothing() -> None:
     files += [MAGIC + b"\0H" + huge]
     files += [FILE[:HEAD_END] + b"e" + write_varint(MAX_METADATA_BYTES) + b"x" * 50]
     files += [forged(head(width=write_varint(1 << 15), height=write_varint((1 << 15) + 1)))]
-    files += [forged(head(packets=write_varint(1 << 20)))]
-    files += [forged(head(packets=write_varint(1 << 30)))]
+    tile = write_varint(1)
+    files += [forged(head(kind=b"\x05", more=tile + tile))]
+    wide = {"width": write_varint(1 << 15), "height": write_varint(1 << 15)}
+    files += [forged(head(kind=b"\x05", **wide, more=tile + tile))]
+    files += [forged(head(planes=b"\x02"), end=2 * write_varint((1 << 32) - 1))]
     tracemalloc.start()
     try:
         for data in files:
@@ -181,9 +220,11 @@ def test_an_unknown_mandatory_chunk_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("kind", [b"e", b"i", b"H", b"Z"])
 def test_nothing_but_packets_follows_a_packet(kind: bytes) -> None:
-    data = forged(head(packets=b"\x02"), (b"P", b"a"), (kind, b"x"), (b"P", b"b"))
-    with pytest.raises(BitstreamError, match="among the packets"):
+    data = forged(head(planes=b"\x02"), (b"P", b"a"), (kind, b"x"), (b"P", b"b"), end=b"\2\0")
+    with pytest.raises(BitstreamError, match=f"chunk '{kind.decode()}' stands"):
         read_container(data)
+    with pytest.raises(BitstreamError, match="bytes follow the last packet"):
+        read_container(forged(head(), (b"P", b"a"), (kind, b"x")))
 
 
 def test_a_chunk_that_was_cut_out_is_missed() -> None:
@@ -214,21 +255,30 @@ def test_the_forged_head_of_these_tests_is_sound() -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"kind": b"\x11"}, UnsupportedError, "video"),
-        ({"kind": b"\x21"}, UnsupportedError, "kind 2"),
+        ({"kind": b"\x11"}, UnsupportedError, "holds a video"),
+        ({"kind": b"\x21"}, UnsupportedError, "holds a fitted network"),
+        ({"kind": b"\x31"}, UnsupportedError, "kind 3"),
+        ({"kind": b"\x09"}, UnsupportedError, "flags 2"),
         ({"kind": b"\x03"}, UnsupportedError, "portability class 3"),
-        ({"width": b"\0"}, BitstreamError, "0x7 pixels"),
-        ({"height": write_varint(MAX_SIDE + 1)}, BitstreamError, "limits"),
+        ({"width": b"\0"}, BitstreamError, "width is 1 to 16777216 pixels, not 0"),
+        ({"height": write_varint(MAX_SIDE + 1)}, BitstreamError, "height is 1 to"),
         ({"height": b"\x87\x00"}, BitstreamError, "more bytes than it needs"),
         ({"samples": b"\x47"}, UnsupportedError, "4 components of 8 bits"),
         ({"samples": b"\x3f"}, UnsupportedError, "3 components of 16 bits"),
         ({"colour": b"\x01"}, UnsupportedError, "colour system 1"),
-        ({"quality": b"\x40"}, BitstreamError, "quality 64"),
-        ({"model_id": bytes(7), "packets": b""}, BitstreamError, "too short"),
-        ({"packets": b""}, BitstreamError, "middle of a number"),
-        ({"packets": b"\0"}, BitstreamError, "in 0 packets"),
-        ({"packets": b"\x02"}, BitstreamError, "after 1 of 2 packets"),
-        ({"packets": b"\x01\x01"}, BitstreamError, "longer than it should be"),
+        ({"quality": b"\x40"}, BitstreamError, "not 64"),
+        ({"model_id": bytes(7), "planes": b""}, BitstreamError, "too short"),
+        ({"planes": b""}, BitstreamError, "too short"),
+        ({"planes": b"\0"}, BitstreamError, "planes, not 0"),
+        ({"planes": b"\x11"}, BitstreamError, "planes, not 17"),
+        ({"planes": b"\x02"}, BitstreamError, "after 1 of 2 packets"),
+        ({"more": b"\x01"}, BitstreamError, "longer than it should be"),
+        ({"kind": b"\x05"}, BitstreamError, "middle of a number"),
+        ({"kind": b"\x05", "more": b"\0\1"}, BitstreamError, "tile's width is 1 to"),
+        ({"kind": b"\x05", "more": b"\5\4"}, BitstreamError, "after 1 of 2 packets"),
+        ({"kind": b"\x02", "more": b"\3ab"}, BitstreamError, "too short"),
+        ({"kind": b"\x02", "more": write_varint(65) + bytes(65)}, BitstreamError, "at most 64"),
+        ({"kind": b"\x01", "more": b"\2ab"}, BitstreamError, "longer"),
     ],
 )
 def test_impossible_heads_with_a_valid_checksum(
@@ -288,6 +338,11 @@ def test_foreign_files_are_recognised(data: bytes, message: str) -> None:
         {"model_id": bytes(7)},
         {"portability": "somewhere"},
         {"bit_depth": 16},
+        {"planes": 17},
+        {"tile": (0, 5)},
+        {"tile": (1, 1), "planes": 3},
+        {"machine": b"x"},
+        {"portability": "local", "machine": bytes(65)},
     ],
 )
 def test_a_header_out_of_range_is_refused(changes: dict[str, object]) -> None:
@@ -296,8 +351,9 @@ def test_a_header_out_of_range_is_refused(changes: dict[str, object]) -> None:
 
 
 def test_what_cannot_be_written_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="packets"):
-        write_container(HEADER, [])
+    for packets in ([], [b""] * 2):
+        with pytest.raises(InvalidInputError, match="packets"):
+            write_container(HEADER, packets)
     with pytest.raises(InvalidInputError, match="'xmp'"):
         write_container(HEADER, [b""], {"xmp": b""})
     with pytest.raises(InvalidInputError, match="exif metadata take 16777217 bytes"):
