@@ -5,9 +5,10 @@ file ended there. Both say so in the log alone, which is therefore listened to.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from typing import IO
 
 import av
 from av.container import InputContainer
@@ -19,6 +20,13 @@ _Line = tuple[int, str, str]
 # Where errors are concealed this is said as information. What a demuxer of Matroska passes over, a
 # cluster whose id is damaged for instance, it mentions in its finest log.
 _TELLTALE = re.compile(r"concealing|Unknown entry 0x")
+# What may be met already while a file is opened, as libav reads ahead; other errors in its head
+# cost no frame.
+_WHILE_OPENED = re.compile(
+    r"ended prematurely|partial file|exceeds containing|invalid as first byte|Invalid track number"
+    r"|Unknown entry 0x\w+ at pos\. (?P<position>\d+)"
+)
+_TS_PACKETS = (188, 192, 204)
 
 
 @contextmanager
@@ -35,19 +43,32 @@ def heard(level: int) -> Iterator[list[_Line]]:
         av.logging.set_skip_repeated(before[1])
 
 
-def sound_frames(container: InputContainer, name: str) -> Iterator[av.VideoFrame]:
+def open_quietly(
+    file: str | IO[bytes], form: str | None = None
+) -> tuple[InputContainer, list[_Line]]:
+    """A container, FFmpeg's name of whose format is `form` or found out, and what libav said.
+
+    Raises as `av.open`.
+    """
+    with heard(av.logging.DEBUG) as lines:
+        return av.open(file, "r", format=form), lines
+
+
+def sound_frames(
+    container: InputContainer, name: str, said: Sequence[_Line] = ()
+) -> Iterator[av.VideoFrame]:
     """The frames of the first video stream in display order, up to the first that is not sound.
 
-    `name` is what errors call the container. Raises BitstreamError, naming the frame, where the
-    stream is damaged as far as it can tell (checksums, syntax) and where it ends before what its
-    container states.
+    `name` is what errors call the container, `said` what libav said when it was opened. Raises
+    BitstreamError, naming the frame, where the stream is damaged as far as it can tell (checksums,
+    syntax) and where it ends before what its container states.
     """
     stream = container.streams.video[0]
     context = stream.codec_context
     context.thread_count = 1  # others' threads would log beside this one
     context.options = {"err_detect": "crccheck"}
     packets, shown = container.demux(stream), _Shown()
-    read, end = 0, None
+    read, start, end = 0, None, None
     while True:
         try:
             with heard(av.logging.DEBUG) as lines:
@@ -62,26 +83,22 @@ def sound_frames(container: InputContainer, name: str) -> Iterator[av.VideoFrame
                 raise _Damage("the file has only a part of it")
         except (av.FFmpegError, _Damage) as error:
             later = " or later" if context.has_b_frames else ""
-            raise BitstreamError(
-                f"{name} is damaged at frame {shown.count + 1}{later} ({_reason(error)}): get a "
-                "sound copy, or take the frames before"
-            ) from error
+            where = f"at frame {shown.count + 1}{later} ({_reason(error)})"
+            raise BitstreamError(f"{name} is damaged {where}: {shown.advice}") from error
         if packet.size:
             read += 1
             end = None if packet.pos is None else packet.pos + packet.size
+            start = packet.pos if start is None else start
         for frame in frames:
             if frame.is_corrupt:
-                raise BitstreamError(
-                    f"{name} is damaged at frame {shown.count + 1} (the decoder could not "
-                    "restore it): get a sound copy, or take the frames before"
-                )
+                where = f"at frame {shown.count + 1} (it could not be decoded as it was coded)"
+                raise BitstreamError(f"{name} is damaged {where}: {shown.advice}")
             shown.add(frame)
             yield frame
-    why = _early_end(container, read, end, shown)
+    why = _early_end(container, read, end, shown) or _met_early(said, start)
     if why is not None:
         raise BitstreamError(
-            f"{name} is cut off after {shown.count} frames: {why}; get a whole copy, or take the "
-            "frames before"
+            f"{name} is cut off or damaged after {shown.count} frames ({why}): {shown.advice}"
         )
 
 
@@ -90,7 +107,7 @@ class _Damage(Exception):
 
 
 class _Shown:
-    """The times of the frames so far."""
+    """The frames so far: how many, and their times."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -98,6 +115,12 @@ class _Shown:
         """When the last one comes, in seconds."""
         self.gaps: tuple[Fraction, Fraction] | None = None
         """The shortest and the longest time between two frames."""
+
+    @property
+    def advice(self) -> str:
+        """What to do where no more come."""
+        before = f", or take those before (--frames {self.count})" if self.count else ""
+        return f"get a sound copy{before}"
 
     def add(self, frame: av.VideoFrame) -> None:
         self.count += 1
@@ -136,6 +159,8 @@ def _early_end(
         return "no frame of it can be decoded"
     if kind == "yuv4mpegpipe" and end is not None and end < container.size:
         return "the rest is no whole frame"
+    if kind == "mpegts" and all(container.size % size for size in _TS_PACKETS):
+        return "its last packet is incomplete"
     if kind == "avi" and len(stream.index_entries) < stream.frames:
         return f"its head says {stream.frames}"
     if kind.startswith("mov,"):
@@ -144,6 +169,15 @@ def _early_end(
         return f"its index has {listed}" if read < listed else None
     if kind.startswith("matroska") or kind == "flv":
         return _missing_time(container, shown)
+    return None
+
+
+def _met_early(said: Sequence[_Line], start: int | None) -> str | None:
+    """What was said of the frames, which begin at byte `start`, while the file was opened."""
+    for _, _, text in said:
+        match = _WHILE_OPENED.search(text)
+        if match and (not match["position"] or int(match["position"]) >= (start or 0)):
+            return " ".join(text.split())
     return None
 
 

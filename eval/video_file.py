@@ -15,7 +15,7 @@ from av.container import InputContainer
 
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
-from .decoding import heard, sound_frames
+from .decoding import open_quietly, sound_frames
 from .frames import Chroma, Frame, VideoFormat, read_raw
 
 VIDEO_SUFFIXES = frozenset({".yuv", ".y4m", ".mkv", ".mp4", ".mov", ".avi", ".webm"})
@@ -119,13 +119,15 @@ def _form_from_name(path: Path, size: tuple[int, int] | None, fps: Fraction | No
 
 
 def _form_of_stream(path: Path) -> VideoFormat:
-    with _opened(path) as container:
+    with _opened(path) as (container, _):
         stream = container.streams.video[0]
         rate = stream.average_rate or stream.guessed_rate or Fraction(30)
-        name = stream.codec_context.pix_fmt
+        # There is no context where the codec is unknown, and no format where no frame told it.
+        name = None if stream.codec_context is None else stream.codec_context.pix_fmt
         if name is None:
             raise BitstreamError(
-                f"{path} is damaged: it holds no frame whose format can be told; get a sound copy"
+                f"{path} is damaged or of an unknown codec: no frame of it tells its format; get a "
+                "sound copy"
             )
         form = format_of(name, stream.width, stream.height, Fraction(rate))
     if form is None:
@@ -137,8 +139,8 @@ def _form_of_stream(path: Path) -> VideoFormat:
 
 
 def _decoded(path: Path, form: VideoFormat) -> Iterator[Frame]:
-    with _opened(path) as container:
-        for number, frame in enumerate(sound_frames(container, str(path)), start=1):
+    with _opened(path) as (container, said):
+        for number, frame in enumerate(sound_frames(container, str(path), said), start=1):
             own = frame.format.name, frame.width, frame.height
             if format_of(*own, form.fps) != form:
                 raise UnsupportedError(
@@ -150,14 +152,13 @@ def _decoded(path: Path, form: VideoFormat) -> Iterator[Frame]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
-    """The container of a file with video in it."""
+def _opened(path: Path) -> Iterator[tuple[InputContainer, list[tuple[int, str, str]]]]:
+    """The container of a file with video in it, and what libav said of it."""
     try:
-        with heard(av.logging.ERROR):
-            container = av.open(str(path))
+        container, said = open_quietly(str(path))
     except (av.FFmpegError, OSError) as error:
         raise BitstreamError(f"{path} is not a video or is damaged: {error.strerror}") from error
     with container:
         if not container.streams.video:
             raise BitstreamError(f"{path} holds no video")
-        yield container
+        yield container, said

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kodec.native import InvalidInputError
+from kodec.native import InvalidInputError, KodecError
 
 from . import usage
 from .progress import progress
@@ -21,6 +21,10 @@ _CODECS = (
     *("jpeg", "jpeg2000", "webp", "avif", "x264", "x265", "svt-av1"),
     *("vtm", "hm", "vvenc"),
 )
+
+
+_NAMED = 5
+"""So many files that are left out are named on the command line."""
 
 
 def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
@@ -53,7 +57,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     eval_.add_argument(
         "--metrics",
         metavar="M,M,...",
-        type=lambda text: text.split(","),
+        type=usage.names,
         help="names as in results files, or all; without it all but vmaf and lpips",
     )
     eval_.add_argument(
@@ -107,21 +111,35 @@ def evaluate(options: argparse.Namespace) -> None:
     names = ", ".join(name for name, _ in codecs)
     description = f"{names} on {options.dataset}"
     kept = PartialRows(options.output.with_name(f"{options.output.name}.partial"))
-    parts = []
-    with progress(options.quiet) as show:
-        for _, make in codecs:
-            more = (description, show, options.jobs, kept)
-            parts.append(measure(make, sources, qualities, metrics, *more))
+    needed = [name for name in metrics if name in (options.metrics or ())]
+    left_out: dict[Source, str] = {}
+    parts: list[Results] = []
+    # One curve is of the same pictures at every point: what a later model could not code is left
+    # out of the earlier ones' points, too, whose other rows are kept.
+    while not parts or any(len(part.left_out) < len(left_out) for part in parts):
+        with progress(options.quiet) as show:
+            more = (description, show, options.jobs, kept, needed, left_out)
+            parts = [measure(make, sources, qualities, metrics, *more) for _, make in codecs]
     results = parts[0]
     if len(parts) > 1:
         results = join_results(parts, " + ".join(part.name for part in parts), description)
-    results = replace(results, notes=[*results.notes, *absent])
+    of = "sequences" if video else "pictures"
+    without = f"{len(left_out)} of {len(sources)} {of}"
+    notes = [f"{without} could not be measured and are in no number"] if left_out else []
+    results = replace(results, notes=[*results.notes, *absent, *notes])
     write_results(results, options.output)
-    kept.remove()
+    if not left_out:
+        kept.remove()
     if not options.quiet:
         print("\n".join([*_table(results), *(f"note: {note}" for note in results.notes)]))
-        of = "sequences" if video else "pictures"
-        print(f"{len(sources)} {of}; {options.output} has each of them")
+        print(f"{len(sources) - len(left_out)} {of}; {options.output} has each of them")
+    if left_out:
+        named = list(left_out.values())
+        more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        raise KodecError(
+            f"{without} left out: {'; '.join(named[:_NAMED])}{more}; {options.output} is of the "
+            "others and names these; mend or remove them and start again"
+        )
 
 
 def _check_usage(options: argparse.Namespace) -> None:
