@@ -146,9 +146,7 @@ def _reason(error: Exception) -> str:
     return " ".join(str(said).split())
 
 
-def _early_end(
-    container: InputContainer, read: int, end: int | None, shown: _Shown
-) -> str | None:
+def _early_end(container: InputContainer, read: int, end: int | None, shown: _Shown) -> str | None:
     """What says that the file should have gone on, None where nothing does.
 
     `read` is the number of packets, `end` the byte after the last.

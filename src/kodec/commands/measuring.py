@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kodec.native import InvalidInputError, KodecError
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
 QUALITIES = (8, 16, 24, 32, 40, 48, 56)
 
 # kodec.eval.baselines has them too, but takes seconds to import.
-_CODECS = (
-    *("jpeg", "jpeg2000", "webp", "avif", "x264", "x265", "svt-av1"),
-    *("vtm", "hm", "vvenc"),
-)
+_LIBAV, _PROGRAMS = ("x264", "x265", "svt-av1"), ("vtm", "hm", "vvenc")
+_CODECS = ("jpeg", "jpeg2000", "webp", "avif", *_LIBAV, *_PROGRAMS)
 
+
+_TAKEN_BY = {
+    "preset": (*_LIBAV, "vvenc"),
+    "structure": _LIBAV,
+    **dict.fromkeys(("binary", "config", "decoder", "bit_depth", "cache"), _PROGRAMS),
+}
+"""The options of baselines, and which have them."""
 
 _NAMED = 5
 """So many files that are left out are named on the command line."""
@@ -111,7 +117,8 @@ def evaluate(options: argparse.Namespace) -> None:
     names = ", ".join(name for name, _ in codecs)
     description = f"{names} on {options.dataset}"
     kept = PartialRows(options.output.with_name(f"{options.output.name}.partial"))
-    needed = [name for name in metrics if name in (options.metrics or ())]
+    named = {name.replace("ms-ssim-db-", "ms-ssim-") for name in options.metrics or ()}
+    needed = [name for name in metrics if name in named]
     left_out: dict[Source, str] = {}
     parts: list[Results] = []
     # One curve is of the same pictures at every point: what a later model could not code is left
@@ -134,30 +141,55 @@ def evaluate(options: argparse.Namespace) -> None:
         print("\n".join([*_table(results), *(f"note: {note}" for note in results.notes)]))
         print(f"{len(sources) - len(left_out)} {of}; {options.output} has each of them")
     if left_out:
-        named = list(left_out.values())
-        more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        reasons = list(left_out.values())[:_NAMED]
+        if len(left_out) > _NAMED:
+            reasons.append(f"and {len(left_out) - _NAMED} more")
         raise KodecError(
-            f"{without} left out: {'; '.join(named[:_NAMED])}{more}; {options.output} is of the "
-            "others and names these; mend or remove them and start again"
+            f"{without} left out: {'; '.join(reasons)}; {options.output} is of the others and "
+            "names these; mend or remove them and start again"
         )
 
 
 def _check_usage(options: argparse.Namespace) -> None:
-    """Refuse options that do not go together."""
+    """Refuse options that do not go together, and those that would change nothing."""
+    given = [name for name in _TAKEN_BY if getattr(options, name) is not None]
     if options.codec is None:
-        for name in ("preset", "structure", "binary", "config", "decoder", "bit_depth", "cache"):
-            if getattr(options, name) is not None:
-                flag = "--" + name.replace("_", "-")
-                raise usage.UsageError(f"{flag} goes with --codec; see `kodec eval --help`")
+        if given:
+            raise usage.UsageError(f"{_flag(given[0])} goes with --codec; see `kodec eval --help`")
         beyond = [q for q in options.qualities or () if not 0 <= q <= usage.HIGHEST_QUALITY]
         if beyond:
             raise usage.UsageError(
                 f"a model's quality goes from 0 to {usage.HIGHEST_QUALITY}, not {beyond[0]}"
             )
-    elif options.codec not in _CODECS:
+        return
+    if options.codec not in _CODECS:
         raise usage.UsageError(f"no codec {options.codec!r}: choose from {', '.join(_CODECS)}")
-    elif options.device != "cpu":
+    if options.device != "cpu":
         raise usage.UsageError("--device goes with --model: baselines run on the processor")
+    for name in given:
+        if options.codec not in _TAKEN_BY[name]:
+            raise InvalidInputError(
+                f"{_flag(name)} is for {', '.join(_TAKEN_BY[name])}, {options.codec} has no such "
+                "thing: leave it out"
+            )
+
+
+def _check_kind(options: argparse.Namespace, files: list[Path], video: bool) -> None:
+    """Refuse options that change nothing of this kind of data set."""
+    for name in ("bit_depth",) if video else ("structure", "size", "fps", "frames"):
+        if getattr(options, name) is not None:
+            of, is_of = ("pictures", "video") if video else ("video", "pictures")
+            raise InvalidInputError(
+                f"{_flag(name)} is for {of}, and {options.dataset} is of {is_of}: leave it out"
+            )
+    if options.size is not None and not any(file.suffix.lower() == ".yuv" for file in files):
+        raise InvalidInputError(
+            f"--size is for raw .yuv files, and {options.dataset} has none: leave it out"
+        )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _sources(options: argparse.Namespace) -> "tuple[list[Source], bool]":
@@ -166,13 +198,10 @@ def _sources(options: argparse.Namespace) -> "tuple[list[Source], bool]":
 
     kind = kind_of_dataset(options.dataset)
     files = find_dataset(options.dataset, kind=kind)
+    _check_kind(options, files, kind == "video")
     if kind == "video":
         how = options.size, options.fps, options.frames
         return [VideoSource(path, *how) for path in files], True
-    if options.size or options.fps or options.frames:
-        raise InvalidInputError(
-            f"--size, --fps and --frames are for video, and {options.dataset} is of pictures"
-        )
     return [PictureSource(path) for path in files], False
 
 
