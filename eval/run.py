@@ -113,9 +113,9 @@ def evaluate_sources(
                     if not done and len(refused) >= min(_TRIES, len(sources)):
                         raise row
             if progress is not None:
-                while ahead < len(waiting) and (
-                    waiting[ahead] in done or waiting[ahead][0] in left
-                ):
+                while ahead < len(waiting):
+                    if waiting[ahead] not in done and waiting[ahead][0] not in left:
+                        break
                     ahead += 1
                 label = _label(waiting[ahead]) if ahead < len(waiting) else "done"
                 progress(len(tasks) - pending, len(tasks), label)
