@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from coded_streams import NO_OVERRIDES, make_tables
+from coded_streams import NO_OVERRIDES, make_tables, sample
 from kodec.codecs import Picture, write_picture
 from kodec.eval import (
     Frame,
@@ -161,7 +161,7 @@ class Crowded(PillowCodec):
 
     def encode(self, image: NDArray[np.uint8], quality: int | None) -> bytes:
         tables = make_tables([256])
-        symbols, indexes = np.zeros(1 << 22, np.int16), np.zeros(1 << 22, np.uint8)
+        symbols, indexes = sample(np.random.default_rng(0), 1 << 21, np.array([8.0]))
         seen, over = [], threading.Event()
         own = len(os.listdir("/proc/self/task")) + 1
 
@@ -172,7 +172,7 @@ class Crowded(PillowCodec):
         watcher = threading.Thread(target=watch)
         watcher.start()
         encoder = Encoder()
-        encoder.add(symbols, indexes, tables, NO_OVERRIDES)
+        encoder.add(symbols.astype(np.int16), indexes, tables, NO_OVERRIDES)
         encoder.finish()
         over.set()
         watcher.join()
