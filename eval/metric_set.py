@@ -101,7 +101,8 @@ def measure_picture(
     """
     found = {"psnr-rgb": psnr(picture, decoded)}
     gray = picture.shape[2] == 1
-    names = [name for name in names if can_have(name, *picture.shape[:2], gray)]
+    height, width, _ = picture.shape
+    names = [name for name in names if can_have(name, height, width, gray)]
     if any(name in names for name in (*_YUV, "ms-ssim-y")):
         a, b = (
             image.astype(np.float64) if gray else rgb_to_yuv(image) for image in (picture, decoded)
@@ -115,7 +116,6 @@ def measure_picture(
     if "lpips" in names:
         found["lpips"] = lpips(picture, decoded)
     if "vmaf" in names:
-        height, width, _ = picture.shape
         form = VideoFormat(width, height, "444")
         # libvmaf takes no 4:0:0.
         colour = [np.broadcast_to(image, (height, width, 3)) for image in (picture, decoded)]

@@ -81,8 +81,10 @@ def evaluate_sources(
     # Source by source, so that each is read once and no more than one is held.
     tasks: list[Task] = [(source, quality) for source in sources for quality in qualities]
     left = {} if left_out is None else left_out
-    keys = {} if partial is None else _keys(tasks, left, (codec.name, settings, versions), metrics)
-    keys = {task: key_of({**what, "jobs": jobs}) for task, what in keys.items()}
+    of_all = {"codec": codec.name, "settings": settings, "versions": versions, "jobs": jobs}
+    keys: dict[Task, str] = {}
+    if partial is not None:
+        keys = _keys(tasks, left, {**of_all, "metrics": list(metrics)})
     done: dict[Task, ImageRow] = {
         task: partial.rows[key]
         for task, key in keys.items()
@@ -150,13 +152,10 @@ def evaluate_sources(
 
 
 def _keys(
-    tasks: Sequence[Task],
-    left_out: dict[Source, str],
-    codec: tuple[str, dict[str, Any], dict[str, str]],
-    metrics: Sequence[str],
-) -> dict[Task, dict[str, Any]]:
-    """What each task's row depends on; a source that cannot be read is added to `left_out`."""
-    of_codec = dict(zip(("codec", "settings", "versions"), codec, strict=True))
+    tasks: Sequence[Task], left_out: dict[Source, str], of_all: dict[str, Any]
+) -> dict[Task, str]:
+    """Hashes of what each row depends on, `of_all` among it; a source that cannot be read is added
+    to `left_out` instead."""
     of_source: dict[Source, dict[str, str]] = {}
     for source in dict.fromkeys(source for source, _ in tasks):
         if source not in left_out:
@@ -165,10 +164,7 @@ def _keys(
             except KodecError as error:
                 left_out[source] = str(error)
     return {
-        (source, quality): {
-            **of_codec,
-            **{"source": of_source[source], "quality": quality, "metrics": list(metrics)},
-        }
+        (source, quality): key_of({**of_all, "source": of_source[source], "quality": quality})
         for source, quality in tasks
         if source in of_source
     }
