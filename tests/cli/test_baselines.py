@@ -99,9 +99,7 @@ def test_video(kodec: Cli, clip: Path, tmp_path: Path) -> None:
     assert outcome.out.splitlines()[-1] == f"1 sequences; {output} has each of them"
 
 
-def test_damaged_video_is_named_and_the_rest_measured(
-    kodec: Cli, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_video_is_named_and_the_rest_measured(kodec: Cli, tmp_path: Path) -> None:
     folder, output = tmp_path / "clips", tmp_path / "r.json"
     folder.mkdir()
     frame = b"FRAME\n" + bytes(range(96)) * (64 * 48 * 3 // 2 // 96)
