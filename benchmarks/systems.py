@@ -250,7 +250,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the report")
     options = parser.parse_args()
     known = fixed_rate_configs()
-    names = known if options.configs is None else options.configs.split(",")
+    asked = options.configs
+    names = known if asked is None else [name.strip() for name in asked.split(",")]
     if unknown := [name for name in names if name not in known]:
         raise InvalidInputError(f"configs are {', '.join(known)}; not {', '.join(unknown)}")
     torch.set_num_threads(options.threads)

@@ -13,6 +13,9 @@ from kodec.native import UnsupportedError
 # torchvision's AlexNet, by the name under which torch.hub keeps it.
 _WEIGHTS = "alexnet-owt-7be5be79.pth"
 
+LPIPS_SMALLEST_SIDE = 64
+"""In pixels; the network's pooling leaves nothing of smaller pictures."""
+
 
 def why_no_lpips() -> str | None:
     """None where the network's weights are there; the reason otherwise."""
@@ -27,12 +30,14 @@ def lpips(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
     Lower is better. Gray is taken as R = G = B. "The unreasonable effectiveness of deep features as
     a perceptual metric" (Zhang et al., 2018), by torchmetrics. Raises UnsupportedError without the
-    weights, and for pictures below 64 pixels, of which the network's pooling leaves nothing.
+    weights, and for pictures below 64 pixels a side.
     """
     if (why := why_no_lpips()) is not None:
         raise UnsupportedError(f"lpips cannot be computed here: {why}")
-    if min(a.shape[:2]) < 64:
-        raise UnsupportedError("lpips needs pictures of 64 pixels or more a side")
+    if min(a.shape[:2]) < LPIPS_SMALLEST_SIDE:
+        raise UnsupportedError(
+            f"lpips needs pictures of {LPIPS_SMALLEST_SIDE} pixels or more a side"
+        )
     with torch.inference_mode():
         return float(_network(_weights())(_to_tensor(a), _to_tensor(b)))
 

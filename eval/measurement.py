@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Protocol, runtime_checkable
@@ -15,7 +15,7 @@ from kodec.native import KodecError, UnsupportedError
 
 from .frames import Frame, VideoFormat, write_raw
 from .memory import PeakMemory
-from .metric_set import measure_frame, measure_picture
+from .metric_set import can_have, measure_frame, measure_picture, why_without
 from .results import ImageRow
 from .sources import PictureSource, Source, VideoSource
 from .video_file import Video
@@ -74,16 +74,26 @@ class SelfTimed(Protocol):
         ...
 
 
+class SourceError(KodecError):
+    """A source cannot be read, or not be measured, whatever the codec. The message names it."""
+
+
 class Measurement:
     """Measures one codec, on one source after another, in one process.
+
+    What cannot have one of the metrics that are `needed` is not measured; of the others it has
+    those that it can.
 
     The first source is coded once beforehand, untimed (of a sequence a few frames), so that no row
     pays for loading code and allocating memory; codecs that are programs of their own aside.
     """
 
-    def __init__(self, codec: CodecLike, metrics: Sequence[str]) -> None:
+    def __init__(
+        self, codec: CodecLike, metrics: Sequence[str], needed: Sequence[str] = ()
+    ) -> None:
         self.codec = codec
         self.metrics = metrics
+        self.needed = needed
         self._warm = isinstance(codec, SelfTimed)
         self._memory = PeakMemory()
         self._held: tuple[Path, NDArray[np.uint8]] | None = None
@@ -91,21 +101,22 @@ class Measurement:
     def row(self, source: Source, quality: int | None) -> ImageRow:
         """One row of the results.
 
-        Raises KodecError, naming codec and file, when the codec fails or returns something of
-        another shape; what reading the source raises.
+        Raises SourceError where the source cannot be measured; KodecError, naming codec and file,
+        when the codec fails or returns something of another shape.
         """
         try:
             if isinstance(source, PictureSource):
                 return self._picture_row(source, quality)
             return self._sequence_row(source, quality)
-        except _SourceError as error:
-            raise error.reason from error.reason.__cause__
+        except SourceError:
+            raise
         except KodecError as error:
             raise KodecError(f"{self.codec.name} on {source.path}: {error}") from error
 
     def _picture_row(self, source: PictureSource, quality: int | None) -> ImageRow:
         picture = self._read(source)
         height, width, components = picture.shape
+        self._check_needed(source, height, width, components == 1)
         if not self._warm:
             self.codec.decode(self.codec.encode(picture, quality))
             self._warm = True
@@ -119,6 +130,10 @@ class Measurement:
         times: tuple[float, float | None] = (encoded - start, finished - encoded)
         if isinstance(self.codec, SelfTimed):
             times = self.codec.seconds_of(data)
+        if decoded.shape != picture.shape:
+            raise KodecError(f"it returned a shape of {decoded.shape}, not {picture.shape}")
+        with _not_the_codecs(source):
+            metrics = measure_picture(picture, decoded, self.metrics)
         return ImageRow(
             image=source.path.name,
             quality=quality,
@@ -126,7 +141,7 @@ class Measurement:
             height=height,
             bytes=len(data),
             bpp=8 * len(data) / (width * height),
-            metrics=measure_picture(picture, decoded, self.metrics),
+            metrics=metrics,
             encoding_time=times[0],
             decoding_time=times[1],
             colour_format="rgb24" if components == 3 else "gray",
@@ -137,23 +152,22 @@ class Measurement:
         codec = self.codec
         if not isinstance(codec, SequenceCodec):
             raise UnsupportedError("it codes pictures, and this is a sequence")
-        try:
+        with _not_the_codecs(source):
             video = source.open()
-        except KodecError as error:
-            raise _SourceError(error) from error
         form = video.form
+        self._check_needed(source, form.height, form.width, form.chroma == "400")
         if not self._warm:
-            few = islice(video.frames(), _WARM_UP_FRAMES)
+            few = islice(_read_from(source, video), _WARM_UP_FRAMES)
             for _ in codec.decode_sequence(codec.encode_sequence(few, form, quality)):
                 pass
             self._warm = True
         self._memory.restart()
-        frames = _Timed(video.frames())
+        frames = _Timed(_read_from(source, video))
         start = time.perf_counter()
         data = codec.encode_sequence(frames, form, quality)
         seconds = time.perf_counter() - start - frames.seconds
         decoded = _Timed(codec.decode_sequence(data))
-        means = self._mean_over_frames(video, decoded)
+        means = self._mean_over_frames(source, video, decoded)
         times: tuple[float, float | None] = (seconds, decoded.seconds)
         if isinstance(codec, SelfTimed):
             times = codec.seconds_of(data)
@@ -173,7 +187,9 @@ class Measurement:
             peak_memory=self._memory.read(),
         )
 
-    def _mean_over_frames(self, video: Video, decoded: Iterator[Frame]) -> dict[str, float]:
+    def _mean_over_frames(
+        self, source: VideoSource, video: Video, decoded: Iterator[Frame]
+    ) -> dict[str, float]:
         """The metrics' means over the frames, both sequences being read once."""
         sums: dict[str, list[float]] = {}
         with ExitStack() as stack:
@@ -184,7 +200,7 @@ class Measurement:
                 paths = [folder / "reference.yuv", folder / "decoded.yuv"]
                 files = [stack.enter_context(path.open("wb")) for path in paths]
             count = 0
-            for frame in video.frames():
+            for frame in _read_from(source, video):
                 other = next(decoded, None)
                 if other is None:
                     raise KodecError(f"only {count} frames came back")
@@ -199,25 +215,47 @@ class Measurement:
             if paths:
                 for file in files:
                     file.close()
-                means["vmaf"] = vmaf_of_files(paths[0], paths[1], video.form)
+                with _not_the_codecs(source):
+                    means["vmaf"] = vmaf_of_files(paths[0], paths[1], video.form)
         return means
 
     def _read(self, source: PictureSource) -> NDArray[np.uint8]:
         """The picture; the last one is held, as it usually comes again at another quality."""
         if self._held is None or self._held[0] != source.path:
-            try:
+            with _not_the_codecs(source):
                 self._held = (source.path, source.read())
-            except KodecError as error:
-                raise _SourceError(error) from error
         return self._held[1]
 
+    def _check_needed(self, source: Source, height: int, width: int, gray: bool) -> None:
+        lacking = next((n for n in self.needed if not can_have(n, height, width, gray)), None)
+        if lacking is not None:
+            raise SourceError(
+                f"{source.path} cannot have {lacking}, as it is {why_without(lacking)}"
+            )
 
-class _SourceError(Exception):
-    """Reading the source failed, which is not the codec's fault."""
 
-    def __init__(self, reason: KodecError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
+@contextmanager
+def _not_the_codecs(source: Source) -> Iterator[None]:
+    """Turn what fails in here into a SourceError that names the source."""
+    try:
+        yield
+    except (KodecError, OSError) as error:
+        words = str(error)
+        if isinstance(error, OSError):
+            words = f"cannot read {source.path}: {error.strerror}"
+        elif str(source.path) not in words:
+            words = f"{source.path}: {words}"
+        raise SourceError(words) from error
+
+
+def _read_from(source: VideoSource, video: Video) -> Iterator[Frame]:
+    frames = video.frames()
+    while True:
+        with _not_the_codecs(source):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
 
 
 class _Timed(Iterator[Frame]):

@@ -19,8 +19,9 @@ from kodec.native import InvalidInputError, UnsupportedError
 
 from .colour import rgb_to_yuv
 from .frames import Frame, VideoFormat, frame_of_picture
-from .lpips import lpips, why_no_lpips
+from .lpips import LPIPS_SMALLEST_SIDE, lpips, why_no_lpips
 from .metrics import (
+    MS_SSIM_SMALLEST_SIDE,
     fits_ms_ssim,
     mean_squared_error,
     ms_ssim,
@@ -42,6 +43,12 @@ _YUV = (
 PICTURE_METRICS = ("psnr-rgb", *_YUV, "ms-ssim-rgb", "ms-ssim-y", "lpips", "vmaf")
 VIDEO_METRICS = (*_YUV, "ms-ssim-y", "vmaf")
 _OPTIONAL = {"lpips": why_no_lpips, "vmaf": why_no_vmaf}
+_SMALLEST_SIDES = {
+    "ms-ssim-rgb": MS_SSIM_SMALLEST_SIDE,
+    "ms-ssim-y": MS_SSIM_SMALLEST_SIDE,
+    "lpips": LPIPS_SMALLEST_SIDE,
+}
+_OF_COLOUR = frozenset(_YUV) - {"psnr-y"}
 
 
 def usual_metrics(video: bool) -> list[str]:
@@ -75,28 +82,40 @@ def check_metrics(names: Sequence[str], video: bool) -> tuple[list[str], list[st
     return list(dict.fromkeys(wanted)), notes
 
 
+def why_without(name: str) -> str:
+    """What pictures or frames are that cannot have a metric."""
+    return f"below {_SMALLEST_SIDES[name]} pixels" if name in _SMALLEST_SIDES else "gray"
+
+
+def can_have(name: str, height: int, width: int, gray: bool) -> bool:
+    """Whether a picture or frame can have a metric."""
+    return min(height, width) >= _SMALLEST_SIDES.get(name, 0) and not (gray and name in _OF_COLOUR)
+
+
 def measure_picture(
     picture: NDArray[np.uint8], decoded: NDArray[np.uint8], names: Sequence[str]
 ) -> dict[str, float]:
-    """The metrics of a picture (H, W, C) that it can have: no MS-SSIM below 161 pixels, no U and V
-    of gray. Raises InvalidInputError when the shapes differ.
+    """The metrics of a picture (H, W, C) that it can have: no MS-SSIM below 161 pixels, no LPIPS
+    below 64, no U and V of gray. Raises InvalidInputError when the shapes differ; KodecError where
+    a program fails that computes one.
     """
     found = {"psnr-rgb": psnr(picture, decoded)}
     gray = picture.shape[2] == 1
+    height, width, _ = picture.shape
+    names = [name for name in names if can_have(name, height, width, gray)]
     if any(name in names for name in (*_YUV, "ms-ssim-y")):
         a, b = (
             image.astype(np.float64) if gray else rgb_to_yuv(image) for image in (picture, decoded)
         )
         planes = range(a.shape[2])
         found |= yuv_psnrs([mean_squared_error(a[..., i], b[..., i]) for i in planes], 255)
-        if "ms-ssim-y" in names and fits_ms_ssim(picture):
+        if "ms-ssim-y" in names:
             found["ms-ssim-y"] = ms_ssim_of_plane(a[..., 0], b[..., 0], 255)
-    if "ms-ssim-rgb" in names and fits_ms_ssim(picture):
+    if "ms-ssim-rgb" in names:
         found["ms-ssim-rgb"] = ms_ssim(picture, decoded)
     if "lpips" in names:
         found["lpips"] = lpips(picture, decoded)
     if "vmaf" in names:
-        height, width, _ = picture.shape
         form = VideoFormat(width, height, "444")
         # libvmaf takes no 4:0:0.
         colour = [np.broadcast_to(image, (height, width, 3)) for image in (picture, decoded)]

@@ -11,7 +11,7 @@ from pytorch_msssim import ms_ssim as _torch_ms_ssim
 
 from kodec.native import InvalidInputError
 
-_MS_SSIM_SMALLEST_SIDE = 161  # an 11-tap window must fit at the fifth scale: side > 10 * 2**4
+MS_SSIM_SMALLEST_SIDE = 161  # an 11-tap window must fit at the fifth scale: side > 10 * 2**4
 
 
 def psnr(a: NDArray[Any], b: NDArray[Any], max_value: int | None = None) -> float:
@@ -86,7 +86,7 @@ def ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
         raise InvalidInputError(f"MS-SSIM takes uint8 pictures, not {a.dtype}")
     if not fits_ms_ssim(a):
         raise InvalidInputError(
-            f"MS-SSIM needs both sides of a picture to be at least {_MS_SSIM_SMALLEST_SIDE} pixels "
+            f"MS-SSIM needs both sides of a picture to be at least {MS_SSIM_SMALLEST_SIDE} pixels "
             f"for its five scales, not {a.shape[1]}x{a.shape[0]}"
         )
     return _ms_ssim(_to_tensor(a), _to_tensor(b), 255)
@@ -99,7 +99,7 @@ def ms_ssim_of_plane(a: NDArray[Any], b: NDArray[Any], max_value: float) -> floa
     """
     if a.shape != b.shape or a.ndim != 2 or not fits_ms_ssim(a):
         raise InvalidInputError(
-            f"MS-SSIM needs two planes of one shape, {_MS_SSIM_SMALLEST_SIDE} pixels or more a "
+            f"MS-SSIM needs two planes of one shape, {MS_SSIM_SMALLEST_SIDE} pixels or more a "
             f"side, not {a.shape} and {b.shape}"
         )
     return _ms_ssim(_to_tensor(a), _to_tensor(b), max_value)
@@ -117,7 +117,7 @@ def ms_ssim_db(value: float) -> float:
 
 def fits_ms_ssim(picture: NDArray[Any]) -> bool:
     """Whether a picture (H, W, ...) is large enough for the five scales of MS-SSIM."""
-    return min(picture.shape[:2]) >= _MS_SSIM_SMALLEST_SIDE
+    return min(picture.shape[:2]) >= MS_SSIM_SMALLEST_SIDE
 
 
 def _ms_ssim(a: torch.Tensor, b: torch.Tensor, max_value: float) -> float:

@@ -19,25 +19,39 @@ from .sources import Source
 
 Task = tuple[Source, int | None]
 
+# What numerical libraries read when they are loaded: OpenMP's (torch, the layers of kodec's core),
+# MKL's, OpenBLAS's (numpy), Accelerate's.
+_THREADS = (
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
+)
+
 _measurement: Measurement | None = None
 _leaving = False
 
 
 def rows_of(
-    make_codec: Callable[[], CodecLike], metrics: Sequence[str], tasks: Sequence[Task], jobs: int
-) -> Generator[tuple[Task, ImageRow]]:
-    """The rows of `tasks`, as they are finished, from `jobs` spawned processes of one thread each.
+    make_codec: Callable[[], CodecLike],
+    metrics: Sequence[str],
+    tasks: Sequence[Task],
+    jobs: int,
+    needed: Sequence[str] = (),
+) -> Generator[tuple[Task, ImageRow | KodecError]]:
+    """The rows of `tasks`, as they are finished, from `jobs` spawned processes of one thread each;
+    or why there is none, whereupon other tasks of the same source are not begun.
 
-    On an error, and when the iterator is closed, the processes are ended, and programs they run.
-    Raises what measuring raises, and KodecError when a process is killed.
+    On any other error, and when the iterator is closed, the processes are ended, and programs they
+    run. Raises KodecError when a process is killed.
     """
     before = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
-    # Read by numerical libraries when a process loads them.
-    threads = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(threads, "1"))
     pool = ProcessPoolExecutor(
-        min(jobs, max(1, len(tasks))), context, _begin, (make_codec, list(metrics))
+        min(jobs, max(1, len(tasks))),
+        context,
+        _begin,
+        (make_codec, list(metrics), list(needed)),
     )
     try:
         with _interrupts_held():
@@ -45,7 +59,15 @@ def rows_of(
         while waiting:
             finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in finished:
-                yield waiting.pop(future), _result(future)
+                task = waiting.pop(future, None)
+                if task is None:  # cancelled
+                    continue
+                row = _result(future)
+                if isinstance(row, KodecError):
+                    for other, (source, _) in list(waiting.items()):
+                        if source == task[0] and other.cancel():
+                            del waiting[other]
+                yield task, row
     except BrokenProcessPool as error:
         raise KodecError(
             "a measuring process was killed, perhaps for lack of memory: use fewer --jobs"
@@ -88,19 +110,25 @@ def _interrupts_held() -> Iterator[None]:
         signal.raise_signal(signal.SIGINT)
 
 
-def _result(future: "Future[ImageRow]") -> ImageRow:
-    return future.result()
+def _result(future: "Future[ImageRow]") -> ImageRow | KodecError:
+    try:
+        return future.result()
+    except KodecError as error:
+        return error
 
 
-def _begin(make_codec: Callable[[], CodecLike], metrics: list[str]) -> None:
+def _begin(make_codec: Callable[[], CodecLike], metrics: list[str], needed: list[str]) -> None:
     """In a new process: one thread, the codec, and an end when the parent's has come."""
     import torch
+
+    from kodec.native import set_threads
 
     global _measurement
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    _measurement = Measurement(make_codec(), metrics)
+    set_threads(1)
+    _measurement = Measurement(make_codec(), metrics, needed)
 
 
 def _measure(task: Task) -> ImageRow:

@@ -68,6 +68,8 @@ class Results:
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str | int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    left_out: list[dict[str, str]] = field(default_factory=list)
+    """Files that could not be measured, which no number is of: `file` and `reason` of each."""
 
     def __post_init__(self) -> None:
         if "bpp" not in self.results:
@@ -126,6 +128,7 @@ def join_results(parts: Sequence[Results], name: str, description: str = "") -> 
         versions=parts[0].versions,
         machine=parts[0].machine,
         notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
+        left_out=parts[0].left_out,
     )
 
 
@@ -193,6 +196,7 @@ def results_in(path: Path, document: Any) -> Results:
             versions=dict(document.get("versions", {})),
             machine=dict(document.get("machine", {})),
             notes=[str(note) for note in document.get("notes", [])],
+            left_out=[dict(file) for file in document.get("left_out", [])],
         )
     except (TypeError, KeyError, AttributeError) as error:
         raise InvalidInputError(f"{path} is not a results file: {error}") from error

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from kodec.native import InvalidInputError
+from kodec.native import InvalidInputError, KodecError
 
 from .machine import describe_machine, describe_versions
-from .measurement import CodecLike, Measurement, SelfTimed, SequenceCodec
+from .measurement import CodecLike, Measurement, SelfTimed, SequenceCodec, SourceError
+from .metric_set import why_without
 from .metrics import ms_ssim_db
 from .partial import PartialRows, key_of
 from .processes import Task, rows_of
@@ -22,6 +23,9 @@ Progress = Callable[[int, int, str], None]
 
 CodecMaker = Callable[[], CodecLike]
 """Makes the codec in a measuring process; it must survive pickling to run in several."""
+
+_TRIES = 3
+"""A codec that fails on so many sources before the first row will fail on the others."""
 
 
 def evaluate(
@@ -38,10 +42,10 @@ def evaluate(
     metrics (`metric_set.py` has the names) and of wall-clock seconds to encode and decode from and
     to memory. MS-SSIM is left out, with a note, when a picture is too small for it.
 
-    Raises InvalidInputError without pictures or qualities, for a quality named twice and for a
-    picture that cannot be read; UnsupportedError for one that is not 8-bit RGB or gray,
-    BitstreamError for one that is damaged; KodecError, naming the picture, when the codec fails or
-    returns a picture of another shape.
+    A picture that cannot be measured, because it cannot be read or the codec fails on it, is left
+    out of all points, and named in `left_out` of the results. Raises KodecError with the reason
+    where none can be measured, or the codec fails on the first few; InvalidInputError without
+    pictures or qualities, and for a quality named twice.
     """
     sources = [PictureSource(path) for path in images]
     return evaluate_sources(lambda: codec, sources, qualities, metrics, description, progress)
@@ -56,11 +60,15 @@ def evaluate_sources(
     progress: Progress | None = None,
     jobs: int = 1,
     partial: PartialRows | None = None,
+    needed: Sequence[str] = (),
+    left_out: dict[Source, str] | None = None,
 ) -> Results:
     """As `evaluate`, of pictures or sequences, in `jobs` processes of one thread each.
 
     With one job everything happens in this process. Rows that `partial` already has are not
-    measured again; new ones go into it as they are finished. Raises what `evaluate` does.
+    measured again; new ones go into it as they are finished. A source that cannot have one of the
+    metrics in `needed` is left out. Those in `left_out`, with the reasons, are left out from the
+    start, and others are added to it. Raises what `evaluate` does.
     """
     if not sources or not qualities:
         raise InvalidInputError("nothing to measure: give at least one picture and one quality")
@@ -72,32 +80,52 @@ def evaluate_sources(
     versions = {**describe_versions(metrics), **getattr(codec, "versions", {})}
     # Source by source, so that each is read once and no more than one is held.
     tasks: list[Task] = [(source, quality) for source in sources for quality in qualities]
+    left = {} if left_out is None else left_out
+    of_all = {"codec": codec.name, "settings": settings, "versions": versions, "jobs": jobs}
     keys: dict[Task, str] = {}
     if partial is not None:
-        of_codec = {"codec": codec.name, "settings": settings, "versions": versions}
-        of_source = {source: source.key for source in sources}
-        for source, quality in tasks:
-            row_key = {"source": of_source[source], "quality": quality, "metrics": list(metrics)}
-            keys[source, quality] = key_of({**of_codec, **row_key, "jobs": jobs})
+        keys = _keys(tasks, left, {**of_all, "metrics": list(metrics)})
     done: dict[Task, ImageRow] = {
-        task: partial.rows[key] for task, key in keys.items() if partial and key in partial.rows
+        task: partial.rows[key]
+        for task, key in keys.items()
+        if partial and key in partial.rows and set(needed) <= set(partial.rows[key].metrics)
     }
-    waiting = [task for task in tasks if task not in done]
+    waiting = [task for task in tasks if task not in done and task[0] not in left]
     if jobs > 1:
-        rows = rows_of(make_codec, metrics, waiting, jobs)
+        rows = rows_of(make_codec, metrics, waiting, jobs, needed)
     else:
-        rows = _rows_here(Measurement(codec, metrics), waiting)
+        rows = _rows_here(Measurement(codec, metrics, needed), waiting)
+    refused: set[Source] = set()
+    pending, ahead = len(waiting), 0
     if progress is not None:
-        progress(len(done), len(tasks), _label(waiting[0]) if waiting else "done")
+        progress(len(tasks) - pending, len(tasks), _label(waiting[0]) if waiting else "done")
     with closing(rows):
-        for number, (task, row) in enumerate(rows, start=1):
-            done[task] = row
-            if partial is not None:
-                partial.add(keys[task], row)
+        for task, row in rows:
+            source = task[0]
+            if isinstance(row, ImageRow):
+                done[task] = row
+                pending -= source not in left
+                if partial is not None:
+                    partial.add(keys[task], row)
+            elif source not in left:
+                left[source] = str(row)
+                pending -= sum((source, quality) not in done for quality in qualities)
+                if not isinstance(row, SourceError):
+                    refused.add(source)
+                    if not done and len(refused) >= min(_TRIES, len(sources)):
+                        raise row
             if progress is not None:
-                label = _label(waiting[number]) if number < len(waiting) else "done"
-                progress(len(done), len(tasks), label)
-    points = [[done[source, quality] for source in sources] for quality in qualities]
+                while ahead < len(waiting):
+                    if waiting[ahead] not in done and waiting[ahead][0] not in left:
+                        break
+                    ahead += 1
+                label = _label(waiting[ahead]) if ahead < len(waiting) else "done"
+                progress(len(tasks) - pending, len(tasks), label)
+    measured = [source for source in sources if source not in left]
+    if not measured:
+        more = f" (and none of {len(sources) - 1} more)" if len(sources) > 1 else ""
+        raise KodecError(f"nothing can be measured: {left[sources[0]]}{more}")
+    points = [[done[source, quality] for source in measured] for quality in qualities]
     columns, notes = _means(points, metrics, "sequences" if video else "pictures")
     everything = [row for point in points for row in point]
     peaks = [row.peak_memory for row in everything if row.peak_memory is not None]
@@ -115,12 +143,45 @@ def evaluate_sources(
         versions=versions,
         machine={**machine, "threads": 1, "processes": jobs} if jobs > 1 else machine,
         notes=notes,
+        left_out=[
+            {"file": source.path.name, "reason": left[source]}
+            for source in sources
+            if source in left
+        ],
     )
 
 
-def _rows_here(measurement: Measurement, tasks: Sequence[Task]) -> Generator[tuple[Task, ImageRow]]:
+def _keys(
+    tasks: Sequence[Task], left_out: dict[Source, str], of_all: dict[str, Any]
+) -> dict[Task, str]:
+    """Hashes of what each row depends on, `of_all` among it; a source that cannot be read is added
+    to `left_out` instead."""
+    of_source: dict[Source, dict[str, str]] = {}
+    for source in dict.fromkeys(source for source, _ in tasks):
+        if source not in left_out:
+            try:
+                of_source[source] = source.key
+            except KodecError as error:
+                left_out[source] = str(error)
+    return {
+        (source, quality): key_of({**of_all, "source": of_source[source], "quality": quality})
+        for source, quality in tasks
+        if source in of_source
+    }
+
+
+def _rows_here(
+    measurement: Measurement, tasks: Sequence[Task]
+) -> Generator[tuple[Task, ImageRow | KodecError]]:
+    failed: set[Source] = set()
     for source, quality in tasks:
-        yield (source, quality), measurement.row(source, quality)
+        if source in failed:
+            continue
+        try:
+            yield (source, quality), measurement.row(source, quality)
+        except KodecError as error:
+            failed.add(source)
+            yield (source, quality), error
 
 
 def _label(task: Task) -> str:
@@ -147,8 +208,7 @@ def _means(
         if not without:
             columns[name] = [_mean([row.metrics[name] for row in point]) for point in points]
             continue
-        why = "are below 161 pixels" if name.startswith("ms-ssim") else "are gray"
-        reason = f"left out: {len(without)} of {len(points[0])} {of} {why}"
+        reason = f"left out: {len(without)} of {len(points[0])} {of} are {why_without(name)}"
         missing.setdefault(reason, []).append(name)
     for name in ("ms-ssim-rgb", "ms-ssim-y"):
         if name in columns and max(columns[name]) < 1:

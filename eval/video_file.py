@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -10,9 +11,11 @@ from typing import Any, cast
 
 import av
 import numpy as np
+from av.container import InputContainer
 
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
+from .decoding import open_quietly, sound_frames
 from .frames import Chroma, Frame, VideoFormat, read_raw
 
 VIDEO_SUFFIXES = frozenset({".yuv", ".y4m", ".mkv", ".mp4", ".mov", ".avi", ".webm"})
@@ -37,8 +40,9 @@ class Video:
     def frames(self) -> Iterator[Frame]:
         """The frames in display order, read as they are asked for.
 
-        Raises BitstreamError where the file is damaged, InvalidInputError where it is a raw file of
-        another size.
+        Raises BitstreamError, naming the frame, where the file is damaged or cut off, as far as it
+        was read; InvalidInputError where it is a raw file of another size; UnsupportedError where
+        frames change their format.
         """
         raw = self.path.suffix.lower() == ".yuv"
         frames = read_raw(self.path, self.form) if raw else _decoded(self.path, self.form)
@@ -115,16 +119,17 @@ def _form_from_name(path: Path, size: tuple[int, int] | None, fps: Fraction | No
 
 
 def _form_of_stream(path: Path) -> VideoFormat:
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise BitstreamError(f"{path} holds no video")
-            stream = container.streams.video[0]
-            rate = stream.average_rate or stream.guessed_rate or Fraction(30)
-            name = stream.codec_context.pix_fmt or "nothing"
-            form = format_of(name, stream.width, stream.height, Fraction(rate))
-    except (av.FFmpegError, OSError) as error:
-        raise BitstreamError(f"{path} is not a video or is damaged: {error.strerror}") from error
+    with _opened(path) as (container, _):
+        stream = container.streams.video[0]
+        rate = stream.average_rate or stream.guessed_rate or Fraction(30)
+        # There is no context where the codec is unknown, and no format where no frame told it.
+        name = None if stream.codec_context is None else stream.codec_context.pix_fmt
+        if name is None:
+            raise BitstreamError(
+                f"{path} is damaged or of an unknown codec: no frame of it tells its format; get a "
+                "sound copy"
+            )
+        form = format_of(name, stream.width, stream.height, Fraction(rate))
     if form is None:
         raise UnsupportedError(
             f"{path} holds {name}: planar YUV and gray are measured as they are stored, nothing is "
@@ -134,10 +139,26 @@ def _form_of_stream(path: Path) -> VideoFormat:
 
 
 def _decoded(path: Path, form: VideoFormat) -> Iterator[Frame]:
+    with _opened(path) as (container, said):
+        for number, frame in enumerate(sound_frames(container, str(path), said), start=1):
+            own = frame.format.name, frame.width, frame.height
+            if format_of(*own, form.fps) != form:
+                raise UnsupportedError(
+                    f"{path}: frame {number} is {own[1]}x{own[2]} {own[0]}, those before are "
+                    f"{form.width}x{form.height} {form.pixel_format}; frames of one format are "
+                    "measured: cut the file there"
+                )
+            yield planes_of(frame, form)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, list[tuple[int, str, str]]]]:
+    """The container of a file with video in it, and what libav said of it."""
     try:
-        with av.open(str(path)) as container:
-            container.streams.video[0].codec_context.thread_count = 1
-            for frame in container.decode(video=0):
-                yield planes_of(frame, form)
-    except av.FFmpegError as error:
-        raise BitstreamError(f"{path} is damaged: {error.strerror}") from error
+        container, said = open_quietly(str(path))
+    except (av.FFmpegError, OSError) as error:
+        raise BitstreamError(f"{path} is not a video or is damaged: {error.strerror}") from error
+    with container:
+        if not container.streams.video:
+            raise BitstreamError(f"{path} holds no video")
+        yield container, said

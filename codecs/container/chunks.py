@@ -1,6 +1,6 @@
 """Chunks: how a `.kdc` file is framed. docs/bitstream.md gives the layout byte by byte."""
 
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from kodec.codecs.file_kind import SNIFF_BYTES, identify_file
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError, crc32c
@@ -79,8 +79,9 @@ class Source:
     """
 
     def __init__(self, file: BinaryIO | bytes) -> None:
-        self._file = None if isinstance(file, bytes) else file
-        self._buffer = file if isinstance(file, bytes) else b""
+        in_memory = isinstance(file, bytes | bytearray | memoryview)
+        self._file = None if in_memory else cast(BinaryIO, file)
+        self._buffer = bytes(cast(bytes, file)) if in_memory else b""
         self._at = 0
         self._start = 0
         """Where in the file the container begins."""

@@ -56,7 +56,7 @@ def read_container(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
     their end, and UnsupportedError, naming what is missing, if they are sound but hold no picture,
     need a later version of kodec or exceed `max_pixels`.
     """
-    reader = ChunkReader(bytes(data), max_pixels=max_pixels, kinds=_PICTURES)
+    reader = ChunkReader(data, max_pixels=max_pixels, kinds=_PICTURES)
     assert isinstance(reader.header, PictureHeader)  # the only kind asked for
     packets = tuple(item.data for item in reader if isinstance(item, Packet))
     return Container(reader.header, packets, reader.metadata)

@@ -7,6 +7,7 @@ from typing import BinaryIO, Self
 from kodec.native import InvalidInputError, crc32c
 
 from .chunks import (
+    CRC_BYTES,
     END,
     HEAD,
     INDEX,
@@ -50,6 +51,8 @@ class ChunkWriter:
         self._steps = StepCoder(header.plan) if isinstance(header, SequenceHeader) else None
         self._index = RefreshIndex()
         self._closed = False
+        self._broken = False
+        """Whether a packet was begun and did not end."""
         parts = self._beginning(header, metadata or {})
         self._chain = self._seed
         self._put(parts)
@@ -79,8 +82,8 @@ class ChunkWriter:
         writing it raises InvalidInputError, the file goes on as if it had not been asked for: for
         more packets than a picture has, for one that is too large, for steps that do not fit.
         """
-        if self._closed:
-            raise InvalidInputError("the file is closed: no packet can follow")
+        if self._closed or self._broken:
+            raise InvalidInputError("the file is closed or broken: no packet can follow")
         number = self.packets
         if number >= (MAX_PACKETS if self._count is None else self._count):
             raise InvalidInputError(f"the file has {number} packets and takes no more")
@@ -98,19 +101,23 @@ class ChunkWriter:
                 seed = self._chain
         elif steps:
             raise InvalidInputError("only a sequence's packets have steps")
-        front = bytes((PACKET,)) + write_varint(len(data))
-        body = front + data
-        self._put(body + crc32c(body, seed ^ number).to_bytes(4, "little"))
+        body = bytes((PACKET,)) + write_varint(len(data)) + data
+        self._broken = True
+        self._put(body + crc32c(body, seed ^ number).to_bytes(CRC_BYTES, "little"))
         self.packets = number + 1
+        self._broken = False
         return number
 
     def close(self) -> None:
         """Write what ends the file; the second time it does nothing.
 
-        Raises InvalidInputError if a picture has fewer packets than its head says.
+        Raises InvalidInputError if a picture has fewer packets than its head says, or if writing a
+        packet was interrupted: the file then has no end, which readers notice.
         """
         if self._closed:
             return
+        if self._broken:
+            raise InvalidInputError("a packet was not written to its end: the file is incomplete")
         if self._count is not None and self.packets != self._count:
             raise InvalidInputError(
                 f"the picture has {self._count} packets, of which {self.packets} were written"

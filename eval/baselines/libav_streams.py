@@ -13,6 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from kodec.eval.decoding import open_quietly, sound_frames
 from kodec.eval.frames import (
     Chroma,
     Frame,
@@ -217,9 +218,9 @@ class LibavCodec:
 
     def _decoded(self, data: bytes) -> Iterator[Frame]:
         try:
-            with av.open(io.BytesIO(data), "r", format=self.encoder.stream) as container:
-                container.streams.video[0].codec_context.thread_count = 1
-                for frame in container.decode(video=0):
+            container, said = open_quietly(io.BytesIO(data), self.encoder.stream)
+            with container:
+                for frame in sound_frames(container, f"the {self.encoder.stream} stream", said):
                     form = format_of(frame.format.name, frame.width, frame.height, Fraction(25))
                     if form is None:
                         raise BitstreamError(f"FFmpeg decodes to {frame.format.name}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, features
+from PIL import AvifImagePlugin, Image, features
 from PIL import __version__ as pillow_version
 
 from kodec.codecs import decode_image
@@ -139,6 +139,8 @@ class PillowCodec:
             raise UnsupportedError(
                 f"this Pillow ({pillow_version}) was built without {self.name}: install another"
             )
+        # Of decoding; it is said to encoding each time.
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
     @property
     def settings(self) -> dict[str, str | int | bool]:

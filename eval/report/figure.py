@@ -1,4 +1,4 @@
-"""A report's curves as a figure for papers: PNG or SVG."""
+"""A report's curves as a figure for papers: PNG, SVG or PDF."""
 
 import io
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,12 +38,23 @@ _FONTS: dict[Any, Any] = {
     # Outlines: the same letters wherever the figure is opened.
     "svg.fonttype": "path",
     "svg.hashsalt": "kodec",
+    # TrueType: many publishers refuse PDFs with Type 3 fonts, which are the default.
+    "pdf.fonttype": 42,
+}
+
+
+FigureKind = Literal["png", "svg", "pdf"]
+# Without a date the same results give the same bytes.
+_METADATA: dict[FigureKind, dict[str, str | None]] = {
+    "png": {"Software": "kodec"},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
 }
 
 
 def report_figure(
     report: Report,
-    kind: Literal["png", "svg"],
+    kind: FigureKind,
     width: float = 3.5,
     log_rate: bool = True,
 ) -> bytes:
@@ -59,9 +70,7 @@ def report_figure(
         for axes, metric in zip(figure.subplots(panels, squeeze=False)[:, 0], report.metrics):
             _draw(axes, report, metric, log_rate)
         file = io.BytesIO()
-        # Without its date the same results give the same bytes.
-        metadata = {"Date": None} if kind == "svg" else {"Software": "kodec"}
-        figure.savefig(file, format=kind, dpi=300, metadata=metadata)
+        figure.savefig(file, format=kind, dpi=300, metadata=_METADATA[kind])
     return file.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,7 +78,8 @@ def test_baseline_is_measured_like_a_model(kodec: Cli, pictures: Path, tmp_path:
 def test_chosen_metrics_only(kodec: Cli, pictures: Path, tmp_path: Path) -> None:
     base = ("eval", "--codec", "webp", "--dataset", pictures, "--qualities", "50")
     output = tmp_path / "r.json"
-    assert kodec(*base, "--metrics", "psnr-y,psnr-yuv-611", "--output", output).status == 0
+    spaced = "psnr-y, psnr-yuv-611 "
+    assert kodec(*base, "--metrics", spaced, "--output", output).status == 0
     assert read_results(output).metrics == ["psnr-y", "psnr-yuv-611"]
     assert "no metric 'psnr'" in kodec(*base, "--metrics", "psnr", "--output", output).complaint
 
@@ -95,6 +97,25 @@ def test_video(kodec: Cli, clip: Path, tmp_path: Path) -> None:
     assert results.metrics[0] == "psnr-y" and "psnr-rgb" not in results.results
     assert (results.settings["structure"], results.settings["preset"]) == ("low-delay", "fast")
     assert outcome.out.splitlines()[-1] == f"1 sequences; {output} has each of them"
+
+
+def test_damaged_video_is_named_and_the_rest_measured(kodec: Cli, tmp_path: Path) -> None:
+    folder, output = tmp_path / "clips", tmp_path / "r.json"
+    folder.mkdir()
+    frame = b"FRAME\n" + bytes(range(96)) * (64 * 48 * 3 // 2 // 96)
+    whole = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420mpeg2\n" + frame * 4
+    (folder / "a.y4m").write_bytes(whole)
+    (folder / "b.y4m").write_bytes(whole[:-1])
+    base = ("eval", "--codec", "x264", "--qualities", "30", "--metrics", "psnr-y")
+    outcome = kodec(*base, "--dataset", folder, "--output", output)
+    assert outcome.status == 1 and outcome.err.count("\n") == 1
+    assert "1 of 2 sequences left out: " in outcome.err and "b.y4m is cut off" in outcome.err
+    assert "x264 on" not in outcome.err  # it is not the codec's fault
+    assert [row.image for row in read_results(output).per_image] == ["a.y4m"]
+    output.unlink()
+    alone = kodec(*base, "--dataset", folder / "b.y4m", "--output", output)
+    assert "b.y4m is cut off or damaged after 3 frames" in alone.complaint
+    assert not output.exists()
 
 
 def test_external_encoder(kodec: Cli, pictures: Path, slow_encoder: list[str]) -> None:
@@ -123,11 +144,18 @@ def test_external_encoder(kodec: Cli, pictures: Path, slow_encoder: list[str]) -
         ("--codec x264 --fps 0 --dataset clips", 2, "above 0"),
         ("--codec jpeg --qualities 101 --dataset pictures", 2, "0 to 100, not 101"),
         ("--model default --qualities 64 --dataset pictures", 2, "0 to 63, not 64"),
-        ("--codec jpeg --preset slow --dataset pictures", 1, "jpeg has no presets"),
+        ("--codec jpeg --preset slow --dataset pictures", 1, "--preset is for x264, x265, "),
+        ("--codec hm --binary x --structure intra --dataset clips", 1, "--structure is for x264"),
+        ("--codec jpeg --cache c --dataset pictures", 1, "--cache is for vtm, hm, vvenc"),
+        ("--codec jpeg --bit-depth 8 --dataset pictures", 1, "--bit-depth is for vtm"),
+        ("--codec x264 --structure low-delay --dataset pictures", 1, "--structure is for video"),
+        ("--codec vtm --binary x --bit-depth 10 --dataset clips", 1, "--bit-depth is for pictures"),
+        ("--codec x264 --size 8x8 --dataset notvideo", 1, "--size is for raw .yuv files"),
+        ("--codec jpeg --metrics psnr-y,, --dataset pictures", 2, "names with commas"),
         ("--codec x265 --preset fastest --dataset pictures", 1, "choose from ultrafast"),
         ("--codec jpeg --dataset clips", 1, "jpeg codes pictures"),
         ("--model default --dataset clips", 1, "models code pictures"),
-        ("--codec jpeg --fps 25 --dataset pictures", 1, "are for video"),
+        ("--codec jpeg --fps 25 --dataset pictures", 1, "--fps is for video"),
         ("--codec vtm --dataset pictures", 1, "brings no vtm: give --binary"),
         ("--codec vtm --binary nowhere --dataset pictures", 1, "no program nowhere"),
         ("--codec jpeg --dataset uvg", 1, "KODEC_DATA is not set"),
@@ -168,12 +196,18 @@ def test_wrong_file_among_pictures_keeps_what_is_finished(
     (pictures / "9.png").write_text("no picture")
     arguments = ("eval", "--codec", "jpeg", "--dataset", pictures, "--qualities", "50")
     output = tmp_path / "r.json"
-    assert "9.png" in kodec(*arguments, "--output", output).complaint
-    assert not output.exists()
-    assert len(_rows_of(tmp_path / "r.json.partial")) == 4
-    (pictures / "9.png").unlink()
+    outcome = kodec(*arguments, "--output", output)
+    assert outcome.status == 1 and outcome.err.count("\n") == 1
+    assert outcome.err.startswith("kodec: 1 of 5 pictures left out: ") and "9.png" in outcome.err
+    assert "4 pictures; " in outcome.out and "note: 1 of 5 pictures" in outcome.out
+    assert [left["file"] for left in read_results(output).left_out] == ["9.png"]
+    finished = _rows_of(tmp_path / "r.json.partial")
+    assert len(finished) == 4
+    shutil.copy(pictures / "0.png", pictures / "9.png")
     assert kodec(*arguments, "--output", output).status == 0
-    assert len(read_results(output).per_image) == 4
+    rows = read_results(output).per_image
+    assert len(rows) == 5 and read_results(output).left_out == []
+    assert {row["row"]["encoding_time"] for row in finished} < {row.encoding_time for row in rows}
     assert not (tmp_path / "r.json.partial").exists()
 
 

@@ -117,6 +117,9 @@ def test_debug_adds_a_traceback_and_keeps_the_line(kodec: Cli, tmp_path: Path) -
         (OSError(28, "No space left on device", "a.kdc"), "a.kdc: No space left on device"),
         (MemoryError(), "not enough memory"),
         (KeyboardInterrupt(), "interrupted"),
+        (SystemExit("a library's\nmessage"), "a library's message"),
+        (SystemExit(3), "a library ended the program with status 3"),
+        (SystemExit(""), "a library ended the program"),
         (ZeroDivisionError("by zero"), "internal error, please report it: ZeroDivisionError"),
     ],
 )

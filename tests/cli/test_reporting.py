@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kodec.codecs import read_picture, write_picture
 from reported_results import write_curve
 
 Cli = Callable[..., Any]
@@ -53,6 +54,7 @@ def test_labels_and_patterns(
         ("r.html", (), b"<!DOCTYPE html>"),
         ("r.png", (), b"\x89PNG"),
         ("r.svg", (), b"<?xml"),
+        ("r.pdf", (), b"%PDF"),
         ("r.csv", (), b"record,codec"),
         ("r.tex", (), b"% BD-rate"),
         ("table", ("--format", "latex"), b"% BD-rate"),
@@ -104,6 +106,13 @@ def test_the_anchor_may_be_among_the_results(
         ("HALF --output r.png --pictures HALF", 2, "goes with a page"),
         ("HALF --output r.html --pictures HALF@x", 2, "LEFT+UPPER"),
         ("HALF --output r.html --bpp 0", 2, "above 0"),
+        ("HALF --output r.html --bpp 1", 2, "--bpp goes with --pictures"),
+        ("HALF --output r.html --dataset x", 2, "--dataset goes with --pictures"),
+        ("HALF --output r.html --width 5", 2, "--width goes with a figure"),
+        ("HALF --output r.csv --linear-rate", 2, "--linear-rate goes with a figure"),
+        ("HALF --output r.svg --title T", 2, "--title goes with a page"),
+        ("HALF --output r.html --method cubic", 2, "--method goes with --anchor"),
+        ("HALF --output r.html --device cuda", 2, "--device goes with --pictures"),
         ("--output r.html", 2, "RESULTS"),
         ("HALF", 2, "--output"),
     ],
@@ -155,6 +164,9 @@ def test_details_of_a_model_by_file(
         *("--output", results),
     )
     base = ("report", results, "--output", output, "--pictures", "a", "--dataset", folder)
+    write_picture(folder / "a.bmp", read_picture(folder / "a.png"))
+    assert "a is a.bmp and a.png" in kodec(*base).complaint
+    (folder / "a.bmp").unlink()
     outcome = kodec(*base)
     assert outcome.status == 0 and "can be run here" in outcome.err
     assert "There is nothing to show" in output.read_text()

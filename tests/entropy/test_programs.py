@@ -193,7 +193,9 @@ def test_training_does_not_wait_for_a_device(name: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["laplace", "gaussian"])
-def test_a_block_is_quantised_once_in_training(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_is_quantised_once_in_training(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
     quantise = LocationScale.quantise
 

@@ -1,12 +1,18 @@
+import os
+import shutil
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from coded_streams import NO_OVERRIDES, make_tables, sample
 from kodec.codecs import Picture, write_picture
 from kodec.eval import (
     Frame,
@@ -21,7 +27,7 @@ from kodec.eval import (
 )
 from kodec.eval.baselines import Baseline, PillowCodec
 from kodec.eval.frames import read_raw, write_raw
-from kodec.native import KodecError
+from kodec.native import Encoder, KodecError
 
 JPEG = Baseline("jpeg").open
 
@@ -85,10 +91,100 @@ def test_several_processes_measure_the_same(pictures: list[PictureSource]) -> No
     assert together.machine["processes"] == 2 and together.machine["threads"] == 1
 
 
-def test_error_in_a_process_arrives_as_it_is(pictures: list[PictureSource], tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_cannot_be_read_is_left_out(
+    jobs: int, pictures: list[PictureSource], tmp_path: Path
+) -> None:
+    sound = [pictures[0], pictures[2]]
+    expected = evaluate_sources(JPEG, sound, [30, 60], ["psnr-rgb"])
     (tmp_path / "1.png").write_text("no picture")
-    with pytest.raises(KodecError, match=r"1\.png.*not a picture"):
-        evaluate_sources(JPEG, pictures, [30], ["psnr-rgb"], jobs=2)
+    calls: list[int] = []
+    results = evaluate_sources(
+        *(JPEG, pictures, [30, 60], ["psnr-rgb"]),
+        jobs=jobs,
+        progress=lambda n, *_: calls.append(n),
+    )
+    (left,) = results.left_out
+    assert left["file"] == "1.png" and "not a picture" in left["reason"]
+    assert without_times(replace(results, left_out=[])) == without_times(expected)
+    assert (calls[0], calls[-1]) == (0, 6)
+
+
+class Fussy(PillowCodec):
+    """Refuses some pictures, by their samples; counts its attempts."""
+
+    refused: frozenset[bytes] = frozenset()
+    attempts = 0
+
+    def encode(self, image: NDArray[np.uint8], quality: int | None) -> bytes:
+        type(self).attempts += 1
+        if image.tobytes() in self.refused:
+            raise KodecError("it cannot be coded")
+        return super().encode(image, quality)
+
+
+def test_what_the_codec_refuses_is_left_out_unless_it_refuses_all(
+    pictures: list[PictureSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = [source.read().tobytes() for source in pictures]
+    codec = Fussy("jpeg")
+    monkeypatch.setattr(Fussy, "refused", frozenset(samples[:1]))
+    results = evaluate_sources(lambda: codec, pictures, [30, 60], ["psnr-rgb"])
+    assert [left["file"] for left in results.left_out] == ["0.png"]
+    assert {row.image for row in results.per_image} == {"1.png", "2.png"}
+    monkeypatch.setattr(Fussy, "refused", frozenset(samples))
+    monkeypatch.setattr(Fussy, "attempts", 0)
+    more = [replace(source, path=source.path.with_name("more.png")) for source in pictures[:1]]
+    shutil.copy(pictures[0].path, more[0].path)
+    with pytest.raises(KodecError, match=r"jpeg on .*2\.png: it cannot be coded"):
+        evaluate_sources(lambda: codec, [*pictures, *more], [30, 60], ["psnr-rgb"])
+    assert Fussy.attempts == 3
+
+
+def test_a_picture_that_lacks_a_needed_metric_is_left_out(
+    pictures: list[PictureSource], tmp_path: Path
+) -> None:
+    large = np.random.default_rng(0).integers(0, 256, (170, 165, 3), dtype=np.uint8)
+    write_picture(tmp_path / "large.png", Picture(large))
+    sources = [*pictures[:1], PictureSource(tmp_path / "large.png")]
+    names = ["psnr-rgb", "ms-ssim-rgb"]
+    results = evaluate_sources(JPEG, sources, [30], names, needed=["ms-ssim-rgb"])
+    assert results.left_out[0]["file"] == "0.png"
+    assert "cannot have ms-ssim-rgb, as it is below 161 pixels" in results.left_out[0]["reason"]
+    assert {row.image for row in results.per_image} == {"large.png"}
+    assert results.metrics == ["psnr-rgb", "ms-ssim-rgb", "ms-ssim-db-rgb"]
+    assert not evaluate_sources(JPEG, sources, [30], names).left_out
+
+
+class Crowded(PillowCodec):
+    """Fails, and says how many threads came while it used the entropy coder and torch."""
+
+    def encode(self, image: NDArray[np.uint8], quality: int | None) -> bytes:
+        tables = make_tables([256])
+        symbols, indexes = sample(np.random.default_rng(0), 1 << 21, np.array([8.0]))
+        seen, over = [], threading.Event()
+        own = len(os.listdir("/proc/self/task")) + 1
+
+        def watch() -> None:
+            while not over.wait(0.001):
+                seen.append(len(os.listdir("/proc/self/task")) - own)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        encoder = Encoder()
+        encoder.add(symbols.astype(np.int16), indexes, tables, NO_OVERRIDES)
+        encoder.finish()
+        over.set()
+        watcher.join()
+        variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        limits = [os.environ.get(name) for name in variables]
+        raise KodecError(f"{max(seen)} more threads, {torch.get_num_threads()}, {limits}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_a_process_of_several_has_one_thread(pictures: list[PictureSource]) -> None:
+    with pytest.raises(KodecError, match=r": 0 more threads, 1, \['1', '1'\]"):
+        evaluate_sources(partial(Crowded, "jpeg"), pictures[:1], [30], ["psnr-rgb"], jobs=2)
 
 
 def test_what_is_finished_is_not_measured_again(
@@ -103,8 +199,7 @@ def test_what_is_finished_is_not_measured_again(
 
     (tmp_path / "2.png").rename(tmp_path / "away.png")
     (tmp_path / "2.png").write_text("no picture")
-    with pytest.raises(KodecError, match=r"2\.png"):
-        run([30, 60])
+    assert [left["file"] for left in run([30, 60]).left_out] == ["2.png"]
     assert len(PartialRows(path).rows) == 4
     (tmp_path / "away.png").rename(tmp_path / "2.png")
     results = run([30, 60])

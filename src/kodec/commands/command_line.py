@@ -43,7 +43,14 @@ def run(arguments: Sequence[str]) -> int:
         # argparse after --help; Lightning after an interrupt, which it has cleaned up after.
         if isinstance(stop.__context__, KeyboardInterrupt):
             return _fail("interrupted", FAILURE)
-        return stop.code if isinstance(stop.code, int) else SUCCESS
+        if stop.code is None or stop.code == SUCCESS:
+            return SUCCESS
+        if "--debug" in arguments:
+            traceback.print_exc()
+        # A library's, which as Python has it may be a message or a status of its own.
+        message = "" if isinstance(stop.code, int) else str(stop.code).strip()
+        status = f" with status {stop.code}" if isinstance(stop.code, int) else ""
+        return _fail(message or f"a library ended the program{status} (see --debug)", FAILURE)
     except BaseException as error:
         if "--debug" in arguments:
             traceback.print_exc()

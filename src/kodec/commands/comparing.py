@@ -90,7 +90,7 @@ def files(argument: Path) -> list[Path]:
     if argument.exists():
         return [argument]
     found: list[Path] = []
-    for part in str(argument).split(","):
+    for part in map(str.strip, str(argument).split(",")):
         if not has_magic(part) or Path(part).exists():
             found.append(Path(part))
             continue

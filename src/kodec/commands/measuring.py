@@ -3,9 +3,10 @@
 import argparse
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kodec.native import InvalidInputError
+from kodec.native import InvalidInputError, KodecError
 
 from . import usage
 from .progress import progress
@@ -17,10 +18,19 @@ if TYPE_CHECKING:
 QUALITIES = (8, 16, 24, 32, 40, 48, 56)
 
 # kodec.eval.baselines has them too, but takes seconds to import.
-_CODECS = (
-    *("jpeg", "jpeg2000", "webp", "avif", "x264", "x265", "svt-av1"),
-    *("vtm", "hm", "vvenc"),
-)
+_LIBAV, _PROGRAMS = ("x264", "x265", "svt-av1"), ("vtm", "hm", "vvenc")
+_CODECS = ("jpeg", "jpeg2000", "webp", "avif", *_LIBAV, *_PROGRAMS)
+
+
+_TAKEN_BY = {
+    "preset": (*_LIBAV, "vvenc"),
+    "structure": _LIBAV,
+    **dict.fromkeys(("binary", "config", "decoder", "bit_depth", "cache"), _PROGRAMS),
+}
+"""The options of baselines, and which have them."""
+
+_NAMED = 5
+"""So many files that are left out are named on the command line."""
 
 
 def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
@@ -53,7 +63,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     eval_.add_argument(
         "--metrics",
         metavar="M,M,...",
-        type=lambda text: text.split(","),
+        type=usage.names,
         help="names as in results files, or all; without it all but vmaf and lpips",
     )
     eval_.add_argument(
@@ -107,39 +117,79 @@ def evaluate(options: argparse.Namespace) -> None:
     names = ", ".join(name for name, _ in codecs)
     description = f"{names} on {options.dataset}"
     kept = PartialRows(options.output.with_name(f"{options.output.name}.partial"))
-    parts = []
-    with progress(options.quiet) as show:
-        for _, make in codecs:
-            more = (description, show, options.jobs, kept)
-            parts.append(measure(make, sources, qualities, metrics, *more))
+    named = {name.replace("ms-ssim-db-", "ms-ssim-") for name in options.metrics or ()}
+    needed = [name for name in metrics if name in named]
+    left_out: dict[Source, str] = {}
+    parts: list[Results] = []
+    # One curve is of the same pictures at every point: what a later model could not code is left
+    # out of the earlier ones' points, too, whose other rows are kept.
+    while not parts or any(len(part.left_out) < len(left_out) for part in parts):
+        with progress(options.quiet) as show:
+            more = (description, show, options.jobs, kept, needed, left_out)
+            parts = [measure(make, sources, qualities, metrics, *more) for _, make in codecs]
     results = parts[0]
     if len(parts) > 1:
         results = join_results(parts, " + ".join(part.name for part in parts), description)
-    results = replace(results, notes=[*results.notes, *absent])
+    of = "sequences" if video else "pictures"
+    without = f"{len(left_out)} of {len(sources)} {of}"
+    notes = [f"{without} could not be measured and are in no number"] if left_out else []
+    results = replace(results, notes=[*results.notes, *absent, *notes])
     write_results(results, options.output)
-    kept.remove()
+    if not left_out:
+        kept.remove()
     if not options.quiet:
         print("\n".join([*_table(results), *(f"note: {note}" for note in results.notes)]))
-        of = "sequences" if video else "pictures"
-        print(f"{len(sources)} {of}; {options.output} has each of them")
+        print(f"{len(sources) - len(left_out)} {of}; {options.output} has each of them")
+    if left_out:
+        reasons = list(left_out.values())[:_NAMED]
+        if len(left_out) > _NAMED:
+            reasons.append(f"and {len(left_out) - _NAMED} more")
+        raise KodecError(
+            f"{without} left out: {'; '.join(reasons)}; {options.output} is of the others and "
+            "names these; mend or remove them and start again"
+        )
 
 
 def _check_usage(options: argparse.Namespace) -> None:
-    """Refuse options that do not go together."""
+    """Refuse options that do not go together, and those that would change nothing."""
+    given = [name for name in _TAKEN_BY if getattr(options, name) is not None]
     if options.codec is None:
-        for name in ("preset", "structure", "binary", "config", "decoder", "bit_depth", "cache"):
-            if getattr(options, name) is not None:
-                flag = "--" + name.replace("_", "-")
-                raise usage.UsageError(f"{flag} goes with --codec; see `kodec eval --help`")
+        if given:
+            raise usage.UsageError(f"{_flag(given[0])} goes with --codec; see `kodec eval --help`")
         beyond = [q for q in options.qualities or () if not 0 <= q <= usage.HIGHEST_QUALITY]
         if beyond:
             raise usage.UsageError(
                 f"a model's quality goes from 0 to {usage.HIGHEST_QUALITY}, not {beyond[0]}"
             )
-    elif options.codec not in _CODECS:
+        return
+    if options.codec not in _CODECS:
         raise usage.UsageError(f"no codec {options.codec!r}: choose from {', '.join(_CODECS)}")
-    elif options.device != "cpu":
+    if options.device != "cpu":
         raise usage.UsageError("--device goes with --model: baselines run on the processor")
+    for name in given:
+        if options.codec not in _TAKEN_BY[name]:
+            raise InvalidInputError(
+                f"{_flag(name)} is for {', '.join(_TAKEN_BY[name])}, {options.codec} has no such "
+                "thing: leave it out"
+            )
+
+
+def _check_kind(options: argparse.Namespace, files: list[Path], video: bool) -> None:
+    """Refuse options that change nothing of this kind of data set."""
+    for name in ("bit_depth",) if video else ("structure", "size", "fps", "frames"):
+        if getattr(options, name) is not None:
+            of, is_of = ("pictures", "video") if video else ("video", "pictures")
+            raise InvalidInputError(
+                f"{_flag(name)} is for {of}, and {options.dataset} is of {is_of}: leave it out"
+            )
+    if options.size is not None and not any(file.suffix.lower() == ".yuv" for file in files):
+        raise InvalidInputError(
+            f"--size is for raw .yuv files, and {options.dataset} has none: leave it out"
+        )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _sources(options: argparse.Namespace) -> "tuple[list[Source], bool]":
@@ -148,13 +198,10 @@ def _sources(options: argparse.Namespace) -> "tuple[list[Source], bool]":
 
     kind = kind_of_dataset(options.dataset)
     files = find_dataset(options.dataset, kind=kind)
+    _check_kind(options, files, kind == "video")
     if kind == "video":
         how = options.size, options.fps, options.frames
         return [VideoSource(path, *how) for path in files], True
-    if options.size or options.fps or options.frames:
-        raise InvalidInputError(
-            f"--size, --fps and --frames are for video, and {options.dataset} is of pictures"
-        )
     return [PictureSource(path) for path in files], False
 
 

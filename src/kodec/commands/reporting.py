@@ -17,17 +17,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Format = Literal["html", "png", "svg", "csv", "latex"]
+Format = Literal["html", "png", "svg", "pdf", "csv", "latex"]
 
 FORMATS: dict[str, Format] = {
     ".html": "html",
     ".htm": "html",
     ".png": "png",
     ".svg": "svg",
+    ".pdf": "pdf",
     ".csv": "csv",
     ".tex": "latex",
 }
+FIGURES = ("png", "svg", "pdf")
 TARGET_BPP = 0.3
+FIGURE_WIDTH = 3.5
+"""Inches."""
 
 
 def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
@@ -52,7 +56,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     report_.add_argument(
         "--format",
         choices=get_args(Format),
-        help="without it, by the output's extension (.html .png .svg .csv .tex)",
+        help="without it, by the output's extension (.html .png .svg .pdf .csv .tex)",
     )
     report_.add_argument(
         "--metric",
@@ -61,8 +65,10 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         default=[],
         help="psnr-rgb; ms-ssim-db-rgb, ...; several --metric; without it, all that are shared",
     )
-    report_.add_argument("--method", choices=("pchip", "akima", "cubic"), default="pchip")
-    report_.add_argument("--title", default="", help="the page's heading")
+    report_.add_argument(
+        "--method", choices=("pchip", "akima", "cubic"), help="of BD-rates against --anchor (pchip)"
+    )
+    report_.add_argument("--title", help="the page's heading")
     report_.add_argument(
         "--pictures",
         metavar="COUNT|PICTURE,...",
@@ -76,25 +82,22 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         "--bpp",
         metavar="BPP",
         type=usage.positive,
-        default=TARGET_BPP,
         help=f"the rate that details are matched at ({TARGET_BPP})",
     )
     report_.add_argument(
         "--model",
         metavar="FILE",
         action="append",
-        default=[],
         help="a model file that some of the results are of, for the details",
     )
     report_.add_argument(
         "--width",
         metavar="INCHES",
         type=usage.positive,
-        default=3.5,
-        help="of a PNG or SVG figure (3.5, a column of two)",
+        help=f"of a PNG, SVG or PDF figure ({FIGURE_WIDTH}, a column of two)",
     )
     report_.add_argument(
-        "--linear-rate", action="store_true", help="a PNG or SVG figure with a linear rate axis"
+        "--linear-rate", action="store_true", help="a figure with a linear rate axis"
     )
     report_.add_argument(
         "--size", metavar="WxH", type=usage.size, help="picture size, for rates in kbps"
@@ -117,8 +120,7 @@ def report(options: argparse.Namespace) -> None:
             f"{options.output}: name it {', '.join(FORMATS)}, or say --format for another name"
         )
     check_output_target(options.output)
-    if options.pictures is not None and kind != "html":
-        raise usage.UsageError("--pictures goes with a page (html), not with a figure or a table")
+    _check_usage(options, kind)
     labels: dict[Path, str] = {}
     results = [file for path in options.results for file in _labelled(path, labels)]
     anchors = [] if options.anchor is None else _labelled(options.anchor, labels)
@@ -138,7 +140,9 @@ def report(options: argparse.Namespace) -> None:
     )
 
     entries, anchor = read_entries(results, anchors, labels, options.size, options.fps)
-    content = build_report(entries, anchor, options.metric, options.method, options.title)
+    content = build_report(
+        *(entries, anchor, options.metric, options.method or "pchip", options.title or "")
+    )
     if kind == "html":
         sets, no_pictures = _details(content, options)
         data = report_page(content, sets, no_pictures).encode()
@@ -147,13 +151,29 @@ def report(options: argparse.Namespace) -> None:
     elif kind == "latex":
         data = report_latex(content).encode()
     else:
-        data = report_figure(content, kind, options.width, not options.linear_rate)
+        data = report_figure(content, kind, options.width or FIGURE_WIDTH, not options.linear_rate)
     try:
         write_atomically(options.output, data)
     except OSError as error:
         raise KodecError(f"cannot write {options.output}: {error.strerror}") from error
     if not options.quiet:
         print("\n".join([*_summary(content), f"{options.output}: {len(data):,} bytes"]))
+
+
+def _check_usage(options: argparse.Namespace, kind: Format) -> None:
+    """Refuse options that would change nothing."""
+    groups = (
+        (kind == "html", "goes with a page (html)", ("pictures", "title")),
+        (options.pictures is not None, "goes with --pictures", ("dataset", "bpp", "model")),
+        (kind in FIGURES, "goes with a figure (png, svg, pdf)", ("width", "linear_rate")),
+        (options.anchor is not None, "goes with --anchor", ("method",)),
+    )
+    for wanted, words, names in groups:
+        given = [name for name in names if getattr(options, name) not in (None, False)]
+        if given and not wanted:
+            raise usage.UsageError(f"--{given[0].replace('_', '-')} {words}; leave it out")
+    if options.device != "cpu" and options.pictures is None:
+        raise usage.UsageError("--device goes with --pictures; leave it out")
 
 
 def _labelled(argument: Path, labels: dict[Path, str]) -> list[Path]:
@@ -178,9 +198,9 @@ def _details(content: "Report", options: argparse.Namespace) -> "tuple[list[Crop
     except DatasetError as error:
         _log.warning("the report shows no pictures: %s", error)
         return [], f"The pictures are not at hand: {error}."
-    codecs = _Codecs(options.model, options.device)
+    codecs = _Codecs(options.model or [], options.device)
     with progress(options.quiet) as show:
-        sets = show_crops(content.entries, pictures, options.bpp, codecs.find, show)
+        sets = show_crops(content.entries, pictures, options.bpp or TARGET_BPP, codecs.find, show)
     if not sets:
         reason = "none of the results names a codec that can be run here and these pictures"
         _log.warning("the report shows no pictures: %s", reason)
@@ -202,16 +222,28 @@ def _pictures(asked: str, dataset: str | None) -> "list[PictureChoice]":
             raise usage.UsageError("--pictures 0 shows nothing: leave it out")
         # Evenly over the set, whose neighbours are often alike.
         return [PictureChoice(known[(2 * i + 1) * len(known) // (2 * count)]) for i in range(count)]
-    by_name = {name: path for path in known for name in (path.name, path.stem)}
     choices = []
-    for part in asked.split(","):
+    for part in _names(asked):
         name, _, place = part.partition("@")
-        path = by_name.get(name, Path(name))
+        # A whole name wins over a stem, which a.png and a.jpg share.
+        found = [path for path in known if path.name == name]
+        found = found or [path for path in known if path.stem == name]
+        if len(found) > 1:
+            names = " and ".join(path.name for path in found)
+            raise usage.UsageError(f"--pictures {name} is {names} in {dataset}: say which")
+        path = found[0] if found else Path(name)
         if not path.is_file():
             where = f"in {dataset} " if dataset else ""
             raise DatasetError(f"there is no picture {name!r} {where}or file of that name")
         choices.append(PictureChoice(path, _corner(place) if place else None))
     return choices
+
+
+def _names(asked: str) -> list[str]:
+    try:
+        return usage.names(asked)
+    except argparse.ArgumentTypeError as error:
+        raise usage.UsageError(f"argument --pictures: {error}") from None
 
 
 def _corner(text: str) -> tuple[int, int]:
@@ -283,5 +315,5 @@ def _summary(content: "Report") -> list[str]:
 _REPORT = (
     "One self-contained HTML page of results files: rate-distortion curves, BD-rates and what they "
     "rest on, numbers per picture, settings, and details of pictures side by side; or a figure "
-    "(png, svg) or a table (csv, latex) for papers."
+    "(png, svg, pdf) or a table (csv, latex) for papers."
 )

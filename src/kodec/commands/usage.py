@@ -59,6 +59,14 @@ def qualities(text: str) -> list[int]:
     return values
 
 
+def names(text: str) -> list[str]:
+    """Names with commas between them, with or without spaces around."""
+    found = [part.strip() for part in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"names with commas between them are needed, not {text!r}")
+    return found
+
+
 def model_qualities(text: str) -> list[int]:
     """Qualities of a variable-rate model, with commas between them, each once."""
     return [quality(str(value)) for value in qualities(text)]

@@ -66,7 +66,7 @@ def test_sequences_from_memory_files_and_pipes(damaged: str) -> None:
     whole = [Packet(n, data_of(n), steps_of(n)) for n in range(COUNT)]
     behind = io.BytesIO(b"before" + FILE)
     behind.seek(6)
-    for source in (FILE, io.BytesIO(FILE), pipe(FILE), behind):
+    for source in (FILE, memoryview(FILE), io.BytesIO(FILE), pipe(FILE), behind):
         reader = ChunkReader(source, damaged=damaged)  # type: ignore[arg-type]
         assert (reader.header, reader.metadata) == (HEADER, {"icc": b"profile"})
         assert list(reader) == whole

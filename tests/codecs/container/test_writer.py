@@ -80,6 +80,31 @@ def test_an_exception_leaves_the_file_without_an_end() -> None:
     assert "truncated" in str(reader.cut)
 
 
+class Full(io.BytesIO):
+    """Takes half of the second packet."""
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        if self.tell() > 100:
+            super().write(data[: len(data) // 2])
+            raise OSError("no space left on device")
+        return super().write(data)
+
+
+def test_a_packet_that_was_not_written_whole_leaves_no_end() -> None:
+    file = Full()
+    writer = ChunkWriter(file, HEADER)
+    writer.write(bytes(100), steps_of(0))
+    with pytest.raises(OSError):
+        writer.write(bytes(100), steps_of(1))
+    with pytest.raises(InvalidInputError, match="incomplete"):
+        writer.close()
+    with pytest.raises(InvalidInputError, match="broken"):
+        writer.write(bytes(100), steps_of(2))
+    reader = ChunkReader(file.getvalue(), damaged="keep")
+    assert list(reader) == [Packet(0, bytes(100), steps_of(0))]
+    assert reader.cut is not None
+
+
 def test_what_cannot_be_written_leaves_the_file_as_it_was() -> None:
     file = io.BytesIO()
     with ChunkWriter(file, HEADER, {"icc": b"profile"}) as writer:

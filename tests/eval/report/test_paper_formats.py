@@ -66,6 +66,12 @@ def test_png_has_the_width_asked_for(report: Report) -> None:
         assert len(image.convert("RGB").getcolors(1 << 20) or []) > 50
 
 
+def test_pdf_embeds_its_fonts_and_is_the_same_each_time(report: Report) -> None:
+    data = report_figure(report, "pdf")
+    assert data.startswith(b"%PDF") and b"/CIDFontType2" in data
+    assert b"/Type3" not in data and data == report_figure(report, "pdf")
+
+
 def test_svg_is_vector_without_fonts_and_the_same_each_time(report: Report) -> None:
     before = dict(matplotlib.rcParams)
     data = report_figure(report, "svg")
