@@ -102,6 +102,19 @@ class Encoder:
             InvalidInputError: an argument is not so. The encoder is then as before.
         """
 
+    def choose(self, indexes: NDArray[np.uint16], overrides: NDArray[np.uint32]) -> None:
+        """Append choices: indexes that the decoder computes too, and that no symbols follow.
+
+        They cost nothing but their overrides, enter the index checksum, and count as symbols.
+
+        Args:
+            indexes: (n,) any values.
+            overrides: (m,) strictly ascending positions whose index is written into the stream.
+
+        Raises:
+            InvalidInputError: an argument is not so. The encoder is then as before.
+        """
+
     def finish(self, segments: int = 0, lanes: int = 0) -> bytes:
         """Return the stream; the encoder is of no further use.
 
@@ -158,6 +171,16 @@ class Decoder:
             InvalidInputError: an argument is wrong; nothing has been decoded.
             MismatchError: the stream ran out or makes no sense with these indexes.
             BitstreamError: more symbols are asked for than were encoded.
+        """
+
+    def choose(self, indexes: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """The encoder's choices (n,), where it signalled them, else those given.
+
+        To be trusted only after `finish`, like symbols.
+
+        Raises:
+            InvalidInputError: an argument is wrong; nothing has been decoded.
+            BitstreamError: more are asked for than were encoded.
         """
 
     def finish(self) -> None:

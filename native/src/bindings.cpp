@@ -59,6 +59,14 @@ struct PyEncoder {
     exclusive.use([&](Encoder &encoder) { encoder.add(input, std::move(set)); });
   }
 
+  void choose(nb::handle indexes, nb::handle overrides) {
+    const Array i = array_argument(indexes, "indexes", {nb::dtype<std::uint16_t>()}, "uint16");
+    const Array o = array_argument(overrides, "overrides", {nb::dtype<std::uint32_t>()}, "uint32");
+    const ChoiceInput input{data_of<std::uint16_t>(i), i.shape(0), data_of<std::uint32_t>(o),
+                            o.shape(0)};
+    exclusive.use([&](Encoder &encoder) { encoder.choose(input); });
+  }
+
   nb::bytes finish(nb::handle segments, nb::handle lanes) {
     const std::int64_t s = integer_argument(segments, "segments");
     const std::int64_t l = integer_argument(lanes, "lanes");
@@ -137,6 +145,19 @@ struct PyDecoder {
     return result;
   }
 
+  nb::object choose(nb::handle indexes) {
+    const Array i = array_argument(indexes, "indexes", {nb::dtype<std::uint16_t>()}, "uint16");
+    const std::uint16_t *const given = data_of<std::uint16_t>(i);
+    std::vector<std::uint16_t> chosen(given, given + i.shape(0));
+    try {
+      exclusive.use([&](Decoder &decoder) { decoder.choose(chosen.data(), chosen.size()); });
+    } catch (const BitstreamError &) {
+      exclusive.coder.reset();
+      throw;
+    }
+    return array_of(std::move(chosen));
+  }
+
   void finish() {
     std::optional<Decoder> last;
     exclusive.use([&](Decoder &decoder) { last.emplace(std::move(decoder)); });
@@ -178,6 +199,7 @@ NB_MODULE(_core, m) {
       .def(nb::init<>())
       .def("add", &PyEncoder::add, nb::arg("symbols").none(), nb::arg("indexes").none(), nb::arg("tables").none(),
            nb::arg("overrides").none())
+      .def("choose", &PyEncoder::choose, nb::arg("indexes").none(), nb::arg("overrides").none())
       .def("finish", &PyEncoder::finish, nb::arg("segments").none() = 0, nb::arg("lanes").none() = 0);
 
   nb::class_<PyDecoder>(m, "Decoder")
@@ -185,5 +207,6 @@ NB_MODULE(_core, m) {
       .def_prop_ro("symbols", &PyDecoder::symbols)
       .def("decode", &PyDecoder::decode, nb::arg("indexes").none(), nb::arg("tables").none(),
            nb::arg("out").none() = nb::none())
+      .def("choose", &PyDecoder::choose, nb::arg("indexes").none())
       .def("finish", &PyDecoder::finish);
 }

@@ -48,6 +48,16 @@ void Decoder::decode(const void *indexes, int index_bytes, std::size_t count,
   });
 }
 
+void Decoder::choose(std::uint16_t *indexes, std::size_t count) {
+  if (count == 0) return;
+  require_any_segment(segments_.size());
+  for (std::size_t s = 0; s < segments_.size(); ++s) {
+    const std::size_t begin = share_begin(count, s, segments_.size());
+    const std::size_t end = share_begin(count, s + 1, segments_.size());
+    segments_[s].choose(indexes + begin, end - begin, *kernels_);
+  }
+}
+
 void Decoder::finish() const {
   for (const Segment &segment : segments_) segment.finish();
 }

@@ -23,6 +23,10 @@ class Decoder {
   void decode(const void *indexes, int index_bytes, std::size_t count, const TableSet &tables,
               std::int32_t *symbols, std::size_t threads);
 
+  // Replaces those of `count` choices that the encoder signalled by what it chose. Throws
+  // BitstreamError where fewer were encoded.
+  void choose(std::uint16_t *indexes, std::size_t count);
+
   // Symbols in the whole stream, as its headers say.
   std::uint64_t symbols() const;
 
