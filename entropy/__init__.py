@@ -4,6 +4,7 @@ from .adaptive_slices import AdaptiveSlices
 from .channel_slices import ChannelSlices, Checkerboard, UnevenSlices
 from .companded import CompandedIntegers
 from .distributions import Distribution, LocationScale, ScaleTables, Uniform
+from .exact import ExactConv2d, ExactLinear
 from .factorised import FactorisedLatents
 from .factorised_prior import FactorisedBlock, FactorisedPrior
 from .frequency_slices import FrequencySlices
@@ -25,14 +26,19 @@ from .ports import (
 )
 from .prototypes import RegionAdaptation, RegionPrototypes
 from .raster import RasterAutoregression
+from .tokens import Categorical, code_tokens
+from .within import Within
 
 __all__ = [
     "AdaptiveSlices",
+    "Categorical",
     "ChannelSlices",
     "Checkerboard",
     "CompandedIntegers",
     "Conditions",
     "Distribution",
+    "ExactConv2d",
+    "ExactLinear",
     "FactorisedBlock",
     "FactorisedLatents",
     "FactorisedPrior",
@@ -56,6 +62,8 @@ __all__ = [
     "SymbolWriter",
     "UnevenSlices",
     "Uniform",
+    "Within",
+    "code_tokens",
     "payload_symbols",
     "scan_fronts",
     "tables_of",

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError
+from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError, MismatchError
 
 from .distributions import Distribution, Uniform
+from .snapping import Snap
 
 LARGEST_SYMBOL = 2**30
 BYTE_BITS = 8
@@ -52,6 +53,15 @@ class SymbolPort(Protocol):
         """Pass `y` (N, ...) through the channel as integers that another coder packs.
 
         Returns what the decoder will see, integer-valued but in training.
+        """
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """State (N, ...) that both sides computed, on the grid of `step`: equal to the bit.
+
+        x: float64. guard: how far the two sides' x may be apart, in units of x, below step / 4.
+        Every tensor must pass here that enters a state which later blocks depend on. Only what is
+        too close to call costs some bytes. Raises `InvalidInputError` where x is not float64, not
+        finite or too large.
         """
 
 
@@ -159,6 +169,13 @@ class RateMeter:
         self._count(name, (BYTE_BITS * lengths).to(y))
         return integers
 
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """The grid's points, no bits; in training gradients pass, and float32 stays as it is."""
+        if self.training and x.dtype != torch.float64:
+            return x
+        snapped = Snap(name, x, step, guard).result()
+        return x + (snapped - x).detach() if self.training else snapped
+
 
 class SymbolWriter:
     """Writes each item of the batch to a stream of its own; `finish` returns the streams."""
@@ -209,6 +226,13 @@ class SymbolWriter:
             none = np.empty(0, np.uint32)
             encoder.add(symbols, dist.indexes()[0].numpy(), dist.tables, none)
         return integers
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """Signal which grid points close calls went to."""
+        state = Snap(name, x, step, guard)
+        for item, encoder in enumerate(self._encoders):
+            encoder.choose(*state.choices(item))
+        return state.result()
 
     def finish(self, segments: int = 0, lanes: int = 0) -> list[bytes]:
         """The streams, one an item; 0 lets the coder choose."""
@@ -265,6 +289,23 @@ class SymbolReader:
                 raise BitstreamError(f"{name!r} holds more than bytes: a damaged stream")
             unpacked.append(coder.unpack(symbols.astype(np.uint8).tobytes()))
         return torch.from_numpy(np.stack(unpacked))
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """Take the grid points that were signalled, else the nearest ones.
+
+        Raises `MismatchError` where this side's state is no number.
+        """
+        try:
+            state = Snap(name, x, step, guard)
+        except InvalidInputError:
+            if x.isfinite().all():
+                raise
+            raise MismatchError(
+                f"state {name!r} is not finite here: the stream is not this model's"
+            ) from None
+        for item, decoder in enumerate(self._decoders):
+            state.chosen(item, decoder.choose(state.choices(item)[0]))
+        return state.result()
 
     def expect(self, symbols: int | range) -> None:
         """Refuse, before any work, streams that do not hold this many symbols each."""
