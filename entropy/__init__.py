@@ -5,6 +5,7 @@ from .channel_slices import ChannelSlices, Checkerboard, UnevenSlices
 from .companded import CompandedIntegers
 from .distributions import Distribution, LocationScale, ScaleTables, Uniform
 from .exact import ExactConv2d, ExactLinear
+from .exact_scan import ExactAutoregression
 from .factorised import FactorisedLatents
 from .factorised_prior import FactorisedBlock, FactorisedPrior
 from .frequency_slices import FrequencySlices
@@ -14,6 +15,7 @@ from .integer_tables import IntegerTables, tables_of
 from .lossless_picture import LosslessPicture
 from .multi_reference import MultiReference
 from .ports import (
+    CompiledScan,
     Conditions,
     ForeignCoder,
     RateMeter,
@@ -35,8 +37,10 @@ __all__ = [
     "ChannelSlices",
     "Checkerboard",
     "CompandedIntegers",
+    "CompiledScan",
     "Conditions",
     "Distribution",
+    "ExactAutoregression",
     "ExactConv2d",
     "ExactLinear",
     "FactorisedBlock",

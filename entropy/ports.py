@@ -9,7 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError, MismatchError
+from kodec.native import (
+    BitstreamError,
+    Decoder,
+    Encoder,
+    InvalidInputError,
+    MismatchError,
+    ScanProgram,
+    Tables,
+)
 
 from .distributions import Distribution, Uniform
 from .snapping import Snap
@@ -44,6 +52,7 @@ class SymbolPort(Protocol):
         """Pass tokens (N, P, C) through the channel in a serial order.
 
         fronts: flat positions, front by front; the positions of one do not depend on each other.
+        A step that is compiled has an order of its own.
         """
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
@@ -86,6 +95,20 @@ def payload_symbols(most: int) -> range:
     return range(length, length + most + 1)
 
 
+@dataclass(frozen=True)
+class CompiledScan:
+    """A serial order for the core: the program, the grid, each item's side integers, the tables.
+
+    side: (N, rows * columns * integers of a position) int32.
+    """
+
+    program: ScanProgram
+    rows: int
+    columns: int
+    side: NDArray[np.int32]
+    tables: Tables
+
+
 class ScanStep(Protocol):
     """One serial pass over latents: tokens (N, P, C) of which each depends on some before it."""
 
@@ -100,6 +123,12 @@ class ScanStep(Protocol):
 
     def result(self) -> Tensor:
         """All tokens that were taken, (N, P, C)."""
+
+    def compiled(self) -> CompiledScan | None:
+        """The same order for the core, of integer tokens, row by row; None where there is none.
+
+        Ports then code all tokens as one block, and use `whole` alone of the step.
+        """
 
 
 def scan_fronts(
@@ -145,9 +174,13 @@ class RateMeter:
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
         """In training one pass over everything, whose contexts see the latents under noise."""
-        if not self.training:
-            return scan_fronts(self, name, y, fronts, step)
         assert y is not None
+        if not self.training:
+            if step.compiled() is None:
+                return scan_fronts(self, name, y, fronts, step)
+            integers = torch.round(y)
+            self._count(name, step.whole(integers).bits(integers))
+            return integers
         return self.code(name, y, step.whole(y + torch.rand_like(y) - 0.5))
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
@@ -205,8 +238,18 @@ class SymbolWriter:
         return dist.dequantise(symbols)
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
-        """Write the tokens front by front."""
-        return scan_fronts(self, name, y, fronts, step)
+        """Write the tokens front by front, or by the core's program."""
+        compiled = step.compiled()
+        if compiled is None:
+            return scan_fronts(self, name, y, fronts, step)
+        values = _codable(name, torch.round(_given(name, y)).contiguous())
+        integers = values.to(torch.int32).reshape(len(self._encoders), -1).cpu().numpy()
+        for encoder, item, side in zip(self._encoders, integers, compiled.side, strict=True):
+            means, indexes = compiled.program.predict(
+                compiled.rows, compiled.columns, side, item, len(compiled.tables)
+            )
+            encoder.add(item - means, indexes, compiled.tables, np.empty(0, np.uint32))
+        return values.double()
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Write the integers digit by digit."""
@@ -255,8 +298,17 @@ class SymbolReader:
         return dist.dequantise(symbols.reshape(dist.shape))
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
-        """Read the tokens front by front."""
-        return scan_fronts(self, name, y, fronts, step)
+        """Read the tokens front by front, or by the core's program."""
+        compiled = step.compiled()
+        if compiled is None:
+            return scan_fronts(self, name, y, fronts, step)
+        size = compiled.rows, compiled.columns
+        items = [
+            decoder.scan(compiled.program, *size, side, compiled.tables)
+            for decoder, side in zip(self._decoders, compiled.side, strict=True)
+        ]
+        values = torch.from_numpy(np.stack(items)).double()
+        return values.reshape(len(items), size[0] * size[1], -1)
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Read the integers digit by digit."""

@@ -65,6 +65,7 @@ class Segment {
   void finish() const;
 
  private:
+  friend class SerialDecoder;
   friend class ShareDecoder;
   void next_override(std::uint64_t first);
   // Overrides in the next `count` indexes, which then enter the checksum.
