@@ -12,6 +12,8 @@ from kodec.native import InvalidInputError
 from .picture_header import Portability
 from .strips import run_in_strips
 
+_HALVES = (torch.bfloat16, torch.float16)
+
 
 class LatentCoder(Protocol):
     """What passes latents through a port.
@@ -69,6 +71,10 @@ class Reconstruction:
 
 class PictureCodec(nn.Module):
     """A transform and a latent model put together.
+
+    Under mixed precision the transforms alone are autocast. Latent model, side latents and gains run
+    in the precision of their weights: whatever comes out of them is a mean, a scale or a likelihood,
+    or is multiplied by one, and needs no word about it in any of them.
 
     analysis: (N, 3, H, W) in [0, 1], quality (N,) -> (N, C, H/stride, W/stride); has `stride`.
     synthesis: the way back. Either may have `reach`, how many latent rows away an output row still
@@ -186,9 +192,29 @@ class PictureCodec(nn.Module):
                     f"the analysis gives latents of shape {tuple(y.shape)}, where the latent model "
                     f"takes {tuple(shape)}: give both the same channels"
                 )
-            if self.gain is not None and quality is not None:
-                y = self.gain.apply_gain(y.float(), quality)
-        return CodedLatents(self.latent_model.code(y, cond, port), side)
+            y = self._gained(y, quality)
+        return CodedLatents(self._pass(self.latent_model, y, cond, port), side)
+
+    def _pass(
+        self, coder: LatentModel | SideLatents, y: Tensor | None, cond: Conditions, port: SymbolPort
+    ) -> Tensor:
+        """Pass latents or features through the port, in the precision of the coder's weights."""
+        if y is not None and y.dtype in _HALVES:
+            y = y.float()
+        with self._uncast():
+            return coder.code(y, cond, port)
+
+    def _uncast(self) -> torch.autocast:
+        """A context without autocasting."""
+        weight = next(self.parameters(), torch.empty(0))
+        return torch.autocast(weight.device.type, enabled=False)
+
+    def _gained(self, y: Tensor, quality: Tensor | None) -> Tensor:
+        """Latents in quantisation steps."""
+        if self.gain is None or quality is None:
+            return y
+        with self._uncast():
+            return self.gain.apply_gain(y.float(), quality)
 
     def _analyse(
         self, x: Tensor | None, cond: Conditions, port: SymbolPort
@@ -205,11 +231,11 @@ class PictureCodec(nn.Module):
                 self.analysis, self.pad(x), cond.quality, self.stride, 1
             ), None
         if x is None:
-            return None, coder.code(None, cond, port).float()
+            return None, self._pass(coder, None, cond, port).float()
         sent: list[Tensor] = []
 
         def send(features: Tensor) -> Tensor:
-            sent.append(coder.code(features, cond, port).float())
+            sent.append(self._pass(coder, features, cond, port).float())
             return sent[-1]
 
         y = self.analysis(self.pad(x), cond.quality, send)
@@ -222,7 +248,8 @@ class PictureCodec(nn.Module):
         _, height, width = size
         y_hat = coded.y_hat.float()
         if self.gain is not None and quality is not None:
-            y_hat = self.gain.remove_gain(y_hat, quality)
+            with self._uncast():
+                y_hat = self.gain.remove_gain(y_hat, quality)
         if coded.side is None:
             x_hat = self._strip_by_strip(self.synthesis, y_hat, quality, 1, self.stride)
         else:
@@ -248,9 +275,7 @@ class PictureCodec(nn.Module):
             shape = torch.Size((n, self.latent_model.channels, h // self.stride, w // self.stride))
             y, _ = self._analyse(x, Conditions(shape, quality), RateMeter(training=False))
             assert y is not None
-            if self.gain is not None and quality is not None:
-                y = self.gain.apply_gain(y, quality)
-            start(y, quality)
+            start(self._gained(y, quality), quality)
 
     def prepare(self) -> Self:
         """Evaluation mode, with the entropy path in the precision of its portability class."""

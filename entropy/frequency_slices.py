@@ -93,9 +93,7 @@ class _Slice(nn.Module):
         """Features (N, P, width) -> relative means and log scales (N, P, 2 channels)."""
         for layer in self.layers:
             features = layer(features)
-        h = gelu(self.hidden(features))
-        with torch.autocast(h.device.type, enabled=False):
-            out: Tensor = self.out(h.to(self.out.weight.dtype))
+        out: Tensor = self.out(gelu(self.hidden(features)))
         return out
 
 
@@ -254,10 +252,9 @@ class FrequencySlices(WithHyperLatents):
             predicted: Tensor | float = 0.0
             if phase:
                 here = here + part.join(gelu(seen.convolve(part.spread_out, phase)))
-                with torch.autocast(features.device.type, enabled=False):
-                    neighbours = part.neighbours[phase - 1]
-                    assert isinstance(neighbours, DepthwiseConv2d)
-                    predicted = values.convolve(neighbours, phase)
+                neighbours = part.neighbours[phase - 1]
+                assert isinstance(neighbours, DepthwiseConv2d)
+                predicted = values.convolve(neighbours, phase)
             mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
             dist = LocationScale(
                 mean * torch.exp(log_spread) + predicted,

@@ -116,7 +116,9 @@ class RateDistortion(lightning.LightningModule):
                 f"MS-SSIM needs crops and pictures of {SMALLEST_FOR_MS_SSIM} pixels or more each "
                 f"way, not {x.shape[-1]}x{x.shape[-2]}: raise data.crop"
             )
-        similarity: Tensor = ms_ssim(x_hat.clamp(0, 1), x, data_range=1.0, size_average=False)
+        # Its filters are convolutions, and variances differences of what they give.
+        with torch.autocast(x.device.type, enabled=False):
+            similarity: Tensor = ms_ssim(x_hat.clamp(0, 1), x, data_range=1.0, size_average=False)
         return 1 - similarity
 
     def on_train_start(self) -> None:

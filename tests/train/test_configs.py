@@ -1,15 +1,20 @@
-"""Every config in the repository parses, and its codec builds, at the published size."""
+"""Every config in the repository parses, its codec builds at the published size, and trains."""
 
+import csv
+import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 import kodec.train
 from kodec.codecs import PictureCodec, build_module
 from kodec.entropy import RateMeter
-from kodec.train import CropData, RateDistortion, Trainer
+from kodec.train import CropData, RateDistortion, Trainer, train
 from kodec.train.cli import KodecCLI
 
 CONFIGS = sorted((Path(kodec.train.__file__).parent / "configs").glob("*.yaml"))
@@ -39,6 +44,65 @@ def test_config_builds(path: Path, tmp_path: Path) -> None:
     coded = cli.model.codec.code(crops, size, quality, RateMeter(training=True))
     assert coded.y_hat.shape == (1, cli.model.codec.latent_model.channels, 1, 2)
     assert coded.x_hat.shape == crops.shape
+
+
+# Widths that published systems have and configs leave out, and ones for a test.
+NARROW = {
+    "UnevenSlices": {"widths": [8, 4]},
+    "MultiReference": {"head_widths": [8], "channel_widths": [6], "residual_widths": [5]},
+    "AdaptiveSlices": {"head_widths": [8], "residual_widths": [5]},
+}
+
+
+def shrunk(value: Any, key: str = "") -> Any:
+    """A codec section with the same parts, a sixteenth as wide."""
+    if isinstance(value, dict) and "class_path" in value:
+        own = NARROW.get(value["class_path"].rpartition(".")[2], {})
+        return {**value, "init_args": {**shrunk(value.get("init_args", {})), **own}}
+    if isinstance(value, dict):
+        # The lapped transform's channels are as many as its pixels have: its slices stay.
+        stays = value.get("channels") == 768 or sum(value.get("slices", [])) == 768
+        kept = ("channels", "slices") if stays else ()
+        return {k: v if k in kept else shrunk(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [shrunk(item, key) for item in value]
+    if key == "heads":
+        return 1
+    return value // 16 if isinstance(value, int) and value >= 16 else value
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_trains_in_mixed_precision_as_in_single(
+    path: Path, pictures: Path, tmp_path: Path, arguments: Callable[..., list[str]]
+) -> None:
+    config = yaml.safe_load(path.read_text())
+    config["model"]["codec"] = shrunk(config["model"]["codec"])
+    crop = 176 if config["model"].get("distortion") == "ms-ssim" else 32
+    config["data"] = {"dataset": str(large(pictures, tmp_path)), "crop": crop, "batch_size": 1}
+    config["trainer"] = {
+        "max_steps": 2,
+        "accelerator": "cpu",
+        "limit_val_batches": 0,
+        "log_every_n_steps": 1,
+        "enable_progress_bar": False,
+    }
+    bits = {}
+    for precision in ("bf16-mixed", "32-true"):
+        train(arguments(config, precision, "--trainer.precision", precision))
+        with (tmp_path / precision / "logs" / "version_0" / "metrics.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [row["step"] for row in rows] == ["0", "1"]
+        assert all(math.isfinite(float(row["train/loss"])) for row in rows)
+        bits[precision] = float(rows[0]["train/bpp"])
+    assert bits["bf16-mixed"] == pytest.approx(bits["32-true"], rel=0.01)
+
+
+def large(pictures: Path, folder: Path) -> Path:
+    """A folder with one picture that has room for MS-SSIM."""
+    (folder / "large").mkdir()
+    with Image.open(pictures / "0.png") as image:
+        image.resize((192, 176)).save(folder / "large" / "0.png")
+    return folder / "large"
 
 
 # Parameters of the authors' public code, or CompressAI's at the same widths, and channels under
