@@ -2,8 +2,8 @@
 
     values above and left, side integers --ExactLinear, rectifier, ...--> mean, table index
 
-No floating-point number decides anything, so files decode on every machine without a signal, and the
-core runs the serial pass (`kodec.native.ScanProgram`); the step here is what it is tested against.
+No floating-point number decides anything, so files decode on every machine without a signal, and
+the core runs the serial pass (`kodec.native.ScanProgram`), which is tested against the step here.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Ports: one latent order, written once, run for training, estimation, writing and reading."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -31,13 +31,16 @@ class Conditions:
     """What an order may depend on besides what was coded before; never the pixels.
 
     latent_shape: (N, C, h, w) of the latents. quality: (N,) in [0, 63], or None (fixed rate).
-    regions: labels (N, H, W) of the pixels' regions, integers, H and W multiples of h and w. No
-    decoder knows them: they are for training alone, and those who adapt to regions do without.
+    known: by name, what both sides have besides: (N, channels, h, w), in the precision of the
+    entropy path, such as earlier latents, features, another view; equal to the bit on both sides.
+    hints: by name, what no decoder knows, for training alone. "regions": labels (N, H, W) of the
+    pixels' regions, integers, H and W multiples of h and w.
     """
 
     latent_shape: torch.Size
     quality: Tensor | None = None
-    regions: Tensor | None = None
+    known: Mapping[str, Tensor] = field(default_factory=dict)
+    hints: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class SymbolPort(Protocol):
