@@ -1,5 +1,6 @@
 """The picture codec: analysis, gain, latent model, synthesis, written once for every port."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self, cast, get_args
 
@@ -153,16 +154,16 @@ class PictureCodec(nn.Module):
         size: tuple[int, int, int],
         quality: Tensor | None,
         port: SymbolPort,
-        regions: Tensor | None = None,
+        hints: Mapping[str, Tensor] | None = None,
     ) -> Reconstruction:
         """Pass pictures through the port.
 
         x: (N, 3, H, W) in [0, 1], or None on the reading side. size: (N, H, W). quality: (N,) in
-        [0, 63], or None. regions: labels (N, H, W) of the pixels, integers, which parts that adapt
-        to regions use in training; no decoder knows them, so that outside of it they raise
-        `InvalidInputError`. Returns pixels of the same size.
+        [0, 63], or None. hints: labels (N, H, W) of the pixels, integers, by name, which parts use
+        in training ("regions": those that adapt to regions); no decoder knows them, so that outside
+        of it they raise `InvalidInputError`. Returns pixels of the same size.
         """
-        coded = self.code_latents(x, size, quality, port, regions)
+        coded = self.code_latents(x, size, quality, port, hints)
         return Reconstruction(self.reconstruct(coded, size, quality), coded.y_hat)
 
     def code_latents(
@@ -171,20 +172,21 @@ class PictureCodec(nn.Module):
         size: tuple[int, int, int],
         quality: Tensor | None,
         port: SymbolPort,
-        regions: Tensor | None = None,
+        hints: Mapping[str, Tensor] | None = None,
     ) -> CodedLatents:
         """The part of `code` that passes the port: latents as the decoder sees them."""
         n, height, width = size
         rows, columns = -(-height // self.stride), -(-width // self.stride)
         shape = torch.Size((n, self.latent_model.channels, rows, columns))
-        if regions is not None:
-            if not self.training or regions.shape != size:
+        padded = {}
+        for name, labels in (hints or {}).items():
+            if not self.training or labels.shape != size:
                 raise InvalidInputError(
-                    "regions are for training, one label for each pixel: leave them away in coding"
+                    f"{name} are for training, one label for each pixel: leave them away in coding"
                 )
             # Replication is for floats, which are exact up to 2^53.
-            regions = self.pad(regions[:, None].double())[:, 0].long()
-        cond = Conditions(shape, quality, regions)
+            padded[name] = self.pad(labels[:, None].double())[:, 0].long()
+        cond = Conditions(shape, quality, hints=padded)
         y, side = self._analyse(x, cond, port)
         if y is not None:
             if y.shape != shape:

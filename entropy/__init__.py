@@ -4,6 +4,8 @@ from .adaptive_slices import AdaptiveSlices
 from .channel_slices import ChannelSlices, Checkerboard, UnevenSlices
 from .companded import CompandedIntegers
 from .distributions import Distribution, LocationScale, ScaleTables, Uniform
+from .exact import ExactConv2d, ExactLinear
+from .exact_scan import ExactAutoregression
 from .factorised import FactorisedLatents
 from .factorised_prior import FactorisedBlock, FactorisedPrior
 from .frequency_slices import FrequencySlices
@@ -13,6 +15,7 @@ from .integer_tables import IntegerTables, tables_of
 from .lossless_picture import LosslessPicture
 from .multi_reference import MultiReference
 from .ports import (
+    CompiledScan,
     Conditions,
     ForeignCoder,
     RateMeter,
@@ -25,14 +28,21 @@ from .ports import (
 )
 from .prototypes import RegionAdaptation, RegionPrototypes
 from .raster import RasterAutoregression
+from .tokens import Categorical, code_tokens
+from .within import Within
 
 __all__ = [
     "AdaptiveSlices",
+    "Categorical",
     "ChannelSlices",
     "Checkerboard",
     "CompandedIntegers",
+    "CompiledScan",
     "Conditions",
     "Distribution",
+    "ExactAutoregression",
+    "ExactConv2d",
+    "ExactLinear",
     "FactorisedBlock",
     "FactorisedLatents",
     "FactorisedPrior",
@@ -56,6 +66,8 @@ __all__ = [
     "SymbolWriter",
     "UnevenSlices",
     "Uniform",
+    "Within",
+    "code_tokens",
     "payload_symbols",
     "scan_fronts",
     "tables_of",

@@ -1,7 +1,7 @@
 """Ports: one latent order, written once, run for training, estimation, writing and reading."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -9,9 +9,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError
+from kodec.native import (
+    BitstreamError,
+    Decoder,
+    Encoder,
+    InvalidInputError,
+    MismatchError,
+    ScanProgram,
+    Tables,
+)
 
 from .distributions import Distribution, Uniform
+from .snapping import Snap
 
 LARGEST_SYMBOL = 2**30
 BYTE_BITS = 8
@@ -22,13 +31,16 @@ class Conditions:
     """What an order may depend on besides what was coded before; never the pixels.
 
     latent_shape: (N, C, h, w) of the latents. quality: (N,) in [0, 63], or None (fixed rate).
-    regions: labels (N, H, W) of the pixels' regions, integers, H and W multiples of h and w. No
-    decoder knows them: they are for training alone, and those who adapt to regions do without.
+    known: by name, what both sides have besides: (N, channels, h, w), in the precision of the
+    entropy path, such as earlier latents, features, another view; equal to the bit on both sides.
+    hints: by name, what no decoder knows, for training alone. "regions": labels (N, H, W) of the
+    pixels' regions, integers, H and W multiples of h and w.
     """
 
     latent_shape: torch.Size
     quality: Tensor | None = None
-    regions: Tensor | None = None
+    known: Mapping[str, Tensor] = field(default_factory=dict)
+    hints: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class SymbolPort(Protocol):
@@ -43,6 +55,7 @@ class SymbolPort(Protocol):
         """Pass tokens (N, P, C) through the channel in a serial order.
 
         fronts: flat positions, front by front; the positions of one do not depend on each other.
+        A step that is compiled has an order of its own.
         """
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
@@ -52,6 +65,15 @@ class SymbolPort(Protocol):
         """Pass `y` (N, ...) through the channel as integers that another coder packs.
 
         Returns what the decoder will see, integer-valued but in training.
+        """
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """State (N, ...) that both sides computed, on the grid of `step`: equal to the bit.
+
+        x: float64. guard: how far the two sides' x may be apart, in units of x, below step / 4.
+        Every tensor must pass here that enters a state which later blocks depend on. Only what is
+        too close to call costs some bytes. Raises `InvalidInputError` where x is not float64, not
+        finite or too large.
         """
 
 
@@ -76,6 +98,20 @@ def payload_symbols(most: int) -> range:
     return range(length, length + most + 1)
 
 
+@dataclass(frozen=True)
+class CompiledScan:
+    """A serial order for the core: the program, the grid, each item's side integers, the tables.
+
+    side: (N, rows * columns * integers of a position) int32.
+    """
+
+    program: ScanProgram
+    rows: int
+    columns: int
+    side: NDArray[np.int32]
+    tables: Tables
+
+
 class ScanStep(Protocol):
     """One serial pass over latents: tokens (N, P, C) of which each depends on some before it."""
 
@@ -90,6 +126,12 @@ class ScanStep(Protocol):
 
     def result(self) -> Tensor:
         """All tokens that were taken, (N, P, C)."""
+
+    def compiled(self) -> CompiledScan | None:
+        """The same order for the core, of integer tokens, row by row; None where there is none.
+
+        Ports then code all tokens as one block, and use `whole` alone of the step.
+        """
 
 
 def scan_fronts(
@@ -136,9 +178,13 @@ class RateMeter:
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
         """In training one pass over everything, whose contexts see the latents under noise."""
-        if not self.training:
-            return scan_fronts(self, name, y, fronts, step)
         assert y is not None
+        if not self.training:
+            if step.compiled() is None:
+                return scan_fronts(self, name, y, fronts, step)
+            integers = torch.round(y)
+            self._count(name, step.whole(integers).bits(integers))
+            return integers
         return self.code(name, y, step.whole(y + torch.rand_like(y) - 0.5))
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
@@ -159,6 +205,13 @@ class RateMeter:
         self.integers(name, lengths, coder.most + 1, lengths.shape)
         self._count(name, (BYTE_BITS * lengths).to(y))
         return integers
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """The grid's points, no bits; in training gradients pass, and float32 stays as it is."""
+        if self.training and x.dtype != torch.float64:
+            return x
+        snapped = Snap(name, x, step, guard).result()
+        return x + (snapped - x).detach() if self.training else snapped
 
 
 class SymbolWriter:
@@ -189,8 +242,18 @@ class SymbolWriter:
         return dist.dequantise(symbols)
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
-        """Write the tokens front by front."""
-        return scan_fronts(self, name, y, fronts, step)
+        """Write the tokens front by front, or by the core's program."""
+        compiled = step.compiled()
+        if compiled is None:
+            return scan_fronts(self, name, y, fronts, step)
+        values = _codable(name, torch.round(_given(name, y)).contiguous())
+        integers = values.to(torch.int32).reshape(len(self._encoders), -1).cpu().numpy()
+        for encoder, item, side in zip(self._encoders, integers, compiled.side, strict=True):
+            means, indexes = compiled.program.predict(
+                compiled.rows, compiled.columns, side, item, len(compiled.tables)
+            )
+            encoder.add(item - means, indexes, compiled.tables, np.empty(0, np.uint32))
+        return values.double()
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Write the integers digit by digit."""
@@ -210,6 +273,13 @@ class SymbolWriter:
             none = np.empty(0, np.uint32)
             encoder.add(symbols, dist.indexes()[0].numpy(), dist.tables, none)
         return integers
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """Signal which grid points close calls went to."""
+        state = Snap(name, x, step, guard)
+        for item, encoder in enumerate(self._encoders):
+            encoder.choose(*state.choices(item))
+        return state.result()
 
     def finish(self, segments: int = 0, lanes: int = 0) -> list[bytes]:
         """The streams, one an item; 0 lets the coder choose."""
@@ -232,8 +302,17 @@ class SymbolReader:
         return dist.dequantise(symbols.reshape(dist.shape))
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
-        """Read the tokens front by front."""
-        return scan_fronts(self, name, y, fronts, step)
+        """Read the tokens front by front, or by the core's program."""
+        compiled = step.compiled()
+        if compiled is None:
+            return scan_fronts(self, name, y, fronts, step)
+        size = compiled.rows, compiled.columns
+        items = [
+            decoder.scan(compiled.program, *size, side, compiled.tables)
+            for decoder, side in zip(self._decoders, compiled.side, strict=True)
+        ]
+        values = torch.from_numpy(np.stack(items)).double()
+        return values.reshape(len(items), size[0] * size[1], -1)
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Read the integers digit by digit."""
@@ -266,6 +345,23 @@ class SymbolReader:
                 raise BitstreamError(f"{name!r} holds more than bytes: a damaged stream")
             unpacked.append(coder.unpack(symbols.astype(np.uint8).tobytes()))
         return torch.from_numpy(np.stack(unpacked))
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """Take the grid points that were signalled, else the nearest ones.
+
+        Raises `MismatchError` where this side's state is no number.
+        """
+        try:
+            state = Snap(name, x, step, guard)
+        except InvalidInputError:
+            if x.isfinite().all():
+                raise
+            raise MismatchError(
+                f"state {name!r} is not finite here: the stream is not this model's"
+            ) from None
+        for item, decoder in enumerate(self._decoders):
+            state.chosen(item, decoder.choose(state.choices(item)[0]))
+        return state.result()
 
     def expect(self, symbols: int | range) -> None:
         """Refuse, before any work, streams that do not hold this many symbols each."""

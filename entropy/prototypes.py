@@ -77,10 +77,11 @@ class RegionPrototypes(nn.Module):
         n, _, rows, columns = cond.latent_shape
         h, w = rows * self.per_latent, columns * self.per_latent
         regions: Regions
-        if cond.regions is None:
+        labels = cond.hints.get("regions")
+        if labels is None:
             regions = GridRegions(self.grid, h, w)
         else:
-            regions = LabelledRegions(cond.regions, h, w)
+            regions = LabelledRegions(labels, h, w)
         coded = None
         if features is not None:
             if features.shape[-2:] != (h, w):

@@ -38,6 +38,7 @@ class Known:
     """
 
     hyper: Tensor
+    given: Mapping[str, Tensor] = field(default_factory=dict)
     slices: list[Tensor] = field(default_factory=list)
     current: Tensor | None = None
     support: int | None = None
@@ -46,7 +47,8 @@ class Known:
         """What a module declared that it reads, what does not exist yet left out.
 
         hyper: all features; means, scales: their halves. previous: the slices that this one may
-        look at. last: the slice before. current: this slice so far. All (N, channels, h, w).
+        look at. last: the slice before. current: this slice so far. Any other name: what the
+        conditions have by it (`Conditions.known`). All (N, channels, h, w).
         """
         found: list[Tensor] = []
         for name in names:
@@ -64,13 +66,30 @@ class Known:
                 case "current":
                     assert self.current is not None
                     found.append(self.current)
+                case _ if name in self.given:
+                    found.append(self.given[name])
                 case _:
-                    raise InvalidInputError(f"there is nothing called {name!r} to read")
+                    raise InvalidInputError(
+                        f"there is nothing called {name!r} to read: pass it in the conditions"
+                    )
         return found
+
+    def has(self, context: "Context | LaterContext") -> bool:
+        """Whether all is there that an optional context reads; of others, `read` tells."""
+        if not getattr(context, "optional", False):
+            return True
+        return all(name in _OWN or name in self.given for name in context.reads)
+
+
+_OWN = ("hyper", "means", "scales", "previous", "last", "current")
 
 
 class Context(Protocol):
-    """A module that gives features. Its output is a grid (N, features, h, w)."""
+    """A module that gives features. Its output is a grid (N, features, h, w).
+
+    One with a true `optional` is left out where the conditions lack what it reads, and its features
+    then count as zeros; without, that is an error.
+    """
 
     reads: tuple[str, ...]
     features: int
@@ -257,6 +276,8 @@ class Slice(nn.Module):
         earlier = {"hyper": to_tokens(known.hyper)}
         later: dict[str, LaterContext] = {}
         for key, module in self.contexts.items():
+            if not known.has(cast(Context, module)):
+                continue
             if "current" in cast(Context, module).reads:
                 later[key] = cast(LaterContext, module)
             else:
@@ -299,7 +320,7 @@ class SlicedLatents(Hyperprior):
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
-        known = Known(self.code_hyper(y, cond, port))
+        known = Known(self.code_hyper(y, cond, port), cond.known)
         y = self.take(y)
         tokens = None if y is None else to_tokens(y)
         start = 0

@@ -1,6 +1,6 @@
 """The coders and their tables in C++; no torch, no files, no policy."""
 
-from ._core import Decoder, Encoder, Tables, crc32c, scale_indexes, set_threads, simd
+from ._core import Decoder, Encoder, ScanProgram, Tables, crc32c, scale_indexes, set_threads, simd
 from .errors import (
     BitstreamError,
     DeviceError,
@@ -18,6 +18,7 @@ __all__ = [
     "InvalidInputError",
     "KodecError",
     "MismatchError",
+    "ScanProgram",
     "Tables",
     "UnsupportedError",
     "crc32c",

@@ -78,6 +78,53 @@ class Tables:
         """CRC32C of sizes, offsets, shifts and frequencies, in this order, little-endian."""
 
 @final
+class ScanProgram:
+    """A serial order in integers: a small network that predicts each position from those before it.
+
+    Immutable; the same on every machine, since no sum reaches 2**53 (which float64 holds exactly).
+    At each position, row by row, the first layer takes the taps' values, then the position's side
+    integers; the last gives a mean for each channel, then a table index for each channel. A layer
+    is y = (W x + b + 2**(fraction - 1)) >> fraction of x set to [-bound, bound], then max(y, 0) if
+    it is rectified.
+
+    Args:
+        channels: values of a position, 1..4096.
+        side: integers of a position that both sides know beforehand, 0..4096.
+        taps: (t, 3) int32, each (rows above, columns to the right, channel), at most 64 away, of
+            earlier positions alone; beyond the grid are zeros.
+        layers: (weights (outputs, inputs) int32, biases (outputs,) int64, fraction 0..30, bound
+            1..2**30, rectified 0 or 1) each.
+
+    Raises InvalidInputError for anything else.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        side: int,
+        taps: NDArray[np.int32],
+        layers: list[tuple[NDArray[np.int32], NDArray[np.int64], int, int, int]],
+    ) -> None: ...
+    def predict(
+        self,
+        rows: int,
+        columns: int,
+        side: NDArray[np.int32],
+        values: NDArray[np.int32],
+        highest_index: int,
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+        """Means and indexes of all positions, from all values: what an encoder needs.
+
+        Args:
+            rows, columns: of the grid, at most 2**30 positions.
+            side: (rows * columns * side,) in (position, integer) order.
+            values: (rows * columns * channels,) in (position, channel) order.
+            highest_index: indexes are set to 1..highest_index, 1..65535.
+
+        Returns means, within +-2**30, and indexes, as many as values. Raises InvalidInputError.
+        """
+
+@final
 class Encoder:
     """Table rANS encoder: one item (picture, tile, frame), block by block."""
 
@@ -97,6 +144,19 @@ class Encoder:
             tables: may be another set for each block.
             overrides: (m,) strictly ascending positions in this block whose index is written into
                 the stream, so that the decoder's own does not matter there.
+
+        Raises:
+            InvalidInputError: an argument is not so. The encoder is then as before.
+        """
+
+    def choose(self, indexes: NDArray[np.uint16], overrides: NDArray[np.uint32]) -> None:
+        """Append choices: indexes that the decoder computes too, and that no symbols follow.
+
+        They cost nothing but their overrides, enter the index checksum, and count as symbols.
+
+        Args:
+            indexes: (n,) any values.
+            overrides: (m,) strictly ascending positions whose index is written into the stream.
 
         Raises:
             InvalidInputError: an argument is not so. The encoder is then as before.
@@ -158,6 +218,32 @@ class Decoder:
             InvalidInputError: an argument is wrong; nothing has been decoded.
             MismatchError: the stream ran out or makes no sense with these indexes.
             BitstreamError: more symbols are asked for than were encoded.
+        """
+
+    def choose(self, indexes: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """The encoder's choices (n,), where it signalled them, else those given.
+
+        To be trusted only after `finish`, like symbols.
+
+        Raises:
+            InvalidInputError: an argument is wrong; nothing has been decoded.
+            BitstreamError: more are asked for than were encoded.
+        """
+
+    def scan(
+        self,
+        program: ScanProgram,
+        rows: int,
+        columns: int,
+        side: NDArray[np.int32],
+        tables: Tables,
+    ) -> NDArray[np.int32]:
+        """The next block's values, each a symbol plus the program's mean, position by position.
+
+        The encoder had one block of all symbols, in (position, channel) order, with the indexes and
+        means that `program.predict` gives. Arguments and order: see there.
+
+        Raises as `decode` does, and BitstreamError where a value lies beyond 2**30.
         """
 
     def finish(self) -> None:

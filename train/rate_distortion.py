@@ -149,7 +149,8 @@ class RateDistortion(lightning.LightningModule):
         lam = self.lambdas(quality)
         port = RateMeter(training=True)
         given = quality if self.codec.variable_rate else None
-        x_hat = self.codec.code(x, (n, h, w), given, port, regions).x_hat.float()
+        hints = {} if regions is None else {"regions": regions}
+        x_hat = self.codec.code(x, (n, h, w), given, port, hints).x_hat.float()
         bpp = port.total() / (h * w)
         loss = ((bpp + lam * self.distortions(x, x_hat)) / lam.sqrt()).mean()
         mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))

@@ -19,6 +19,7 @@
 #include "kernels.hpp"
 #include "python_module.hpp"
 #include "scale_indexes.hpp"
+#include "scan_program.hpp"
 #include "tables.hpp"
 
 namespace nb = nanobind;
@@ -57,6 +58,14 @@ struct PyEncoder {
     const BlockInput input{s.data(), int(s.itemsize()), i.data(), int(i.itemsize()), s.shape(0),
                            data_of<std::uint32_t>(o), o.shape(0)};
     exclusive.use([&](Encoder &encoder) { encoder.add(input, std::move(set)); });
+  }
+
+  void choose(nb::handle indexes, nb::handle overrides) {
+    const Array i = array_argument(indexes, "indexes", {nb::dtype<std::uint16_t>()}, "uint16");
+    const Array o = array_argument(overrides, "overrides", {nb::dtype<std::uint32_t>()}, "uint32");
+    const ChoiceInput input{data_of<std::uint16_t>(i), i.shape(0), data_of<std::uint32_t>(o),
+                            o.shape(0)};
+    exclusive.use([&](Encoder &encoder) { encoder.choose(input); });
   }
 
   nb::bytes finish(nb::handle segments, nb::handle lanes) {
@@ -104,6 +113,101 @@ nb::object scale_indexes_argument(nb::handle logarithms, nb::handle out, double 
   return array_of(std::move(close));
 }
 
+const ScanProgram &program_argument(nb::handle program) {
+  if (!nb::isinstance<ScanProgram>(program))
+    throw InvalidInputError("program must be a ScanProgram object");
+  return nb::cast<const ScanProgram &>(program);
+}
+
+// A grid to scan, and its side integers, checked.
+struct ScanGrid {
+  std::size_t rows, columns;
+  const std::int32_t *side;
+
+  ScanGrid(const ScanProgram &program, nb::handle row_count, nb::handle column_count,
+           nb::handle side_integers)
+      : array_(array_argument(side_integers, "side", {nb::dtype<std::int32_t>()}, "int32")) {
+    const std::int64_t r = integer_argument(row_count, "rows");
+    const std::int64_t c = integer_argument(column_count, "columns");
+    constexpr std::int64_t kMost = 1 << 24;
+    if (r < 1 || c < 1 || r > kMost || c > kMost || r * c > (std::int64_t(1) << 30))
+      throw InvalidInputError("a scan has 1 to 2^24 rows and columns, at most 2^30 positions");
+    rows = std::size_t(r);
+    columns = std::size_t(c);
+    if (array_.shape(0) != rows * columns * program.side())
+      throw InvalidInputError("there are " + std::to_string(array_.shape(0)) +
+                              " side integers, but the program takes " +
+                              std::to_string(rows * columns * program.side()));
+    side = data_of<std::int32_t>(array_);
+  }
+  std::size_t values(const ScanProgram &program) const {
+    return rows * columns * program.channels();
+  }
+
+ private:
+  Array array_;
+};
+
+// One row of Python's layers: weights (outputs, inputs), biases, fraction, bound, rectified.
+ScanLayer layer_argument(nb::handle layer) {
+  if (!nb::isinstance<nb::tuple>(layer) || nb::len(layer) != 5)
+    throw InvalidInputError("a layer is (weights, biases, fraction, bound, rectified)");
+  const nb::tuple fields = nb::borrow<nb::tuple>(layer);
+  const Array w = array_argument(fields[0], "weights", {nb::dtype<std::int32_t>()}, "int32", 2);
+  const Array b = array_argument(fields[1], "biases", {nb::dtype<std::int64_t>()}, "int64");
+  const std::int64_t fraction = integer_argument(fields[2], "fraction");
+  const auto *const weights = data_of<std::int32_t>(w);
+  const auto *const biases = data_of<std::int64_t>(b);
+  return {w.shape(1), w.shape(0),
+          {weights, weights + w.shape(0) * w.shape(1)},
+          {biases, biases + b.shape(0)},
+          int(std::clamp<std::int64_t>(fraction, -1, 64)),
+          integer_argument(fields[3], "bound"),
+          integer_argument(fields[4], "rectified") != 0};
+}
+
+ScanProgram make_program(nb::handle channels, nb::handle side, nb::handle taps, nb::handle layers) {
+  const Array t = array_argument(taps, "taps", {nb::dtype<std::int32_t>()}, "int32", 2);
+  if (t.shape(1) != 3) throw InvalidInputError("taps are rows of (up, right, channel)");
+  if (!nb::isinstance<nb::list>(layers)) throw InvalidInputError("layers must be a list");
+  std::vector<ScanTap> places;
+  const auto *const numbers = data_of<std::int32_t>(t);
+  for (std::size_t i = 0; i < t.shape(0); ++i)
+    places.push_back({numbers[3 * i], numbers[3 * i + 1], numbers[3 * i + 2]});
+  std::vector<ScanLayer> stack;
+  for (nb::handle layer : nb::borrow<nb::list>(layers)) stack.push_back(layer_argument(layer));
+  const std::int64_t c = integer_argument(channels, "channels"), s = integer_argument(side, "side");
+  if (c < 1 || s < 0) throw InvalidInputError("a scan program has 1 channel or more, and side inputs from 0");
+  return ScanProgram(std::size_t(c), std::size_t(s), std::move(places), std::move(stack));
+}
+
+// Means and indexes of all positions, where all values are known.
+nb::object predict_all(const ScanProgram &program, nb::handle rows, nb::handle columns,
+                       nb::handle side, nb::handle values, nb::handle highest_index) {
+  const ScanGrid grid(program, rows, columns, side);
+  const Array v = array_argument(values, "values", {nb::dtype<std::int32_t>()}, "int32");
+  const std::int64_t highest = integer_argument(highest_index, "highest_index");
+  if (highest < 1 || highest > std::int64_t(kMaxTables))
+    throw InvalidInputError("highest_index is 1 to 65535");
+  const std::size_t count = grid.values(program), channels = program.channels();
+  if (v.shape(0) != count)
+    throw InvalidInputError("there are " + std::to_string(v.shape(0)) + " values, but the grid has " +
+                            std::to_string(count));
+  std::vector<std::int32_t> means(count);
+  std::vector<std::uint16_t> indexes(count);
+  {
+    nb::gil_scoped_release no_gil;
+    Scan scan(program, grid.rows, grid.columns, grid.side, std::uint32_t(highest));
+    std::vector<std::int64_t> at(channels);
+    for (std::size_t i = 0; i < count; i += channels) {
+      scan.predict(at.data(), indexes.data() + i);
+      std::copy(at.begin(), at.end(), means.begin() + std::ptrdiff_t(i));
+      scan.take(data_of<std::int32_t>(v) + i);
+    }
+  }
+  return nb::make_tuple(array_of(std::move(means)), array_of(std::move(indexes)));
+}
+
 struct PyDecoder {
   Exclusive<Decoder> exclusive{"this Decoder"};
 
@@ -135,6 +239,42 @@ struct PyDecoder {
       throw;
     }
     return result;
+  }
+
+  nb::object scan(nb::handle program, nb::handle rows, nb::handle columns, nb::handle side,
+                  nb::handle tables) {
+    const ScanProgram &p = program_argument(program);
+    const std::shared_ptr<const TableSet> set = tables_argument(tables);
+    const ScanGrid grid(p, rows, columns, side);
+    // Before anything is allocated for them.
+    if (grid.values(p) > symbols())
+      throw BitstreamError("more symbols are asked for than the coder stream holds");
+    nb::object result = new_symbols(grid.values(p));
+    const nb::ndarray<nb::device::cpu> values =
+        writable_argument(result, "values", {nb::dtype<std::int32_t>()}, "int32");
+    try {
+      exclusive.use([&](Decoder &decoder) {
+        decoder.scan(p, grid.rows, grid.columns, grid.side, *set,
+                     static_cast<std::int32_t *>(values.data()));
+      });
+    } catch (const BitstreamError &) {
+      exclusive.coder.reset();
+      throw;
+    }
+    return result;
+  }
+
+  nb::object choose(nb::handle indexes) {
+    const Array i = array_argument(indexes, "indexes", {nb::dtype<std::uint16_t>()}, "uint16");
+    const std::uint16_t *const given = data_of<std::uint16_t>(i);
+    std::vector<std::uint16_t> chosen(given, given + i.shape(0));
+    try {
+      exclusive.use([&](Decoder &decoder) { decoder.choose(chosen.data(), chosen.size()); });
+    } catch (const BitstreamError &) {
+      exclusive.coder.reset();
+      throw;
+    }
+    return array_of(std::move(chosen));
   }
 
   void finish() {
@@ -174,10 +314,20 @@ NB_MODULE(_core, m) {
       .def("__len__", [](const Tables &tables) { return tables.set->size(); })
       .def_prop_ro("fingerprint", [](const Tables &tables) { return tables.set->fingerprint(); });
 
+  nb::class_<ScanProgram>(m, "ScanProgram")
+      .def("__init__",
+           [](ScanProgram *self, nb::handle channels, nb::handle side, nb::handle taps,
+              nb::handle layers) { new (self) ScanProgram(make_program(channels, side, taps, layers)); },
+           nb::arg("channels").none(), nb::arg("side").none(), nb::arg("taps").none(),
+           nb::arg("layers").none())
+      .def("predict", &predict_all, nb::arg("rows").none(), nb::arg("columns").none(),
+           nb::arg("side").none(), nb::arg("values").none(), nb::arg("highest_index").none());
+
   nb::class_<PyEncoder>(m, "Encoder")
       .def(nb::init<>())
       .def("add", &PyEncoder::add, nb::arg("symbols").none(), nb::arg("indexes").none(), nb::arg("tables").none(),
            nb::arg("overrides").none())
+      .def("choose", &PyEncoder::choose, nb::arg("indexes").none(), nb::arg("overrides").none())
       .def("finish", &PyEncoder::finish, nb::arg("segments").none() = 0, nb::arg("lanes").none() = 0);
 
   nb::class_<PyDecoder>(m, "Decoder")
@@ -185,5 +335,8 @@ NB_MODULE(_core, m) {
       .def_prop_ro("symbols", &PyDecoder::symbols)
       .def("decode", &PyDecoder::decode, nb::arg("indexes").none(), nb::arg("tables").none(),
            nb::arg("out").none() = nb::none())
+      .def("choose", &PyDecoder::choose, nb::arg("indexes").none())
+      .def("scan", &PyDecoder::scan, nb::arg("program").none(), nb::arg("rows").none(),
+           nb::arg("columns").none(), nb::arg("side").none(), nb::arg("tables").none())
       .def("finish", &PyDecoder::finish);
 }

@@ -30,15 +30,7 @@ Block::Block(const BlockInput &input, std::shared_ptr<const TableSet> tables,
       symbols_(new std::uint8_t[2 * input.count]),
       indexes_(new std::uint8_t[std::size_t(input.index_bytes) * input.count]),
       overrides_(input.overrides, input.overrides + input.override_count) {
-  if (count_ > std::numeric_limits<std::uint32_t>::max())
-    throw InvalidInputError("a block has at most 2^32 - 1 symbols; split it");
-  for (std::size_t j = 0; j < overrides_.size(); ++j) {
-    if (overrides_[j] >= count_)
-      throw InvalidInputError("override position " + std::to_string(overrides_[j]) +
-                              " lies outside the block of " + std::to_string(count_));
-    if (j > 0 && overrides_[j] <= overrides_[j - 1])
-      throw InvalidInputError("override positions must ascend strictly; sort them");
-  }
+  check_overrides();
   // The copy is what is checked, as another thread might be writing to the caller's arrays.
   if (count_ > 0)
     std::memcpy(indexes_.get(), input.indexes, std::size_t(index_bytes_) * count_);
@@ -58,6 +50,27 @@ Block::Block(const BlockInput &input, std::shared_ptr<const TableSet> tables,
     symbol_bytes_ = 4;
     symbols_.reset(new std::uint8_t[4 * count_]);
     std::memcpy(symbols_.get(), input.symbols, 4 * count_);
+  }
+}
+
+Block::Block(const ChoiceInput &input)
+    : count_(input.count),
+      index_bytes_(2),
+      indexes_(new std::uint8_t[2 * input.count]),
+      overrides_(input.overrides, input.overrides + input.override_count) {
+  check_overrides();
+  if (count_ > 0) std::memcpy(indexes_.get(), input.indexes, 2 * count_);
+}
+
+void Block::check_overrides() const {
+  if (count_ > std::numeric_limits<std::uint32_t>::max())
+    throw InvalidInputError("a block has at most 2^32 - 1 symbols; split it");
+  for (std::size_t j = 0; j < overrides_.size(); ++j) {
+    if (overrides_[j] >= count_)
+      throw InvalidInputError("override position " + std::to_string(overrides_[j]) +
+                              " lies outside the block of " + std::to_string(count_));
+    if (j > 0 && overrides_[j] <= overrides_[j - 1])
+      throw InvalidInputError("override positions must ascend strictly; sort them");
   }
 }
 
@@ -85,6 +98,13 @@ void Block::refuse(const BlockInput &input) const {
                               std::to_string(symbol) + ", but index 0 (skip) stands for 0 only");
   }
   throw InvalidInputError("symbols or indexes were changed while they were read");
+}
+
+std::vector<Part> coded_parts(const std::vector<Part> &parts) {
+  std::vector<Part> coded;
+  for (const Part &part : parts)
+    if (part.block->coded()) coded.push_back(part);
+  return coded;
 }
 
 std::uint64_t cost_of(const std::vector<Part> &parts) {

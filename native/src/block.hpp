@@ -21,13 +21,24 @@ struct BlockInput {
   std::size_t override_count;
 };
 
+// Choices as the caller has them: indexes that no symbols follow.
+struct ChoiceInput {
+  const std::uint16_t *indexes;
+  std::size_t count;
+  const std::uint32_t *overrides;
+  std::size_t override_count;
+};
+
 // A checked copy of a block, in as few bytes as its values need.
 class Block {
  public:
   // Throws InvalidInputError.
   Block(const BlockInput &input, std::shared_ptr<const TableSet> tables, const Kernels &kernels);
+  explicit Block(const ChoiceInput &input);
 
   std::size_t count() const { return count_; }
+  // Whether it has symbols, and tables for them; choices have neither.
+  bool coded() const { return tables_ != nullptr; }
   std::uint32_t highest_index() const { return highest_index_; }
   const TableSet &tables() const { return *tables_; }
   const std::vector<std::uint32_t> &overrides() const { return overrides_; }
@@ -43,6 +54,7 @@ class Block {
   std::uint16_t index(std::size_t i) const;
 
  private:
+  void check_overrides() const;
   [[noreturn]] void refuse(const BlockInput &input) const;
 
   std::shared_ptr<const TableSet> tables_;
@@ -60,7 +72,10 @@ struct Part {
   std::size_t end;
 };
 
-// The information in the parts' symbols, in 2^-16 bit; of many symbols, an estimate from a sample.
+// Those of the parts that have symbols.
+std::vector<Part> coded_parts(const std::vector<Part> &parts);
+
+// The information in the symbols of coded parts, in 2^-16 bit; of many symbols, an estimate from a sample.
 // 0 only if all are skipped.
 std::uint64_t cost_of(const std::vector<Part> &parts);
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "errors.hpp"
 #include "parallel.hpp"
+#include "serial_decoder.hpp"
 
 namespace kodec {
 
@@ -46,6 +48,41 @@ void Decoder::decode(const void *indexes, int index_bytes, std::size_t count,
     ShareDecoder *const both[] = {&*shares[0], size == 2 ? &*shares[1] : nullptr};
     decode_shares(both, int(size), tables, *kernels_);
   });
+}
+
+void Decoder::choose(std::uint16_t *indexes, std::size_t count) {
+  if (count == 0) return;
+  require_any_segment(segments_.size());
+  for (std::size_t s = 0; s < segments_.size(); ++s) {
+    const std::size_t begin = share_begin(count, s, segments_.size());
+    const std::size_t end = share_begin(count, s + 1, segments_.size());
+    segments_[s].choose(indexes + begin, end - begin, *kernels_);
+  }
+}
+
+void Decoder::scan(const ScanProgram &program, std::size_t rows, std::size_t columns,
+                   const std::int32_t *side, const TableSet &tables, std::int32_t *values) {
+  const std::size_t channels = program.channels(), count = rows * columns * channels;
+  if (count == 0) return;
+  require_any_segment(segments_.size());
+  Scan scan(program, rows, columns, side, std::uint32_t(tables.size()));
+  std::vector<std::int64_t> means(channels);
+  std::vector<std::uint16_t> indexes(channels);
+  std::size_t done = 0;
+  for (std::size_t s = 0; s < segments_.size(); ++s) {
+    const std::size_t end = share_begin(count, s + 1, segments_.size());
+    SerialDecoder share(segments_[s], end - done, tables, *kernels_);
+    for (; done < end; ++done) {
+      const std::size_t channel = done % channels;
+      if (channel == 0) scan.predict(means.data(), indexes.data());
+      const std::int64_t value = means[channel] + share.next(indexes[channel]);
+      if (value < -kLargestScanValue || value > kLargestScanValue)
+        throw BitstreamError("a scanned value lies beyond 2^30: a damaged stream");
+      values[done] = std::int32_t(value);
+      if (channel + 1 == channels) scan.take(values + done + 1 - channels);
+    }
+    share.finish();
+  }
 }
 
 void Decoder::finish() const {

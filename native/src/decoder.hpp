@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bytes.hpp"
+#include "scan_program.hpp"
 #include "segment_decoder.hpp"
 #include "tables.hpp"
 
@@ -22,6 +23,16 @@ class Decoder {
   // BitstreamError or MismatchError otherwise, after which the decoder is of no further use.
   void decode(const void *indexes, int index_bytes, std::size_t count, const TableSet &tables,
               std::int32_t *symbols, std::size_t threads);
+
+  // Replaces those of `count` choices that the encoder signalled by what it chose. Throws
+  // BitstreamError where fewer were encoded.
+  void choose(std::uint16_t *indexes, std::size_t count);
+
+  // Decodes the next block, whose symbols are differences from the means that `program` predicts
+  // from values before, into `values`: rows * columns positions of program.channels() values. `side`
+  // is the program's. Throws as `decode` does, and BitstreamError for values beyond 2^30.
+  void scan(const ScanProgram &program, std::size_t rows, std::size_t columns,
+            const std::int32_t *side, const TableSet &tables, std::int32_t *values);
 
   // Symbols in the whole stream, as its headers say.
   std::uint64_t symbols() const;

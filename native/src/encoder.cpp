@@ -109,6 +109,8 @@ void Encoder::add(const BlockInput &input, std::shared_ptr<const TableSet> table
   blocks_.emplace_back(input, std::move(tables), kernels_);
 }
 
+void Encoder::choose(const ChoiceInput &input) { blocks_.emplace_back(input); }
+
 std::vector<Part> Encoder::parts_of(std::size_t segment, std::size_t segments) const {
   std::vector<Part> parts;
   for (const Block &block : blocks_)
@@ -123,7 +125,7 @@ Bytes Encoder::finish(std::int64_t asked_segments, std::int64_t asked_lanes,
   const std::vector<Part> whole = parts_of(0, 1);
   const std::uint64_t symbols = symbols_of(whole);
   if (symbols == 0) return {0};
-  const std::uint64_t whole_cost = asked_segments > 1 ? 0 : cost_of(whole);
+  const std::uint64_t whole_cost = asked_segments > 1 ? 0 : cost_of(coded_parts(whole));
   const std::size_t segments =
       asked_segments > 0 ? std::size_t(asked_segments) : choose_segments(whole_cost);
   std::vector<SegmentBytes> pieces(segments);
@@ -138,10 +140,12 @@ Bytes Encoder::finish(std::int64_t asked_segments, std::int64_t asked_lanes,
       parts[s] = parts_of(first + s, segments);
       if (symbols_of(parts[s]) >= kVarintLimit)
         throw InvalidInputError("a segment has too many symbols; use more");
-      const std::uint64_t cost = segments == 1 ? whole_cost : cost_of(parts[s]);
+      const std::vector<Part> symbols_alone = coded_parts(parts[s]);
+      const std::uint64_t cost = segments == 1 ? whole_cost : cost_of(symbols_alone);
       // Every code of a table costs something: no cost, no coded symbol.
       if (cost == 0) continue;
-      coders[s].emplace(parts[s], asked_lanes == 0 ? choose_lanes(cost) : int(asked_lanes), kernels_);
+      coders[s].emplace(symbols_alone, asked_lanes == 0 ? choose_lanes(cost) : int(asked_lanes),
+                        kernels_);
       coded[coded_count++] = &*coders[s];
     }
     if (coded_count == 2 && coded[0]->lanes() == coded[1]->lanes())

@@ -29,6 +29,10 @@ class Encoder {
   // Throws InvalidInputError, and is then as before.
   void add(const BlockInput &input, std::shared_ptr<const TableSet> tables);
 
+  // Appends choices: indexes that the decoder computes too, that no symbol follows and that cost
+  // nothing but their overrides. They enter the index checksum. Throws as `add` does.
+  void choose(const ChoiceInput &input);
+
   // 0 chooses. Throws InvalidInputError for other values than 1..1024 segments, 1, 4, 8, 16, 32
   // lanes. Uses up to `threads` threads.
   Bytes finish(std::int64_t segments, std::int64_t lanes, std::size_t threads) const;

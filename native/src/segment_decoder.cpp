@@ -116,6 +116,18 @@ void Segment::next_override(std::uint64_t first) {
   override_index_ = next.index;
 }
 
+void Segment::settle(std::uint16_t *indexes, std::size_t count, const Kernels &kernels) {
+  for (; override_position_ < done_ + count; next_override(override_position_ + 1))
+    indexes[override_position_ - done_] = override_index_;
+  index_checksum_ = kernels.crc32c_16(indexes, count, index_checksum_);
+}
+
+void Segment::choose(std::uint16_t *indexes, std::size_t count, const Kernels &kernels) {
+  require_symbols(view_, done_, count);
+  settle(indexes, count, kernels);
+  done_ += count;
+}
+
 void Segment::finish() const {
   const bool all_used = words_ == view_.words.end() && escape_ == view_.escapes.end() &&
                         override_position_ == kNoOverride;
@@ -153,15 +165,11 @@ void ShareDecoder::start_portion() {
     const auto *const wide = reinterpret_cast<const std::uint16_t *>(indexes_);
     std::copy(wide, wide + size_, effective_);
   }
-  for (; segment_.override_position_ < segment_.done_ + size_;
-       segment_.next_override(segment_.override_position_ + 1))
-    effective_[segment_.override_position_ - segment_.done_] = segment_.override_index_;
+  segment_.settle(effective_, size_, kernels_);
   // Once more, on the copy: overrides come from the stream, and the caller's array may have been
   // written to by another thread meanwhile.
   const std::uint32_t highest = kernels_.highest_index(effective_, 2, size_);
-  if (highest > tables_.size())
-    foreign_override();
-  segment_.index_checksum_ = kernels_.crc32c_16(effective_, size_, segment_.index_checksum_);
+  if (highest > tables_.size()) foreign_override();
   if (lanes() == 0) {
     if (highest != 0) ran_out("coded part");
     std::fill(symbols_, symbols_ + size_, 0);

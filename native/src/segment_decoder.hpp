@@ -57,12 +57,19 @@ class Segment {
 
   std::uint64_t symbols() const { return view_.symbols; }
 
+  // Its share of a block of choices: puts the encoder's in place of those that it signalled. Throws
+  // BitstreamError.
+  void choose(std::uint16_t *indexes, std::size_t count, const Kernels &kernels);
+
   // Throws unless it is exactly at its end and its indexes were the encoder's.
   void finish() const;
 
  private:
+  friend class SerialDecoder;
   friend class ShareDecoder;
   void next_override(std::uint64_t first);
+  // Overrides in the next `count` indexes, which then enter the checksum.
+  void settle(std::uint16_t *indexes, std::size_t count, const Kernels &kernels);
 
   SegmentView view_;
   std::uint32_t states_[kMaxLanes];

@@ -16,7 +16,7 @@ namespace kodec {
 
 class SegmentEncoder {
  public:
-  // The parts' blocks must outlive it. `lanes` is not 0.
+  // Of coded parts, whose blocks must outlive it. `lanes` is not 0.
   SegmentEncoder(std::vector<Part> parts, int lanes, const Kernels &kernels);
 
   int lanes() const { return lanes_; }

@@ -101,7 +101,7 @@ void repair(FuzzInput &input) {
 // How decoding ended, and what it gave on the way.
 struct Outcome {
   std::string end;
-  std::vector<std::vector<std::int32_t>> symbols;
+  std::vector<std::vector<std::int32_t>> symbols;  // or choices
   bool operator==(const Outcome &other) const {
     return end == other.end && symbols == other.symbols;
   }
@@ -115,7 +115,14 @@ Outcome decode_with(const std::string &kernel, const FuzzInput &input) {
   };
   try {
     Decoder decoder(input.stream.data(), input.stream.size());
-    for (const std::vector<std::uint16_t> &block : input.blocks) {
+    for (std::size_t b = 0; b < input.blocks.size(); ++b) {
+      const std::vector<std::uint16_t> &block = input.blocks[b];
+      if (input.choices[b]) {
+        std::vector<std::uint16_t> chosen = block;
+        decoder.choose(chosen.data(), chosen.size());
+        outcome.symbols.emplace_back(chosen.begin(), chosen.end());
+        continue;
+      }
       // To the byte, so that AddressSanitizer sees who reads or writes beyond.
       const std::vector<std::uint8_t> bytes(block.begin(), block.end());
       std::vector<std::int32_t> symbols(block.size());

@@ -104,7 +104,7 @@ struct Chosen {
   std::vector<std::uint16_t> indexes;
   std::vector<std::uint8_t> bytes;
   std::vector<std::uint32_t> overrides;
-  bool narrow_symbols, byte_indexes, valid = true;
+  bool narrow_symbols, byte_indexes, valid = true, choices = false;
 
   BlockInput input() const {
     return {narrow_symbols ? static_cast<const void *>(narrow.data()) : symbols.data(),
@@ -141,6 +141,7 @@ Chosen choose_block(Choices &choices, std::shared_ptr<const TableSet> tables) {
   }
   block.narrow_symbols = true;
   block.byte_indexes = kind & 1;
+  block.choices = kind & 32;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint16_t index = indexes[i % pattern];
     const std::int32_t symbol = symbols[i % pattern];
@@ -149,7 +150,7 @@ Chosen choose_block(Choices &choices, std::shared_ptr<const TableSet> tables) {
     block.indexes.push_back(index);
     block.bytes.push_back(std::uint8_t(index));
     block.narrow_symbols = block.narrow_symbols && block.narrow.back() == symbol;
-    block.valid = block.valid && index <= tables->size() && (index > 0 || symbol == 0);
+    block.valid = block.valid && (block.choices || (index <= tables->size() && (index > 0 || symbol == 0)));
   }
   if (kind & 2) block.narrow_symbols = false;
   for (int i = kind >> 2 & 7; i > 0; --i) {
@@ -165,7 +166,13 @@ Chosen choose_block(Choices &choices, std::shared_ptr<const TableSet> tables) {
 Bytes encode(const std::vector<Chosen> &blocks, std::int64_t segments, std::int64_t lanes) {
   Encoder encoder;
   for (const Chosen &block : blocks) {
-    const bool refused = refuses([&] { encoder.add(block.input(), block.tables); });
+    const bool refused = refuses([&] {
+      if (block.choices)
+        encoder.choose({block.indexes.data(), block.indexes.size(), block.overrides.data(),
+                        block.overrides.size()});
+      else
+        encoder.add(block.input(), block.tables);
+    });
     require(refused != block.valid, block.valid ? "a good block was refused" : "a bad block was accepted");
   }
   return encoder.finish(segments, lanes, 1);
@@ -177,6 +184,11 @@ void decode(const Bytes &stream, const std::vector<Chosen> &blocks) {
     if (!block.valid) continue;
     std::vector<std::uint16_t> theirs = block.indexes;
     for (std::uint32_t position : block.overrides) theirs[position] = 0;
+    if (block.choices) {
+      decoder.choose(theirs.data(), theirs.size());
+      require(theirs == block.indexes, "other choices came back");
+      continue;
+    }
     std::vector<std::int32_t> symbols(theirs.size());
     decoder.decode(theirs.data(), 2, theirs.size(), *block.tables, symbols.data(), 1);
     require(symbols == block.symbols, "other symbols came back");

@@ -3,7 +3,7 @@
 //
 //     0      table set, one of a few
 //     1      how the stream is repaired
-//     2      number of blocks, and bytes of an index
+//     2      number of blocks, which of them are choices, and bytes of an index
 //     3..6   sizes of the blocks
 //     7..15  indexes, a pattern that is repeated
 #pragma once
@@ -30,6 +30,7 @@ struct FuzzInput {
   Repair repair;
   int index_bytes;
   std::vector<std::vector<std::uint16_t>> blocks;  // their indexes
+  std::vector<bool> choices;                       // whether no symbols follow
   Bytes stream;
 };
 
@@ -62,6 +63,7 @@ inline bool parse_fuzz_input(const std::uint8_t *data, std::size_t bytes, FuzzIn
   input.blocks.assign(1 + data[2] % 4, {});
   std::size_t total = 0;
   for (std::size_t b = 0; b < input.blocks.size(); ++b) {
+    input.choices.push_back((data[2] >> (2 + b) & 1) != 0);
     const std::size_t size = fuzz_block_size(data[3 + b]);
     input.blocks[b].reserve(size);
     for (std::size_t i = 0; i < size; ++i, ++total) {

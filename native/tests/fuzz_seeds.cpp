@@ -18,7 +18,7 @@ constexpr std::size_t kSeeds = 200;
 Bytes decoder_seed(std::uint64_t number) {
   Random random(1000 + number);
   Bytes bytes{std::uint8_t(random.below(kFuzzTableSets)), std::uint8_t(random.below(4)),
-              std::uint8_t(random.below(4) | random.below(2) << 7)};
+              std::uint8_t(random.below(64) | random.below(2) << 7)};
   while (bytes.size() < 7)
     bytes.push_back(std::uint8_t(random.below(240 + (number % 8 == 0 ? 16 : 0))));
   const std::uint32_t highest = random.one_of({1u, 3u, 100u, 254u, 255u});
@@ -30,10 +30,10 @@ Bytes decoder_seed(std::uint64_t number) {
   const std::uint32_t wild = random.one_of({0u, 10u, 100u});
   const std::uint32_t overridden = random.one_of({0u, 10u, 100u});
   Encoder encoder;
-  for (const std::vector<std::uint16_t> &indexes : input.blocks) {
+  for (std::size_t b = 0; b < input.blocks.size(); ++b) {
     RandomBlock block;
-    block.tables = input.tables;
-    for (std::uint16_t index : indexes) {
+    if (!input.choices[b]) block.tables = input.tables;
+    for (std::uint16_t index : input.blocks[b]) {
       if (random.below(1000) < overridden) {
         block.overrides.push_back(std::uint32_t(block.symbols.size()));
         index = std::uint16_t(random.below(std::uint32_t(input.tables->size()) + 1));

@@ -79,7 +79,7 @@ inline std::int32_t random_symbol(Random &random, const TableInfo &info, double 
 }
 
 struct RandomBlock {
-  std::shared_ptr<const TableSet> tables;
+  std::shared_ptr<const TableSet> tables;  // none: choices
   std::vector<std::int32_t> symbols;
   std::vector<std::uint16_t> indexes;  // the encoder's
   std::vector<std::uint16_t> theirs;   // the decoder's: others where there are overrides
@@ -110,8 +110,24 @@ inline RandomBlock random_block(Random &random, std::shared_ptr<const TableSet> 
   return block;
 }
 
+inline RandomBlock random_choices(Random &random, std::uint32_t most) {
+  RandomBlock block;
+  for (std::uint32_t i = random.below(most + 1); i > 0; --i) {
+    const bool overridden = random.below(50) == 0;
+    if (overridden) block.overrides.push_back(std::uint32_t(block.indexes.size()));
+    block.indexes.push_back(std::uint16_t(random.below(1 << 16)));
+    block.theirs.push_back(std::uint16_t(block.indexes.back() + (overridden ? 1 : 0)));
+  }
+  return block;
+}
+
 // Adds a block to an encoder, in the widest or the narrowest types.
 inline void add_block(Encoder &encoder, const RandomBlock &block, bool narrow) {
+  if (!block.tables) {
+    encoder.choose({block.indexes.data(), block.indexes.size(), block.overrides.data(),
+                    block.overrides.size()});
+    return;
+  }
   std::vector<std::uint8_t> bytes(block.indexes.begin(), block.indexes.end());
   const bool byte_indexes = narrow && block.tables->size() < 256;
   std::vector<std::int16_t> words(block.symbols.begin(), block.symbols.end());

@@ -27,8 +27,9 @@ std::size_t check(std::uint64_t seed, const std::vector<std::string> &names) {
   for (std::uint32_t b = 1 + random.below(5); b > 0; --b) {
     if (!tables || random.below(2) == 0)
       tables = random_tables(random, random.one_of({3u, 70u, 300u}));
-    blocks.push_back(random_block(random, tables, most));
-    symbols += blocks.back().symbols.size();
+    const bool choices = random.below(4) == 0;
+    blocks.push_back(choices ? random_choices(random, most) : random_block(random, tables, most));
+    symbols += blocks.back().indexes.size();
   }
   const std::int64_t segments = random.one_of({0, 1, 2, 3, 7, 40});
   const std::int64_t lanes = random.one_of({0, 1, 4, 8, 16, 32, 32, 32});
@@ -45,6 +46,12 @@ std::size_t check(std::uint64_t seed, const std::vector<std::string> &names) {
     if (stream != expected) fail(seed, name, "the stream is another");
     Decoder decoder(stream.data(), stream.size());
     for (const RandomBlock &block : blocks) {
+      if (!block.tables) {
+        std::vector<std::uint16_t> chosen = block.theirs;
+        decoder.choose(chosen.data(), chosen.size());
+        if (chosen != block.indexes) fail(seed, name, "other choices came back");
+        continue;
+      }
       std::vector<std::int32_t> decoded(block.symbols.size());
       decoder.decode(block.theirs.data(), 2, decoded.size(), *block.tables, decoded.data(), threads);
       if (decoded != block.symbols) fail(seed, name, "other symbols came back");

@@ -57,7 +57,7 @@ def test_a_prototype_follows_its_own_cell() -> None:
 def bits_with(labels: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
     """Prototypes, and bits of each item."""
     meter = RateMeter(training=True)
-    cond = Conditions(torch.Size((2, 8, 3, 3)), regions=labels)
+    cond = Conditions(torch.Size((2, 8, 3, 3)), hints={"regions": labels})
     return coder().code(features, cond, meter), meter.bits["prototypes"]
 
 

@@ -5,7 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from kodec.native import Encoder, Tables, crc32c
+from kodec.native import (
+    BitstreamError,
+    Decoder,
+    Encoder,
+    InvalidInputError,
+    MismatchError,
+    Tables,
+    crc32c,
+)
 
 # (frequencies, offset, shift)
 TABLES = [
@@ -23,6 +31,10 @@ def kodec_tables() -> Tables:
         np.array([table[1] for table in TABLES], np.int32),
         np.array([table[2] for table in TABLES], np.uint8),
     )
+
+
+class Choices(list[int]):
+    """Indexes of a block that no symbols follow."""
 
 
 class Reader:
@@ -102,9 +114,13 @@ def decode_segment(segment: dict, blocks: list[list[int]]) -> Iterator[list[int]
     done, used = 0, []
     for block in blocks:
         decoded = []
+        choices = isinstance(block, Choices)
         for i, given in enumerate(block):
             index = replaced.get(done + i, given)
             used.append(index)
+            if choices:
+                decoded.append(index)
+                continue
             if index == 0:
                 decoded.append(0)
                 continue
@@ -138,7 +154,7 @@ def reference_decode(stream: bytes, blocks: list[list[int]]) -> list[list[int]]:
     shares = [-(-(-(-len(block) // len(segments))) // 32) * 32 for block in blocks]
     for number, segment in enumerate(segments):
         parts = [
-            block[number * share : (number + 1) * share]
+            type(block)(block[number * share : (number + 1) * share])
             for block, share in zip(blocks, shares, strict=True)
         ]
         for whole, part in zip(symbols, decode_segment(segment, parts), strict=True):
@@ -185,6 +201,54 @@ def test_a_decoder_written_from_the_document_agrees(segments: int, lanes: int) -
             indexes[position] = 1
     decoded = reference_decode(example_stream(segments, lanes), theirs)
     assert decoded == [symbols for symbols, _ in blocks]
+
+
+@pytest.mark.parametrize("segments", [1, 2, 6])
+def test_the_document_s_decoder_reads_choices(segments: int) -> None:
+    """Signalled ones come back; they take no part in the rANS and cost their overrides alone."""
+    (first, _), (second, theirs_of_second) = example_blocks()
+    chosen = [(i * 7919) % 65536 for i in range(90)]
+    encoder, plain = Encoder(), Encoder()
+    for number, (symbols, indexes) in enumerate(example_blocks()):
+        block = (np.array(symbols, np.int32), np.array(indexes, np.uint8), kodec_tables())
+        for each in (encoder, plain):
+            each.add(*block, np.zeros(0, np.uint32))
+        if number == 0:
+            encoder.choose(np.array(chosen, np.uint16), np.array([2, 70], np.uint32))
+    stream = encoder.finish(segments)
+    theirs = Choices(chosen)
+    theirs[2] += 1
+    theirs[70] -= 1
+    blocks = [example_blocks()[0][1], theirs, theirs_of_second]
+    assert reference_decode(stream, blocks) == [first, chosen, second]
+    # Two overrides of two to four bytes each, and the symbol count and section length.
+    assert len(stream) <= len(plain.finish(segments)) + 2 * 5 + 2 * segments
+
+    decoder = Decoder(stream)
+    decoder.decode(np.array(blocks[0], np.uint8), kodec_tables())
+    assert decoder.choose(np.array(theirs, np.uint16)).tolist() == chosen
+    decoder.decode(np.array(blocks[2], np.uint8), kodec_tables())
+    decoder.finish()
+
+
+def test_choices_that_differ_unsignalled_are_a_mismatch() -> None:
+    encoder = Encoder()
+    encoder.choose(np.arange(50, dtype=np.uint16), np.array([5], np.uint32))
+    stream = encoder.finish()
+    for place, fine in ((5, True), (6, False)):
+        theirs = np.arange(50, dtype=np.uint16)
+        theirs[place] += 1
+        decoder = Decoder(stream)
+        decoder.choose(theirs)
+        if fine:
+            decoder.finish()
+        else:
+            with pytest.raises(MismatchError):
+                decoder.finish()
+    with pytest.raises(BitstreamError, match="more symbols"):
+        Decoder(stream).choose(np.arange(51, dtype=np.uint16))
+    with pytest.raises(InvalidInputError, match="uint16"):
+        Encoder().choose(np.arange(5), np.zeros(0, np.uint32))  # type: ignore[arg-type]
 
 
 PINNED = {
