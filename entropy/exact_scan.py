@@ -108,7 +108,7 @@ class ExactStep:
         self.canvas = self._with_margin(side.new_zeros(items, rows * columns, model.channels))
 
     def _with_margin(self, values: Tensor) -> Tensor:
-        grid = values.double().unflatten(1, self.size)
+        grid = values.double().reshape(len(values), *self.size, -1)
         return nn.functional.pad(grid, (0, 0, self.wide, self.wide, self.up, 0))
 
     def _seen(self, canvas: Tensor, places: Tensor) -> Tensor:

@@ -127,8 +127,9 @@ def code_tokens(
 
 def _first_ranks(entries: int) -> NDArray[np.int64]:
     """The first rank of each class, (classes,)."""
-    sizes = 1 << class_sizes(entries)
-    return np.cumsum(sizes) - sizes
+    sizes: NDArray[np.int64] = 1 << class_sizes(entries)
+    first: NDArray[np.int64] = np.cumsum(sizes) - sizes
+    return first
 
 
 class _Integers:
@@ -160,7 +161,7 @@ class _Classes(_Integers):
         mass = torch.from_numpy(np.add.reduceat(counts.numpy(), starts))
         return -torch.log2(mass / mass.sum())[y.long()]
 
-    def training_bits(self, y: Tensor) -> Tensor:
+    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
         """The same: integers have no gradients."""
         return self.bits(y)
 
@@ -185,7 +186,7 @@ class RawDigits(_Integers):
         """The widths."""
         return self.width.double()
 
-    def training_bits(self, y: Tensor) -> Tensor:
+    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
         """The same."""
         return self.bits(y)
 
