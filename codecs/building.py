@@ -108,7 +108,9 @@ def check_section(config: Any) -> None:
             pass
         elif isinstance(value, int | float):
             if not math.isfinite(value) or abs(value) > MAX_WHOLE and isinstance(value, int):
-                raise BitstreamError("the config holds a number that is not finite or far too large")
+                raise BitstreamError(
+                    "the config holds a number that is not finite or far too large"
+                )
         else:
             raise BitstreamError(f"the config holds a {type(value).__name__}, no plain value")
 
@@ -125,7 +127,9 @@ def _check_mapping(value: Mapping[Any, Any]) -> None:
         raise BitstreamError(f"the init_args of {path} are no arguments by name")
     others = value.keys() - {"class_path", "init_args"}
     if others:
-        raise BitstreamError(f"the section of {path} has a key {min(others)!r}, which means nothing")
+        raise BitstreamError(
+            f"the section of {path} has a key {min(others)!r}, which means nothing"
+        )
 
 
 def sections(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -258,7 +262,9 @@ def _find(path: str, trusted: tuple[str, ...]) -> type[nn.Module]:
             "put its folder in PYTHONPATH"
         ) from None
     except AttributeError:
-        raise BitstreamError(f"the package {package} has no {name}, which the model wants") from None
+        raise BitstreamError(
+            f"the package {package} has no {name}, which the model wants"
+        ) from None
     except Exception as error:  # of whatever the package does when it is imported
         raise InvalidInputError(
             f"the package {package} can't be imported: {type(error).__name__}: {error}"
@@ -306,9 +312,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 # What draws random values, each given the tensor to fill first.
-_DRAWS = frozenset(
-    (nn.init.kaiming_uniform_, nn.init.uniform_, Tensor.uniform_, Tensor.normal_)
-)
+_DRAWS = frozenset((nn.init.kaiming_uniform_, nn.init.uniform_, Tensor.uniform_, Tensor.normal_))
 
 
 class _Undrawn(TorchFunctionMode):
@@ -384,7 +388,9 @@ def _check_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
             )
     for name in weights:
         if name not in own:
-            raise BitstreamError(f"there are weights {name[:200]!r}, which its config has no use for")
+            raise BitstreamError(
+                f"there are weights {name[:200]!r}, which its config has no use for"
+            )
 
 
 def _check_constants(sketch: nn.Module, weights: Mapping[str, Tensor]) -> None:

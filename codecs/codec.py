@@ -192,9 +192,7 @@ def as_picture(image: NDArray[np.uint8] | Image.Image) -> Picture:
     return Picture(pixels[..., None] if pixels.ndim == 2 else pixels)
 
 
-def load(
-    model: str | Path = "default", device: str = "cpu", trusted: Sequence[str] = ()
-) -> Codec:
+def load(model: str | Path = "default", device: str = "cpu", trusted: Sequence[str] = ()) -> Codec:
     """Load an embedded model by name, or a model file by path.
 
     device: "cpu" or "cuda". trusted: packages, besides kodec, whose classes a model file may name;

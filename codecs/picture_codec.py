@@ -12,7 +12,6 @@ from kodec.native import InvalidInputError
 from .picture_header import Portability
 from .strips import run_in_strips
 
-
 CODED_AS: tuple[Portability, ...] = ("guarded", "local")
 """The portability classes that are built; "exact" is a name in the format so far."""
 

@@ -26,7 +26,9 @@ _TYPES = {
 }
 
 
-def read_tensors(path: Path, what: str, values: bool = True) -> tuple[dict[str, str], dict[str, Tensor]]:
+def read_tensors(
+    path: Path, what: str, values: bool = True
+) -> tuple[dict[str, str], dict[str, Tensor]]:
     """The metadata and the tensors of a safetensors file; without `values`, the metadata alone.
 
     what: the kind of file that is wanted, with its article, for errors. The one place where such

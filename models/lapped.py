@@ -37,8 +37,8 @@ def dct4(n: int) -> Matrix:
 def prefilter(block: int, boost: float) -> Matrix:
     """The (block x block) filter across one block boundary; its inverse is the post-filter.
 
-    `boost` 1 keeps the whole transform orthonormal. Raises `InvalidInputError` for other blocks than
-    2, 4, ... `LARGEST_BLOCK`, and where `boost` is not above 0.
+    `boost` 1 keeps the whole transform orthonormal. Raises `InvalidInputError` for blocks other
+    than 2, 4, ... `LARGEST_BLOCK`, and where `boost` is not above 0.
     """
     if block not in range(2, LARGEST_BLOCK + 1, 2) or not 0 < boost < math.inf:
         raise InvalidInputError(

@@ -9,6 +9,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
+from kodec.codecs import read_checkpoint
 from kodec.native import InvalidInputError
 
 
@@ -28,6 +29,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.replace(beside, target)
         finally:
             beside.unlink(missing_ok=True)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """What a checkpoint holds, read by `read_checkpoint`: nothing in it is run."""
+        return read_checkpoint(Path(path))
 
 
 class LastCheckpoint(Checkpoint):

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
-from kodec.codecs import PictureCodec, as_pixels, find_model, load_model
+from kodec.codecs import PictureCodec, as_pixels, fill_from_model, find_model
 from kodec.entropy import RateMeter, SymbolWriter
 from kodec.native import InvalidInputError, KodecError
 
@@ -80,14 +80,7 @@ class RateDistortion(lightning.LightningModule):
         self.codec = codec
         self.start_from = start_from
         if start_from is not None:
-            network, info = load_model(find_model(start_from))
-            try:
-                codec.load_state_dict(network.state_dict())
-            except RuntimeError:
-                raise InvalidInputError(
-                    f"the model {info.name} is of another codec than the config describes: "
-                    "start from one of the same"
-                ) from None
+            fill_from_model(codec, find_model(start_from))
         self.distortion = distortion
         self.lambda_low = lambda_low
         self.lambda_high = lambda_high
