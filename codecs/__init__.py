@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from .pixels import as_pixels, to_array, to_tensor
 else:
     _HOMES = {
-        "building": ("build_module", "check_section", "class_paths", "packages_of", "public_config"),
+        "building": (
+            "build_module",
+            "check_section",
+            "class_paths",
+            "packages_of",
+            "public_config",
+        ),
         "checkpoint_file": ("check_tensors", "read_checkpoint"),
         "codec": ("Codec", "Encoded", "as_picture", "decode", "load", "load_for"),
         "model_file": (

@@ -35,10 +35,10 @@ MAX_OWN_WHOLE = 2**16
 
 MAX_PARAMETERS = 2**28
 """Of a module that is built without weights to compare it with: 1 GiB in float32."""
-# Operations on tensors that constructors may take: the default model's takes about 20 a tensor.
+# Operations on tensors that constructors may take: for the training configs 4 to 8 a weight.
 _MAX_CALLS = 500_000
-_CALLS_PER_WEIGHT = 200
-_FREE_CALLS = 20_000
+_CALLS_PER_WEIGHT = 50
+_FREE_CALLS = 5_000
 # Constants that a constructor computes, beside the weights.
 _FREE_BYTES = 16 * 2**20
 
@@ -106,11 +106,12 @@ def check_section(config: Any) -> None:
                 raise BitstreamError(f"the config holds text of {len(value):,} characters")
         elif isinstance(value, bool) or value is None:
             pass
-        elif isinstance(value, int | float):
-            if not math.isfinite(value) or abs(value) > MAX_WHOLE and isinstance(value, int):
-                raise BitstreamError(
-                    "the config holds a number that is not finite or far too large"
-                )
+        elif isinstance(value, int):
+            if abs(value) > MAX_WHOLE:
+                raise BitstreamError("the config holds a whole number of more than 2^53")
+        elif isinstance(value, float):
+            if not math.isfinite(value):
+                raise BitstreamError("the config holds a number that is not finite")
         else:
             raise BitstreamError(f"the config holds a {type(value).__name__}, no plain value")
 
@@ -220,7 +221,8 @@ def _instantiate(section: Mapping[str, Any], trusted: tuple[str, ...]) -> nn.Mod
     path = str(section["class_path"])
     found = _find(path, trusted)
     own = path.startswith(f"{OWN}.")
-    arguments = _build(dict(section.get("init_args") or {}), trusted)
+    given = section.get("init_args") or {}
+    arguments = {name: _build(value, trusted) for name, value in given.items()}
     if own:
         _check_arguments(path, found, arguments)
     try:
@@ -284,7 +286,8 @@ def _check_arguments(path: str, found: type[nn.Module], arguments: Mapping[str, 
         hint = hints.get(name, Any)
         if not _fits(value, hint):
             wanted = hint.__name__ if isinstance(hint, type) else str(hint)
-            shown = type(value).__name__ if isinstance(value, nn.Module) else repr(value)[:80]
+            plain = value is None or isinstance(value, str | int | float)
+            shown = repr(value)[:80] if plain else f"a {type(value).__name__}"
             raise BitstreamError(f"{name} of {path} is {shown}, where it takes {wanted}")
         flat = value if isinstance(value, tuple) else (value,)
         if any(isinstance(v, int) and abs(v) > MAX_OWN_WHOLE for v in flat):

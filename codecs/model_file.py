@@ -51,8 +51,8 @@ def check_finite(weights: Mapping[str, Tensor], bits: int = 32) -> None:
         # The least and the greatest are NaN where any value is.
         if not all(map(torch.isfinite, torch.aminmax(value))):
             raise InvalidInputError(
-                f"the weights {name} are not finite in {bits} bits: a codec with them codes nothing; "
-                "take an earlier checkpoint"
+                f"the weights {name} are not finite in {bits} bits: no codec codes with them; take "
+                "an earlier checkpoint"
             )
 
 

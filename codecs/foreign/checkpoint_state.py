@@ -64,10 +64,8 @@ def read_state(checkpoint: Path) -> ForeignState:
             for prefix in prefixes
         ]
     if not found:
-        tensors = (
-            n for _, m in _mappings(content, "", MAX_DEPTH) for n in m if isinstance(m[n], Tensor)
-        )
-        first = next(tensors, None)
+        every = (m.items() for _, m in _mappings(content, "", MAX_DEPTH))
+        first = next((n for items in every for n, v in items if isinstance(v, Tensor)), None)
         holds = "holds no tensors" if first is None else f"has no tensors g_a.*; one is {first!r}"
         raise BitstreamError(
             f"{checkpoint} {holds}: save the codec's own state with "
