@@ -40,16 +40,30 @@ from .picture_reading import (
 from .quality_search import Found, highest_quality, lowest_quality
 
 if TYPE_CHECKING:
-    from .building import build_module, class_paths
+    from .building import build_module, check_section, class_paths, packages_of, public_config
+    from .checkpoint_file import check_tensors, read_checkpoint
     from .codec import Codec, Coded, Encoded, as_picture, decode, load, load_for
-    from .model_file import ModelInfo, load_model, read_model_info, save_model
+    from .model_file import ModelInfo, fill_from_model, load_model, read_model_info, save_model
     from .picture_codec import PictureCodec, Reconstruction
     from .pixels import as_pixels, to_array, to_tensor
 else:
     _HOMES = {
-        "building": ("build_module", "class_paths"),
+        "building": (
+            "build_module",
+            "check_section",
+            "class_paths",
+            "packages_of",
+            "public_config",
+        ),
+        "checkpoint_file": ("check_tensors", "read_checkpoint"),
         "codec": ("Codec", "Coded", "Encoded", "as_picture", "decode", "load", "load_for"),
-        "model_file": ("ModelInfo", "load_model", "read_model_info", "save_model"),
+        "model_file": (
+            "ModelInfo",
+            "fill_from_model",
+            "load_model",
+            "read_model_info",
+            "save_model",
+        ),
         "picture_codec": ("PictureCodec", "Reconstruction"),
         "pixels": ("as_pixels", "to_array", "to_tensor"),
     }
@@ -96,17 +110,23 @@ __all__ = [
     "build_module",
     "check_output_target",
     "check_picture_output",
+    "check_section",
+    "check_tensors",
     "class_paths",
     "decode",
     "decode_image",
     "embedded_models",
+    "fill_from_model",
     "find_model",
     "highest_quality",
     "load",
     "load_for",
     "load_model",
     "lowest_quality",
+    "packages_of",
     "picture_from_image",
+    "public_config",
+    "read_checkpoint",
     "read_container",
     "read_head",
     "read_label_size",

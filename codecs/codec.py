@@ -1,5 +1,6 @@
 """A loaded codec: whole pictures to whole files and back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,7 @@ class Codec:
             "device": self.device,
         }
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, image: NDArray[np.uint8] | Image.Image, quality: int | None = None) -> bytes:
         """A picture as the bytes of a `.kdc` file.
 
@@ -99,7 +100,7 @@ class Codec:
             raise InvalidInputError(f"quality goes from 0 to {HIGHEST_QUALITY}, not {quality}")
         return int(quality)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode_picture(self, picture: Picture, quality: int | None = None) -> Encoded:
         """Code a picture with its metadata; also gives the reconstruction."""
         return self.reconstruct(self.code_picture(picture, quality))
@@ -137,12 +138,12 @@ class Codec:
         present = {key: value for key, value in metadata.items() if value}
         return write_container(header, writer.finish(), present), coded
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode_picture(self, data: bytes) -> Picture:
         """Decode a `.kdc` file's bytes, with its metadata."""
         return self.decode_container(read_container(data))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode_container(self, container: Container) -> Picture:
         """Decode a container that was read already."""
         header = container.header
@@ -158,13 +159,22 @@ class Codec:
         size = (1, header.height, header.width)
         reader = SymbolReader(container.packets)
         reader.expect(self.network.symbols_per_item(header.height, header.width))
+        condition = self._condition(header.quality)
         with self._out_of_memory(header.width, header.height):
-            coded = self.network.code(None, size, self._condition(header.quality), reader)
-        reader.finish()
-        pixels = to_array(coded.x_hat, header.components)
+            coded = self.network.code_latents(None, size, condition, reader)
+            # Nothing is made of a stream before it is known to be whole.
+            reader.finish()
+            x_hat = self.network.reconstruct(coded, size, condition)
+        try:
+            pixels = to_array(x_hat, header.components)
+        except InvalidInputError:
+            raise BitstreamError(
+                "the picture that the file decodes to is not finite: a damaged file, or a model "
+                "whose weights are not sound"
+            ) from None
         return Picture(pixels, container.metadata.get("icc"), container.metadata.get("exif"))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def estimate_bits(self, picture: Picture, quality: int | None = None) -> dict[str, float]:
         """Bits of each block of latents by the model's own likelihoods, without writing any."""
         height, width, _ = picture.pixels.shape
@@ -204,13 +214,12 @@ def as_picture(image: NDArray[np.uint8] | Image.Image) -> Picture:
     return Picture(pixels[..., None] if pixels.ndim == 2 else pixels)
 
 
-def load(
-    model: str | Path = "default", device: str = "cpu", trusted: tuple[str, ...] = ("kodec",)
-) -> Codec:
+def load(model: str | Path = "default", device: str = "cpu", trusted: Sequence[str] = ()) -> Codec:
     """Load an embedded model by name, or a model file by path.
 
-    device: "cpu" or "cuda". trusted: packages whose classes a model file may name. Raises
-    `InvalidInputError` for an unknown name, `BitstreamError` for a damaged file.
+    device: "cpu" or "cuda". trusted: packages, besides kodec, whose classes a model file may name;
+    their code runs. Raises `InvalidInputError` for an unknown name, `BitstreamError` for a damaged
+    file and for one that names classes of other packages.
     """
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise InvalidInputError("no CUDA device is available: use --device cpu")

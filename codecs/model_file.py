@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,20 +12,23 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from kodec.entropy import tables_of
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 from .atomic_file import write_atomically
-from .building import build_module, class_paths
-from .file_kind import SNIFF_BYTES, identify_file
+from .building import build_module, check_section, class_paths, fill, public_config
 from .picture_codec import PictureCodec
+from .tensor_file import read_tensors
 
 FORMAT = "kodec-model-0"
 TABLE_PREFIX = "tables/"
 WEIGHT_PREFIX = "weights/"
+ID_BYTES = 8
+MAX_JSON = 2**20
+MAX_NAME = 1_000
+_WHAT = "a kodec model file"
 
 
 @dataclass(frozen=True)
@@ -39,48 +43,79 @@ class ModelInfo:
     """Free text by topic: licence, training, source."""
 
 
+def check_finite(weights: Mapping[str, Tensor], bits: int = 32) -> None:
+    """Raise `InvalidInputError`, with the name, where a weight is not finite."""
+    for name, value in weights.items():
+        if not value.is_floating_point() or not value.numel():
+            continue
+        # The least and the greatest are NaN where any value is.
+        if not all(map(torch.isfinite, torch.aminmax(value))):
+            raise InvalidInputError(
+                f"the weights {name} are not finite in {bits} bits: no codec codes with them; take "
+                "an earlier checkpoint"
+            )
+
+
 def round_weights(network: PictureCodec) -> None:
     """Round every parameter to float16, in place: what a model file stores is what codes."""
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            rounded = parameter.half()
-            if not torch.isfinite(rounded).all():
-                raise InvalidInputError(f"the weights {name} are not finite in 16 bits")
-            parameter.copy_(rounded)
+            if parameter.is_floating_point():
+                rounded = parameter.half()
+                check_finite({name: rounded}, bits=16)
+                parameter.copy_(rounded)
 
 
-def _stored_weights(network: PictureCodec) -> dict[str, Tensor]:
-    """Parameters in float16 where that is exact, all else in float32, on the CPU.
+def _in_single_precision(network: PictureCodec) -> None:
+    """Parameters, and buffers of fewer bits, to float32; what else a buffer holds stays."""
+    for parameter in network.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.float()
+    for module in network.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if buffer.is_floating_point() and buffer.element_size() < 4:
+                setattr(module, name, buffer.float())
 
-    Buffers (constants of layers, some tiny) always are in float32.
+
+def _stored(value: Tensor, parameter: bool) -> Tensor:
+    """What a file holds of a weight, on the CPU, in memory of its own.
+
+    Parameters in float16 where that is exact. Buffers (constants of layers, some tiny) in float32
+    where that is exact, as float64 is also what the entropy path computes in; integers and booleans
+    as they are.
     """
-    parameters = {name for name, _ in network.named_parameters()}
-    stored = {}
-    for name, value in network.state_dict().items():
-        half = value.half()
-        exact = name in parameters and torch.equal(half.to(value.dtype), value)
-        stored[name] = (half if exact else value.float()).cpu().contiguous()
-    return stored
+    out = value
+    if value.is_floating_point():
+        narrow = value.half() if parameter else value.float()
+        if torch.equal(narrow.to(value.dtype), value):
+            out = narrow
+        elif parameter:
+            out = value.float()
+    return out.detach().to("cpu", copy=True).contiguous()
 
 
 def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
-    """Hash of decode-side weights, tables and config; the encoder's own parts don't count."""
+    """Hash of decode-side weights, tables and config; the encoder's own parts don't count.
+
+    config: with public class paths, see `public_config`.
+    """
     decoder_config = copy.deepcopy(dict(config))
-    arguments = decoder_config.get("init_args", {})
+    arguments = decoder_config.get("init_args") or {}
     arguments.pop("analysis", None)
     for part, names in network.encoder_only_arguments().items():
         for name in names:
-            arguments.get(part, {}).get("init_args", {}).pop(name, None)
+            (arguments[part].get("init_args") or {}).pop(name, None)
     digest = hashlib.sha256(json.dumps(decoder_config, sort_keys=True).encode())
-    stored = _stored_weights(network)
-    for name in sorted(network.decoder_state()):
-        digest.update(f"{name}{tuple(stored[name].shape)}".encode())
-        digest.update(stored[name].numpy().tobytes())
+    parameters = {name for name, _ in network.named_parameters()}
+    for name, value in sorted(network.decoder_state().items()):
+        stored = _stored(value, name in parameters)
+        digest.update(f"{name}{tuple(stored.shape)}".encode())
+        digest.update(_bytes(stored))
     for name, tables in sorted(tables_of(network).items()):
         for key, array in sorted(tables.arrays().items()):
             digest.update(f"{name}/{key}".encode())
             digest.update(array.astype("<i4").tobytes())
-    return digest.digest()[:8]
+    return digest.digest()[:ID_BYTES]
 
 
 def save_model(
@@ -94,15 +129,20 @@ def save_model(
     """Round the weights, build the tables, and write the model file, whole or not at all.
 
     network: a trained codec in float32; it is changed in place and left ready to code. config: the
-    section it was built from. sixteen_bits: round weights to float16; otherwise they stay as they
-    are, in a file of twice the size. Raises `InvalidInputError` where weights do not fit 16 bits.
+    section it was built from; it is stored with public class paths. sixteen_bits: round weights to
+    float16; otherwise they stay as they are, in a file of twice the size. Raises
+    `InvalidInputError` where weights are not finite or do not fit 16 bits.
     """
-    network = network.float()
+    config = public_config(config)
+    _in_single_precision(network)
+    check_finite(network.state_dict())
     if sixteen_bits:
         round_weights(network)
     network.deploy()
+    parameters = {key for key, _ in network.named_parameters()}
     tensors: dict[str, Tensor] = {
-        WEIGHT_PREFIX + key: value for key, value in _stored_weights(network).items()
+        WEIGHT_PREFIX + key: _stored(value, key in parameters)
+        for key, value in network.state_dict().items()
     }
     for key, tables in tables_of(network).items():
         for part, array in tables.arrays().items():
@@ -120,12 +160,17 @@ def save_model(
     return info
 
 
+def _bytes(tensor: Tensor) -> bytes:
+    """A contiguous tensor's bytes, of whatever type of number."""
+    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
     """Of all that a file holds; the model id leaves the encoder's own weights out."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(_bytes(tensor.contiguous()))
     return digest.hexdigest()
 
 
@@ -134,64 +179,111 @@ def read_model_info(path: Path) -> ModelInfo:
 
     Raises as `load_model` does, but for what the weights and tables hold.
     """
-    return _read(path, weights=False)[0]
+    return _info(path, read_tensors(path, _WHAT, values=False)[0])
 
 
-def _read(path: Path, weights: bool) -> tuple[ModelInfo, dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            keys = file.keys() if weights else []
-            tensors = {key: file.get_tensor(key) for key in keys}
-        # Files written before there were checksums have the model id alone.
-        whole = not weights or metadata.get("checksum") in (None, _checksum(tensors))
-    except SafetensorError:
-        with path.open("rb") as file_:
-            kind = identify_file(file_.read(SNIFF_BYTES))
-        looks = f"; it looks like {kind.title}" if kind else ""
-        raise BitstreamError(f"{path} is not a kodec model file, or is damaged{looks}") from None
-    if metadata.get("format") != FORMAT:
-        if metadata.get("format", "").startswith("kodec-model-"):
-            raise UnsupportedError(f"{path} needs a newer kodec ({metadata['format']})")
-        raise BitstreamError(f"{path} is a safetensors file, but not a kodec model")
-    if not whole:
+def _read(path: Path) -> tuple[ModelInfo, dict[str, Tensor]]:
+    metadata, tensors = read_tensors(path, _WHAT)
+    info = _info(path, metadata)
+    # Files written before there were checksums have the model id alone.
+    if metadata.get("checksum") not in (None, _checksum(tensors)):
         raise BitstreamError(f"{path} is a damaged model file: its checksum is wrong")
-    try:
-        config, notes = json.loads(metadata["config"]), json.loads(metadata["notes"])
-        info = ModelInfo(metadata["name"], config, bytes.fromhex(metadata["model_id"]), notes)
-    except (KeyError, ValueError):
-        raise BitstreamError(
-            f"{path} is a damaged model file: its metadata can't be read"
-        ) from None
     return info, tensors
 
 
-def load_model(path: Path, trusted: Sequence[str] = ("kodec",)) -> tuple[PictureCodec, ModelInfo]:
-    """Read a model file; only classes of `trusted` packages are built, nothing is unpickled.
+def _info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
+    """The metadata of a model file, checked as far as they can be without weights."""
+    version = metadata.get("format", "")
+    if version != FORMAT:
+        if re.fullmatch(r"kodec-model-\w{1,20}", version):
+            raise UnsupportedError(f"{path} needs a newer kodec ({version})")
+        raise BitstreamError(f"{path} is a safetensors file, but not a kodec model")
+    try:
+        name, model_id_ = metadata["name"], bytes.fromhex(metadata["model_id"])
+        config, notes = _json(metadata["config"]), _json(metadata["notes"])
+        check_section(config)
+        if len(model_id_) != ID_BYTES or len(name) > MAX_NAME or not isinstance(notes, dict):
+            raise ValueError
+        if not all(isinstance(note, str) for note in notes.values()):
+            raise ValueError
+    except BitstreamError as error:
+        raise BitstreamError(f"{path} is a damaged model file: {error}") from None
+    except (KeyError, ValueError, RecursionError):
+        raise BitstreamError(
+            f"{path} is a damaged model file: its metadata can't be read"
+        ) from None
+    return ModelInfo(name, config, model_id_, notes)
 
-    Raises `BitstreamError` for anything that is not a whole, consistent model file and
-    `UnsupportedError` for a format of another version.
+
+def _json(text: str) -> Any:
+    if len(text) > MAX_JSON:
+        raise ValueError
+    return json.loads(text)
+
+
+def load_model(path: Path, trusted: Sequence[str] = ()) -> tuple[PictureCodec, ModelInfo]:
+    """Read a model file; nothing is unpickled, and see `build_module` for what is built.
+
+    trusted: packages, besides kodec, whose classes may be built. Raises `BitstreamError` for
+    anything that is not a whole, consistent model file, in time and memory that follow from its
+    size, and `UnsupportedError` for a format of another version.
     """
-    info, tensors = _read(path, weights=True)
-    config = info.config
-    network = build_module(config, trusted)
+    info, tensors = _read(path)
+    try:
+        network = _network(info, tensors, trusted)
+    except (InvalidInputError, BitstreamError) as error:
+        raise BitstreamError(f"{path} can't be loaded: {error}") from error
+    return network, info
+
+
+def _network(
+    info: ModelInfo, tensors: Mapping[str, Tensor], trusted: Sequence[str]
+) -> PictureCodec:
+    weights = _weights(tensors)
+    network = build_module(info.config, trusted, weights)
     if not isinstance(network, PictureCodec):
-        raise BitstreamError(f"{path} holds a {class_paths(config)[0]}, not a picture codec")
+        raise BitstreamError(f"it holds a {class_paths(info.config)[0]}, not a picture codec")
+    for key, tables in tables_of(network).items():
+        prefix = f"{TABLE_PREFIX}{key}/"
+        parts = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        if not all(value.dtype == torch.int32 and value.ndim == 1 for value in parts.values()):
+            raise BitstreamError(f"its tables {key!r} are not lists of integers")
+        try:
+            tables.load_arrays({k: v.numpy().copy() for k, v in parts.items()})
+        except KeyError as error:
+            raise BitstreamError(f"its tables {key!r} have no {error}: a damaged file") from None
+    network.prepare()
+    if model_id(network, info.config) != info.model_id:
+        raise BitstreamError("its contents do not match its id: a damaged file")
+    return network
+
+
+def fill_from_model(network: nn.Module, path: Path) -> None:
+    """Give a network, of whatever classes, the weights that a model file holds for it.
+
+    Nothing that the file names is built. Raises `InvalidInputError` where the file is of another
+    codec, otherwise as `load_model`.
+    """
+    info, tensors = _read(path)
+    weights = _weights(tensors)
+    try:
+        fill(network, weights)
+    except BitstreamError as error:
+        raise InvalidInputError(
+            f"the model {info.name} is of another codec than the config describes: {error}; start "
+            "from one of the same"
+        ) from None
+
+
+def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the tensors of a model file hold of weights; `BitstreamError` for what is not finite."""
     weights = {
-        key.removeprefix(WEIGHT_PREFIX): value.float()
+        key.removeprefix(WEIGHT_PREFIX): value
         for key, value in tensors.items()
         if key.startswith(WEIGHT_PREFIX)
     }
     try:
-        network.load_state_dict(weights)
-        for key, tables in tables_of(network).items():
-            prefix = f"{TABLE_PREFIX}{key}/"
-            parts = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            tables.load_arrays({k: v.numpy().astype(np.int32) for k, v in parts.items()})
-    except (RuntimeError, KeyError, InvalidInputError) as error:
-        line = str(error).splitlines()[0]
-        raise BitstreamError(f"{path} is a damaged model file: {line}") from None
-    network.prepare()
-    if model_id(network, config) != info.model_id:
-        raise BitstreamError(f"{path} is a damaged model file: its contents do not match its id")
-    return network, info
+        check_finite(weights)
+    except InvalidInputError as error:
+        raise BitstreamError(str(error)) from None
+    return weights

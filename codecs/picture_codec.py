@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self, cast, get_args
+from typing import Protocol, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from .container import Portability
 from .strips import run_in_strips
 
 _HALVES = (torch.bfloat16, torch.float16)
+CODED_AS: tuple[Portability, ...] = ("guarded", "local")
+"""The portability classes that are built; "exact" is a name in the format so far."""
 
 
 class LatentCoder(Protocol):
@@ -99,9 +101,11 @@ class PictureCodec(nn.Module):
         side: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if portability not in get_args(Portability):
+        _check_parts(analysis, latents, synthesis, gain, side)
+        if portability not in CODED_AS:
             raise InvalidInputError(
-                f"portability is one of {get_args(Portability)}, not {portability!r}"
+                f"portability is {' or '.join(CODED_AS)}, not {portability!r}: nothing else is "
+                "coded yet"
             )
         if gain is not None and gain.channels != latents.channels:
             raise InvalidInputError(
@@ -289,10 +293,8 @@ class PictureCodec(nn.Module):
         self.eval()
         if self.portability != "local":
             for _, module, coder in self._coders():
-                module.double()
                 # What the decoder never computes can stay in the faster precision.
-                for name in coder.encoder_only_modules:
-                    module.get_submodule(name).float()
+                _to_double(module, leave=coder.encoder_only_modules)
         return self
 
     def _coders(self) -> list[tuple[str, nn.Module, LatentCoder]]:
@@ -327,3 +329,45 @@ class PictureCodec(nn.Module):
         for _, _, coder in self._coders():
             coder.build_tables()
         return self.prepare()
+
+
+def _check_parts(
+    analysis: nn.Module,
+    latents: nn.Module,
+    synthesis: nn.Module,
+    gain: nn.Module | None,
+    side: nn.Module | None,
+) -> None:
+    """Refuse, with `InvalidInputError`, a part that is not of the kind that its place wants."""
+    for place, module in (("analysis", analysis), ("synthesis", synthesis)):
+        if getattr(type(module), "forward", None) in (None, nn.Module.forward):
+            raise InvalidInputError(
+                f"the {place} is a {type(module).__name__}, which is no transform"
+            )
+    stride = getattr(analysis, "stride", None)
+    if not isinstance(stride, int) or stride < 1:
+        raise InvalidInputError(
+            f"the analysis is a {type(analysis).__name__}, which says no stride"
+        )
+    needed = ("code", "symbols", "build_tables", "channels", "encoder_only_modules")
+    for place, coder in (("latents", latents), ("side", side)):
+        if coder is not None and not all(hasattr(coder, name) for name in needed):
+            raise InvalidInputError(
+                f"the part {place} is a {type(coder).__name__}, which passes nothing through a port"
+            )
+    if not isinstance(gain, GainUnit | None):
+        raise InvalidInputError(f"the gain is a {type(gain).__name__}, not a GainUnit")
+
+
+def _to_double(module: nn.Module, leave: tuple[str, ...]) -> None:
+    """Parameters and buffers to float64, in place, but for those of the parts named in `leave`."""
+    left = {part for name in leave for part in module.get_submodule(name).modules()}
+    for part in module.modules():
+        if part in left:
+            continue
+        for parameter in part.parameters(recurse=False):
+            if parameter.is_floating_point():
+                parameter.data = parameter.data.double()
+        for name, buffer in part.named_buffers(recurse=False):
+            if buffer.is_floating_point():
+                setattr(part, name, buffer.double())

@@ -5,6 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kodec.native import InvalidInputError
+
 
 def as_pixels(x: Tensor) -> Tensor:
     """Pixels around [0, 1], any shape, rounded and clamped to uint8."""
@@ -20,7 +22,16 @@ def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
 
 
 def to_array(x: Tensor, components: int) -> NDArray[np.uint8]:
-    """(1, 3, H, W) around [0, 1] -> uint8 (H, W, components); gray is the mean of the three."""
+    """(1, 3, H, W) around [0, 1] -> uint8 (H, W, components); gray is the mean of the three.
+
+    Raises `InvalidInputError` where a pixel is not finite: no picture has such, and as an integer
+    it would be black.
+    """
+    if not torch.isfinite(x).all():
+        raise InvalidInputError(
+            "the reconstruction is not finite: the model does not fit this picture, or its weights "
+            "are not sound; name another model"
+        )
     if components == 1:
         x = x.mean(dim=1, keepdim=True)
     return np.ascontiguousarray(as_pixels(x)[0].permute(1, 2, 0).cpu().numpy())

@@ -294,11 +294,22 @@ class SymbolReader:
         self._sizes = [len(stream) for stream in streams]
 
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
-        """Read the block that the writer wrote at this place; `y` is ignored."""
-        choices = dist.indexes()[0].reshape(len(self._decoders), -1).cpu().numpy()
+        """Read the block that the writer wrote at this place; `y` is ignored.
+
+        Raises `BitstreamError` for damage, `MismatchError` where a scale is none.
+        """
+        try:
+            indexes = dist.indexes()[0]
+        except InvalidInputError as error:
+            # The writer refused to go on with such a scale: it had another one.
+            raise MismatchError(
+                f"block {name!r}: {error}: the file is damaged, or this machine computes otherwise "
+                "than the encoder's did"
+            ) from None
+        choices = indexes.reshape(len(self._decoders), -1).cpu().numpy()
         symbols = torch.empty(choices.shape, dtype=torch.int32)
-        for decoder, indexes, out in zip(self._decoders, choices, symbols.numpy(), strict=True):
-            decoder.decode(indexes, dist.tables, out)
+        for decoder, chosen, out in zip(self._decoders, choices, symbols.numpy(), strict=True):
+            decoder.decode(chosen, dist.tables, out)
         return dist.dequantise(symbols.reshape(dist.shape))
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:

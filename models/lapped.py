@@ -12,7 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kodec.native import InvalidInputError
+
 Matrix = NDArray[np.float64]
+
+# Its matrices have (3 block^2)^2 elements.
+LARGEST_BLOCK = 16
 
 
 def dct2(n: int) -> Matrix:
@@ -32,8 +37,14 @@ def dct4(n: int) -> Matrix:
 def prefilter(block: int, boost: float) -> Matrix:
     """The (block x block) filter across one block boundary; its inverse is the post-filter.
 
-    `boost` 1 keeps the whole transform orthonormal.
+    `boost` 1 keeps the whole transform orthonormal. Raises `InvalidInputError` for blocks other
+    than 2, 4, ... `LARGEST_BLOCK`, and where `boost` is not above 0.
     """
+    if block not in range(2, LARGEST_BLOCK + 1, 2) or not 0 < boost < math.inf:
+        raise InvalidInputError(
+            f"a lapped transform has an even block of 2 to {LARGEST_BLOCK}, not {block}, and a "
+            f"boost above 0, not {boost}"
+        )
     half = block // 2
     flip = np.eye(half)[::-1]
     gains = np.eye(half)

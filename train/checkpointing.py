@@ -10,7 +10,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
-from kodec.codecs import write_atomically
+from kodec.codecs import read_checkpoint, write_atomically
 from kodec.native import InvalidInputError
 
 
@@ -26,6 +26,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         torch.save(checkpoint, whole)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, whole.getbuffer(), sync=True)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """What a checkpoint holds, read by `read_checkpoint`: nothing in it is run."""
+        return read_checkpoint(Path(path))
 
 
 class LastCheckpoint(Checkpoint):

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from kodec.native import BitstreamError, InvalidInputError
+from kodec.codecs import public_config
+from kodec.native import InvalidInputError
 
 from .data import CropData
-from .finite import DAMAGE
+from .export import check_whole
 from .rate_distortion import RateDistortion
 from .trainer import Trainer
 
@@ -55,9 +55,11 @@ class KodecCLI(LightningCLI):
         """Train, from the checkpoint that was given or from the start."""
         checkpoint = self.config["ckpt_path"]
         if checkpoint is not None:
-            _check_checkpoint(Path(checkpoint))
+            if not Path(checkpoint).is_file():
+                raise InvalidInputError(f"there is no checkpoint {checkpoint} to go on from")
+            check_whole(Path(checkpoint))
         # The module stores it in checkpoints, and `kodec export` builds the codec from it.
-        self.model.codec_config = _plain(self.config["model"]["codec"])
+        self.model.codec_config = public_config(_plain(self.config["model"]["codec"]))
         try:
             self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
         except MisconfigurationException as error:
@@ -92,21 +94,6 @@ def train(arguments: Sequence[str]) -> None:
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:
     return "Tip:" not in record.getMessage()
-
-
-def _check_checkpoint(path: Path) -> None:
-    """Refuse what training can't go on from, before Lightning meets it."""
-    if not path.is_file():
-        raise InvalidInputError(f"there is no checkpoint {path} to go on from")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        whole = {"state_dict", "optimizer_states", "loops", "codec_config"} <= content.keys()
-    except DAMAGE:
-        whole = False
-    if not whole:
-        raise BitstreamError(
-            f"{path} is not a whole checkpoint of `kodec train`; give one of its *.ckpt files"
-        )
 
 
 def _plain(value: Any) -> Any:

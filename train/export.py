@@ -2,15 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from kodec.codecs import ModelInfo, PictureCodec, build_module, save_model
-from kodec.native import BitstreamError
-
-from .finite import DAMAGE
+from kodec.codecs import (
+    ModelInfo,
+    PictureCodec,
+    build_module,
+    check_section,
+    check_tensors,
+    public_config,
+    read_checkpoint,
+    save_model,
+)
+from kodec.native import BitstreamError, InvalidInputError
 
 PREFIX = "codec."
+_WHOLE = {"state_dict", "codec_config"}
+_RESUMABLE = _WHOLE | {"optimizer_states", "loops"}
 
 
 def export_checkpoint(
@@ -18,32 +26,44 @@ def export_checkpoint(
     output: Path,
     name: str | None = None,
     notes: Mapping[str, str] | None = None,
-    trusted: Sequence[str] = ("kodec",),
+    trusted: Sequence[str] = (),
 ) -> ModelInfo:
     """Write the model file of a checkpoint of `kodec train`.
 
-    name: of the model, by default the output's file name without its ending. Raises
-    `BitstreamError` where the checkpoint is damaged or not one of kodec's; only tensors and plain
-    values are unpickled.
+    name: of the model, by default the output's file name without its ending. trusted: packages,
+    besides kodec, whose classes the codec may have. Raises `BitstreamError` where the checkpoint is
+    damaged or not one of kodec's, `InvalidInputError` where its weights are not finite; only
+    tensors and plain values are unpickled.
     """
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        config = content["codec_config"]
-        weights = {
+    content = _checked(checkpoint, read_checkpoint(checkpoint), _WHOLE)
+    weights = check_tensors(
+        checkpoint,
+        {
             name.removeprefix(PREFIX): value
             for name, value in content["state_dict"].items()
-            if name.startswith(PREFIX)
-        }
-    except (*DAMAGE, TypeError):
-        raise BitstreamError(
-            f"{checkpoint} is not a whole checkpoint of `kodec train`; give one of its *.ckpt files"
-        ) from None
-    network = build_module(config, trusted)
-    if not isinstance(network, PictureCodec):
-        raise BitstreamError(f"{checkpoint} holds no picture codec")
+            if str(name).startswith(PREFIX)
+        },
+    )
     try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise BitstreamError(f"{checkpoint} does not fit this version of kodec: {reason}") from None
-    return save_model(network, config, output, name or output.stem, notes)
+        check_section(content["codec_config"])
+        config = public_config(content["codec_config"])
+        network = build_module(config, trusted, weights)
+        if not isinstance(network, PictureCodec):
+            raise BitstreamError("it holds no picture codec")
+        return save_model(network, config, output, name or output.stem, notes)
+    except (BitstreamError, InvalidInputError) as error:
+        raise type(error)(f"{checkpoint} can't be exported: {error}") from error
+
+
+def check_whole(checkpoint: Path) -> None:
+    """Refuse, with `BitstreamError`, what training can't go on from."""
+    _checked(checkpoint, read_checkpoint(checkpoint, mmap=True), _RESUMABLE)
+
+
+def _checked(path: Path, content: Mapping[Any, Any], keys: set[str]) -> Mapping[Any, Any]:
+    """The content, if it is a checkpoint of `kodec train` with these parts."""
+    if not (keys <= content.keys() and isinstance(content["state_dict"], Mapping)):
+        raise BitstreamError(
+            f"{path} is not a whole checkpoint of `kodec train`; give one of its *.ckpt files"
+        )
+    return content

@@ -1,6 +1,5 @@
 """What is not finite: found on the tensors' own device, and what to do about it."""
 
-import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kodec.codecs import read_checkpoint
+from kodec.native import KodecError
+
 # Above the number of any step.
 _NEVER = 2**62
-# What `torch.load` raises for files that are damaged or none of its own.
-DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, ValueError, KeyError)
 
 
 class FiniteLosses:
@@ -75,13 +75,13 @@ def advice(checkpoints: Iterable[Path]) -> str:
     """How to go on with a run that diverged; `checkpoints`: what it may have, the latest first."""
     for path in checkpoints:
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            content = read_checkpoint(path, mmap=True)
             if first_not_finite(checkpoint_tensors(content)) is None:
                 return (
                     f"go on from its last good checkpoint, of step {content['global_step']}, with "
                     f"--ckpt_path {path} and a lower --model.learning_rate, or start again with one"
                 )
-        except (*DAMAGE, OSError, TypeError):
+        except (KodecError, KeyError, TypeError, AttributeError, OSError):
             continue
     return (
         "it has no checkpoint from before: start again with a lower --model.learning_rate, or with "

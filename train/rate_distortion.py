@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
-from kodec.codecs import PictureCodec, as_pixels, find_model, load_model
+from kodec.codecs import PictureCodec, as_pixels, fill_from_model, find_model
 from kodec.entropy import RateMeter, SymbolWriter
 from kodec.native import InvalidInputError, KodecError
 
@@ -86,14 +86,7 @@ class RateDistortion(lightning.LightningModule):
         self.codec = codec
         self.start_from = start_from
         if start_from is not None:
-            network, info = load_model(find_model(start_from))
-            try:
-                codec.load_state_dict(network.state_dict())
-            except RuntimeError:
-                raise InvalidInputError(
-                    f"the model {info.name} is of another codec than the config describes: "
-                    "start from one of the same"
-                ) from None
+            fill_from_model(codec, find_model(start_from))
         self.distortion = distortion
         self.lambda_low = lambda_low
         self.lambda_high = lambda_high
@@ -282,9 +275,8 @@ class RateDistortion(lightning.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam, one optimiser for everything, with the warm-up/stable/decay schedule."""
         named = dict(self.codec.named_parameters())
-        optimiser = torch.optim.Adam(
-            [{"params": [(n, named[n]) for n in names], "lr": rate} for rate, names in self._groups()]
-        )
+        groups = [([(n, named[n]) for n in names], rate) for rate, names in self._groups()]
+        optimiser = torch.optim.Adam([{"params": group, "lr": rate} for group, rate in groups])
         total = int(self.trainer.estimated_stepping_batches)
         schedule = WarmupStableDecay(total, self.warmup, self.decay, self.warmup_start)
         # A plain function: callable objects would be restored from checkpoints, old total and all.
@@ -299,8 +291,12 @@ class RateDistortion(lightning.LightningModule):
         scheduler = self.lr_schedulers()
         assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
         scheduler.base_lrs = [rate for rate, _ in self._groups()]
-        groups = scheduler.optimizer.param_groups
-        for group, rate, factor in zip(groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
+        for group, rate, factor in zip(
+            scheduler.optimizer.param_groups,
+            scheduler.base_lrs,
+            scheduler.lr_lambdas,
+            strict=True,
+        ):
             group["initial_lr"] = rate
             group["lr"] = rate * factor(scheduler.last_epoch)
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from kodec.codecs import build_module, class_paths
@@ -52,7 +53,10 @@ def test_untrusted_packages_are_not_even_imported(
     with pytest.raises(BitstreamError, match="someones_codec"):
         build_module(own)
     assert "someones_codec" not in sys.modules
-    assert isinstance(build_module(own, trusted=("kodec", "someones_codec")), nn.Identity)
+    for trusted in ("someones_codec", ["someones_codec"], ("kodec", "someones_codec")):
+        assert isinstance(build_module(own, trusted), nn.Identity)
+    with pytest.raises(InvalidInputError, match="no module someones_other.*PYTHONPATH"):
+        build_module({"class_path": "someones_other.Own"}, "someones_other")
 
 
 @pytest.mark.parametrize(
@@ -62,9 +66,18 @@ def test_untrusted_packages_are_not_even_imported(
         ({**GAIN, "init_args": {}}, "channels"),
         ({"class_path": "kodec.entropy.NoSuchPart"}, "no kodec.entropy.NoSuchPart"),
         ({"class_path": "kodec.nowhere.Part"}, "no kodec.nowhere.Part"),
-        ({"class_path": "kodec.load"}, "not a module"),
+        ({"class_path": "kodec.load"}, "no kodec.load that a codec can be built of"),
         ({"class_path": "kodec.codecs.Picture"}, "not a module"),
-        ({"class_path": "kodec"}, "kodec"),
+        ({"class_path": "kodec"}, "no dotted name"),
+        ({"class_path": "kodec..x"}, "no dotted name"),
+        ({"class_path": "kodec.__main__.main"}, "no kodec.__main__.main"),
+        ({"class_path": "kodec.train.RateDistortion"}, "no kodec.train.RateDistortion"),
+        ({"class_path": "kodec.entropy.IntegerTables"}, "not a module that a codec"),
+        ({"class_path": "kodec.models.WaveletPacket", "init_args": {"levels": 1}}, "not a module"),
+        ({"class_path": "kodec.models.blocks.GDN"}, "no kodec.models.blocks.GDN"),
+        ({"class_path": "kodec.entropy.gain.GainUnit"}, "write kodec.entropy.GainUnit"),
+        ({**GAIN, "init_args": {"channels": True}}, "channels of .* is True"),
+        ({**GAIN, "init_args": {"channels": 65_536, "knots": 65_536}}, "make it smaller"),
         ({}, "no class_path"),
     ],
 )
@@ -76,3 +89,33 @@ def test_what_does_not_fit_is_refused(config: dict[str, object], words: str) -> 
 def test_wrong_values_are_the_parts_own_errors() -> None:
     with pytest.raises(InvalidInputError, match="knots"):
         build_module({**GAIN, "init_args": {"channels": 4, "knots": 1}})
+
+
+def test_weights_are_filled_in_and_others_refused() -> None:
+    random = torch.get_rng_state()
+    made = build_module(GAIN).state_dict()
+    weights = {name: torch.rand_like(value).half() for name, value in made.items()}
+    torch.set_rng_state(random)
+    built = build_module(GAIN, weights=weights).state_dict()
+    assert all(torch.equal(built[name], value.float()) for name, value in weights.items())
+    # Nothing is drawn for what weights replace.
+    assert torch.equal(random, torch.get_rng_state())
+    for changes, words in (
+        ({"first": torch.zeros(5)}, "'first' are 5, where its config needs 4"),
+        ({"first": torch.zeros(4, dtype=torch.int32)}, "int32, where its config needs float32"),
+        ({"second": torch.zeros(4)}, "'second', which its config has no use for"),
+    ):
+        with pytest.raises(BitstreamError, match=words):
+            build_module(GAIN, weights=weights | changes)
+
+
+def test_constants_far_larger_than_the_weights_are_refused() -> None:
+    """A window's pairs of positions grow with the fourth power of its side, its weights less."""
+    arguments = {"width": 8, "latents": 6, "heads": 1, "windows": [4, 4]}
+    config = {"class_path": "kodec.models.RegionAdaptiveAnalysis", "init_args": arguments}
+    weights = build_module(config).state_dict()
+    table = torch.zeros(255**2, 1)
+    large = {name: table if value.shape == (49, 1) else value for name, value in weights.items()}
+    assert sum(value is table for value in large.values()) > 1
+    with pytest.raises(BitstreamError, match="constants far larger"):
+        build_module({**config, "init_args": {**arguments, "windows": [128, 128]}}, weights=large)

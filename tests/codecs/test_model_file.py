@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 from kodec.codecs import PictureCodec, build_module, load_model, read_model_info, save_model
 from kodec.entropy import tables_of
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
+from model_damage import EXPECTED, cases
 
 Content = tuple[dict[str, Tensor], dict[str, str]]
 
@@ -189,11 +191,185 @@ def test_other_files_are_named(tmp_path: Path) -> None:
         load_model(path)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e6])
-def test_weights_that_do_not_fit_are_not_saved(value: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value, bits", [("nan", 16), ("inf", 16), ("1e6", 16), ("nan", 32)])
+def test_weights_that_do_not_fit_are_not_saved(value: str, bits: int, tmp_path: Path) -> None:
     bad = network()
     with torch.no_grad():
-        bad.synthesis.layers[0].weight[0, 0, 0, 0] = value  # type: ignore[index,union-attr]
+        bad.synthesis.layers[0].weight[0, 0, 0, 0] = float(value)  # type: ignore[index,union-attr]
     with pytest.raises(InvalidInputError, match="synthesis.layers.0.weight are not finite"):
-        save_model(bad, CONFIG, tmp_path / "bad.safetensors", "bad")
+        save_model(bad, CONFIG, tmp_path / "bad.safetensors", "bad", sixteen_bits=bits == 16)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["analysis.layers.0.weight", "synthesis.layers.0.bias"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_weights_that_are_not_finite_are_not_loaded(
+    name: str, dtype: torch.dtype, model: Path
+) -> None:
+    def spoil(tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+        bad = tensors[f"weights/{name}"].to(dtype)
+        bad.view(-1)[1] = math.inf
+        tensors[f"weights/{name}"] = bad
+
+    edit(model, spoil)
+    with pytest.raises(BitstreamError, match=f"{name} are not finite"):
+        load_model(model)
+
+
+OWN_PARTS = """
+import torch
+from kodec.entropy import MeanScaleHyperprior
+from kodec.models import GDNAnalysis, GDNSynthesis
+
+def constants(module):
+    module.register_buffer("count", torch.tensor(0))
+    module.register_buffer("flags", torch.zeros(3, dtype=torch.bool))
+    module.register_buffer("exact", torch.zeros(2, dtype=torch.float64))
+    module.register_buffer("plain", torch.zeros(2))
+
+class Analysis(GDNAnalysis):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        constants(self)
+
+class Synthesis(GDNSynthesis):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        # Trusted constructors may look at values, which the meta device has none of.
+        assert float(self.layers[0].weight.sum()) != 7
+        constants(self)
+
+class Latents(MeanScaleHyperprior):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        constants(self)
+        constants(self.hyper_analysis)
+"""
+
+
+def test_buffers_keep_their_type_and_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_parts.py").write_text(OWN_PARTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = copy.deepcopy(CONFIG)
+    for name in ("analysis", "latents", "synthesis"):
+        config["init_args"][name]["class_path"] = f"own_parts.{name.title()}"
+    saved = build_module(config, "own_parts")
+    assert isinstance(saved, PictureCodec)
+    values = {
+        "count": torch.tensor(2**24 + 1),
+        "flags": torch.tensor([True, False, True]),
+        "exact": torch.tensor([1 / 3, 1e300], dtype=torch.float64),
+        "plain": torch.tensor([1 / 3, -0.0]),
+    }
+    places = ("analysis", "synthesis", "latents", "latents.hyper_analysis")
+    for place in places:
+        for name, value in values.items():
+            saved.get_submodule(place).get_buffer(name).copy_(value)
+    path = tmp_path / "own.safetensors"
+    save_model(saved, config, path, "own")
+    for coded in (saved, load_model(path, ["own_parts"])[0]):
+        for place in places:
+            for name, value in values.items():
+                found = coded.get_submodule(place).get_buffer(name)
+                # The entropy path computes in float64.
+                kept = value.double() if (place, name) == ("latents", "plain") else value
+                assert found.dtype == kept.dtype and torch.equal(found, kept), (place, name)
+    with pytest.raises(BitstreamError, match="--trust own_parts"):
+        load_model(path)
+
+
+def test_a_class_has_one_path_whatever_the_config_called_it(model: Path, tmp_path: Path) -> None:
+    private = copy.deepcopy(CONFIG)
+    inside = "kodec.entropy.hyperprior.MeanScaleHyperprior"
+    private["init_args"]["latents"]["class_path"] = inside
+    info = save_model(network(), private, tmp_path / "other.safetensors", "small")
+    assert info.model_id == read_model_info(model).model_id
+    assert read_model_info(tmp_path / "other.safetensors").config == CONFIG
+    edit(model, lambda tensors, metadata: metadata.update(config=json.dumps(private)))
+    with pytest.raises(BitstreamError, match="write kodec.entropy.MeanScaleHyperprior"):
+        load_model(model)
+
+
+def nested(depth: int) -> str:
+    return json.dumps({**CONFIG, "init_args": "x"}).replace('"x"', "[" * depth + "]" * depth)
+
+
+def changed(part_name: str, **changes: Any) -> str:
+    config = copy.deepcopy(CONFIG)
+    arguments(config, part_name).update(changes)
+    return json.dumps(config)
+
+
+def replaced(**parts: Any) -> str:
+    return json.dumps({**CONFIG, "init_args": {**CONFIG["init_args"], **parts}})
+
+
+FORGED: dict[str, tuple[str, str]] = {
+    "half a channel": (changed("latents", channels=1.5), "channels .* is 1.5"),
+    "a real number of channels": (changed("latents", channels=4e6), "channels .* is 4000000.0"),
+    "millions of channels": (changed("latents", channels=4_000_000), "beyond 65,536"),
+    "terabytes": (changed("analysis", width=60_000), "are 4x3x5x5, where its config needs 60000"),
+    "no channels": (changed("gain", channels=0), "is for 0 channels"),
+    "less than none": (changed("latents", hyper=-4), "does not fit kodec.entropy"),
+    "a number as text": (changed("latents", hyper="4"), "hyper .* is '4'"),
+    "nothing": (changed("latents", hyper=None), "hyper .* is None"),
+    "not a number": (changed("gain", lowest=math.nan), "not finite"),
+    "a number of 400 digits": (changed("gain", channels=10**400), "more than 2\\^53"),
+    "a transform for latents": (
+        replaced(latents=CONFIG["init_args"]["analysis"]),
+        "latents is a GDNAnalysis",
+    ),
+    "latents for a transform": (
+        replaced(synthesis=CONFIG["init_args"]["latents"]),
+        "synthesis is a MeanScaleHyperprior",
+    ),
+    "a list for a part": (replaced(latents=[]), "latents .* is a tuple"),
+    "a list for arguments": (
+        replaced(gain={"class_path": "kodec.entropy.GainUnit", "init_args": [6]}),
+        "init_args of kodec.entropy.GainUnit",
+    ),
+    "no heads": (
+        replaced(
+            analysis=part(
+                "models.RegionAdaptiveAnalysis", width=8, latents=6, heads=0, windows=[8, 4]
+            )
+        ),
+        "does not fit kodec.models.RegionAdaptiveAnalysis",
+    ),
+    "layers without end": (
+        replaced(synthesis=part("models.RefinedLappedSynthesis", blocks=60_000)),
+        "far more layers",
+    ),
+    "a matrix of gigabytes": (
+        replaced(analysis=part("models.LappedAnalysis", block=4096)),
+        "even block of 2 to 16",
+    ),
+    "a codec in a codec": (replaced(latents=CONFIG), "latents is a PictureCodec"),
+    "exact": (replaced(portability="exact"), "portability is guarded or local, not 'exact'"),
+    "deep": (replaced(gain={"a": json.loads(nested(100))["init_args"]}), "levels"),
+    "deeper": (nested(200_000), "metadata can't be read"),
+    "long": (changed("latents", prior_filters=[3] * 20_000), "values"),
+    "another key": (json.dumps({**CONFIG, "dict_kwargs": {}}), "dict_kwargs"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_forged_configs_are_refused_in_one_line(name: str, model: Path) -> None:
+    config, words = FORGED[name]
+    edit(model, lambda tensors, metadata: metadata.update(config=config))
+    with pytest.raises(BitstreamError, match=words) as caught:
+        load_model(model)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_mutations_end_in_one_line_or_a_model(tmp_path: Path) -> None:
+    """Of bytes, configs, tensors and metadata; `benchmarks/model_damage.py` tries thousands."""
+    path, refused = tmp_path / "case.safetensors", 0
+    for family, data in cases(tmp_path, 200, seed=7):
+        path.write_bytes(data)
+        try:
+            load_model(path)
+        except EXPECTED as error:
+            assert "\n" not in str(error), family
+            refused += 1
+    assert refused > 130

@@ -63,6 +63,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         type=usage.model_qualities,
         help=f"of the pictures, for variable-rate models; {','.join(map(str, QUALITIES))}",
     )
+    usage.add_trust(coder_)
     coder_.set_defaults(run=bench_coder)
     for parser in (bench_, coder_):
         usage.add_global_options(parser)
@@ -77,7 +78,7 @@ def bench_coder(options: argparse.Namespace) -> None:
     pictures = [(path.name, read_picture(path).pixels) for path in paths]
     if options.picture is None:
         pictures.insert(0, ("demo's picture", sample_picture()))
-    codec = load(options.model)
+    codec = load(options.model, trusted=options.trust)
     qualities: list[int | None] = [None]
     if codec.variable_rate:
         qualities = list(options.qualities or QUALITIES)

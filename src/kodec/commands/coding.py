@@ -49,6 +49,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         action="store_true",
         help="decode the file's bytes and compare before writing them",
     )
+    usage.add_trust(encode_)
     usage.add_device(encode_)
     encode_.set_defaults(run=encode)
 
@@ -60,6 +61,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         metavar="NAME|FILE",
         help="the model that wrote the file, where it is not an embedded one",
     )
+    usage.add_trust(decode_)
     usage.add_device(decode_)
     decode_.set_defaults(run=decode)
 
@@ -77,7 +79,7 @@ def encode(options: argparse.Namespace) -> None:
     from kodec.codecs import load
     from kodec.eval import psnr
 
-    codec = load(options.model, options.device)
+    codec = load(options.model, options.device, options.trust)
     if options.target_bpp is None and options.target_psnr is None:
         quality = codec.check_quality(options.quality)
         encoded = codec.encode_picture(picture, quality)
@@ -111,7 +113,7 @@ def decode(options: argparse.Namespace) -> None:
         if options.model is None:
             codec = load_for(container, options.device)
         else:
-            codec = load(options.model, options.device)
+            codec = load(options.model, options.device, options.trust)
         picture = codec.decode_container(container)
     write_picture(options.output, picture)
     if not options.quiet:

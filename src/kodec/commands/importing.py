@@ -37,8 +37,6 @@ def import_(options: argparse.Namespace) -> None:
     if output.suffix.lower() != ".safetensors":
         raise InvalidInputError(f"{output}: model files are named *.safetensors")
     check_output_target(output)
-    if not options.checkpoint.is_file():
-        raise InvalidInputError(f"there is no checkpoint file {options.checkpoint}")
     from kodec.codecs.foreign import import_checkpoint
 
     model = import_checkpoint(options.checkpoint, output, options.family)

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,14 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     )
     info_.add_argument("file", metavar="FILE", type=usage.path)
     info_.add_argument("--json", action="store_true", help="as JSON")
+    info_.add_argument(
+        "--trust",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        type=usage.package,
+        help="of a model file: load it too, with the classes of this package of your own",
+    )
     info_.set_defaults(run=info)
     models_ = commands.add_parser(
         "models",
@@ -45,7 +53,7 @@ def info(options: argparse.Namespace) -> None:
     if head.startswith(MAGIC):
         facts = _picture_facts(path)
     elif kind is not None and kind.title.startswith("a safetensors file"):
-        facts = _model_facts(path)
+        facts = _model_facts(path, options.trust)
     else:
         looks = f" (it looks like {kind.title})" if kind else ""
         raise BitstreamError(f"{path} is neither a .kdc file nor a model file{looks}")
@@ -100,16 +108,18 @@ def _picture_facts(path: Path) -> dict[str, Any]:
     }
 
 
-def _model_facts(path: Path) -> dict[str, Any]:
-    from kodec.codecs import class_paths, read_model_info
+def _model_facts(path: Path, trusted: Sequence[str]) -> dict[str, Any]:
+    from kodec.codecs import class_paths, load_model, packages_of, read_model_info
 
-    model = read_model_info(path)
+    # Nothing of a model is built to be described, unless its classes were said to be trusted.
+    model = load_model(path, trusted)[1] if trusted else read_model_info(path)
     return {
         "file": str(path),
         "kind": "model",
         "name": model.name,
         "model_id": model.model_id.hex(),
         "classes": class_paths(model.config),
+        "needs_trust": packages_of(model.config),
         "notes": dict(model.notes),
         "bytes": path.stat().st_size,
     }
@@ -129,7 +139,7 @@ def _lines(facts: Mapping[str, Any], indent: int = 0) -> list[str]:
 
 
 def _in_words(value: Any) -> str:
-    if value is None or value == {}:
+    if value is None or value in ({}, []):
         return "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(_in_words, value))

@@ -69,6 +69,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     eval_.add_argument(
         "--jobs", metavar="N", type=usage.count, default=1, help="processes, one thread each (1)"
     )
+    usage.add_trust(eval_)
     usage.add_device(eval_)
     of_codecs = eval_.add_argument_group("baselines")
     of_codecs.add_argument("--preset", help="of x264, x265, svt-av1 and vvenc: their own names")
@@ -164,6 +165,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         return
     if options.codec not in _CODECS:
         raise usage.UsageError(f"no codec {options.codec!r}: choose from {', '.join(_CODECS)}")
+    if options.trust:
+        raise usage.UsageError("--trust goes with --model")
     if options.device != "cpu":
         raise usage.UsageError("--device goes with --model: baselines run on the processor")
     for name in given:
@@ -214,9 +217,9 @@ def _codecs(
 
         if video:
             raise InvalidInputError("models code pictures, and this data set is of video")
-        codecs = [load(model, options.device) for model in options.model]
+        codecs = [load(model, options.device, options.trust) for model in options.model]
         qualities = _qualities(codecs, options.qualities)
-        makers = [partial(load, model, options.device) for model in options.model]
+        makers = [partial(load, model, options.device, options.trust) for model in options.model]
         return [(codec.name, make) for codec, make in zip(codecs, makers, strict=True)], qualities
     from kodec.eval.baselines import SCALES, Baseline
 

@@ -105,6 +105,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     report_.add_argument(
         "--fps", metavar="F", type=usage.positive, help="frame rate, for rates in kbps"
     )
+    usage.add_trust(report_)
     usage.add_device(report_)
     report_.set_defaults(run=report)
     usage.add_global_options(report_)
@@ -198,7 +199,7 @@ def _details(content: "Report", options: argparse.Namespace) -> "tuple[list[Crop
     except DatasetError as error:
         _log.warning("the report shows no pictures: %s", error)
         return [], f"The pictures are not at hand: {error}."
-    codecs = _Codecs(options.model or [], options.device)
+    codecs = _Codecs(options.model or [], options.device, options.trust)
     with progress(options.quiet) as show:
         sets = show_crops(content.entries, pictures, options.bpp or TARGET_BPP, codecs.find, show)
     if not sets:
@@ -256,13 +257,13 @@ def _corner(text: str) -> tuple[int, int]:
 class _Codecs:
     """The codecs that can be run here, each opened once."""
 
-    def __init__(self, files: list[str], device: str) -> None:
+    def __init__(self, files: list[str], device: str, trusted: list[str]) -> None:
         from kodec.codecs import load
 
         self._device = device
         self._codecs: dict[str, CodecLike] = {}
         for file in files:
-            codec = load(file, device)
+            codec = load(file, device, trusted)
             self._codecs[codec.name] = codec
 
     def find(self, entry: "Entry") -> "CodecLike":

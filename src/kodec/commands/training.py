@@ -29,6 +29,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     )
     export_.add_argument("checkpoint", metavar="CHECKPOINT", type=usage.path)
     export_.add_argument("output", metavar="OUTPUT.safetensors", type=usage.path)
+    usage.add_trust(export_)
     export_.set_defaults(run=export)
     for parser in (train_, export_):
         usage.add_global_options(parser)
@@ -79,11 +80,9 @@ def export(options: argparse.Namespace) -> None:
     if output.suffix.lower() != ".safetensors":
         raise InvalidInputError(f"{output}: model files are named *.safetensors")
     check_output_target(output)
-    if not options.checkpoint.is_file():
-        raise InvalidInputError(f"there is no checkpoint file {options.checkpoint}")
     from kodec.train import export_checkpoint
 
-    model = export_checkpoint(options.checkpoint, output)
+    model = export_checkpoint(options.checkpoint, output, trusted=options.trust)
     if not options.quiet:
         size = output.stat().st_size
         print(f"{output}: model {model.name}, id {model.model_id.hex()}, {size:,} bytes")

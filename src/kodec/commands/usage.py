@@ -122,6 +122,28 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+def package(text: str) -> str:
+    """The name of a top-level package."""
+    if not text.isidentifier():
+        raise argparse.ArgumentTypeError(
+            f"a package is named by its first name alone, mypackage say, not {text!r}"
+        )
+    return text
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """`--trust`, for commands that load models."""
+    parser.add_argument(
+        "--trust",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        type=package,
+        help="a package of your own whose classes the model has, several times for several; its "
+        "code runs",
+    )
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """`--device`."""
     parser.add_argument(
