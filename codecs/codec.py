@@ -14,6 +14,7 @@ from kodec.native import BitstreamError, InvalidInputError, KodecError, Unsuppor
 
 from .catalogue import find_model, model_path
 from .container import Container, PictureHeader, read_container, write_container
+from .machine import check_machine, machine_fingerprint
 from .model_file import ModelInfo, load_model
 from .picture import Picture, picture_from_image
 from .picture_codec import CodedLatents, PictureCodec
@@ -105,14 +106,14 @@ class Codec:
         """Code a picture with its metadata; also gives the reconstruction."""
         return self.reconstruct(self.code_picture(picture, quality))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def code_picture(self, picture: Picture, quality: int | None = None) -> Coded:
         """As `encode_picture`, up to the bytes: most of the work is still to be done after it."""
         quality = self.check_quality(quality)
         data, latents = self._write(picture, quality)
         return Coded(data, picture, quality, latents)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def reconstruct(self, coded: Coded) -> Encoded:
         """The picture that the bytes will give, with them."""
         picture = coded.source
@@ -127,7 +128,13 @@ class Codec:
         """The file's bytes, and the latents that its decoder will see."""
         height, width, components = picture.pixels.shape
         header = PictureHeader(
-            width, height, components, quality, self.info.model_id, self.network.portability
+            width,
+            height,
+            components,
+            quality,
+            self.info.model_id,
+            self.network.portability,
+            machine=self._machine(),
         )
         writer = SymbolWriter(1)
         x = to_tensor(picture.pixels).to(self.device)
@@ -154,6 +161,8 @@ class Codec:
             )
         if header.portability != self.network.portability or len(container.packets) != 1:
             raise BitstreamError("the file's header does not fit its model: a damaged file")
+        if header.portability == "local":
+            check_machine(header.machine.decode("ascii", "replace"), self.device)
         if (header.quality is not None) != self.variable_rate:
             raise BitstreamError("the file's quality does not fit its model: a damaged file")
         size = (1, header.height, header.width)
@@ -183,6 +192,12 @@ class Codec:
         condition = self._condition(self.check_quality(quality))
         self.network.code_latents(x, (1, height, width), condition, meter)
         return {name: float(bits) for name, bits in meter.bits.items()}
+
+    def _machine(self) -> bytes:
+        """What a file says of the machine that it decodes on."""
+        if self.network.portability != "local":
+            return b""
+        return machine_fingerprint(self.device).encode("ascii")
 
     def _condition(self, quality: int | None) -> torch.Tensor | None:
         return None if quality is None else torch.tensor([float(quality)], device=self.device)

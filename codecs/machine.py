@@ -7,6 +7,7 @@ since that divides sums. A fingerprint names these, and ends with a hash of what
 
 import hashlib
 import platform
+from functools import cache
 from importlib.metadata import version
 
 import torch
@@ -15,17 +16,19 @@ from torch import Tensor, nn
 from kodec.models.blocks import GDN, PaddedConv2d
 from kodec.native import UnsupportedError
 
-MAX_FINGERPRINT = 200
-"""Most characters of a fingerprint, all of them printable ASCII."""
+from .container import MAX_MACHINE_BYTES
+
+_HASH = 12
 _CHANNELS, _SIDE = 32, 32
 
 
 def machine_fingerprint(device: str = "cpu") -> str:
     """What float32 results on this machine and device depend on, in words and a hash.
 
-    device: "cpu" or "cuda". Equal where local files of one decode on the other.
+    device: "cpu" or "cuda". Printable ASCII, at most `MAX_MACHINE_BYTES`; equal where local files
+    of one decode on the other.
     """
-    libraries = f"kodec {version('kodec')}, torch {torch.__version__}"
+    libraries = f"torch {torch.__version__}, kodec {version('kodec')}"
     if device.startswith("cuda"):
         where = f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
     else:
@@ -34,15 +37,18 @@ def machine_fingerprint(device: str = "cpu") -> str:
             f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, "
             f"{threads} thread{'s' if threads > 1 else ''}"
         )
-    words = f"{where}, {libraries}"[: MAX_FINGERPRINT - 18]
-    return f"{words}, {_kernels(device)}".encode("ascii", "replace").decode("ascii")
+    words = f"{where}, {libraries}".encode("ascii", "replace").decode("ascii")
+    # The words may be cut short, what they say is in the hash.
+    kernels = _kernels(device, torch.get_num_threads())
+    digest = hashlib.sha256(f"{words}, {kernels}".encode()).hexdigest()
+    return f"{words[: MAX_MACHINE_BYTES - _HASH - 1]} {digest[:_HASH]}"
 
 
 def check_machine(fingerprint: str, device: str = "cpu") -> None:
     """Raise `UnsupportedError` where a local file of that fingerprint can't be decoded here."""
     own = machine_fingerprint(device)
     if fingerprint != own:
-        shown = fingerprint[:MAX_FINGERPRINT].encode("ascii", "replace").decode("ascii")
+        shown = fingerprint[:MAX_MACHINE_BYTES].encode("ascii", "replace").decode("ascii")
         there = "".join(c if c.isprintable() else "?" for c in shown)
         raise UnsupportedError(
             f"this file decodes only where it was made ({there}), and this machine is another "
@@ -50,9 +56,13 @@ def check_machine(fingerprint: str, device: str = "cpu") -> None:
         )
 
 
+@cache
 @torch.no_grad()
-def _kernels(device: str) -> str:
-    """16 hexadecimal digits of what convolutions, products and exponentials give, bit for bit."""
+def _kernels(device: str, _: int) -> str:
+    """A hash of what convolutions, products and exponentials give, bit for bit.
+
+    On that device and with so many threads.
+    """
     with torch.random.fork_rng(devices=[]):
         layers = [
             PaddedConv2d(_CHANNELS, _CHANNELS, 3),
@@ -70,7 +80,7 @@ def _kernels(device: str) -> str:
     tokens = x.flatten(1)[:, : _SIDE**2].reshape(_SIDE, _SIDE)
     product = torch.exp(torch.tanh(tokens @ tokens.T))
     digest.update(product.contiguous().cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def _ramp(*shape: int) -> Tensor:

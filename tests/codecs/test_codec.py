@@ -182,6 +182,15 @@ def test_local_models_code_on_this_machine() -> None:
     assert np.array_equal(decoded.pixels, encoded.reconstruction.pixels)
 
 
+def test_local_files_are_refused_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is decoded: a layer of another version may change float32 bits."""
+    local = codec_of(("gdn", "frequency slices", True), portability="local")
+    data = local.encode(picture(17, 19))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 57)
+    with pytest.raises(UnsupportedError, match="decodes only where it was made.*57 threads"):
+        local.decode(data)
+
+
 def test_damaged_files_are_refused() -> None:
     codec = codec_of(CODECS[0])
     data = codec.encode(picture(24, 24), 60)
