@@ -275,8 +275,12 @@ class RateDistortion(lightning.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam, one optimiser for everything, with the warm-up/stable/decay schedule."""
         named = dict(self.codec.named_parameters())
-        groups = [([(n, named[n]) for n in names], rate) for rate, names in self._groups()]
-        optimiser = torch.optim.Adam([{"params": group, "lr": rate} for group, rate in groups])
+        optimiser = torch.optim.Adam(
+            [
+                {"params": [(n, named[n]) for n in names], "lr": rate}
+                for rate, names in self._groups()
+            ]
+        )
         total = int(self.trainer.estimated_stepping_batches)
         schedule = WarmupStableDecay(total, self.warmup, self.decay, self.warmup_start)
         # A plain function: callable objects would be restored from checkpoints, old total and all.
@@ -291,11 +295,9 @@ class RateDistortion(lightning.LightningModule):
         scheduler = self.lr_schedulers()
         assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
         scheduler.base_lrs = [rate for rate, _ in self._groups()]
+        groups = scheduler.optimizer.param_groups
         for group, rate, factor in zip(
-            scheduler.optimizer.param_groups,
-            scheduler.base_lrs,
-            scheduler.lr_lambdas,
-            strict=True,
+            groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
         ):
             group["initial_lr"] = rate
             group["lr"] = rate * factor(scheduler.last_epoch)

@@ -48,7 +48,7 @@ def check_resumable(module: "RateDistortion", checkpoint: dict[str, Any]) -> Non
 
 
 def _changes(then: Any, now: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
-    """Where two configs differ; keys that one of them lacks are another version's, and left out."""
+    """Where two configs differ; what one of them lacks is of another version, and left out."""
     if isinstance(then, dict) and isinstance(now, dict):
         for key in then.keys() & now.keys():
             yield from _changes(then[key], now[key], f"{name}.{key}")

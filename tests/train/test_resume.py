@@ -221,7 +221,7 @@ def test_what_a_checkpoint_would_override_is_refused(
     for option, words in (
         (
             f"{init}.gain.init_args.highest=40",
-            r"gain.init_args.highest is 32.0 there and 40.0 here",
+            "gain.init_args.highest is 32.0 there and 40.0 h",
         ),
         (f"--model.start_from={model}", "leave model.start_from or ckpt_path away"),
         ("--trainer.max_steps=1", "of step 2, beyond trainer.max_steps 1"),
