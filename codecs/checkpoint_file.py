@@ -1,6 +1,7 @@
 """Checkpoints that `torch.save` wrote, read without running anything that they name."""
 
 import pickle
+import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from kodec.native import BitstreamError, InvalidInputError
 
 from .file_kind import SNIFF_BYTES, identify_file
 
+ADVICE = "save one with torch.save(model.state_dict(), FILE)"
 MAX_PICKLE = 64 * 2**20
 MAX_RECORDS = 500_000
 # What tensors of a checkpoint may take in memory: this often its size, or 64 MiB.
@@ -46,22 +48,22 @@ class _InertMapping:
     """The same as a dictionary, to which items may be added and attributes given."""
 
     def __new__(cls, *_: Any, **__: Any) -> Any:
-        return OrderedDict()
+        made: Any = OrderedDict()
+        made.stand_in = True
+        return made
 
 
-def read_checkpoint(path: Path, mmap: bool = False) -> dict[Any, Any]:
+def read_checkpoint(path: Path, advice: str = ADVICE, mmap: bool = False) -> dict[Any, Any]:
     """What a checkpoint holds; objects other than tensors and plain values come back empty.
 
     The one place where checkpoints are opened. Nothing that the file names is imported or called,
-    and its records are held against its size before they are read. mmap: leave tensors in the file
-    until they are looked at, unchecked. Raises `BitstreamError`, with what the file is, for all but
-    a dictionary that `torch.save` wrote, and `InvalidInputError` where there is no file.
+    and its records are held against its size before they are read. advice: how errors end. mmap:
+    leave tensors in the file until they are looked at. Raises `BitstreamError`, with what the file
+    is, for all but a dictionary that `torch.save` wrote, and `InvalidInputError` where there is no
+    file.
     """
     if path.is_dir():
-        raise InvalidInputError(
-            f"{path} is a folder: name the checkpoint file in it; a sharded one becomes a file by "
-            "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER FILE`"
-        )
+        raise InvalidInputError(f"{path} is a folder: name a checkpoint file in it")
     if not path.is_file():
         raise InvalidInputError(f"there is no checkpoint file {path}")
     with path.open("rb") as file:
@@ -72,27 +74,24 @@ def read_checkpoint(path: Path, mmap: bool = False) -> dict[Any, Any]:
     elif not head.startswith(_PICKLES):
         kind = identify_file(head)
         looks = f"; it looks like {kind.title}" if kind and head else ""
-        raise BitstreamError(
-            f"{path} is no checkpoint that torch.save wrote{looks}; save one with "
-            "torch.save(model.state_dict(), FILE)"
-        )
+        raise BitstreamError(f"{path} is no checkpoint that torch.save wrote{looks}; {advice}")
     try:
         names = get_unsafe_globals_in_checkpoint(path) if zipped else []
         stand_ins = [(_Inert if n.startswith("numpy.") else _InertMapping, n) for n in names]
-        with safe_globals(stand_ins):  # type: ignore[arg-type]
+        with warnings.catch_warnings(), safe_globals(stand_ins):  # type: ignore[arg-type]
+            warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped and mmap)
     except _DAMAGE as error:
         objects = isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error)
-        raise BitstreamError(f"{path} {_OBJECTS if objects else _DAMAGED}") from None
-    if not isinstance(content, dict):
-        raise BitstreamError(f"{path} {_OBJECTS}")
+        raise BitstreamError(f"{path} {_OBJECTS + advice if objects else _DAMAGED}") from None
+    if not isinstance(content, dict) or hasattr(content, "stand_in"):
+        raise BitstreamError(f"{path} {_OBJECTS}{advice}")
     return content
 
 
 _DAMAGED = "is a damaged or cut-off checkpoint: fetch or write it again"
 _OBJECTS = (
     "is no checkpoint of tensors and plain values: it holds objects, whose code would have to run; "
-    "save one with torch.save(model.state_dict(), FILE)"
 )
 
 

@@ -17,6 +17,7 @@ from kodec.codecs import (
 from kodec.native import BitstreamError, InvalidInputError
 
 PREFIX = "codec."
+ADVICE = "give one of the *.ckpt files of `kodec train`"
 _WHOLE = {"state_dict", "codec_config"}
 _RESUMABLE = _WHOLE | {"optimizer_states", "loops"}
 
@@ -35,7 +36,7 @@ def export_checkpoint(
     damaged or not one of kodec's, `InvalidInputError` where its weights are not finite; only
     tensors and plain values are unpickled.
     """
-    content = _checked(checkpoint, read_checkpoint(checkpoint), _WHOLE)
+    content = _checked(checkpoint, read_checkpoint(checkpoint, ADVICE), _WHOLE)
     weights = check_tensors(
         checkpoint,
         {
@@ -57,13 +58,11 @@ def export_checkpoint(
 
 def check_whole(checkpoint: Path) -> None:
     """Refuse, with `BitstreamError`, what training can't go on from."""
-    _checked(checkpoint, read_checkpoint(checkpoint, mmap=True), _RESUMABLE)
+    _checked(checkpoint, read_checkpoint(checkpoint, ADVICE, mmap=True), _RESUMABLE)
 
 
 def _checked(path: Path, content: Mapping[Any, Any], keys: set[str]) -> Mapping[Any, Any]:
     """The content, if it is a checkpoint of `kodec train` with these parts."""
     if not (keys <= content.keys() and isinstance(content["state_dict"], Mapping)):
-        raise BitstreamError(
-            f"{path} is not a whole checkpoint of `kodec train`; give one of its *.ckpt files"
-        )
+        raise BitstreamError(f"{path} is not a whole checkpoint of `kodec train`; {ADVICE}")
     return content

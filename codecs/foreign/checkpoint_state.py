@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kodec.codecs.checkpoint_file import check_tensors, read_checkpoint
 from kodec.codecs.tensor_file import read_tensors
-from kodec.native import BitstreamError
+from kodec.native import BitstreamError, InvalidInputError
 
 MAX_DEPTH = 6
 MAX_INDEX = 16 * 2**20
@@ -86,6 +86,12 @@ def read_state(checkpoint: Path) -> ForeignState:
 
 def _content(checkpoint: Path) -> Mapping[Any, Any]:
     """Whatever the file holds."""
+    if checkpoint.is_dir():
+        raise InvalidInputError(
+            f"{checkpoint} is a folder: name a checkpoint in it, or the index of a sharded one; "
+            "a distributed one becomes a file by `python -m "
+            "torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER FILE`"
+        )
     if not checkpoint.is_file():
         return read_checkpoint(checkpoint)  # which says what is there instead
     with checkpoint.open("rb") as file:

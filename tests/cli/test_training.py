@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+
+from kodec.codecs import build_module
 
 Cli = Callable[..., Any]
 
@@ -154,9 +157,47 @@ def test_export_of_bad_input_is_one_line_and_leaves_nothing(
     output = tmp_path / "m.safetensors"
     picture = save_picture()
     assert "no checkpoint file" in kodec("export", tmp_path / "none.ckpt", output).complaint
-    assert "no checkpoint file" in kodec("export", tmp_path, output).complaint
-    assert "not a whole checkpoint" in kodec("export", picture, output).complaint
-    assert "not a whole checkpoint" in kodec("export", tiny_model, output).complaint
+    assert "is a folder" in kodec("export", tmp_path, output).complaint
+    for other, kind in ((picture, "a PNG picture"), (tiny_model, "a safetensors file")):
+        complaint = kodec("export", other, output).complaint
+        assert f"looks like {kind}" in complaint and "*.ckpt files of `kodec train`" in complaint
     assert "*.safetensors" in kodec("export", picture, tmp_path / "m.bin").complaint
     assert "does not exist" in kodec("export", picture, tmp_path / "no" / output.name).complaint
     assert os.listdir(tmp_path) == ["in.png"]
+
+
+def test_a_users_own_class_from_config_to_picture(
+    save_picture: Callable[..., Path], tmp_path: Path, kodec: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command that loads the model takes --trust, and without it says so."""
+    source = save_picture()
+    (tmp_path / "mypkg").mkdir()
+    (tmp_path / "mypkg" / "__init__.py").write_text(
+        "from kodec.models import RefinedLappedAnalysis\n"
+        "class MyAnalysis(RefinedLappedAnalysis):\n    ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = yaml.safe_load(write_config(tmp_path).read_text())
+    codec = config["model"]["codec"]
+    codec["init_args"]["analysis"]["class_path"] = "mypkg.MyAnalysis"
+    torch.manual_seed(0)
+    network = build_module(codec, "mypkg")
+    state = {f"codec.{name}": value for name, value in network.state_dict().items()}
+    checkpoint = tmp_path / "last.ckpt"
+    torch.save({"codec_config": codec, "state_dict": state}, checkpoint)
+    model, coded = tmp_path / "mine.safetensors", tmp_path / "a.kdc"
+    results = tmp_path / "r.json"
+    measured = ("eval", "--dataset", source, "--metrics", "psnr-rgb")
+    for command in (
+        ("export", checkpoint, model),
+        ("encode", source, coded, "--model", model, "--verify"),
+        ("decode", coded, tmp_path / "out.png", "--model", model),
+        (*measured, "--model", model, "--output", results),
+    ):
+        complaint = kodec(*command).complaint
+        assert "mypkg.MyAnalysis" in complaint and "--trust mypkg" in complaint
+        assert kodec(*command, "--trust", "mypkg").status == 0, command
+    shown = kodec("info", model)
+    assert shown.status == 0 and "needs trust  mypkg" in shown.out
+    assert kodec("info", model, "--trust", "mypkg").out == shown.out
+    assert kodec("info", model, "--trust", "my.pkg").status == 2

@@ -14,7 +14,7 @@ from PIL import Image
 from compositions import LATENTS, SIDES, TRANSFORMS, config_of
 from kodec.codecs import Codec, Picture, PictureCodec, build_module, load, save_model
 from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
-from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
+from kodec.native import BitstreamError, InvalidInputError, MismatchError, UnsupportedError
 
 Pixels = NDArray[np.uint8]
 
@@ -218,9 +218,15 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="side latents"):
         build_module(config)
     config["init_args"]["side"] = None
-    config["init_args"]["portability"] = "hopeful"
-    with pytest.raises(InvalidInputError, match="portability"):
-        build_module(config)
+    for portability in ("hopeful", "exact"):
+        config["init_args"]["portability"] = portability
+        with pytest.raises(InvalidInputError, match=f"guarded or local, not '{portability}'"):
+            build_module(config)
+    config["init_args"]["portability"] = "guarded"
+    for place, other in (("latents", "analysis"), ("synthesis", "latents"), ("gain", "synthesis")):
+        wrong = {**config["init_args"], place: config["init_args"][other]}
+        with pytest.raises((InvalidInputError, BitstreamError), match=place):
+            build_module({**config, "init_args": wrong})
 
 
 def test_gradients_reach_every_weight() -> None:
@@ -236,3 +242,63 @@ def test_gradients_reach_every_weight() -> None:
         (meter.total().mean() / 1000 + (coded.x_hat - x).square().mean()).backward()
         missing = [n for n, p in network.named_parameters() if p.grad is None]
         assert not missing, key
+
+
+HYPERPRIOR = ("gdn", "mean-scale hyperprior", True)
+
+
+def test_what_encoding_computes_can_be_fitted_on() -> None:
+    codec = codec_of(HYPERPRIOR)
+    seen = []
+    hook = codec.network.analysis.register_forward_hook(lambda *call: seen.append(call[2]))
+    for use in (codec.encode, lambda p: codec.encode_picture(Picture(p)),
+                lambda p: codec.estimate_bits(Picture(p))):  # fmt: skip
+        use(picture(16, 16))
+    hook.remove()
+    for y in seen:
+        y.requires_grad_()
+        (codec.network.synthesis(y, torch.tensor([20.0])) - 0.5).square().sum().backward()
+        assert y.grad is not None and y.grad.abs().sum() > 0
+
+
+def test_nothing_is_made_of_a_stream_before_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = codec_of(HYPERPRIOR)
+    data = codec.encode(picture(16, 16))
+    made: list[object] = []
+    monkeypatch.setattr(codec.network, "reconstruct", lambda *arguments: made.append(arguments))
+
+    def refuse(reader: SymbolReader) -> None:
+        raise MismatchError("another machine")
+
+    monkeypatch.setattr(SymbolReader, "finish", refuse)
+    with pytest.raises(MismatchError, match="another machine"):
+        codec.decode(data)
+    assert not made
+
+
+def test_a_scale_that_is_none_is_a_mismatch() -> None:
+    codec = codec_of(HYPERPRIOR)
+    data = codec.encode(picture(16, 16))
+    layer = codec.network.latents.get_submodule("hyper_synthesis")
+    hook = layer.register_forward_hook(lambda *call: call[2] * torch.nan)
+    try:
+        with pytest.raises(MismatchError, match="a scale is not a number"):
+            codec.decode(data)
+        with pytest.raises(InvalidInputError):
+            codec.encode(picture(16, 16))
+    finally:
+        hook.remove()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_picture_that_is_not_finite_is_an_error(value: float) -> None:
+    codec = codec_of(HYPERPRIOR)
+    data = codec.encode(picture(16, 16))
+    hook = codec.network.synthesis.register_forward_hook(lambda *call: call[2].fill_(value))
+    try:
+        with pytest.raises(InvalidInputError, match="reconstruction is not finite"):
+            codec.encode_picture(Picture(picture(16, 16)))
+        with pytest.raises(BitstreamError, match="decodes to is not finite"):
+            codec.decode(data)
+    finally:
+        hook.remove()
