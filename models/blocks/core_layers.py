@@ -179,9 +179,7 @@ class _TrainedFiltering(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(
-        ctx: Any, gradient: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = (saved.detach() for saved in ctx.saved_tensors)
         gradient = gradient.contiguous()
         threads = torch.get_num_threads()
