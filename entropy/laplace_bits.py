@@ -47,8 +47,8 @@ def laplace_training_bits(
 ) -> Tensor:
     """Bits of integer `symbols` (N, ...) at scales of at least exp(`log_smallest`).
 
-    The gradient of `log_scale` is that of these bits, the gradient of `noisy`, the same values under
-    noise before rounding, that of the code length there (see `LocationScale.training_bits`).
+    The gradient of `log_scale` is that of these bits; that of `noisy`, the same values under noise
+    before rounding, is that of the code length there (see `LocationScale.training_bits`).
     """
     bits: Tensor = _Bits.apply(noisy, symbols, lower_bound(log_scale, log_smallest))
     return bits

@@ -1,7 +1,7 @@
 """Layers that the native core has a quick way for: on CPUs, in float32.
 
-Most are for use without gradients; `trained_filtering` and `trained_gelu` have gradients, by the core
-as well.
+Most are for use without gradients; `trained_filtering` and `trained_gelu` have gradients, by the
+core as well.
 
 They take and give channels last in memory; what does not lie so is copied (see `channels_last`).
 """
