@@ -1,4 +1,4 @@
-"""Tables of what `where_bits_go.py` measured: bits, what they could be, and errors beside AVIF's."""
+"""Tables of what `where_bits_go.py` measured: bits, ideals, errors beside AVIF's."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -241,6 +241,31 @@ def by_place(content: dict[str, Any]) -> None:
     print_table("Errors by kind of place; AVIF at the same payload.", heads, rows)
 
 
+def slopes(content: dict[str, Any]) -> Floats:
+    """Percent of rate that a percent of error is worth, by quality: -d ln bits / d ln error."""
+    points = [[row["model"][at] for row in content["rows"]] for at in range(len(content["sums"]))]
+    bits = np.log([sum(p["bits"] for p in point) for point in points])
+    error = np.log([sum(p["error"] for p in point) for point in points])
+    found: Floats = -np.gradient(bits) / np.gradient(error)
+    return found
+
+
+def worth(content: dict[str, Any]) -> None:
+    """What it would save to have AVIF's errors at edges and beside them."""
+    rows = []
+    for at, (q, slope) in enumerate(zip(content["sums"], slopes(content), strict=True)):
+        ours, theirs, _ = pairs(content, at, lambda p: np.asarray(p["places"]))
+        cells = []
+        for kinds in ([1], [3], [1, 3]):
+            excess = (ours[kinds] - theirs[kinds]).sum() / ours.sum()
+            cells.append(f"{100 * (1 - (1 - excess) ** slope):.1f}")
+        rows.append([str(q), f"{slope:.2f}", *cells])
+    heads = ["quality", "% of rate a % of error", "beside edges, %", "at edges, %", "both, %"]
+    print_table(
+        "What AVIF's errors there, the others being ours, would save of the rate.", heads, rows
+    )
+
+
 def by_band(content: dict[str, Any]) -> None:
     """Errors by frequency."""
     rows = []
@@ -313,6 +338,6 @@ def by_picture(content: dict[str, Any], each: int = 8) -> None:
 def print_tables(content: dict[str, Any]) -> None:
     """All of them, as Markdown."""
     print(f"model {content['model']}, {len(content['rows'])} crops, qualities and bits of all")
-    for table in (by_slice, by_phase, ideals, predictions, quantisation, by_place, by_band):
+    for table in (by_slice, by_phase, ideals, predictions, quantisation, by_place, worth, by_band):
         table(content)
     by_picture(content)

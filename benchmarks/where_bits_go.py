@@ -5,13 +5,12 @@
 
 `measure` runs a model (the embedded default, if none is named) over validation crops of
 natural-crops, held out by source picture, and keeps sums of what `report` makes tables of: bits by
-slice, phase, quality and picture; what they would be with ideal scales and densities; what optimised
-quantisation and predicted means do; and errors by frequency and by kind of place, beside
+slice, phase, quality and picture; what they would be with ideal scales and densities; what
+optimised quantisation and predicted means do; and errors by frequency and by kind of place, beside
 those of AVIF 4:4:4 at the same payload of the same picture. Bits are the model's own likelihoods
 (files lie within 1 % + 64 bytes of these), AVIF's those of its coded data without boxes. Never run
 on a test set. KODEC_DATA names the folder with the data. One thread.
 """
-
 
 from collections import defaultdict
 from pathlib import Path

@@ -36,7 +36,7 @@ class _Bits(torch.autograd.Function):
         return bits
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor]:
         of_noisy, of_scale = ctx.saved_tensors
         return gradient * of_noisy, None, gradient * of_scale

@@ -221,6 +221,8 @@ class RateDistortion(lightning.LightningModule):
         optimiser = torch.optim.Adam(
             [{"params": p, "lr": self.learning_rate * f} for f, p in groups.items()], fused=fused
         )
+        # Scaled gradients, where there are any, are unscaled before clipping, as without `fused`.
+        optimiser._step_supports_amp_scaling = False
         total = int(self.trainer.estimated_stepping_batches)
         schedule = WarmupStableDecay(total, self.warmup, self.decay, self.warmup_start)
         # A plain function: callable objects would be restored from checkpoints, old total and all.

@@ -178,7 +178,7 @@ class _TrainedFiltering(torch.autograd.Function):
         )
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = (saved.detach() for saved in ctx.saved_tensors)
         gradient = gradient.contiguous()
@@ -217,7 +217,7 @@ class _TrainedGelu(torch.autograd.Function):
         return torch.from_numpy(gelu(x.detach(), given, torch.get_num_threads()))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
         x, affine = ctx.saved_tensors
         given = None if affine is None else affine.detach()
