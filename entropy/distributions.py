@@ -12,6 +12,7 @@ from kodec.models.blocks import lower_bound
 from kodec.native import InvalidInputError, Tables, scale_indexes
 
 from .integer_tables import MAX_CODES, IntegerTables, quantise_pmf, symmetric_table
+from .laplace_bits import laplace_training_bits
 
 LIKELIHOOD_FLOOR = 1e-9
 
@@ -167,6 +168,17 @@ class ScaleTables(IntegerTables):
         centre = -torch.log(lower_bound(1 - 0.5 * (torch.exp(-low) + torch.exp(-high)), 1e-9))
         return torch.where(v < 0.5, centre, tail) / math.log(2)
 
+    def training_bits(self, noisy: Tensor, symbols: Tensor, log_scale: Tensor) -> Tensor:
+        """Bits of the symbols, from which scales learn; gradients of `noisy` are those under noise.
+
+        noisy: what the symbols were rounded from, under additive noise. All of shape (N, ...).
+        """
+        if self.family == "laplace":
+            return laplace_training_bits(noisy, symbols, log_scale, self.log_smallest)
+        scale = torch.exp(lower_bound(log_scale, self.log_smallest))
+        under_noise = self.bits(noisy, scale.detach())
+        return self.bits(symbols, scale) + under_noise - under_noise.detach()
+
 
 class LocationScale:
     """A Gaussian or Laplace block with predicted mean and log scale, both (N, ...).
@@ -229,10 +241,8 @@ class LocationScale:
         Scales learn from the symbols that will be coded; latents and means from additive uniform
         noise, since rounding gives them no useful gradient.
         """
-        scale = self._scale()
-        noisy = self.scale_tables.bits(y + torch.rand_like(y) - 0.5 - self.mean, scale.detach())
-        coded = self.scale_tables.bits(symbols, scale)
-        return coded + noisy - noisy.detach()
+        noisy = y + torch.rand_like(y) - 0.5 - self.mean
+        return self.scale_tables.training_bits(noisy, symbols, self.log_scale)
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Table index per symbol, and where it is too close to call."""

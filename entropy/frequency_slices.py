@@ -22,6 +22,7 @@ from kodec.models.blocks import (
     GELU,
     DepthwiseBlock,
     DepthwiseConv2d,
+    PointwiseConv2d,
     QualityEmbedding,
     gelu,
     normalised,
@@ -144,11 +145,11 @@ class FrequencySlices(WithHyperLatents):
         )
         self.hyper_prior = FactorisedPrior(hyper)
         self.hyper_synthesis = nn.Sequential(
-            nn.Conv2d(hyper, 4 * width, 1),
+            PointwiseConv2d(hyper, 4 * width),
             nn.PixelShuffle(2),
             GELU(),
             DepthwiseBlock(width),
-            nn.Conv2d(width, 4 * width, 1),
+            PointwiseConv2d(width, 4 * width),
             nn.PixelShuffle(2),
             GELU(),
         )

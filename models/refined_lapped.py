@@ -21,6 +21,7 @@ from .blocks import (
     DepthwiseBlock,
     Modulation,
     PaddedConv2d,
+    PointwiseConv2d,
     QualityEmbedding,
     ResidualBlock,
     add_to,
@@ -60,11 +61,11 @@ class RefinedLappedAnalysis(nn.Module):
         self.quality = QualityEmbedding(EMBEDDING)
         self.stem = PaddedConv2d(48, fine)
         self.fine = ResidualBlock(fine, EMBEDDING)
-        self.to_middle = nn.Conv2d(4 * fine, middle, 1)
+        self.to_middle = PointwiseConv2d(4 * fine, middle)
         self.middle = ResidualBlock(middle, EMBEDDING)
-        self.to_coarse = nn.Conv2d(4 * middle, coarse, 1)
+        self.to_coarse = PointwiseConv2d(4 * middle, coarse)
         self.coarse = nn.ModuleList([DepthwiseBlock(coarse), DepthwiseBlock(coarse)])
-        self.out = zeroed(nn.Conv2d(coarse, 3 * self.stride**2, 1))
+        self.out = zeroed(PointwiseConv2d(coarse, 3 * self.stride**2))
         _, spread = channel_order(self.stride)
         # The correction is learned in units of each channel's own spread.
         self.register_buffer(
@@ -115,12 +116,12 @@ class RefinedLappedSynthesis(nn.Module):
         channels = 3 * self.stride**2
         self.level = nn.Parameter(torch.full((channels,), math.log(9.0)))
         self.slope = nn.Parameter(torch.full((channels,), 1.6))
-        self.stem = nn.Conv2d(channels, coarse, 1)
+        self.stem = PointwiseConv2d(channels, coarse)
         self.coarse = nn.ModuleList([DepthwiseBlock(coarse), DepthwiseBlock(coarse)])
         self.coarse_modulation = Modulation(EMBEDDING, coarse)
-        self.to_middle = nn.Conv2d(coarse, 4 * middle, 1)
+        self.to_middle = PointwiseConv2d(coarse, 4 * middle)
         self.middle = ResidualBlock(middle, EMBEDDING)
-        self.to_fine = nn.Conv2d(middle, 4 * fine, 1)
+        self.to_fine = PointwiseConv2d(middle, 4 * fine)
         self.from_pixels = PaddedConv2d(48, fine)
         self.fine = nn.ModuleList([ResidualBlock(fine, EMBEDDING) for _ in range(blocks)])
         self.out = zeroed(PaddedConv2d(fine, 48))

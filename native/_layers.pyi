@@ -74,6 +74,50 @@ def minimal_filtering(
     Source: "Fast algorithms for convolutional neural networks" (2016).
     """
 
+def filter_gradient(x: _Floats, gradient: _Floats, threads: int = 1) -> NDArray[np.float32]:
+    """The gradient of a 3x3 convolution's weight: (outputs, inputs, 3, 3).
+
+    The convolution is `minimal_filtering` with both periods 1, and so is the way there: results
+    differ from direct sums by rounding. All float32, contiguous; the number of threads changes no
+    bit.
+
+    Args:
+        x: (N, H, W, inputs), what it was given.
+        gradient: (N, H, W, outputs), of what it gave.
+        threads: 1..1024.
+
+    Raises:
+        InvalidInputError: an argument is not so.
+        UnsupportedError: not `runs_layers()`.
+
+    Source: "Fast algorithms for convolutional neural networks" (2016).
+    """
+
+def gelu(x: _Floats, affine: _Floats | None = None, threads: int = 1) -> NDArray[np.float32]:
+    """GELU by tanh of x * scale + shift: (N, P, C) -> (N, P, C), all float32, contiguous.
+
+    Equal to PyTorch's up to rounding; the number of threads changes no bit.
+
+    Args:
+        x: (N, P, C), P positions of C channels.
+        affine: (N, 2, C), scale and shift of each channel; None for 1 and 0.
+        threads: 1..1024.
+
+    Raises:
+        InvalidInputError: an argument is not so.
+        UnsupportedError: not `runs_layers()`.
+
+    Source: "Gaussian error linear units" (2016).
+    """
+
+def gelu_gradient(
+    x: _Floats, gradient: _Floats, affine: _Floats | None = None, threads: int = 1
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Gradients of `gelu`'s x (N, P, C) and affine (N, 2, C), or None, from that of its result.
+
+    Arguments, threads and errors: as `gelu`'s. gradient: (N, P, C).
+    """
+
 def divisive_normalisation(
     x: _Floats,
     gamma: _Floats,

@@ -275,12 +275,17 @@ class RateDistortion(lightning.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam, one optimiser for everything, with the warm-up/stable/decay schedule."""
         named = dict(self.codec.named_parameters())
+        # Fused, a step of Adam takes a third of the time on a CPU.
+        fused = self.device.type in ("cpu", "cuda")
         optimiser = torch.optim.Adam(
             [
                 {"params": [(n, named[n]) for n in names], "lr": rate}
                 for rate, names in self._groups()
-            ]
+            ],
+            fused=fused,
         )
+        # Scaled gradients, where there are any, are unscaled before clipping, as without `fused`.
+        optimiser._step_supports_amp_scaling = False
         total = int(self.trainer.estimated_stepping_batches)
         schedule = WarmupStableDecay(total, self.warmup, self.decay, self.warmup_start)
         # A plain function: callable objects would be restored from checkpoints, old total and all.

@@ -2,7 +2,7 @@
 
 from .activation import Activation
 from .bottleneck import Bottleneck, GatedAttention, RectifiedBottleneck
-from .convolution import PaddedConv2d
+from .convolution import PaddedConv2d, PointwiseConv2d
 from .depthwise import DepthwiseConv2d
 from .elementwise import GELU, asinh, gelu
 from .gdn import GDN
@@ -30,6 +30,7 @@ __all__ = [
     "Modulation",
     "PaddedConv2d",
     "PlainResidual",
+    "PointwiseConv2d",
     "QualityEmbedding",
     "RectifiedBottleneck",
     "RegionAdaptive",

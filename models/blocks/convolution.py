@@ -3,7 +3,17 @@
 import torch
 from torch import Tensor, nn
 
-from .core_layers import PLAIN, Finish, convolved, core_convolves, core_filters, filtered
+from .core_layers import (
+    PLAIN,
+    Finish,
+    convolved,
+    core_convolves,
+    core_filters,
+    core_trains,
+    core_trains_filters,
+    filtered,
+    trained_filtering,
+)
 from .winograd import INPUTS, in_tiles
 
 PHASES = 2
@@ -26,8 +36,9 @@ def convolve(
     filtering takes fewer products: in float64 with stride 1 (`in_tiles`); in float32, with AVX2 and
     no AVX-512, for 3x3 taps of stride 1, and for 5x5 of stride 2: over the phases of the pixels,
     those at even and odd rows and columns as channels of their own, they are 3x3 of stride 1. That
-    is 1.5 to 3.6 times as fast (`benchmarks/layers.py`). Results differ by rounding alone, in
-    float32 by some 2e-5 of the largest output; threads and alignment make no difference.
+    is 1.5 to 3.6 times as fast (`benchmarks/layers.py`). With gradients 3x3 taps of stride 1 have
+    the same way, forth and back. Results differ by rounding alone, in float32 by some 2e-5 of the
+    largest output; threads and alignment make no difference.
     """
     kernel = weight.shape[-1]
     positions = x.shape[-2] * x.shape[-1] // stride**2
@@ -38,6 +49,8 @@ def convolve(
         return filtered(x, by_phase, bias, finish, period=PHASES)
     if core_convolves(x, kernel, positions, finish):
         return convolved(x, weight, bias, stride, finish)
+    if (kernel, stride) == (3, 1) and core_trains_filters(x, positions):
+        return finish.after(trained_filtering(x, weight, bias))
     double = x.dtype == torch.float64 and x.device.type == "cpu" and not torch.is_grad_enabled()
     if double and stride == 1 and kernel in INPUTS and positions >= LEAST_POSITIONS:
         return finish.after(in_tiles(x, weight, bias))
@@ -55,3 +68,21 @@ class PaddedConv2d(nn.Conv2d):
     def forward(self, x: Tensor, finish: Finish = PLAIN) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, ceil(H / stride), ceil(W / stride))."""
         return convolve(x, self.weight, self.bias, self.stride[0], finish)
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """1x1 convolution: (N, inputs, H, W) -> (N, outputs, H, W).
+
+    On CPUs where the core trains, a product of tokens where gradients are asked for: channels last
+    then take no copies, which PyTorch's own makes forth and back.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H, W)."""
+        if not core_trains(x):
+            return super().forward(x)
+        tokens = nn.functional.linear(x.movedim(1, -1), self.weight[..., 0, 0], self.bias)
+        return tokens.movedim(-1, 1)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from .convolution import PaddedConv2d, convolve
+from .core_layers import core_trains_gelu, trained_modulated_gelu
+from .elementwise import gelu
 from .zero import zeroed
 
 QUALITY_STEPS = 64
@@ -47,6 +49,13 @@ class Modulation(nn.Module):
         scale, shift = self.affine(e)[..., None, None].chunk(2, dim=1)
         out: Tensor = x * (1 + scale) + shift
         return out
+
+    def gelu(self, x: Tensor, e: Tensor) -> Tensor:
+        """GELU of what `forward` makes: (N, C, H, W), (N, embedding) -> (N, C, H, W)."""
+        if not core_trains_gelu(x):
+            return gelu(self(x, e))
+        affine = self.affine(e).unflatten(1, (2, -1))
+        return trained_modulated_gelu(x, torch.stack([1 + affine[:, 0], affine[:, 1]], dim=1))
 
     def after(self, layer: PaddedConv2d, x: Tensor, e: Tensor) -> Tensor:
         """What `forward` makes of layer(x), for one sample, by weights of the layer's own."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .convolution import PaddedConv2d
+from .convolution import PaddedConv2d, PointwiseConv2d
 from .depthwise import DepthwiseConv2d
 from .elementwise import gelu
 from .memory import add_to
@@ -26,12 +26,12 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
         if self.modulation is None or e is None:
-            h = self.first(x)
+            h = gelu(self.first(x))
         elif torch.is_grad_enabled() or len(e) > 1:
-            h = self.modulation(self.first(x), e)
+            h = self.modulation.gelu(self.first(x), e)
         else:
-            h = self.modulation.after(self.first, x, e)
-        return add_to(self.second(gelu(h)), x)
+            h = gelu(self.modulation.after(self.first, x, e))
+        return add_to(self.second(h), x)
 
 
 class DepthwiseBlock(nn.Module):
@@ -43,8 +43,8 @@ class DepthwiseBlock(nn.Module):
     def __init__(self, channels: int, expansion: int = 2) -> None:
         super().__init__()
         self.mix = DepthwiseConv2d(channels, 3)
-        self.expand = nn.Conv2d(channels, expansion * channels, 1)
-        self.project = zeroed(nn.Conv2d(expansion * channels, channels, 1))
+        self.expand = PointwiseConv2d(channels, expansion * channels)
+        self.project = zeroed(PointwiseConv2d(expansion * channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""

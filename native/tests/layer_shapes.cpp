@@ -127,6 +127,61 @@ void check(std::uint64_t seed) {
     compare(found, expected, seed, "minimal_filtering");
   }
   {
+    const std::size_t items = 1 + random.below(3);
+    const Filtering f{h, w, inputs, outputs, 1, 1, h, w};
+    const Floats given = random_floats(random, items * h * w * inputs);
+    const Floats gradient = random_floats(random, items * h * w * outputs);
+    const std::size_t count = outputs * inputs * 9;
+    const Floats found = run(count, seed, "filter_gradient", [&](float *out, std::size_t threads) {
+      filter_gradient(given.data(), gradient.data(), out, items, f, threads);
+    });
+    std::vector<double> expected;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::ptrdiff_t down = std::ptrdiff_t(i % 9 / 3) - 1, across = std::ptrdiff_t(i % 3) - 1;
+      double total = 0;
+      for (std::size_t place = 0; place < items * h * w; ++place) {
+        const std::ptrdiff_t y = std::ptrdiff_t(place / w % h) + down;
+        const std::ptrdiff_t z = std::ptrdiff_t(place % w) + across;
+        if (y < 0 || z < 0 || y >= std::ptrdiff_t(h) || z >= std::ptrdiff_t(w)) continue;
+        const std::size_t from = (place / (h * w) * h + std::size_t(y)) * w + std::size_t(z);
+        total += double(given[from * inputs + i / 9 % inputs]) *
+                 gradient[place * outputs + i / 9 / inputs];
+      }
+      expected.push_back(total);
+    }
+    compare(found, expected, seed, "filter_gradient");
+  }
+  {
+    const std::size_t items = 1 + random.below(3);
+    const Floats given = random_floats(random, items * h * inputs);
+    const Floats affine = random_floats(random, items * 2 * inputs);
+    const Floats gradient = random_floats(random, given.size());
+    const Floats found = run(given.size(), seed, "gelu", [&](float *out, std::size_t threads) {
+      gelu(given.data(), affine.data(), out, items, h, inputs, threads);
+    });
+    Floats sums(affine.size());
+    const Floats back = run(given.size(), seed, "gelu_gradient", [&](float *out, std::size_t threads) {
+      gelu_gradient(given.data(), affine.data(), gradient.data(), out, sums.data(), items, h, inputs,
+                    threads);
+    });
+    std::vector<double> expected, slopes, sums_expected(affine.size());
+    for (std::size_t i = 0; i < given.size(); ++i) {
+      const std::size_t scale = i / (h * inputs) * 2 * inputs + i % inputs, shift = scale + inputs;
+      const double x = double(given[i]) * affine[scale] + affine[shift];
+      const double root = std::sqrt(2 / 3.14159265358979323846);
+      const double t = std::tanh(root * (x + 0.044715 * x * x * x));
+      expected.push_back(0.5 * x * (1 + t));
+      const double inner = root * (1 + 3 * 0.044715 * x * x);
+      const double change = gradient[i] * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner);
+      slopes.push_back(change * affine[scale]);
+      sums_expected[scale] += change * given[i];
+      sums_expected[shift] += change;
+    }
+    compare(found, expected, seed, "gelu");
+    compare(back, slopes, seed, "gelu_gradient");
+    compare(sums, sums_expected, seed, "gelu_gradient of scales and shifts");
+  }
+  {
     Floats gamma = random_floats(random, inputs * inputs), beta = random_floats(random, inputs);
     for (float &value : gamma) value = std::fabs(value);
     for (float &value : beta) value = std::fabs(value) + 0.1f;

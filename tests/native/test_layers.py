@@ -11,6 +11,9 @@ from kodec.native import InvalidInputError, UnsupportedError
 from kodec.native.layers import (
     convolution,
     divisive_normalisation,
+    filter_gradient,
+    gelu,
+    gelu_gradient,
     minimal_filtering,
     runs_layers,
 )
@@ -192,3 +195,64 @@ def test_wrong_steps_and_shapes_are_refused() -> None:
 def test_other_cpus_are_told() -> None:
     with pytest.raises(UnsupportedError, match="runs_layers"):
         convolution(X, WEIGHT, BIAS)
+
+
+@needs_layers
+@pytest.mark.parametrize("shape", SHAPES)
+def test_filter_gradient(shape: tuple[int, int, int, int]) -> None:
+    x, weight, _ = example(shape, 3, 3)
+    gradient = torch.randn(2, shape[3], *shape[:2])
+    own = weight.double().requires_grad_()
+    nn.functional.conv2d(x.double(), own, padding=1).backward(gradient.double())  # type: ignore[no-untyped-call]
+    found = filter_gradient(channels_last(x), channels_last(gradient))
+    assert own.grad is not None
+    assert_near(torch.from_numpy(found), own.grad)
+    again = filter_gradient(channels_last(x), channels_last(gradient), threads=3)
+    assert np.array_equal(again, found)
+
+
+@needs_layers
+@pytest.mark.parametrize("modulated", [False, True])
+@pytest.mark.parametrize("shape", [(1, 2, 3), (2, 7, 13), (3, 50, 64)])
+def test_gelu(shape: tuple[int, int, int], modulated: bool) -> None:
+    torch.manual_seed(0)
+    x, gradient = 4 * torch.randn(shape), torch.randn(shape)
+    affine = torch.randn(shape[0], 2, shape[2]) if modulated else None
+    own, own_affine = x.double().requires_grad_(), torch.zeros(()).double()
+    h: Tensor = own
+    if affine is not None:
+        own_affine = affine.double().requires_grad_()
+        h = own * own_affine[:, :1] + own_affine[:, 1:]
+    expected = nn.functional.gelu(h, approximate="tanh")
+    expected.backward(gradient.double())  # type: ignore[no-untyped-call]
+    assert_near(torch.from_numpy(gelu(x, affine)), expected)
+    found, found_affine = gelu_gradient(x, gradient, affine)
+    assert own.grad is not None
+    assert_near(torch.from_numpy(found), own.grad)
+    assert (found_affine is None) == (affine is None)
+    if found_affine is not None:
+        assert own_affine.grad is not None
+        assert_near(torch.from_numpy(found_affine), own_affine.grad)
+    for one, three in zip(
+        (gelu(x, affine), *gelu_gradient(x, gradient, affine)),
+        (gelu(x, affine, 3), *gelu_gradient(x, gradient, affine, 3)),
+        strict=True,
+    ):
+        assert (one is None and three is None) or np.array_equal(one, three)
+
+
+@needs_layers
+def test_gradients_of_nothing_and_of_what_does_not_fit() -> None:
+    none = torch.zeros(0, 6, 5, 3)
+    assert not filter_gradient(none, torch.zeros(0, 6, 5, 4)).any()
+    assert gelu(torch.zeros(2, 0, 3)).shape == (2, 0, 3)
+    affine = torch.ones(2, 2, 3)
+    assert not gelu_gradient(torch.zeros(2, 0, 3), torch.zeros(2, 0, 3), affine)[1].any()  # type: ignore[union-attr]
+    with pytest.raises(InvalidInputError, match="gradient must have x's items"):
+        filter_gradient(torch.zeros(1, 6, 5, 3), torch.zeros(1, 5, 6, 4))
+    with pytest.raises(InvalidInputError, match="affine must be"):
+        gelu(torch.zeros(2, 4, 3), torch.zeros(2, 3, 2))
+    with pytest.raises(InvalidInputError, match="gradient must have x's shape"):
+        gelu_gradient(torch.zeros(2, 4, 3), torch.zeros(2, 3, 4))
+    for value in (torch.nan, torch.inf):
+        assert not np.isfinite(gelu(torch.full((1, 1, 9), value))).any()

@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <initializer_list>
@@ -150,6 +151,72 @@ nb::object minimal_filtering_argument(nb::handle x, nb::handle weight, nb::handl
   });
 }
 
+nb::object filter_gradient_argument(nb::handle x, nb::handle gradient, nb::handle threads) {
+  const Array source = floats(x, "x", 4), given = floats(gradient, "gradient", 4);
+  const std::size_t workers = threads_argument(threads);
+  require_layers();
+  const std::size_t items = source.shape(0), h = source.shape(1), w = source.shape(2);
+  for (std::size_t d = 0; d < 3; ++d)
+    require(given.shape(d) == source.shape(d), "gradient must have x's items, rows and columns");
+  const Filtering shape{h, w, source.shape(3), given.shape(3), 1, 1, h, w};
+  product({shape.inputs + 8, shape.outputs + 16, 64});
+  product({items, h + 8, w + 8, shape.inputs + shape.outputs + 24});
+  const nb::object found =
+      results({1, shape.outputs, shape.inputs, 9}, [&](std::size_t, float *out) {
+        filter_gradient(data_of<float>(source), data_of<float>(given), out, items, shape, workers);
+      });
+  return found.attr("reshape")(shape.outputs, shape.inputs, 3, 3);
+}
+
+// Scales and shifts (items, 2, channels) of x (items, positions, channels), or none.
+std::optional<Array> affine_argument(nb::handle value, const Array &x) {
+  if (value.is_none()) return std::nullopt;
+  const Array found = floats(value, "affine", 3);
+  require(found.shape(0) == x.shape(0) && found.shape(1) == 2 && found.shape(2) == x.shape(2),
+          "affine must be (items, 2, channels) of x");
+  return found;
+}
+
+const float *data_or_none(const std::optional<Array> &array) {
+  return array ? data_of<float>(*array) : nullptr;
+}
+
+nb::object gelu_argument(nb::handle x, nb::handle affine, nb::handle threads) {
+  const Array source = floats(x, "x", 3);
+  const auto scales = affine_argument(affine, source);
+  const std::size_t workers = threads_argument(threads);
+  require_layers();
+  const std::size_t items = source.shape(0), positions = source.shape(1), c = source.shape(2);
+  const nb::object found = results({1, items, positions, c}, [&](std::size_t, float *out) {
+    gelu(data_of<float>(source), data_or_none(scales), out, items, positions, c, workers);
+  });
+  return found.attr("reshape")(items, positions, c);
+}
+
+nb::object gelu_gradient_argument(nb::handle x, nb::handle gradient, nb::handle affine,
+                                  nb::handle threads) {
+  const Array source = floats(x, "x", 3), given = floats(gradient, "gradient", 3);
+  for (std::size_t d = 0; d < 3; ++d)
+    require(given.shape(d) == source.shape(d), "gradient must have x's shape");
+  const auto scales = affine_argument(affine, source);
+  const std::size_t workers = threads_argument(threads);
+  require_layers();
+  const std::size_t items = source.shape(0), positions = source.shape(1), c = source.shape(2);
+  Buffer sums(scales ? product({items, 2, c}) : 0);
+  const nb::object found = results({1, items, positions, c}, [&](std::size_t, float *out) {
+    gelu_gradient(data_of<float>(source), data_or_none(scales), data_of<float>(given), out,
+                  sums.data(), items, positions, c, workers);
+  });
+  const nb::object own = found.attr("reshape")(items, positions, c);
+  if (!scales) return nb::make_tuple(own, nb::none());
+  const bool empty = items * positions * c == 0;
+  const nb::object affine_gradient = results({1, items, 2, c}, [&](std::size_t, float *out) {
+    std::copy_n(sums.data(), items * 2 * c, out);
+    if (empty) std::fill_n(out, items * 2 * c, 0.0f);
+  });
+  return nb::make_tuple(own, affine_gradient.attr("reshape")(items, 2, c));
+}
+
 void divisive_normalisation_argument(nb::handle x, nb::handle gamma, nb::handle beta,
                                      nb::handle out, bool inverse, nb::handle threads) {
   const Array from = floats(x, "x", 2), weights = floats(gamma, "gamma", 2);
@@ -182,6 +249,12 @@ NB_MODULE(_layers, m) {
         nb::arg("out_period").none() = 1, nb::arg("slope") = 1.0f,
         nb::arg("plus").none() = nb::none(), nb::arg("last_slope") = 1.0f,
         nb::arg("threads").none() = 1);
+  m.def("filter_gradient", &filter_gradient_argument, nb::arg("x").none(),
+        nb::arg("gradient").none(), nb::arg("threads").none() = 1);
+  m.def("gelu", &gelu_argument, nb::arg("x").none(), nb::arg("affine").none() = nb::none(),
+        nb::arg("threads").none() = 1);
+  m.def("gelu_gradient", &gelu_gradient_argument, nb::arg("x").none(), nb::arg("gradient").none(),
+        nb::arg("affine").none() = nb::none(), nb::arg("threads").none() = 1);
   m.def("divisive_normalisation", &divisive_normalisation_argument, nb::arg("x").none(),
         nb::arg("gamma").none(), nb::arg("beta").none(), nb::arg("out").none(),
         nb::arg("inverse") = false, nb::arg("threads").none() = 1);

@@ -22,10 +22,12 @@ inline void fetch(const float *place) {
 // Rows (ROWS, depth), `row_step` floats apart, times a panel (depth, 16): sums (ROWS, 16),
 // `sum_step` apart. Every sum goes over the depth in order: its bits depend on nothing else. With
 // ADD it begins with what is there, else with zero. With FETCH the panel that lies behind this one
-// is asked for.
+// is asked for. Along the depth, elements of a row are `row_next` floats apart, those of the panel
+// `panel_next`.
 template <int ROWS, bool ADD, bool FETCH = false>
 inline void few_products(const float *rows, std::size_t row_step, const float *panel,
-                         std::size_t depth, float *sums, std::size_t sum_step) {
+                         std::size_t depth, float *sums, std::size_t sum_step,
+                         std::size_t row_next = 1, std::size_t panel_next = kColumns) {
   __m256 low[ROWS], high[ROWS];
 #pragma GCC unroll 6
   for (int r = 0; r < ROWS; ++r) {
@@ -34,11 +36,11 @@ inline void few_products(const float *rows, std::size_t row_step, const float *p
   }
   for (std::size_t k = 0; k < depth; ++k) {
     if (FETCH) fetch(panel + (depth + k) * kColumns);
-    const __m256 first = _mm256_loadu_ps(panel + k * kColumns);
-    const __m256 second = _mm256_loadu_ps(panel + k * kColumns + kLanes);
+    const __m256 first = _mm256_loadu_ps(panel + k * panel_next);
+    const __m256 second = _mm256_loadu_ps(panel + k * panel_next + kLanes);
 #pragma GCC unroll 6
     for (int r = 0; r < ROWS; ++r) {
-      const __m256 value = _mm256_broadcast_ss(rows + r * row_step + k);
+      const __m256 value = _mm256_broadcast_ss(rows + r * row_step + k * row_next);
       low[r] = _mm256_fmadd_ps(value, first, low[r]);
       high[r] = _mm256_fmadd_ps(value, second, high[r]);
     }
@@ -53,26 +55,32 @@ inline void few_products(const float *rows, std::size_t row_step, const float *p
 // The same for any number of rows: six at a time fill the registers.
 template <bool ADD>
 inline void products(std::size_t count, const float *rows, std::size_t row_step, const float *panel,
-                     std::size_t depth, float *sums, std::size_t sum_step) {
+                     std::size_t depth, float *sums, std::size_t sum_step,
+                     std::size_t row_next = 1, std::size_t panel_next = kColumns) {
   if (count >= 6) {
-    few_products<6, ADD, true>(rows, row_step, panel, depth, sums, sum_step);
+    few_products<6, ADD, true>(rows, row_step, panel, depth, sums, sum_step, row_next, panel_next);
     count -= 6;
     rows += 6 * row_step;
     sums += 6 * sum_step;
   }
   for (; count >= 6; count -= 6, rows += 6 * row_step, sums += 6 * sum_step)
-    few_products<6, ADD>(rows, row_step, panel, depth, sums, sum_step);
+    few_products<6, ADD>(rows, row_step, panel, depth, sums, sum_step, row_next, panel_next);
   switch (count) {
     case 5:
-      return few_products<5, ADD>(rows, row_step, panel, depth, sums, sum_step);
+      return few_products<5, ADD>(rows, row_step, panel, depth, sums, sum_step, row_next,
+                                  panel_next);
     case 4:
-      return few_products<4, ADD>(rows, row_step, panel, depth, sums, sum_step);
+      return few_products<4, ADD>(rows, row_step, panel, depth, sums, sum_step, row_next,
+                                  panel_next);
     case 3:
-      return few_products<3, ADD>(rows, row_step, panel, depth, sums, sum_step);
+      return few_products<3, ADD>(rows, row_step, panel, depth, sums, sum_step, row_next,
+                                  panel_next);
     case 2:
-      return few_products<2, ADD>(rows, row_step, panel, depth, sums, sum_step);
+      return few_products<2, ADD>(rows, row_step, panel, depth, sums, sum_step, row_next,
+                                  panel_next);
     case 1:
-      return few_products<1, ADD>(rows, row_step, panel, depth, sums, sum_step);
+      return few_products<1, ADD>(rows, row_step, panel, depth, sums, sum_step, row_next,
+                                  panel_next);
     default:
       return;
   }

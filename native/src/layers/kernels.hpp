@@ -42,8 +42,30 @@ struct TileLayout {
 // A weight as products see it: (products, panels, depth, 16).
 void see_filters(const float *weight, const TileLayout &layout, float *filters);
 
+// For the gradient of a weight: one tile's inputs as products see them, and what its outputs'
+// gradient is to each product (the transpose of making outputs). seen, spread: of this tile.
+void see_for_gradient(const float *x, const float *gradient, const TileLayout &layout,
+                      std::size_t tile, float *seen, float *spread);
+
+// Adds one product's part, over `tiles` tiles, to sums (depth, width). seen: (tiles, depth).
+// spread: (tiles, width).
+void add_gradient(const float *seen, const float *spread, const TileLayout &layout,
+                  std::size_t tiles, float *sums);
+
+// Sums of all products, `filter_step` floats apart, to the weight's gradient.
+void make_gradient(const float *sums, const TileLayout &layout, float *gradient);
+
 // A part of the tiles. seen, made: room for kProducts * seen_step, made_step.
 void filter_tiles(const float *x, const float *filters, const float *bias, const Finish &finish,
                   const TileLayout &layout, std::size_t part, float *seen, float *made, float *out);
+
+// gelu(x * affine[0] + affine[1]) at positions of one item; without affine of x itself. affine: (2,
+// channels).
+void gelu_positions(const float *x, const float *affine, float *out, std::size_t positions,
+                    std::size_t channels);
+
+// The gradient of x from that of the result; adds affine's to affine_gradient (2, channels).
+void gelu_gradient_positions(const float *x, const float *affine, const float *gradient, float *out,
+                             float *affine_gradient, std::size_t positions, std::size_t channels);
 
 }  // namespace kodec

@@ -1,5 +1,6 @@
 #include "layers.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "buffer.hpp"
@@ -19,6 +20,13 @@ void normalise_positions(const float *, const float *, const float *, float *, s
 void see_filters(const float *, const TileLayout &, float *) {}
 void filter_tiles(const float *, const float *, const float *, const Finish &, const TileLayout &,
                   std::size_t, float *, float *, float *) {}
+void see_for_gradient(const float *, const float *, const TileLayout &, std::size_t, float *,
+                      float *) {}
+void add_gradient(const float *, const float *, const TileLayout &, std::size_t, float *) {}
+void make_gradient(const float *, const TileLayout &, float *) {}
+void gelu_positions(const float *, const float *, float *, std::size_t, std::size_t) {}
+void gelu_gradient_positions(const float *, const float *, const float *, float *, float *,
+                             std::size_t, std::size_t) {}
 #endif
 
 namespace {
@@ -26,6 +34,8 @@ namespace {
 // Tiles at a time: few enough for what their products see to stay in the caches, enough for the
 // filters to be worth reading.
 constexpr std::size_t kTiles = 24;
+// Of a weight's gradient, where every product's sums are read and written for so many tiles.
+constexpr std::size_t kGradientTiles = 256;
 // Between products, besides what they hold: powers of two apart, they would share cache sets.
 constexpr std::size_t kGap = 16;
 
@@ -47,12 +57,12 @@ std::vector<Buffer> one_each(std::size_t workers, std::size_t floats) {
   return buffers;
 }
 
-TileLayout layout_of(const Filtering &s) {
+TileLayout layout_of(const Filtering &s, std::size_t most_tiles = kTiles, std::size_t items = 1) {
   TileLayout l;
   l.shape = s;
   l.rows = (s.height + kMade - 1) / kMade;
   l.columns = (s.width + kMade - 1) / kMade;
-  l.tiles = std::min(kTiles, l.rows * l.columns);
+  l.tiles = std::min(most_tiles, items * l.rows * l.columns);
   l.inputs = rounded_up(s.inputs, kLanes);
   l.depth = l.inputs * s.period * s.period;
   l.outputs = rounded_up(s.outputs, kLanes);
@@ -88,6 +98,30 @@ void minimal_filtering(const float *x, const float *weight, const float *bias, c
   });
 }
 
+void filter_gradient(const float *x, const float *gradient, float *out, std::size_t items,
+                     const Filtering &shape, std::size_t threads) {
+  const TileLayout l = layout_of(shape, kGradientTiles, items);
+  const std::size_t each = l.rows * l.columns, all = items * each;
+  const std::size_t positions = shape.height * shape.width;
+  Buffer sums(kProducts * l.filter_step);
+  std::fill_n(sums.data(), kProducts * l.filter_step, 0.0f);
+  const Buffer seen(kProducts * l.seen_step), spread(kProducts * l.made_step);
+  for (std::size_t first = 0; first < all; first += l.tiles) {
+    const std::size_t count = std::min(l.tiles, all - first);
+    share_tasks(count, threads, [&](std::size_t t, std::size_t) {
+      const std::size_t item = (first + t) / each;
+      see_for_gradient(x + item * positions * shape.inputs,
+                       gradient + item * positions * shape.outputs, l, (first + t) % each,
+                       seen.data() + t * l.depth, spread.data() + t * l.width);
+    });
+    share_tasks(kProducts, threads, [&](std::size_t product, std::size_t) {
+      add_gradient(seen.data() + product * l.seen_step, spread.data() + product * l.made_step, l,
+                   count, sums.data() + product * l.filter_step);
+    });
+  }
+  make_gradient(sums.data(), l, out);
+}
+
 void divisive_normalisation(const float *x, const float *gamma, const float *beta, float *out,
                             std::size_t positions, std::size_t channels, bool inverse,
                             std::size_t threads) {
@@ -99,6 +133,29 @@ void divisive_normalisation(const float *x, const float *gamma, const float *bet
     normalise_positions(x + place, panels.data(), beta, out + place,
                         std::min(kPositions, positions - first), channels, inverse,
                         squares[worker].data());
+  });
+}
+
+void gelu(const float *x, const float *affine, float *out, std::size_t items, std::size_t positions,
+          std::size_t channels, std::size_t threads) {
+  const std::size_t step = positions * channels;
+  share_tasks(items, threads, [&](std::size_t item, std::size_t) {
+    gelu_positions(x + item * step, affine == nullptr ? nullptr : affine + item * 2 * channels,
+                   out + item * step, positions, channels);
+  });
+}
+
+void gelu_gradient(const float *x, const float *affine, const float *gradient, float *out,
+                   float *affine_gradient, std::size_t items, std::size_t positions,
+                   std::size_t channels, std::size_t threads) {
+  const std::size_t step = positions * channels;
+  if (affine != nullptr) std::fill_n(affine_gradient, items * 2 * channels, 0.0f);
+  share_tasks(items, threads, [&](std::size_t item, std::size_t) {
+    const std::size_t place = item * 2 * channels;
+    gelu_gradient_positions(x + item * step, affine == nullptr ? nullptr : affine + place,
+                            gradient + item * step, out + item * step,
+                            affine == nullptr ? nullptr : affine_gradient + place, positions,
+                            channels);
   });
 }
 

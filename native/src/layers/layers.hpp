@@ -43,10 +43,26 @@ struct Filtering {
 void minimal_filtering(const float *x, const float *weight, const float *bias, const Finish &finish,
                        float *out, const Filtering &shape, std::size_t threads);
 
+// The gradient of a weight (outputs, inputs, 3, 3) of a 3x3 convolution of stride 1 over `items`
+// pictures, by minimal filtering: x (items, height, width, inputs), gradient of what it gave (items,
+// height, width, outputs). Both periods are 1.
+void filter_gradient(const float *x, const float *gradient, float *out, std::size_t items,
+                     const Filtering &shape, std::size_t threads);
+
 // Generalised divisive normalisation: out = x / sqrt(beta + gamma x^2), or multiplied by the root
 // if `inverse`, at each of `positions`. gamma is (channels, channels). out may be x.
 void divisive_normalisation(const float *x, const float *gamma, const float *beta, float *out,
                             std::size_t positions, std::size_t channels, bool inverse,
                             std::size_t threads);
+
+// gelu(x * scale + shift), tanh's approximation, at `positions` of each of `items`. affine: (items,
+// 2, channels), scale and shift; or none.
+void gelu(const float *x, const float *affine, float *out, std::size_t items, std::size_t positions,
+          std::size_t channels, std::size_t threads);
+
+// Gradients of x and affine from that of the result, of its shape. affine_gradient: of affine's.
+void gelu_gradient(const float *x, const float *affine, const float *gradient, float *out,
+                   float *affine_gradient, std::size_t items, std::size_t positions,
+                   std::size_t channels, std::size_t threads);
 
 }  // namespace kodec

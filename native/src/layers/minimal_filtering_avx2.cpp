@@ -66,6 +66,33 @@ inline void make(const Lanes m[kSeen], Lanes out[kMade]) {
   out[5] = plus(plus(plus(difference1, difference2, 32), difference3, 0.03125f), m[7]);
 }
 
+// What the gradients of six outputs are to eight products: the transpose of `make`.
+inline void spread(const Lanes o[kMade], Lanes out[kSeen]) {
+  out[0] = o[0];
+  out[7] = o[5];
+  const Lanes even1 = plus(plus(o[0], o[2]), o[4]), odd1 = plus(plus(o[1], o[3]), o[5]);
+  out[1] = plus(even1, odd1);
+  out[2] = minus(even1, odd1);
+  const Lanes even2 = plus(plus(o[0], o[2], 4), o[4], 16);
+  const Lanes odd2 = plus(plus(times(o[1], 2), o[3], 8), o[5], 32);
+  out[3] = plus(even2, odd2);
+  out[4] = minus(even2, odd2);
+  const Lanes even3 = plus(plus(o[0], o[2], 0.25f), o[4], 0.0625f);
+  const Lanes odd3 = plus(plus(times(o[1], 0.5f), o[3], 0.125f), o[5], 0.03125f);
+  out[5] = plus(even3, odd3);
+  out[6] = minus(even3, odd3);
+}
+
+// What the gradients of eight products are to three taps: the transpose of `see_taps`.
+inline void gather_taps(const Lanes u[kSeen], Lanes out[3]) {
+  const Lanes sum1 = plus(u[1], u[2]), difference1 = minus(u[1], u[2]);
+  const Lanes sum2 = plus(u[3], u[4]), difference2 = minus(u[3], u[4]);
+  const Lanes sum3 = plus(u[5], u[6]), difference3 = minus(u[5], u[6]);
+  out[0] = plus(plus(plus(u[0], sum1, -2.0f / 9), sum2, 1.0f / 90), sum3, 32.0f / 45);
+  out[1] = plus(plus(times(difference1, -2.0f / 9), difference2, 1.0f / 45), difference3, 16.0f / 45);
+  out[2] = plus(plus(plus(u[7], sum1, -2.0f / 9), sum2, 2.0f / 45), sum3, 8.0f / 45);
+}
+
 // Where a tile begins: its first output.
 struct Tile {
   std::size_t top, left;
@@ -116,6 +143,32 @@ void see_tile(const float *x, const TileLayout &l, Tile tile, float *seen) {
       see(column, out);
       for (std::size_t i = 0; i < kSeen; ++i)
         _mm256_storeu_ps(seen + k + (i * kSeen + j) * l.seen_step, out[i]);
+    }
+  }
+}
+
+// What the gradient of a tile's outputs is to each product, into its place among others'.
+void spread_tile(const float *gradient, const TileLayout &l, Tile tile, float *to) {
+  const Filtering &s = l.shape;
+  const std::size_t rows = smaller(kMade, s.height - tile.top);
+  const std::size_t columns = smaller(kMade, s.width - tile.left);
+  for (std::size_t k = 0; k < l.width; k += kLanes) {
+    const std::size_t count = k < s.outputs ? smaller(kLanes, s.outputs - k) : 0;
+    Lanes part[kMade][kSeen];
+    for (std::size_t i = 0; i < kMade; ++i) {
+      const float *const from = gradient + ((tile.top + i) * s.width + tile.left) * s.outputs + k;
+      Lanes row[kMade];
+      for (std::size_t j = 0; j < kMade; ++j)
+        row[j] = i < rows && j < columns && count > 0 ? load_floats(from + j * s.outputs, count)
+                                                      : _mm256_setzero_ps();
+      spread(row, part[i]);
+    }
+    for (std::size_t j = 0; j < kSeen; ++j) {
+      Lanes column[kMade], out[kSeen];
+      for (std::size_t i = 0; i < kMade; ++i) column[i] = part[i][j];
+      spread(column, out);
+      for (std::size_t i = 0; i < kSeen; ++i)
+        _mm256_storeu_ps(to + k + (i * kSeen + j) * l.made_step, out[i]);
     }
   }
 }
@@ -205,6 +258,44 @@ void filter_tiles(const float *x, const float *filters, const float *bias, const
                       made + product * l.made_step + column, l.width);
   for (std::size_t t = 0; t < count; ++t)
     make_tile(made + t * l.width, bias, finish, l, Tile(l, first + t), out);
+}
+
+void see_for_gradient(const float *x, const float *gradient, const TileLayout &l, std::size_t tile,
+                      float *seen, float *spread_to) {
+  see_tile(x, l, Tile(l, tile), seen);
+  spread_tile(gradient, l, Tile(l, tile), spread_to);
+}
+
+void add_gradient(const float *seen, const float *spread_from, const TileLayout &l,
+                  std::size_t tiles, float *sums) {
+  for (std::size_t column = 0; column < l.width; column += kColumns)
+    products<true>(l.depth, seen, 1, spread_from + column, tiles, sums + column, l.width, l.depth,
+                   l.width);
+}
+
+void make_gradient(const float *sums, const TileLayout &l, float *gradient) {
+  const Filtering &s = l.shape;
+  for (std::size_t k = 0; k < s.inputs; ++k)
+    for (std::size_t first = 0; first < s.outputs; first += kLanes) {
+      Lanes down[kSeen][3];
+      for (std::size_t i = 0; i < kSeen; ++i) {
+        Lanes row[kSeen];
+        for (std::size_t j = 0; j < kSeen; ++j)
+          row[j] = _mm256_loadu_ps(sums + (i * kSeen + j) * l.filter_step + k * l.width + first);
+        gather_taps(row, down[i]);
+      }
+      for (std::size_t j = 0; j < 3; ++j) {
+        Lanes column[kSeen], taps[3];
+        for (std::size_t i = 0; i < kSeen; ++i) column[i] = down[i][j];
+        gather_taps(column, taps);
+        for (std::size_t i = 0; i < 3; ++i) {
+          alignas(32) float lane[kLanes];
+          _mm256_store_ps(lane, taps[i]);
+          for (std::size_t o = 0; o < smaller(kLanes, s.outputs - first); ++o)
+            gradient[((first + o) * s.inputs + k) * 9 + i * 3 + j] = lane[o];
+        }
+      }
+    }
 }
 
 }  // namespace kodec
