@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from kodec.entropy import Conditions, RasterAutoregression, SymbolReader, SymbolWriter
+from kodec.entropy import Conditions, RasterAutoregression, SymbolReader, SymbolWriter, build_tables
 
 
 def timed(run: Callable[[], Any]) -> tuple[float, Any]:
@@ -40,7 +40,7 @@ def main() -> None:
     theirs = JointAutoregressiveHierarchicalPriors(options.channels, options.channels).eval()
     theirs.update(force=True, scale_table=torch.logspace(-0.96, 2.4, 64).tolist())
     ours = RasterAutoregression(options.channels, options.channels, scales="linear").eval()
-    ours.build_tables()
+    build_tables(ours)
     ours.double()
     ours.hyper_analysis.float()
     x = torch.rand(1, 3, options.height, options.width)

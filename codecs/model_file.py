@@ -101,7 +101,8 @@ def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
     """
     decoder_config = copy.deepcopy(dict(config))
     arguments = decoder_config.get("init_args") or {}
-    arguments.pop("analysis", None)
+    for part in network.encoder_parts():
+        arguments.pop(part, None)
     for part, names in network.encoder_only_arguments().items():
         for name in names:
             (arguments[part].get("init_args") or {}).pop(name, None)

@@ -2,41 +2,35 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self, cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
-from kodec.entropy import Conditions, GainUnit, RateMeter, SymbolPort
+from kodec.entropy import Conditions, GainUnit, RateMeter, SymbolPort, as_role, encoder_only
 from kodec.native import InvalidInputError
 
+from .coding_model import CodingModel
 from .container import Portability
 from .strips import run_in_strips
 
 _HALVES = (torch.bfloat16, torch.float16)
-CODED_AS: tuple[Portability, ...] = ("guarded", "local")
-"""The portability classes that are built; "exact" is a name in the format so far."""
 
 
 class LatentCoder(Protocol):
     """What passes latents through a port.
 
-    channels: of what it is given. encoder_only_modules, encoder_only_arguments: names of its parts
-    and of its init arguments that decoding does not depend on.
+    channels: of what it is given. May have `encoder_only_arguments`: names of its init arguments
+    that decoding does not depend on.
     """
 
     channels: int
-    encoder_only_modules: tuple[str, ...]
-    encoder_only_arguments: tuple[str, ...]
 
     def symbols(self, h: int, w: int) -> int | range:
         """Symbols that one item of h x w latent positions puts through the port.
 
         A range where their number follows from more than the size: of payloads.
         """
-
-    def build_tables(self) -> None:
-        """Build the coder tables from the present weights."""
 
 
 class LatentModel(LatentCoder, Protocol):
@@ -72,7 +66,7 @@ class Reconstruction:
     y_hat: Tensor
 
 
-class PictureCodec(nn.Module):
+class PictureCodec(CodingModel):
     """A transform and a latent model put together.
 
     Under mixed precision the transforms alone are autocast. Latent model, side latents and gains
@@ -83,8 +77,7 @@ class PictureCodec(nn.Module):
     synthesis: the way back. Either may have `reach`, how many latent rows away an output row still
     depends on an input row: large pictures are then transformed in strips. latents: a
     `LatentModel`. gain: a `GainUnit`, for variable rate; None for a fixed-rate model. portability:
-    "guarded" runs the entropy path in float64 and signals close calls, "local" runs it in float32
-    and is decodable on the same kind of machine only.
+    see `CodingModel`.
 
     side: `SideLatents`, for transforms that have `side_channels`. Such an analysis is called as
     analysis(x, quality, send), where send(features) passes features through the port and returns
@@ -100,13 +93,8 @@ class PictureCodec(nn.Module):
         portability: Portability = "guarded",
         side: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(portability)
         _check_parts(analysis, latents, synthesis, gain, side)
-        if portability not in CODED_AS:
-            raise InvalidInputError(
-                f"portability is {' or '.join(CODED_AS)}, not {portability!r}: nothing else is "
-                "coded yet"
-            )
         if gain is not None and gain.channels != latents.channels:
             raise InvalidInputError(
                 f"the gain unit is for {gain.channels} channels, the latent model for "
@@ -120,12 +108,12 @@ class PictureCodec(nn.Module):
                     f"{type(transform).__name__} takes side latents of {wanted} channels, the "
                     f"codec has {given}: give both the same, or neither"
                 )
-        self.analysis = analysis
-        self.latents = latents
-        self.synthesis = synthesis
-        self.gain = gain
-        self.side = side
-        self.portability: Portability = portability
+        self.analysis = encoder_only(analysis)
+        self.latents = as_role("shared", latents)
+        # Nothing that both sides must decide alike comes after these.
+        self.synthesis = as_role("decoder", synthesis)
+        self.gain = None if gain is None else as_role("decoder", gain)
+        self.side = None if side is None else as_role("shared", side)
 
     @property
     def latent_model(self) -> LatentModel:
@@ -207,19 +195,14 @@ class PictureCodec(nn.Module):
         """Pass latents or features through the port, in the precision of the coder's weights."""
         if y is not None and y.dtype in _HALVES:
             y = y.float()
-        with self._uncast():
+        with self.uncast():
             return coder.code(y, cond, port)
-
-    def _uncast(self) -> torch.autocast:
-        """A context without autocasting."""
-        weight = next(self.parameters(), torch.empty(0))
-        return torch.autocast(weight.device.type, enabled=False)
 
     def _gained(self, y: Tensor, quality: Tensor | None) -> Tensor:
         """Latents in quantisation steps."""
         if self.gain is None or quality is None:
             return y
-        with self._uncast():
+        with self.uncast():
             return self.gain.apply_gain(y.float(), quality)
 
     def _analyse(
@@ -254,7 +237,7 @@ class PictureCodec(nn.Module):
         _, height, width = size
         y_hat = coded.y_hat.float()
         if self.gain is not None and quality is not None:
-            with self._uncast():
+            with self.uncast():
                 y_hat = self.gain.remove_gain(y_hat, quality)
         if coded.side is None:
             x_hat = self._strip_by_strip(self.synthesis, y_hat, quality, 1, self.stride)
@@ -288,47 +271,18 @@ class PictureCodec(nn.Module):
         assert y is not None
         self.latents.calibrate(self._gained(y, quality), quality)  # type: ignore[operator]
 
-    def prepare(self) -> Self:
-        """Evaluation mode, with the entropy path in the precision of its portability class."""
-        self.eval()
-        if self.portability != "local":
-            for _, module, coder in self._coders():
-                # What the decoder never computes can stay in the faster precision.
-                _to_double(module, leave=coder.encoder_only_modules)
-        return self
-
-    def _coders(self) -> list[tuple[str, nn.Module, LatentCoder]]:
-        """The parts that pass the port: attribute, module, and the same typed."""
-        coders: list[tuple[str, nn.Module, LatentCoder]] = [
-            ("latents", self.latents, self.latent_model)
-        ]
-        if self.side is not None and self.side_latents is not None:
-            coders.append(("side", self.side, self.side_latents))
-        return coders
-
-    def encoder_only_arguments(self) -> dict[str, tuple[str, ...]]:
-        """By part of the config, the init arguments that decoding does not depend on."""
-        return {part: coder.encoder_only_arguments for part, _, coder in self._coders()}
-
-    def decoder_state(self) -> dict[str, Tensor]:
-        """The weights that decoding depends on, by name."""
-        own = [f"{part}.{m}." for part, _, c in self._coders() for m in c.encoder_only_modules]
-        prefixes = ("analysis.", *own)
-        return {k: v for k, v in self.state_dict().items() if not k.startswith(prefixes)}
+    def _coders(self) -> list[LatentCoder]:
+        """The parts that pass the port."""
+        side = self.side_latents
+        return [self.latent_model] if side is None else [self.latent_model, side]
 
     def symbols_per_item(self, height: int, width: int) -> range:
         """How many symbols the stream of one picture may hold; mostly a single number."""
         rows, columns = -(-height // self.stride), -(-width // self.stride)
-        counts = [coder.symbols(rows, columns) for _, _, coder in self._coders()]
+        counts = [coder.symbols(rows, columns) for coder in self._coders()]
         least = sum(n if isinstance(n, int) else n[0] for n in counts)
         most = sum(n if isinstance(n, int) else n[-1] for n in counts)
         return range(least, most + 1)
-
-    def deploy(self) -> Self:
-        """Build the coder tables from the present weights, then `prepare`."""
-        for _, _, coder in self._coders():
-            coder.build_tables()
-        return self.prepare()
 
 
 def _check_parts(
@@ -349,7 +303,7 @@ def _check_parts(
         raise InvalidInputError(
             f"the analysis is a {type(analysis).__name__}, which says no stride"
         )
-    needed = ("code", "symbols", "build_tables", "channels", "encoder_only_modules")
+    needed = ("code", "symbols", "channels")
     for place, coder in (("latents", latents), ("side", side)):
         if coder is not None and not all(hasattr(coder, name) for name in needed):
             raise InvalidInputError(
@@ -357,17 +311,3 @@ def _check_parts(
             )
     if not isinstance(gain, GainUnit | None):
         raise InvalidInputError(f"the gain is a {type(gain).__name__}, not a GainUnit")
-
-
-def _to_double(module: nn.Module, leave: tuple[str, ...]) -> None:
-    """Parameters and buffers to float64, in place, but for those of the parts named in `leave`."""
-    left = {part for name in leave for part in module.get_submodule(name).modules()}
-    for part in module.modules():
-        if part in left:
-            continue
-        for parameter in part.parameters(recurse=False):
-            if parameter.is_floating_point():
-                parameter.data = parameter.data.double()
-        for name, buffer in part.named_buffers(recurse=False):
-            if buffer.is_floating_point():
-                setattr(part, name, buffer.double())

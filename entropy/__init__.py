@@ -11,7 +11,7 @@ from .factorised_prior import FactorisedBlock, FactorisedPrior
 from .frequency_slices import FrequencySlices
 from .gain import GainUnit
 from .hyperprior import MeanScaleHyperprior, ScaleHyperprior
-from .integer_tables import IntegerTables, tables_of
+from .integer_tables import IntegerTables, WithTables, build_tables, tables_of
 from .lossless_picture import LosslessPicture
 from .multi_reference import MultiReference
 from .ports import (
@@ -28,6 +28,7 @@ from .ports import (
 )
 from .prototypes import RegionAdaptation, RegionPrototypes
 from .raster import RasterAutoregression
+from .roles import Role, as_role, encoder_only, roles_of
 from .tokens import Categorical, code_tokens
 from .within import Within
 
@@ -58,6 +59,7 @@ __all__ = [
     "RateMeter",
     "RegionAdaptation",
     "RegionPrototypes",
+    "Role",
     "ScaleHyperprior",
     "ScaleTables",
     "ScanStep",
@@ -66,9 +68,14 @@ __all__ = [
     "SymbolWriter",
     "UnevenSlices",
     "Uniform",
+    "WithTables",
     "Within",
+    "as_role",
+    "build_tables",
     "code_tokens",
+    "encoder_only",
     "payload_symbols",
+    "roles_of",
     "scan_fronts",
     "tables_of",
 ]

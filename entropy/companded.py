@@ -29,7 +29,6 @@ class CompandedIntegers(nn.Module):
     picture: "webp" (mosaics in RGB) or "png" (in gray) to write; both are read. It has no weights.
     """
 
-    encoder_only_modules: tuple[str, ...] = ()
     encoder_only_arguments: tuple[str, ...] = ("picture",)
     spread: Tensor
 
@@ -45,9 +44,6 @@ class CompandedIntegers(nn.Module):
         self.limit = 2 ** (bits - 1) - 0.5 - 1e-3
         spread = torch.tensor((2 ** (bits - 1) - 1) / REACH)
         self.register_buffer("spread", spread, persistent=False)
-
-    def build_tables(self) -> None:
-        """Nothing: it has no tables."""
 
     def symbols(self, h: int, w: int) -> range:
         """Symbols that one item of h x w latent positions may put through the port."""

@@ -11,7 +11,13 @@ from torch import Tensor
 from kodec.models.blocks import lower_bound
 from kodec.native import InvalidInputError, Tables, scale_indexes
 
-from .integer_tables import MAX_CODES, IntegerTables, quantise_pmf, symmetric_table
+from .integer_tables import (
+    MAX_CODES,
+    IntegerTables,
+    WithTables,
+    quantise_pmf,
+    symmetric_table,
+)
 from .laplace_bits import laplace_training_bits
 
 LIKELIHOOD_FLOOR = 1e-9
@@ -51,7 +57,7 @@ class Distribution(Protocol):
         """The coder tables that the indexes refer to."""
 
 
-class ScaleTables(IntegerTables):
+class ScaleTables(IntegerTables, WithTables):
     """Coder tables of one zero-mean family at `levels` log-spaced scales.
 
     A scale's table is the nearest one in log scale; `guard` is the distance from a boundary, in

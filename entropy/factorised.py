@@ -17,19 +17,12 @@ class FactorisedLatents(nn.Module):
     filters, centred: see `FactorisedPrior`.
     """
 
-    encoder_only_modules: tuple[str, ...] = ()
-    encoder_only_arguments: tuple[str, ...] = ()
-
     def __init__(
         self, channels: int = 192, filters: Sequence[int] = (3, 3, 3), centred: bool = False
     ) -> None:
         super().__init__()
         self.channels = channels
         self.prior = FactorisedPrior(channels, tuple(filters), centred=centred)
-
-    def build_tables(self) -> None:
-        """Build the coder tables from the present weights."""
-        self.prior.build()
 
     def symbols(self, h: int, w: int) -> int:
         """Symbols that one item of h x w latent positions puts through the port."""

@@ -10,10 +10,10 @@ from kodec.models.blocks import lower_bound
 from kodec.native import Tables
 
 from .distributions import LIKELIHOOD_FLOOR
-from .integer_tables import IntegerTables, quantise_pmf
+from .integer_tables import IntegerTables, WithTables, quantise_pmf
 
 
-class FactorisedPrior(nn.Module):
+class FactorisedPrior(WithTables):
     """A learned density per channel, the same at every position, for hyper-latents.
 
     Source: "Variational image compression with a scale hyperprior" (2018), appendix 6.1: the

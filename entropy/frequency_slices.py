@@ -36,6 +36,7 @@ from .factorised_prior import FactorisedPrior
 from .hyperprior import WithHyperLatents, pad_to_hyper_stride
 from .ports import Conditions, SymbolPort
 from .positions import phase_positions, to_grid, to_tokens
+from .roles import encoder_only
 
 EMBEDDING = 32
 
@@ -108,8 +109,6 @@ class FrequencySlices(WithHyperLatents):
     `LocationScale`, at the encoder only.
     """
 
-    encoder_only_modules = ("hyper_in", "hyper_analysis", "quality_to_hyper")
-
     def __init__(
         self,
         slices: Sequence[int] = (12, 36, 96, 208, 416),
@@ -135,14 +134,15 @@ class FrequencySlices(WithHyperLatents):
         self.slope = nn.Parameter(torch.zeros(channels))
         self.quality = QualityEmbedding(EMBEDDING)
         self.quality_to_state = nn.Linear(EMBEDDING, width)
-        self.quality_to_hyper = nn.Linear(EMBEDDING, width)
-        self.hyper_in = nn.Linear(2 * channels, width)
-        self.hyper_analysis = nn.Sequential(
+        self.quality_to_hyper = encoder_only(nn.Linear(EMBEDDING, width))
+        self.hyper_in = encoder_only(nn.Linear(2 * channels, width))
+        analysis = nn.Sequential(
             DepthwiseBlock(width),
             nn.Conv2d(width, width, 4, stride=2, padding=1),
             GELU(),
             nn.Conv2d(width, hyper, 4, stride=2, padding=1),
         )
+        self.hyper_analysis = encoder_only(analysis)
         self.hyper_prior = FactorisedPrior(hyper)
         self.hyper_synthesis = nn.Sequential(
             PointwiseConv2d(hyper, 4 * width),

@@ -22,6 +22,7 @@ from .factorised_prior import FactorisedPrior
 from .hyper_networks import hyper_networks
 from .ports import Conditions, SymbolPort
 from .prototypes import Change, RegionAdaptation
+from .roles import encoder_only
 
 HYPER_STRIDE = 4
 SMALLEST_SCALE = 0.11
@@ -46,17 +47,11 @@ def _unchanged(x: Tensor) -> Tensor:
 class WithHyperLatents(nn.Module):
     """What every latent model with hyper-latents shares, whatever its networks are."""
 
-    encoder_only_modules: tuple[str, ...] = ("hyper_analysis",)
     encoder_only_arguments: tuple[str, ...] = ("lagrangian",)
 
     channels: int
     hyper_prior: FactorisedPrior
     scale_tables: ScaleTables
-
-    def build_tables(self) -> None:
-        """Build the coder tables from the present weights."""
-        self.scale_tables.build()
-        self.hyper_prior.build()
 
     def symbols(self, h: int, w: int) -> int:
         """Symbols that one item of h x w latent positions puts through the port."""
@@ -108,9 +103,8 @@ class Hyperprior(WithHyperLatents):
         self.outputs = outputs or 2 * channels
         self.log_scales = scales == "log"
         self.lagrangian = lagrangian
-        self.hyper_analysis, self.hyper_synthesis = hyper_networks(
-            networks, channels, hyper, self.outputs
-        )
+        analysis, self.hyper_synthesis = hyper_networks(networks, channels, hyper, self.outputs)
+        self.hyper_analysis = encoder_only(analysis)
         self.hyper_prior = FactorisedPrior(hyper, tuple(prior_filters), centred=centred_prior)
         self.scale_tables = ScaleTables(family, smallest=SMALLEST_SCALE, guard=guard)
         self.adaptation = adaptation
@@ -121,14 +115,6 @@ class Hyperprior(WithHyperLatents):
                     f"the adaptation is for {given[0]} channels and {given[1]} features, the "
                     f"hyperprior has {channels} and {self.outputs}: give both the same"
                 )
-            own = tuple(f"adaptation.{name}" for name in adaptation.encoder_only_modules)
-            self.encoder_only_modules = (*self.encoder_only_modules, *own)
-
-    def build_tables(self) -> None:
-        """Build the coder tables from the present weights."""
-        super().build_tables()
-        if self.adaptation is not None:
-            self.adaptation.prototypes.build_tables()
 
     def symbols(self, h: int, w: int) -> int:
         """Symbols that one item of h x w latent positions puts through the port."""

@@ -104,6 +104,21 @@ class IntegerTables(nn.Module):
             self.load_arrays(self._arrays)
 
 
+class WithTables(nn.Module):
+    """A part whose coder tables follow from its weights or settings."""
+
+    def build(self) -> None:
+        """Fill its tables; deterministic, from float64 on the CPU."""
+        raise TypeError(f"{type(self).__name__} does not say how its tables are built")
+
+
+def build_tables(root: nn.Module) -> None:
+    """Build all coder tables inside `root` from the present weights."""
+    for module in root.modules():
+        if isinstance(module, WithTables):
+            module.build()
+
+
 def symmetric_table(cdf_half: Array) -> tuple[NDArray[np.uint16], int, int]:
     """Table of a zero-mean unimodal symmetric density: frequencies, first symbol, raw low bits.
 

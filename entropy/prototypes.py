@@ -17,6 +17,7 @@ from kodec.native import InvalidInputError
 from .factorised_prior import FactorisedPrior
 from .ports import Conditions, SymbolPort
 from .regions import GridRegions, LabelledRegions, Regions
+from .roles import encoder_only
 
 # From a tensor to one of the same shape.
 Change = Callable[[Tensor], Tensor]
@@ -39,9 +40,6 @@ class RegionPrototypes(nn.Module):
     the block at the port. centred: see `FactorisedPrior`.
     """
 
-    encoder_only_modules = ("analysis",)
-    encoder_only_arguments = ()
-
     def __init__(
         self,
         channels: int = 192,
@@ -57,13 +55,9 @@ class RegionPrototypes(nn.Module):
         self.grid = grid
         self.per_latent = per_latent
         self.name = name
-        self.analysis = _layers((channels, *analysis), inverse=False)
+        self.analysis = encoder_only(_layers((channels, *analysis), inverse=False))
         self.prior = FactorisedPrior(analysis[-1], (3, 3, 3, 3), centred=centred)
         self.synthesis = _layers((analysis[-1], *synthesis, channels), inverse=True)
-
-    def build_tables(self) -> None:
-        """Build the coder tables from the present weights."""
-        self.prior.build()
 
     def symbols(self, h: int, w: int) -> int:
         """Symbols that one item of h x w latent positions puts through the port: always as many."""
@@ -107,8 +101,6 @@ class RegionAdaptation(nn.Module):
     adapted by layers of its own, such as means and scales. The rest: see `RegionPrototypes`.
     """
 
-    encoder_only_modules = ("prototypes.analysis", "before")
-
     def __init__(
         self,
         channels: int = 320,
@@ -123,7 +115,7 @@ class RegionAdaptation(nn.Module):
         self.prototypes = RegionPrototypes(
             channels, analysis, synthesis, grid, 1, "latent_prototypes", centred
         )
-        self.before = RegionAdaptive(channels, channels)
+        self.before = encoder_only(RegionAdaptive(channels, channels))
         self.after = nn.ModuleList(RegionAdaptive(width, channels) for width in features)
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> tuple[Change, Change]:

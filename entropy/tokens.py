@@ -11,11 +11,11 @@ from functools import cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from kodec.native import BitstreamError, InvalidInputError, Tables
 
-from .integer_tables import IntegerTables, quantise_pmf
+from .integer_tables import IntegerTables, WithTables, quantise_pmf
 from .ports import SymbolPort
 
 LARGEST_CODEBOOK = 2**24
@@ -39,7 +39,7 @@ def class_sizes(entries: int) -> NDArray[np.int64]:
     return np.array(bits, np.int64)
 
 
-class Categorical(nn.Module):
+class Categorical(WithTables):
     """How often each of `entries` codebook entries is used, the same at every position.
 
     counts (buffer, (entries,) float64): learned by `count`; uniform before. Raises
@@ -76,8 +76,8 @@ class Categorical(nn.Module):
         rank[by_rank] = torch.arange(self.entries, device=rank.device)
         return by_rank, rank
 
-    def build_tables(self) -> None:
-        """Build the classes' table from the counts; no entry is impossible."""
+    def build(self) -> None:
+        """Fill the classes' table from the counts; no entry is impossible."""
         by_rank, _ = self.ranks()
         counts = self.counts[by_rank].cpu().double().numpy() + 1 / 16
         first = _first_ranks(self.entries)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kodec.entropy import Conditions, FrequencySlices, SymbolReader, SymbolWriter
+from kodec.entropy import Conditions, FrequencySlices, SymbolReader, SymbolWriter, build_tables
 from kodec.entropy.coded_grid import CodedGrid
 from kodec.entropy.positions import PATTERNS, phase_positions, to_grid, to_tokens
 from kodec.models.blocks import DepthwiseConv2d
@@ -98,7 +98,7 @@ def six_phases(layers: int = 1) -> FrequencySlices:
 @torch.inference_mode()
 def test_six_phases_round_trip(size: tuple[int, int]) -> None:
     model = six_phases().double().eval()
-    model.build_tables()
+    build_tables(model)
     y = 3 * torch.randn(1, 12, *size)
     condition = Conditions(y.shape, torch.tensor([40.0]))
     writer = SymbolWriter(1)

@@ -30,6 +30,7 @@ from kodec.entropy import (
     SymbolWriter,
     UnevenSlices,
     Uniform,
+    build_tables,
     scan_fronts,
 )
 from kodec.entropy.distributions import LocationScale, ScaleTables
@@ -97,7 +98,7 @@ def build(name: str) -> Any:
     for name_, buffer in model.named_buffers():
         if name_.endswith("centre"):
             nn.init.uniform_(buffer, -0.5, 0.5)
-    model.build_tables()
+    build_tables(model)
     return model.double().eval()
 
 

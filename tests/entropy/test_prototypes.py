@@ -13,6 +13,7 @@ from kodec.entropy import (
     RegionPrototypes,
     SymbolReader,
     SymbolWriter,
+    build_tables,
 )
 from kodec.native import InvalidInputError
 
@@ -22,7 +23,7 @@ def coder() -> RegionPrototypes:
     made = RegionPrototypes(6, (5, 4), (5,), grid=3)
     with torch.no_grad():
         made.analysis[-1].weight.mul_(20)
-    made.build_tables()
+    build_tables(made)
     return made
 
 

@@ -21,6 +21,7 @@ from kodec.entropy import (
     SymbolReader,
     SymbolWriter,
     Within,
+    build_tables,
 )
 from kodec.native import MismatchError
 
@@ -170,7 +171,7 @@ def test_two_hyperpriors_share_a_port() -> None:
     torch.manual_seed(0)
     model = TwoHyperpriors()
     for part in model.parts.values():
-        part.build_tables()
+        build_tables(part)
     model.double().eval()
     y = 4 * torch.randn(2, 2, 4, 8, 8, dtype=torch.float64)
     cond = Conditions(y[0].shape)
