@@ -113,9 +113,10 @@ class IntraSliceAttention(nn.Module):
         return to_tokens(attention + self.mix(attention))[:, places]
 
 
-def relative_positions(window: int) -> Tensor:
+def relative_positions(window: int, device: torch.device | None = None) -> Tensor:
     """Which entry of the bias table each pair of a window's positions takes, (window^4,)."""
-    row, column = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
+    along = torch.arange(window, device=device)
+    row, column = torch.meshgrid(along, along, indexing="ij")
     row, column = row.reshape(-1), column.reshape(-1)
     down = row[:, None] - row + window - 1
     right = column[:, None] - column + window - 1
@@ -172,7 +173,7 @@ class WindowContext(nn.Module):
         known = self._windows(known, size, places).squeeze(-1)
         pairs = known[..., :, None] * known[..., None, :]
         hidden = torch.where(pairs > 0, 0.0, HIDDEN_BY_MASK).to(projected)
-        bias = self.bias_table[relative_positions(self.window).to(places.device)]
+        bias = self.bias_table[relative_positions(self.window, places.device)]
         bias = bias.reshape(area, area, self.heads).permute(2, 0, 1)
         scores = queries * (channels // self.heads) ** -0.5 @ keys.transpose(-2, -1)
         weights = torch.softmax(scores + bias + hidden[:, :, None], dim=-1)

@@ -1,6 +1,7 @@
 """Distributions of latents: each owns its quantisation, its likelihood and its table indexes."""
 
 import math
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -31,8 +32,11 @@ class Distribution(Protocol):
     def bits(self, y: Tensor) -> Tensor:
         """Code length in bit of each value; `y` as `dequantise` gives it."""
 
-    def training_bits(self, y: Tensor) -> Tensor:
-        """Code length in bit of each value, with gradients fit for training."""
+    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
+        """Code length in bit of each value, with gradients fit for training.
+
+        symbols: what `quantise` made of `y`.
+        """
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Table index per symbol (0 = skip), and which are too close to call.
@@ -198,7 +202,10 @@ class LocationScale:
 
     def _lower_where_cheaper(self, symbols: Tensor, d: Tensor) -> None:
         """Rate-distortion optimised quantisation of flat symbols, in place; zeros stay."""
-        places = symbols.nonzero().squeeze(1)
+        places: Tensor | slice = slice(None)
+        if symbols.device.type == "cpu":
+            # Most are zero. Elsewhere their number would have to come to the host first.
+            places = symbols.nonzero().squeeze(1)
         symbol, distance = symbols[places], d[places]
         log_scale = self.log_scale.detach().reshape(-1)[places]
         scale = torch.exp(log_scale.clamp(min=self.scale_tables.log_smallest))
@@ -216,15 +223,15 @@ class LocationScale:
         """Code length of `y` (N, ...) in bit."""
         return self.scale_tables.bits(y - self.mean, self._scale())
 
-    def training_bits(self, y: Tensor) -> Tensor:
-        """Code length of the quantised `y` (N, ...) in bit.
+    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
+        """Code length of the quantised `y` (N, ...), its `symbols`, in bit.
 
         Scales learn from the symbols that will be coded; latents and means from additive uniform
         noise, since rounding gives them no useful gradient.
         """
         scale = self._scale()
         noisy = self.scale_tables.bits(y + torch.rand_like(y) - 0.5 - self.mean, scale.detach())
-        coded = self.scale_tables.bits(self.quantise(y), scale)
+        coded = self.scale_tables.bits(symbols, scale)
         return coded + noisy - noisy.detach()
 
     def indexes(self) -> tuple[Tensor, Tensor]:
@@ -259,7 +266,7 @@ class Uniform:
         """log2(high) each."""
         return torch.full_like(y, math.log2(self.high))
 
-    def training_bits(self, y: Tensor) -> Tensor:
+    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
         """log2(high) each."""
         return self.bits(y)
 
@@ -270,8 +277,14 @@ class Uniform:
     @property
     def tables(self) -> Tables:
         """One flat table, made from integers alone."""
-        holder = IntegerTables()
-        shift = 8 if self.high == MAX_CODES else 0
-        pmf = np.append(np.ones(self.high >> shift), 0.0)
-        holder.fill([quantise_pmf(pmf)], [0], [shift])
-        return holder.native
+        return _flat_table(self.high)
+
+
+@cache
+def _flat_table(high: int) -> Tables:
+    """The table of integers below `high`; there are 256 of them."""
+    holder = IntegerTables()
+    shift = 8 if high == MAX_CODES else 0
+    pmf = np.append(np.ones(high >> shift), 0.0)
+    holder.fill([quantise_pmf(pmf)], [0], [shift])
+    return holder.native

@@ -136,7 +136,7 @@ class FactorisedBlock:
         bits = -torch.log2(p).reshape(c, n, *rest).transpose(0, 1)
         return bits if self.present is None else bits * self.present
 
-    def training_bits(self, y: Tensor) -> Tensor:
+    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
         """Code length of `y` (N, C, ...) under additive uniform noise."""
         return self.bits(y + torch.rand_like(y) - 0.5)
 

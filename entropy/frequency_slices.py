@@ -202,7 +202,7 @@ class FrequencySlices(WithHyperLatents):
         dtype, device = self.level.dtype, self.level.device
         quality = cond.quality
         if quality is None:
-            quality = torch.full((n,), 31.5)
+            quality = torch.full((n,), 31.5, device=device)
         quality = quality.to(device)
         # Latents in float32 stay so: they are exact in differences from means in float64 too.
         y = None if y is None else y.to(device, y.dtype if y.dtype == torch.float32 else dtype)
@@ -242,7 +242,7 @@ class FrequencySlices(WithHyperLatents):
         Returns the coded grid (N, h, w, channels) and its embedding, tokens (N, h w, width), which
         the last slice has none of.
         """
-        places = [p.to(features.device) for p in phase_positions(*size, part.phases)]
+        places = phase_positions(*size, part.phases, features.device)
         values, seen = CodedGrid(*size, places), CodedGrid(*size, places)
         embedded = []
         for phase, positions in enumerate(places):

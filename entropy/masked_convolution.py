@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from kodec.native import InvalidInputError
 
+from .positions import indices
+
 
 def raster_taps(kernel: int) -> list[tuple[int, int]]:
     """(row, column) of the taps above, and to the left in the same row."""
@@ -46,8 +48,8 @@ class MaskedConv2d(nn.Conv2d):
     def matrix(self, taps: Sequence[tuple[int, int]] | None = None) -> Tensor:
         """Some taps, by default all in use, as a matrix (outputs, taps x inputs)."""
         taps = self.taps if taps is None else taps
-        rows = torch.tensor([dy for dy, _ in taps], device=self.weight.device)
-        columns = torch.tensor([dx for _, dx in taps], device=self.weight.device)
+        rows = indices(tuple(dy for dy, _ in taps), self.weight.device)
+        columns = indices(tuple(dx for _, dx in taps), self.weight.device)
         live = self.weight[:, :, rows, columns]
         return live.transpose(1, 2).flatten(1)
 
@@ -59,7 +61,7 @@ class MaskedConv2d(nn.Conv2d):
         n, height, width, channels = padded.shape
         w = width - self.kernel_size[0] + 1
         corner = (places // w) * width + places % w
-        steps = torch.tensor([dy * width + dx for dy, dx in taps], device=places.device)
+        steps = indices(tuple(dy * width + dx for dy, dx in taps), places.device)
         index = (corner[:, None] + steps).reshape(-1)
         found = padded.reshape(n, height * width, channels).index_select(1, index)
         return found.reshape(n, len(places), -1)

@@ -126,9 +126,10 @@ class RateMeter:
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
         """Count the block's bits; return straight-through (training) or rounded values."""
         y = _given(name, y, dist.shape)
-        rounded = dist.dequantise(dist.quantise(y).contiguous())
+        symbols = dist.quantise(y).contiguous()
+        rounded = dist.dequantise(symbols)
         if self.training:
-            self._count(name, dist.training_bits(y))
+            self._count(name, dist.training_bits(y, symbols))
             return y + (rounded - y).detach()
         self._count(name, dist.bits(rounded))
         return rounded

@@ -102,7 +102,7 @@ class RasterAutoregression(Hyperprior):
         hyper = self.code_hyper(y, cond, port)
         h, w = hyper.shape[-2:]
         y = self.take(y)
-        fronts = [places.to(hyper.device) for places in front_positions(h, w, KERNEL // 2)]
+        fronts = front_positions(h, w, KERNEL // 2, hyper.device)
         step = _RasterStep(self, hyper, fronts)
         tokens = port.scan("y", None if y is None else to_tokens(y), fronts, step)
         return to_grid(tokens, h, w)

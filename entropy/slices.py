@@ -243,9 +243,9 @@ class Slice(nn.Module):
         self.heads = nn.ModuleList(heads)
         self.residuals = nn.ModuleList(residuals)
 
-    def positions(self, h: int, w: int) -> list[Tensor]:
+    def positions(self, h: int, w: int, device: torch.device) -> tuple[Tensor, ...]:
         """Flat positions of each phase, in coding order."""
-        found = phase_positions(h, w, self.phases)
+        found = phase_positions(h, w, self.phases, device)
         return found[::-1] if self.odd_first else found
 
     def code(
@@ -264,8 +264,7 @@ class Slice(nn.Module):
                 earlier[key] = to_tokens(context(*known.read(context.reads)))
         values = known.hyper.new_zeros(n, h * w, self.channels)
         done = torch.empty(0, dtype=torch.int64, device=values.device)
-        for phase, places in enumerate(self.positions(h, w)):
-            places = places.to(values.device)
+        for phase, places in enumerate(self.positions(h, w, values.device)):
             if not len(places):
                 continue
             head = self.heads[min(phase, len(self.heads) - 1)]

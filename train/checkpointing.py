@@ -1,14 +1,16 @@
 """Checkpoints that survive a kill at any moment."""
 
-import os
+import io
 from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
+from kodec.codecs import write_atomically
 from kodec.native import InvalidInputError
 
 
@@ -18,20 +20,19 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Write `checkpoint` to `path`, whole or not at all."""
-        target = Path(path)
-        beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            super().save_checkpoint(checkpoint, beside, storage_options)
-            with beside.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
+        """Write `checkpoint` to `path`, whole or not at all; an OSError names `path`."""
+        # Lightning's own way goes through the folder for temporary files, which may be too small.
+        whole = io.BytesIO()
+        torch.save(checkpoint, whole)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, whole.getbuffer(), sync=True)
 
 
 class LastCheckpoint(Checkpoint):
-    """Keeps one checkpoint, `path`: of every `every`-th step, and of the end of training."""
+    """Keeps one checkpoint, `path`: of every `every`-th step, and of the end of training.
+
+    saved: whether this run has written it.
+    """
 
     def __init__(self, path: Path, every: int) -> None:
         if every < 1:
@@ -39,6 +40,11 @@ class LastCheckpoint(Checkpoint):
         self.path = path
         self.every = every
         self._saved_at = -1
+
+    @property
+    def saved(self) -> bool:
+        """See the class."""
+        return self._saved_at >= 0
 
     def on_train_batch_end(
         self,
@@ -61,5 +67,5 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: lightning.Trainer) -> None:
         # With accumulated gradients several batches share a step.
         if trainer.global_step != self._saved_at and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self._saved_at = trainer.global_step
             trainer.save_checkpoint(self.path, weights_only=False)
+            self._saved_at = trainer.global_step

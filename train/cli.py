@@ -1,7 +1,6 @@
 """`kodec train`: LightningCLI over `RateDistortion` and `CropData`."""
 
 import logging
-import pickle
 import re
 import warnings
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from kodec.native import BitstreamError, InvalidInputError
 
 from .data import CropData
+from .finite import DAMAGE
 from .rate_distortion import RateDistortion
 from .trainer import Trainer
 
@@ -27,6 +27,9 @@ _USELESS_WARNINGS = (
     # Its own crops are a function of the step: there is nothing to fast-forward.
     "You're resuming from a checkpoint that ended before the epoch ended.*",
 )
+
+# A misspelt key that begins another is none of it.
+PARSER = {"prog": "kodec train", "exit_on_error": False, "allow_abbrev": False}
 
 
 class KodecCLI(LightningCLI):
@@ -79,7 +82,7 @@ def train(arguments: Sequence[str]) -> None:
                 trainer_class=Trainer,
                 save_config_kwargs={"overwrite": True},
                 seed_everything_default=0,
-                parser_kwargs={"prog": "kodec train", "exit_on_error": False},
+                parser_kwargs=PARSER,
                 args=list(arguments),
                 run=False,
             ).fit()
@@ -98,7 +101,7 @@ def _check_checkpoint(path: Path) -> None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         whole = {"state_dict", "optimizer_states", "loops", "codec_config"} <= content.keys()
-    except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, ValueError, KeyError):
+    except DAMAGE:
         whole = False
     if not whole:
         raise BitstreamError(

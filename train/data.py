@@ -233,8 +233,9 @@ class CropData(lightning.LightningDataModule):
         held_out = every[HELD_OUT // 2 :: HELD_OUT] or every[-1:]
         if split == "validation":
             return held_out
+        left_alone = set(held_out)
         # A single picture has to serve as both.
-        return [path for path in every if path not in held_out] or every
+        return [path for path in every if path not in left_alone] or every
 
     def prepare_data(self) -> None:
         """Find the pictures, so that absent ones fail before a run has written anything."""

@@ -1,6 +1,5 @@
 """From a training checkpoint to a model file."""
 
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,9 +8,9 @@ import torch
 from kodec.codecs import ModelInfo, PictureCodec, build_module, save_model
 from kodec.native import BitstreamError
 
+from .finite import DAMAGE
+
 PREFIX = "codec."
-# What `torch.load` raises for files that are damaged or none of its own.
-_DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, ValueError)
 
 
 def export_checkpoint(
@@ -35,7 +34,7 @@ def export_checkpoint(
             for name, value in content["state_dict"].items()
             if name.startswith(PREFIX)
         }
-    except (*_DAMAGE, KeyError, TypeError):
+    except (*DAMAGE, TypeError):
         raise BitstreamError(
             f"{checkpoint} is not a whole checkpoint of `kodec train`; give one of its *.ckpt files"
         ) from None

@@ -13,14 +13,17 @@ from kodec.native import InvalidInputError
 from .checkpointing import AtomicCheckpointIO, LastCheckpoint
 from .precision import automatic_precision
 
+_HALF_WEIGHTS = ("16-true", "bf16-true", "transformer-engine", "transformer-engine-float16")
+
 
 class Trainer(lightning.Trainer):
     """Lightning's trainer with this project's defaults.
 
     Logs go to CSV and TensorBoard files under `default_root_dir`; a checkpoint
     `checkpoints/last.ckpt` is written there every `checkpoint_every` steps and at the end.
-    precision: "auto" is bf16-mixed where the device gains from it, else 32-true. All of
-    Lightning's own arguments are accepted. Raises `InvalidInputError` where they make no sense.
+    precision: "auto" is bf16-mixed where the device gains from it, else 32-true; weights of 16 bits
+    are refused. All of Lightning's own arguments are accepted. Raises `InvalidInputError` where they
+    make no sense.
     """
 
     def __init__(
@@ -37,6 +40,11 @@ class Trainer(lightning.Trainer):
         enable_model_summary: bool = False,
         **kwargs: Any,
     ) -> None:
+        if str(precision) in _HALF_WEIGHTS:
+            raise InvalidInputError(
+                f"precision {precision} keeps the weights in 16 bits, too few for likelihoods: "
+                "set trainer.precision to bf16-mixed, 16-mixed or 32-true"
+            )
         own = list(callbacks) if isinstance(callbacks, list) else [callbacks] if callbacks else []
         if enable_checkpointing:
             last = Path(default_root_dir) / "checkpoints" / "last.ckpt"

@@ -158,7 +158,7 @@ def test_training_bits_are_those_of_the_coded_symbols(family: str) -> None:
     coded, y = block(family, 0.1)
     coded.log_scale.requires_grad_()
     y.requires_grad_()
-    bits = coded.training_bits(y)
+    bits = coded.training_bits(y, coded.quantise(y))
     bits.sum().backward()  # type: ignore[no-untyped-call]
     for leaf in (coded.log_scale, y):
         assert leaf.grad is not None and leaf.grad.isfinite().all() and leaf.grad.any()

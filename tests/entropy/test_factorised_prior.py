@@ -26,7 +26,7 @@ def trained() -> FactorisedPrior:
     for step in range(500):
         values = samples(256, step)
         block = prior.distribution(torch.Size((256, 3)))
-        loss = block.training_bits(values.T).mean()
+        loss = block.training_bits(values.T, block.quantise(values.T)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -1,11 +1,13 @@
 """Every latent order, through every port: a new latent model joins by one line in `MODELS`."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kodec.entropy import (
     AdaptiveSlices,
@@ -30,7 +32,10 @@ from kodec.entropy import (
     Uniform,
     scan_fronts,
 )
+from kodec.entropy.distributions import LocationScale, ScaleTables
 from kodec.native import BitstreamError, InvalidInputError
+
+aten = torch.ops.aten
 
 
 def adaptive(*features: int) -> dict[str, Any]:
@@ -158,6 +163,51 @@ def test_training_meter_gives_gradients_to_every_weight(name: str) -> None:
     ]
     assert not missing
     assert y.grad is not None and y.grad.isfinite().all() and y.grad.abs().sum() > 0
+
+
+class _NoWaiting(TorchDispatchMode):
+    """Refuses what makes the host wait for a device, which the meta device stands for."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func not in (aten.nonzero.default, aten._local_scalar_dense.default), func
+        out = func(*args, **(kwargs or {}))
+        if func in (aten._to_copy.default, aten.copy_.default):
+            devices = {t.device.type for t in (*args, out) if isinstance(t, Tensor)}
+            assert len(devices) == 1, f"{func} between {devices}"
+        return out
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_does_not_wait_for_a_device(name: str) -> None:
+    model = MODELS[name]().to("meta").train()
+    if hasattr(model, "lagrangian"):
+        model.lagrangian = 0.1
+    y = torch.empty(2, 12, 8, 8, device="meta")
+    cond = Conditions(y.shape, torch.empty(2, device="meta"))
+    # What is sent once, positions among it, is there from the second step on.
+    for watched in (contextlib.nullcontext(), _NoWaiting()):
+        with watched:
+            meter = RateMeter(training=True)
+            y_hat = model.code(y.requires_grad_(), cond, meter)
+            (meter.total().sum() + y_hat.sum()).backward()
+
+
+@pytest.mark.parametrize("family", ["laplace", "gaussian"])
+def test_a_block_is_quantised_once_in_training(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    quantise = LocationScale.quantise
+
+    def counted(self: LocationScale, y: Tensor) -> Tensor:
+        calls.append(y)
+        return quantise(self, y)
+
+    monkeypatch.setattr(LocationScale, "quantise", counted)
+    y = 3 * torch.randn(2, 50)
+    block = LocationScale(torch.zeros_like(y), torch.zeros_like(y), ScaleTables(family), 0.1)
+    meter = RateMeter(training=True)
+    y_hat = meter.code("y", y, block)
+    assert len(calls) == 1
+    assert torch.equal(y_hat, block.dequantise(quantise(block, y)))
 
 
 class Recorder:
