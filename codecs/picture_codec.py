@@ -266,16 +266,21 @@ class PictureCodec(nn.Module):
             return whole
         return run_in_strips(lambda part: transform(part, quality), x, reach, unit_in, unit_out)
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether the latent model starts from a batch's statistics."""
+        return hasattr(self.latents, "calibrate")
+
     @torch.no_grad()
     def calibrate(self, x: Tensor, quality: Tensor | None) -> None:
         """Before training: let the latent model start from one batch's statistics, if it can."""
-        start = getattr(self.latents, "calibrate", None)
-        if start is not None:
-            n, _, h, w = self.pad(x).shape
-            shape = torch.Size((n, self.latent_model.channels, h // self.stride, w // self.stride))
-            y, _ = self._analyse(x, Conditions(shape, quality), RateMeter(training=False))
-            assert y is not None
-            start(self._gained(y, quality), quality)
+        if not self.calibrates:
+            return
+        n, _, h, w = self.pad(x).shape
+        shape = torch.Size((n, self.latent_model.channels, h // self.stride, w // self.stride))
+        y, _ = self._analyse(x, Conditions(shape, quality), RateMeter(training=False))
+        assert y is not None
+        self.latents.calibrate(self._gained(y, quality), quality)  # type: ignore[operator]
 
     def prepare(self) -> Self:
         """Evaluation mode, with the entropy path in the precision of its portability class."""

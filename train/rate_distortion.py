@@ -1,9 +1,12 @@
 """Rate-distortion training of picture codecs."""
 
+import contextlib
 import copy
+import difflib
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -18,6 +21,8 @@ from kodec.entropy import RateMeter, SymbolWriter
 from kodec.native import InvalidInputError, KodecError
 
 from .data import Crops, pixels_and_regions
+from .finite import FiniteLosses, advice, checkpoint_tensors, first_not_finite
+from .resuming import check_resumable, regrouped
 from .running_means import RunningMeans
 from .schedule import WarmupStableDecay
 
@@ -42,7 +47,8 @@ class RateDistortion(lightning.LightningModule):
         lambda_low: lambda at quality 0.
         lambda_high: lambda at quality 63.
         learning_rate: of Adam, after warm-up.
-        slow: parts of parameter names -> factor on their learning rate, such as {"linear": 0.1}.
+        slow: parts of parameter names -> factor on their learning rate, such as {"linear": 0.1}; a
+            part that is in no name raises `InvalidInputError`.
         warmup: steps of warm-up.
         warmup_start: fraction of the learning rate to warm up from, its logarithm then rising along
             half a cosine; 0 warms up linearly.
@@ -93,6 +99,7 @@ class RateDistortion(lightning.LightningModule):
         self.lambda_high = lambda_high
         self.learning_rate = learning_rate
         self.slow = dict(slow or {})
+        self._check_slow()
         self.warmup = warmup
         self.warmup_start = warmup_start
         self.decay = decay
@@ -101,6 +108,21 @@ class RateDistortion(lightning.LightningModule):
         self.codec_config: dict[str, Any] | None = None
         self._deployed: PictureCodec | None = None
         self._meter = RunningMeans()
+        self._losses = FiniteLosses()
+
+    def _check_slow(self) -> None:
+        """Refuse what slows nothing down."""
+        names = [name for name, _ in self.codec.named_parameters()]
+        parts = sorted({part for name in names for part in name.split(".") if not part.isdigit()})
+        for key, factor in self.slow.items():
+            if not (math.isfinite(factor) and factor >= 0):
+                raise InvalidInputError(f"model.slow: the factor of {key!r} is 0 or more")
+            if not any(key in name for name in names):
+                near = difflib.get_close_matches(key, parts, n=3, cutoff=0.5) or parts
+                raise InvalidInputError(
+                    f"model.slow names {key!r}, which is in no parameter's name: take "
+                    f"{', '.join(near)} or another part of one"
+                )
 
     def lambdas(self, quality: Tensor) -> Tensor:
         """Lambda (N,) of qualities (N,)."""
@@ -123,14 +145,15 @@ class RateDistortion(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         """Data-dependent start of codecs that know one, before the first step only."""
-        calibrate = getattr(self.codec, "calibrate", None)
         loader = self.trainer.train_dataloader
-        if self.global_step or self.start_from or calibrate is None or loader is None:
+        if self.global_step:
+            self._follow_config()
+        if self.global_step or self.start_from or not self.codec.calibrates or loader is None:
             return
         batches = itertools.islice(loader, CALIBRATION_BATCHES)
         x = torch.cat([pixels_and_regions(crops)[0] for crops in batches]).to(self.device)
         quality = torch.linspace(0, HIGHEST_QUALITY, len(x), device=self.device)
-        calibrate(x, quality if self.codec.variable_rate else None)
+        self.codec.calibrate(x, quality if self.codec.variable_rate else None)
         # Every process saw other crops; all must start from the same weights.
         weights = {name: value.cpu() for name, value in self.codec.state_dict().items()}
         self.codec.load_state_dict(self.trainer.strategy.broadcast(weights))
@@ -155,6 +178,7 @@ class RateDistortion(lightning.LightningModule):
         mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))
         figures = {"loss": loss, "bpp": bpp.mean(), "psnr": -10 * torch.log10(mse).mean()}
         figures |= {f"bpp_{k}": v.mean() / (h * w) for k, v in port.bits.items()}
+        self._losses.add(loss, self.global_step)
         self._record(figures, n, last_part=part == self.trainer.accumulate_grad_batches - 1)
         return loss
 
@@ -166,21 +190,52 @@ class RateDistortion(lightning.LightningModule):
         if not last_part or (self.global_step + 1) % every:
             return
         means, images_per_second = meter.take()
-        if not math.isfinite(float(means["loss"])):
-            raise KodecError(
-                f"the loss is not finite at step {self.global_step}: lower model.learning_rate "
-                "and go on from the last checkpoint"
-            )
+        self._check_losses()
         if images_per_second is not None:
             means["images_per_second"] = torch.tensor(images_per_second * self.trainer.world_size)
         self.log("train/loss", means.pop("loss"), prog_bar=True, batch_size=images, sync_dist=True)
         logged = {f"train/{name}": value for name, value in means.items()}
         self.log_dict(logged, batch_size=images, sync_dist=True)
 
+    def _check_losses(self) -> None:
+        """Raise `KodecError` where a loss was not finite."""
+        step = self._losses.first_broken()
+        if step is not None:
+            raise self._diverged(f"the loss is not finite at step {step}")
+
+    def _check_weights(self) -> None:
+        """Raise `KodecError` where a loss was not finite, or a weight is not."""
+        self._check_losses()
+        name = first_not_finite(self.state_dict())
+        if name is not None:
+            raise self._diverged(f"{name} is not finite after step {self.global_step}")
+
+    def _diverged(self, what: str) -> KodecError:
+        """What ends the run, and how to go on."""
+        trainer = self.trainer
+        own = [c.path for c in trainer.checkpoint_callbacks if getattr(c, "saved", False)]  # type: ignore[attr-defined]
+        start = [Path(trainer.ckpt_path)] if trainer.ckpt_path else []
+        return KodecError(f"{what}, and the run ends here: {advice([*own, *start])}")
+
+    @contextlib.contextmanager
+    def _codable(self) -> Iterator[None]:
+        """Weights that can't code, finite as they are, end the run like others."""
+        try:
+            yield
+        except InvalidInputError as error:
+            what = f"validation at step {self.global_step} could not code ({error})"
+            raise self._diverged(what) from error
+
+    def on_train_end(self) -> None:
+        """A run doesn't end well with weights that are not finite."""
+        self._check_weights()
+
     def on_validation_epoch_start(self) -> None:
         """Freeze a copy of the codec as it would be exported now."""
         self._meter.pause()
-        self._deployed = copy.deepcopy(self.codec).deploy()
+        self._check_weights()
+        with self._codable():
+            self._deployed = copy.deepcopy(self.codec).deploy()
 
     @torch.no_grad()
     def validation_step(self, x: Tensor, batch_idx: int) -> None:
@@ -193,8 +248,11 @@ class RateDistortion(lightning.LightningModule):
             quality = torch.full((n,), float(q), device=self.device)
             writer = SymbolWriter(n)
             given = quality if self.codec.variable_rate else None
-            with torch.autocast(x.device.type, enabled=False):
+            with torch.autocast(x.device.type, enabled=False), self._codable():
                 x_hat = self._deployed.code(x, (n, h, w), given, writer).x_hat
+            if not x_hat.isfinite().all():
+                what = f"pixels of quality {q} are not finite in validation at step"
+                raise self._diverged(f"{what} {self.global_step}")
             x_hat = as_pixels(x_hat).float() / 255
             bpp = sum(8 * len(s) for s in writer.finish()) / (n * h * w)
             psnr = -10 * torch.log10((x - x_hat).square().mean())
@@ -212,14 +270,19 @@ class RateDistortion(lightning.LightningModule):
         self._deployed = None
         self._meter.resume()
 
+    def _groups(self) -> list[tuple[float, list[str]]]:
+        """Learning rates, and the names of the parameters that each is for."""
+        groups: dict[float, list[str]] = {}
+        for name, _ in self.codec.named_parameters():
+            factor = next((f for part, f in self.slow.items() if part in name), 1.0)
+            groups.setdefault(factor, []).append(name)
+        return [(self.learning_rate * factor, names) for factor, names in groups.items()]
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam, one optimiser for everything, with the warm-up/stable/decay schedule."""
-        groups: dict[float, list[torch.nn.Parameter]] = {}
-        for name, parameter in self.codec.named_parameters():
-            factor = next((f for part, f in self.slow.items() if part in name), 1.0)
-            groups.setdefault(factor, []).append(parameter)
+        named = dict(self.codec.named_parameters())
         optimiser = torch.optim.Adam(
-            [{"params": p, "lr": self.learning_rate * f} for f, p in groups.items()]
+            [{"params": [(n, named[n]) for n in names], "lr": rate} for rate, names in self._groups()]
         )
         total = int(self.trainer.estimated_stepping_batches)
         schedule = WarmupStableDecay(total, self.warmup, self.decay, self.warmup_start)
@@ -230,16 +293,30 @@ class RateDistortion(lightning.LightningModule):
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
+    def _follow_config(self) -> None:
+        """In a resumed run: learning rates are the config's, not those that were stored."""
+        scheduler = self.lr_schedulers()
+        assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
+        scheduler.base_lrs = [rate for rate, _ in self._groups()]
+        groups = scheduler.optimizer.param_groups
+        for group, rate, factor in zip(groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
+            group["initial_lr"] = rate
+            group["lr"] = rate * factor(scheduler.last_epoch)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store what the codec was built from: `kodec export` needs nothing else."""
+        """Store what the codec was built from: `kodec export` needs nothing else.
+
+        Raises `KodecError` rather than have a checkpoint of what is not finite.
+        """
+        self._check_losses()
+        name = first_not_finite(checkpoint_tensors(checkpoint))
+        if name is not None:
+            raise self._diverged(f"{name} is not finite after step {self.global_step}")
         checkpoint["codec_config"] = self.codec_config
+        checkpoint["start_from"] = self.start_from
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse, in one line, the weights of another codec."""
-        own = {name: value.shape for name, value in self.state_dict().items()}
-        given = {name: value.shape for name, value in checkpoint["state_dict"].items()}
-        differs = next((n for n in (*own, *given) if own.get(n) != given.get(n)), None)
-        if differs is not None:
-            raise InvalidInputError(
-                f"the checkpoint is of another codec than the config describes: {differs} differs"
-            )
+        """Take what the run goes on from; the config has its way, or is refused in one line."""
+        check_resumable(self, checkpoint)
+        states = checkpoint["optimizer_states"]
+        states[0] = regrouped(states[0], [names for _, names in self._groups()])

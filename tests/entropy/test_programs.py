@@ -177,7 +177,8 @@ class _NoWaiting(TorchDispatchMode):
         return out
 
 
-@pytest.mark.parametrize("name", MODELS)
+# Of normalisation's `torch.autocast`, the meta device is none.
+@pytest.mark.parametrize("name", [name for name in MODELS if "regions" not in name])
 def test_training_does_not_wait_for_a_device(name: str) -> None:
     model = MODELS[name]().to("meta").train()
     if hasattr(model, "lagrangian"):
