@@ -73,6 +73,27 @@ def test_a_misspelt_config_is_one_line_that_names_the_key(
     assert os.listdir(tmp_path) == ["config.yaml"]
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--trainer.max_step=5",
+        "--model.lambda_hi=0.1",
+        "--data.crops=32",
+        "--ckpt=x",
+        "--model.codec.init_args.latents.init_args.widt=8",
+        "--print_conf",
+    ],
+)
+def test_an_option_that_begins_another_is_refused(
+    kodec: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = kodec("train", "--config", write_config(tmp_path), option)
+    assert outcome.status == 1
+    assert option.partition("=")[0].rpartition(".")[2].lstrip("-") in outcome.complaint
+    assert os.listdir(tmp_path) == ["config.yaml"]
+
+
 def test_a_missing_config_is_one_line(kodec: Cli, tmp_path: Path) -> None:
     for arguments in (["--config", tmp_path / "no.yaml"], [f"--config={tmp_path / 'no.yaml'}"]):
         complaint = kodec("train", *arguments).complaint

@@ -90,6 +90,22 @@ def test_a_folder_holds_out_pictures_for_validation(tmp_path: Path) -> None:
     )
 
 
+def test_held_out_pictures_are_found_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [Path(f"/pictures/{number:06}.png") for number in range(100_000)]
+    monkeypatch.setattr("kodec.train.data.find_dataset", lambda *_: paths)
+    data = CropData("folder")
+    compared = []
+    equal = Path.__eq__
+
+    def counted(self: Path, other: object) -> bool:
+        compared.append(None)
+        return equal(self, other)
+
+    monkeypatch.setattr(type(paths[0]), "__eq__", counted)
+    assert len(data.paths("train")) + len(data.paths("validation")) == len(paths)
+    assert len(compared) < 2 * len(paths)
+
+
 def test_a_single_picture_serves_as_both(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "only.png")
     data = CropData(str(tmp_path), crop=8)

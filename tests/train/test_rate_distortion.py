@@ -11,7 +11,7 @@ import yaml
 from pytorch_msssim import ms_ssim
 
 from kodec.codecs import PictureCodec, build_module, load_model, save_model
-from kodec.native import InvalidInputError, KodecError
+from kodec.native import InvalidInputError
 from kodec.train import RateDistortion, train
 
 Rows = list[dict[str, str]]
@@ -196,6 +196,7 @@ def _gain(config: dict[str, Any]) -> dict[str, Any]:
         (lambda c: _gain(c).update(channels=13), ["13 channels", "12"]),
         (lambda c: c["trainer"].update(precision="12-bit"), ["12-bit"]),
         (lambda c: c["data"].update(crop=0), ["crop", "1 or more"]),
+        (lambda c: c["model"].update(slow={"analysys": 0.1}), ["analysys", "analysis"]),
     ],
 )
 def test_a_wrong_config_is_one_clear_line(
@@ -225,12 +226,44 @@ def test_a_config_that_is_no_yaml_or_absent(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(
-    tiny_config: dict[str, Any], arguments: Callable[..., list[str]]
+@pytest.mark.parametrize(
+    ("slow", "words"),
+    [({"lienar": 0.1}, "'lienar'.*linear"), ({"linear": -1.0}, "'linear' is 0 or more")],
+)
+def test_slow_parts_that_are_none_are_refused(
+    slow: dict[str, float], words: str, tiny_config: dict[str, Any]
 ) -> None:
-    tiny_config["model"]["learning_rate"] = 1e30
-    with pytest.raises(KodecError, match="not finite at step"):
-        train(arguments(tiny_config, "run"))
+    codec = tiny_config["model"]["codec"]["init_args"]
+    codec["analysis"]["class_path"] = "kodec.models.RefinedLappedAnalysis"
+    codec["analysis"]["init_args"] = {"widths": [4, 4, 8]}
+    with pytest.raises(InvalidInputError, match=words):
+        module(tiny_config, slow=slow)
+    assert module(tiny_config, slow={"linear": 0.1, "gain": 0.0}).slow
+
+
+def test_no_crop_is_decoded_for_a_calibration_that_there_is_not(
+    tiny_config: dict[str, Any],
+    arguments: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from kodec.train.data import RandomCrops
+
+    codec = tiny_config["model"]["codec"]["init_args"]
+    codec["latents"] = {
+        "class_path": "kodec.entropy.MeanScaleHyperprior",
+        "init_args": {"channels": 12, "hyper": 4},
+    }
+    tiny_config["trainer"] |= {"max_steps": 1, "limit_val_batches": 0}
+    batch, numbers = RandomCrops.batch, []
+
+    def counted(self: RandomCrops, number: int) -> Any:
+        numbers.append(number)
+        return batch(self, number)
+
+    monkeypatch.setattr(RandomCrops, "batch", counted)
+    train(arguments(tiny_config, "run"))
+    # One step's, and the next one's, which is fetched ahead.
+    assert len(numbers) <= 2
 
 
 def test_training_starts_from_a_model_file(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kodec.native import BitstreamError, InvalidInputError
-from kodec.train import RateDistortion, train
+from kodec.train import RateDistortion, export_checkpoint, train
 
 # Kills itself, as the system would, at the place that its first argument names.
 KILLED = """
@@ -168,6 +168,83 @@ def test_a_finished_run_goes_on_with_more_steps(
     checkpoint = str(tmp_path / "longer" / "checkpoints" / "last.ckpt")
     train(arguments(tiny_config, "longer", "--trainer.max_steps=12", "--ckpt_path", checkpoint))
     assert_same_training(last(tmp_path / "whole"), last(tmp_path / "longer"))
+
+
+def rates(content: dict[str, Any]) -> list[float]:
+    return [group["lr"] for group in content["optimizer_states"][0]["param_groups"]]
+
+
+def test_a_resumed_run_follows_its_config(
+    tiny_config: dict[str, Any], arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """Whatever the checkpoint says of rates, groups and schedule."""
+    tiny_config["model"] |= {"decay": 0.0, "warmup": 0}
+    tiny_config["trainer"] |= {"max_steps": 5, "limit_val_batches": 0}
+    train(arguments(tiny_config, "first"))
+    stopped = last(tmp_path / "first")
+    assert rates(stopped) == pytest.approx([1e-4, 1e-3])
+    checkpoint = str(tmp_path / "first" / "checkpoints" / "last.ckpt")
+
+    def resumed(name: str, *more: str) -> dict[str, Any]:
+        more = ("--trainer.max_steps=6", "--ckpt_path", checkpoint, *more)
+        train(arguments(tiny_config, name, *more))
+        return last(tmp_path / name)
+
+    plain = resumed("plain")
+    stood_still = resumed("rate", "--model.learning_rate=1e-30")
+    for name, value in stopped["state_dict"].items():
+        assert torch.equal(stood_still["state_dict"][name], value), name
+    # Half-way down to zero in the first step that the resumed run makes, then at zero.
+    falling = resumed("decay", "--model.decay=1", "--model.slow={gain: 1.0}")
+    assert rates(falling) == [0.0]
+    key = "codec.gain.first"
+    step = (plain["state_dict"][key] - stopped["state_dict"][key]).abs().max().item()
+    shorter = (falling["state_dict"][key] - stopped["state_dict"][key]).abs().max().item()
+    assert shorter == pytest.approx(step / 6, rel=0.01)
+    # Moments stay with their parameters, in whatever group those are now.
+    regrouped = resumed("slow", "--model.slow={synthesis: 0.5, gain: 1.0}")
+    assert rates(regrouped) == pytest.approx([1e-3, 5e-4])
+    for name in ("codec.gain.first", "codec.latents.level"):
+        assert torch.equal(regrouped["state_dict"][name], plain["state_dict"][name]), name
+
+
+def test_what_a_checkpoint_would_override_is_refused(
+    tiny_config: dict[str, Any], arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    tiny_config["trainer"] |= {"max_steps": 2, "limit_val_batches": 0}
+    train(arguments(tiny_config, "run"))
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    model = tmp_path / "model.safetensors"
+    export_checkpoint(path, model)
+    before = path.read_bytes()
+    init = "--model.codec.init_args"
+    for option, words in (
+        (f"{init}.gain.init_args.highest=40", r"gain.init_args.highest is 32.0 there and 40.0 here"),
+        (f"--model.start_from={model}", "leave model.start_from or ckpt_path away"),
+        ("--trainer.max_steps=1", "of step 2, beyond trainer.max_steps 1"),
+    ):
+        with pytest.raises(InvalidInputError, match=words) as caught:
+            train(arguments(tiny_config, "run", "--ckpt_path", str(path), option))
+        assert "\n" not in str(caught.value)
+        assert path.read_bytes() == before
+    # What only the encoder looks at is obeyed.
+    option = f"{init}.latents.init_args.lagrangian=0.2"
+    train(arguments(tiny_config, "run", "--ckpt_path", str(path), "--trainer.max_steps=3", option))
+    stored = last(tmp_path / "run")["codec_config"]["init_args"]["latents"]["init_args"]
+    assert stored["lagrangian"] == 0.2
+
+
+def test_a_checkpoint_of_a_diverged_run_is_refused(
+    tiny_config: dict[str, Any], arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """Versions before this check have written such."""
+    tiny_config["trainer"] |= {"max_steps": 1, "limit_val_batches": 0}
+    train(arguments(tiny_config, "run"))
+    content = last(tmp_path / "run")
+    content["state_dict"]["codec.gain.first"][0] = float("nan")
+    torch.save(content, tmp_path / "bad.ckpt")
+    with pytest.raises(InvalidInputError, match="diverged .codec.gain.first is not finite"):
+        train(arguments(tiny_config, "other", "--ckpt_path", str(tmp_path / "bad.ckpt")))
 
 
 def test_what_a_run_cannot_go_on_from(

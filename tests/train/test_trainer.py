@@ -42,6 +42,12 @@ def test_lightnings_own_arguments(tmp_path: Path) -> None:
     assert trainer.accumulate_grad_batches == 3
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+def test_weights_of_16_bits_are_refused(precision: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=f"{precision} .* bf16-mixed"):
+        Trainer(default_root_dir=str(tmp_path), precision=precision)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"precision": "12-bit"}, {"accelerator": "abacus"}, {"strategy": "hope"}]
 )
