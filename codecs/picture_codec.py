@@ -72,9 +72,9 @@ class Reconstruction:
 class PictureCodec(nn.Module):
     """A transform and a latent model put together.
 
-    Under mixed precision the transforms alone are autocast. Latent model, side latents and gains run
-    in the precision of their weights: whatever comes out of them is a mean, a scale or a likelihood,
-    or is multiplied by one, and needs no word about it in any of them.
+    Under mixed precision the transforms alone are autocast. Latent model, side latents and gains
+    run in the precision of their weights: whatever comes out of them is a mean, a scale or a
+    likelihood. None of them has to say so.
 
     analysis: (N, 3, H, W) in [0, 1], quality (N,) -> (N, C, H/stride, W/stride); has `stride`.
     synthesis: the way back. Either may have `reach`, how many latent rows away an output row still

@@ -1,4 +1,4 @@
-"""The default model's transforms: a lapped linear transform add_to networks that refine it.
+"""The default model's transforms: a lapped linear transform and networks that refine it.
 
     x --+--> lapped analysis ----------------(+)--> y          stride 16
         |                                     |

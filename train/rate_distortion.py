@@ -282,7 +282,10 @@ class RateDistortion(lightning.LightningModule):
         """Adam, one optimiser for everything, with the warm-up/stable/decay schedule."""
         named = dict(self.codec.named_parameters())
         optimiser = torch.optim.Adam(
-            [{"params": [(n, named[n]) for n in names], "lr": rate} for rate, names in self._groups()]
+            [
+                {"params": [(n, named[n]) for n in names], "lr": rate}
+                for rate, names in self._groups()
+            ]
         )
         total = int(self.trainer.estimated_stepping_batches)
         schedule = WarmupStableDecay(total, self.warmup, self.decay, self.warmup_start)
@@ -299,7 +302,9 @@ class RateDistortion(lightning.LightningModule):
         assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
         scheduler.base_lrs = [rate for rate, _ in self._groups()]
         groups = scheduler.optimizer.param_groups
-        for group, rate, factor in zip(groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
+        for group, rate, factor in zip(
+            groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
+        ):
             group["initial_lr"] = rate
             group["lr"] = rate * factor(scheduler.last_epoch)
 

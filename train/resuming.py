@@ -48,7 +48,7 @@ def check_resumable(module: "RateDistortion", checkpoint: dict[str, Any]) -> Non
 
 
 def _changes(then: Any, now: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
-    """Where two configs differ; keys that one of them lacks are of another version, and left out."""
+    """Where two configs differ; what one of them lacks is of another version, and left out."""
     if isinstance(then, dict) and isinstance(now, dict):
         for key in then.keys() & now.keys():
             yield from _changes(then[key], now[key], f"{name}.{key}")
@@ -59,8 +59,8 @@ def _changes(then: Any, now: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
 def regrouped(state: dict[str, Any], groups: Sequence[Sequence[str]]) -> dict[str, Any]:
     """An optimiser's stored state, for other groups of the same parameters.
 
-    groups: names of the parameters of each. Raises `InvalidInputError` where the state has no names,
-    as those of earlier versions, and groups of other sizes.
+    groups: names of the parameters of each. Raises `InvalidInputError` where the state has no
+    names, as those of earlier versions, and groups of other sizes.
     """
     stored = state["param_groups"]
     if "param_names" not in stored[0]:

@@ -21,9 +21,9 @@ class Trainer(lightning.Trainer):
 
     Logs go to CSV and TensorBoard files under `default_root_dir`; a checkpoint
     `checkpoints/last.ckpt` is written there every `checkpoint_every` steps and at the end.
-    precision: "auto" is bf16-mixed where the device gains from it, else 32-true; weights of 16 bits
-    are refused. All of Lightning's own arguments are accepted. Raises `InvalidInputError` where they
-    make no sense.
+    precision: "auto" is bf16-mixed where the device gains from it, else 32-true; weights of 16
+    bits are refused. All of Lightning's own arguments are accepted. Raises `InvalidInputError`
+    where they make no sense.
     """
 
     def __init__(

@@ -44,9 +44,8 @@ def trained_a_step(config: dict[str, object]) -> PictureCodec:
     return network
 
 
-# The refined lapped transform has 768 channels: most latent models then have millions of weights.
-# Factorised latents have few, but as many tables to build as channels, which takes half a minute.
-SMALL_AT_768 = ("scale hyperprior", "frequency slices", "companded")
+# The refined lapped transform has 768 channels: other latent models then have millions of weights.
+SMALL_AT_768 = ("factorised", "scale hyperprior", "frequency slices", "companded")
 COMPOSITIONS = [
     (transform, latents)
     for transform in TRANSFORMS

@@ -194,7 +194,9 @@ def test_training_does_not_wait_for_a_device(name: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["laplace", "gaussian"])
-def test_a_block_is_quantised_once_in_training(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_is_quantised_once_in_training(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
     quantise = LocationScale.quantise
 
@@ -268,7 +270,7 @@ def test_causality(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 @torch.no_grad()
 def test_guard_absorbs_small_differences_and_reports_large_ones(name: str) -> None:
-    """Scales off by up to the guard decode exactly; scales off by 1e-3 are an error."""
+    """Scales off by up to the guard decode exactly; off by a hundred times that is an error."""
     model = build(name)
     if not hasattr(model, "scale_tables"):
         pytest.skip("no scales are predicted")

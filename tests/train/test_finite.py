@@ -100,7 +100,7 @@ def test_without_a_checkpoint_it_says_so(
     torch.save({"state_dict": {}, "global_step": 1}, other)
     before = other.read_bytes()
     quiet["trainer"]["max_steps"] = steps
-    with pytest.raises(KodecError, match="at step 2, .* has no checkpoint from before: start again"):
+    with pytest.raises(KodecError, match="at step 2, .* no checkpoint from before: start again"):
         train(arguments(quiet, "run"))
     assert other.read_bytes() == before
 

@@ -219,7 +219,10 @@ def test_what_a_checkpoint_would_override_is_refused(
     before = path.read_bytes()
     init = "--model.codec.init_args"
     for option, words in (
-        (f"{init}.gain.init_args.highest=40", r"gain.init_args.highest is 32.0 there and 40.0 here"),
+        (
+            f"{init}.gain.init_args.highest=40",
+            "gain.init_args.highest is 32.0 there and 40.0 h",
+        ),
         (f"--model.start_from={model}", "leave model.start_from or ckpt_path away"),
         ("--trainer.max_steps=1", "of step 2, beyond trainer.max_steps 1"),
     ):
