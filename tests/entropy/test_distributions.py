@@ -174,6 +174,8 @@ def test_uniform() -> None:
     indexes, close = flat.indexes()
     assert (indexes == 1).all() and close.numel() == 0
     assert len(flat.tables) == 1
+    # A table a call would take longer than coding with it.
+    assert Uniform(torch.Size((5,)), 10).tables is flat.tables
 
 
 @pytest.mark.parametrize(
