@@ -91,7 +91,7 @@ def test_a_folder_holds_out_pictures_for_validation(tmp_path: Path) -> None:
 
 
 def test_held_out_pictures_are_found_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [Path(f"/pictures/{number:06}.png") for number in range(100_000)]
+    paths = [Path(f"/pictures/{number:04}.png") for number in range(4_000)]
     monkeypatch.setattr("kodec.train.data.find_dataset", lambda *_: paths)
     data = CropData("folder")
     compared = []
