@@ -165,7 +165,7 @@ def make_ours_alone(section: Config, x: Tensor) -> dict[str, Tensor]:
     cond = Conditions(torch.Size((1, latents.channels, rows, columns)))
 
     def analyse() -> Tensor:
-        y: Tensor = network._analyse(x, cond, RateMeter(training=False))[0]
+        y: Tensor = network.analyse(x, cond, RateMeter(training=False)).y
         return y
 
     deviations = spread(latents.channels)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from .building import build_module, check_section, class_paths, packages_of, public_config
     from .checkpoint_file import check_tensors, read_checkpoint
     from .codec import Codec, Coded, Encoded, as_picture, decode, load, load_for
+    from .coded_transform import CodedLatents, CodedTransform, Latents
+    from .coding_model import CodingModel
     from .model_file import ModelInfo, fill_from_model, load_model, read_model_info, save_model
     from .picture_codec import PictureCodec, Reconstruction
     from .pixels import as_pixels, to_array, to_tensor
@@ -56,6 +58,8 @@ else:
             "public_config",
         ),
         "checkpoint_file": ("check_tensors", "read_checkpoint"),
+        "coded_transform": ("CodedLatents", "CodedTransform", "Latents"),
+        "coding_model": ("CodingModel",),
         "codec": ("Codec", "Coded", "Encoded", "as_picture", "decode", "load", "load_for"),
         "model_file": (
             "ModelInfo",
@@ -87,11 +91,15 @@ __all__ = [
     "ChunkWriter",
     "Codec",
     "Coded",
+    "CodedLatents",
+    "CodedTransform",
+    "CodingModel",
     "Container",
     "EmbeddedModel",
     "Encoded",
     "FittedHeader",
     "Found",
+    "Latents",
     "Lost",
     "ModelInfo",
     "Packet",

@@ -13,11 +13,12 @@ from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 from .catalogue import find_model, model_path
+from .coded_transform import CodedLatents
 from .container import Container, PictureHeader, read_container, write_container
 from .machine import check_machine, machine_fingerprint
 from .model_file import ModelInfo, load_model
 from .picture import Picture, picture_from_image
-from .picture_codec import CodedLatents, PictureCodec
+from .picture_codec import PictureCodec
 from .pixels import to_array, to_tensor
 
 DEFAULT_QUALITY = 32
@@ -140,7 +141,7 @@ class Codec:
         x = to_tensor(picture.pixels).to(self.device)
         condition = self._condition(quality)
         with self._out_of_memory(width, height):
-            coded = self.network.code_latents(x, (1, height, width), condition, writer)
+            coded = self.network.code_picture(x, (1, height, width), condition, writer)
         metadata = {"icc": picture.icc, "exif": picture.exif}
         present = {key: value for key, value in metadata.items() if value}
         return write_container(header, writer.finish(), present), coded
@@ -170,7 +171,7 @@ class Codec:
         reader.expect(self.network.symbols_per_item(header.height, header.width))
         condition = self._condition(header.quality)
         with self._out_of_memory(header.width, header.height):
-            coded = self.network.code_latents(None, size, condition, reader)
+            coded = self.network.code_picture(None, size, condition, reader)
             # Nothing is made of a stream before it is known to be whole.
             reader.finish()
             x_hat = self.network.reconstruct(coded, size, condition)
@@ -190,7 +191,7 @@ class Codec:
         meter = RateMeter(training=False)
         x = to_tensor(picture.pixels).to(self.device)
         condition = self._condition(self.check_quality(quality))
-        self.network.code_latents(x, (1, height, width), condition, meter)
+        self.network.code_picture(x, (1, height, width), condition, meter)
         return {name: float(bits) for name, bits in meter.bits.items()}
 
     def _machine(self) -> bytes:

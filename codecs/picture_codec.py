@@ -1,61 +1,15 @@
-"""The picture codec: analysis, gain, latent model, synthesis, written once for every port."""
+"""The picture codec: a coded transform of pixels, of any size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
-from kodec.entropy import Conditions, GainUnit, RateMeter, SymbolPort, as_role, encoder_only
+from kodec.entropy import Conditions, RateMeter, SymbolPort
 from kodec.native import InvalidInputError
 
-from .coding_model import CodingModel
-from .container import Portability
-from .strips import run_in_strips
-
-_HALVES = (torch.bfloat16, torch.float16)
-
-
-class LatentCoder(Protocol):
-    """What passes latents through a port.
-
-    channels: of what it is given. May have `encoder_only_arguments`: names of its init arguments
-    that decoding does not depend on.
-    """
-
-    channels: int
-
-    def symbols(self, h: int, w: int) -> int | range:
-        """Symbols that one item of h x w latent positions puts through the port.
-
-        A range where their number follows from more than the size: of payloads.
-        """
-
-
-class LatentModel(LatentCoder, Protocol):
-    """What a picture codec needs of a latent model: one order, through a port."""
-
-    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
-        """Pass latents (N, C, h, w) through the port; return what the decoder sees."""
-
-
-class SideLatents(LatentCoder, Protocol):
-    """What a picture codec needs of the side latents that a transform sends in mid-analysis."""
-
-    def code(self, features: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
-        """Pass the analysis' features through the port; return what both transforms adapt to."""
-
-
-@dataclass(frozen=True)
-class CodedLatents:
-    """What passed the port, as the decoder sees it.
-
-    y_hat: latents (N, C, h, w). side: what the transforms' side latents came to, or None.
-    """
-
-    y_hat: Tensor
-    side: Tensor | None = None
+from .coded_transform import CodedLatents, CodedTransform
 
 
 @dataclass(frozen=True)
@@ -66,79 +20,33 @@ class Reconstruction:
     y_hat: Tensor
 
 
-class PictureCodec(CodingModel):
-    """A transform and a latent model put together.
+class PictureCodec(CodedTransform):
+    """A `CodedTransform` of pictures (N, 3, H, W) in [0, 1], which are padded to its stride.
 
-    Under mixed precision the transforms alone are autocast. Latent model, side latents and gains
-    run in the precision of their weights: whatever comes out of them is a mean, a scale or a
-    likelihood. None of them has to say so.
-
-    analysis: (N, 3, H, W) in [0, 1], quality (N,) -> (N, C, H/stride, W/stride); has `stride`.
-    synthesis: the way back. Either may have `reach`, how many latent rows away an output row still
-    depends on an input row: large pictures are then transformed in strips. latents: a
-    `LatentModel`. gain: a `GainUnit`, for variable rate; None for a fixed-rate model. portability:
-    see `CodingModel`.
-
-    side: `SideLatents`, for transforms that have `side_channels`. Such an analysis is called as
-    analysis(x, quality, send), where send(features) passes features through the port and returns
-    what the decoder has of them; such a synthesis as synthesis(y, quality, that).
+    Its parts: see there.
     """
-
-    def __init__(
-        self,
-        analysis: nn.Module,
-        latents: nn.Module,
-        synthesis: nn.Module,
-        gain: GainUnit | None = None,
-        portability: Portability = "guarded",
-        side: nn.Module | None = None,
-    ) -> None:
-        super().__init__(portability)
-        _check_parts(analysis, latents, synthesis, gain, side)
-        if gain is not None and gain.channels != latents.channels:
-            raise InvalidInputError(
-                f"the gain unit is for {gain.channels} channels, the latent model for "
-                f"{latents.channels}: give both the same"
-            )
-        given = None if side is None else side.channels
-        for transform in (analysis, synthesis):
-            wanted = getattr(transform, "side_channels", None)
-            if wanted != given:
-                raise InvalidInputError(
-                    f"{type(transform).__name__} takes side latents of {wanted} channels, the "
-                    f"codec has {given}: give both the same, or neither"
-                )
-        self.analysis = encoder_only(analysis)
-        self.latents = as_role("shared", latents)
-        # Nothing that both sides must decide alike comes after these.
-        self.synthesis = as_role("decoder", synthesis)
-        self.gain = None if gain is None else as_role("decoder", gain)
-        self.side = None if side is None else as_role("shared", side)
-
-    @property
-    def latent_model(self) -> LatentModel:
-        """The latent model, typed."""
-        return cast(LatentModel, self.latents)
-
-    @property
-    def side_latents(self) -> SideLatents | None:
-        """The side latents, typed."""
-        return cast(SideLatents | None, self.side)
-
-    @property
-    def stride(self) -> int:
-        """Pixels per latent position, each way."""
-        return int(self.analysis.stride)  # type: ignore[arg-type]
-
-    @property
-    def variable_rate(self) -> bool:
-        """Whether the codec takes a quality."""
-        return self.gain is not None
 
     def pad(self, x: Tensor) -> Tensor:
         """Replicate the right and bottom edges up to a multiple of the stride."""
         h, w = x.shape[-2:]
         return nn.functional.pad(x, (0, -w % self.stride, 0, -h % self.stride), mode="replicate")
+
+    def conditions(
+        self,
+        size: tuple[int, int, int],
+        quality: Tensor | None,
+        hints: Mapping[str, Tensor] | None = None,
+    ) -> Conditions:
+        """What coding pictures of that size (N, H, W) may depend on; arguments: see `code`."""
+        padded = {}
+        for name, labels in (hints or {}).items():
+            if not self.training or labels.shape != size:
+                raise InvalidInputError(
+                    f"{name} are for training, one label for each pixel: leave them away in coding"
+                )
+            # Replication is for floats, which are exact up to 2^53.
+            padded[name] = self.pad(labels[:, None].double())[:, 0].long()
+        return Conditions(self.latent_shape(*size), quality, hints=padded)
 
     def code(
         self,
@@ -155,10 +63,10 @@ class PictureCodec(CodingModel):
         in training ("regions": those that adapt to regions); no decoder knows them, so that outside
         of it they raise `InvalidInputError`. Returns pixels of the same size.
         """
-        coded = self.code_latents(x, size, quality, port, hints)
+        coded = self.code_picture(x, size, quality, port, hints)
         return Reconstruction(self.reconstruct(coded, size, quality), coded.y_hat)
 
-    def code_latents(
+    def code_picture(
         self,
         x: Tensor | None,
         size: tuple[int, int, int],
@@ -167,93 +75,16 @@ class PictureCodec(CodingModel):
         hints: Mapping[str, Tensor] | None = None,
     ) -> CodedLatents:
         """The part of `code` that passes the port: latents as the decoder sees them."""
-        n, height, width = size
-        rows, columns = -(-height // self.stride), -(-width // self.stride)
-        shape = torch.Size((n, self.latent_model.channels, rows, columns))
-        padded = {}
-        for name, labels in (hints or {}).items():
-            if not self.training or labels.shape != size:
-                raise InvalidInputError(
-                    f"{name} are for training, one label for each pixel: leave them away in coding"
-                )
-            # Replication is for floats, which are exact up to 2^53.
-            padded[name] = self.pad(labels[:, None].double())[:, 0].long()
-        cond = Conditions(shape, quality, hints=padded)
-        y, side = self._analyse(x, cond, port)
-        if y is not None:
-            if y.shape != shape:
-                raise InvalidInputError(
-                    f"the analysis gives latents of shape {tuple(y.shape)}, where the latent model "
-                    f"takes {tuple(shape)}: give both the same channels"
-                )
-            y = self._gained(y, quality)
-        return CodedLatents(self._pass(self.latent_model, y, cond, port), side)
-
-    def _pass(
-        self, coder: LatentModel | SideLatents, y: Tensor | None, cond: Conditions, port: SymbolPort
-    ) -> Tensor:
-        """Pass latents or features through the port, in the precision of the coder's weights."""
-        if y is not None and y.dtype in _HALVES:
-            y = y.float()
-        with self.uncast():
-            return coder.code(y, cond, port)
-
-    def _gained(self, y: Tensor, quality: Tensor | None) -> Tensor:
-        """Latents in quantisation steps."""
-        if self.gain is None or quality is None:
-            return y
-        with self.uncast():
-            return self.gain.apply_gain(y.float(), quality)
-
-    def _analyse(
-        self, x: Tensor | None, cond: Conditions, port: SymbolPort
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Latents before the gain, and what the decoder has of side latents, where there are any.
-
-        Side latents pass the port on the way.
-        """
-        coder = self.side_latents
-        if coder is None:
-            if x is None:
-                return None, None
-            return self._strip_by_strip(
-                self.analysis, self.pad(x), cond.quality, self.stride, 1
-            ), None
-        if x is None:
-            return None, self._pass(coder, None, cond, port).float()
-        sent: list[Tensor] = []
-
-        def send(features: Tensor) -> Tensor:
-            sent.append(self._pass(coder, features, cond, port).float())
-            return sent[-1]
-
-        y = self.analysis(self.pad(x), cond.quality, send)
-        return y, sent[-1]
+        cond = self.conditions(size, quality, hints)
+        latents = None if x is None else self.analyse(self.pad(x), cond, port)
+        return self.code_latents(latents, cond, port)
 
     def reconstruct(
         self, coded: CodedLatents, size: tuple[int, int, int], quality: Tensor | None
     ) -> Tensor:
         """The part of `code` behind the port: pixels (N, 3, H, W), around [0, 1]."""
         _, height, width = size
-        y_hat = coded.y_hat.float()
-        if self.gain is not None and quality is not None:
-            with self.uncast():
-                y_hat = self.gain.remove_gain(y_hat, quality)
-        if coded.side is None:
-            x_hat = self._strip_by_strip(self.synthesis, y_hat, quality, 1, self.stride)
-        else:
-            x_hat = self.synthesis(y_hat, quality, coded.side)
-        return x_hat[..., :height, :width]
-
-    def _strip_by_strip(
-        self, transform: nn.Module, x: Tensor, quality: Tensor | None, unit_in: int, unit_out: int
-    ) -> Tensor:
-        """Run a transform, over strips where it says how far it reaches."""
-        reach = getattr(transform, "reach", None)
-        if reach is None:
-            whole: Tensor = transform(x, quality)
-            return whole
-        return run_in_strips(lambda part: transform(part, quality), x, reach, unit_in, unit_out)
+        return self.synthesise(coded, quality)[..., :height, :width]
 
     @property
     def calibrates(self) -> bool:
@@ -265,49 +96,11 @@ class PictureCodec(CodingModel):
         """Before training: let the latent model start from one batch's statistics, if it can."""
         if not self.calibrates:
             return
-        n, _, h, w = self.pad(x).shape
-        shape = torch.Size((n, self.latent_model.channels, h // self.stride, w // self.stride))
-        y, _ = self._analyse(x, Conditions(shape, quality), RateMeter(training=False))
-        assert y is not None
-        self.latents.calibrate(self._gained(y, quality), quality)  # type: ignore[operator]
-
-    def _coders(self) -> list[LatentCoder]:
-        """The parts that pass the port."""
-        side = self.side_latents
-        return [self.latent_model] if side is None else [self.latent_model, side]
+        n, _, h, w = x.shape
+        cond = self.conditions((n, h, w), quality)
+        y = self.analyse(self.pad(x), cond, RateMeter(training=False)).y
+        self.latents.calibrate(y, quality)  # type: ignore[operator]
 
     def symbols_per_item(self, height: int, width: int) -> range:
         """How many symbols the stream of one picture may hold; mostly a single number."""
-        rows, columns = -(-height // self.stride), -(-width // self.stride)
-        counts = [coder.symbols(rows, columns) for coder in self._coders()]
-        least = sum(n if isinstance(n, int) else n[0] for n in counts)
-        most = sum(n if isinstance(n, int) else n[-1] for n in counts)
-        return range(least, most + 1)
-
-
-def _check_parts(
-    analysis: nn.Module,
-    latents: nn.Module,
-    synthesis: nn.Module,
-    gain: nn.Module | None,
-    side: nn.Module | None,
-) -> None:
-    """Refuse, with `InvalidInputError`, a part that is not of the kind that its place wants."""
-    for place, module in (("analysis", analysis), ("synthesis", synthesis)):
-        if getattr(type(module), "forward", None) in (None, nn.Module.forward):
-            raise InvalidInputError(
-                f"the {place} is a {type(module).__name__}, which is no transform"
-            )
-    stride = getattr(analysis, "stride", None)
-    if not isinstance(stride, int) or stride < 1:
-        raise InvalidInputError(
-            f"the analysis is a {type(analysis).__name__}, which says no stride"
-        )
-    needed = ("code", "symbols", "channels")
-    for place, coder in (("latents", latents), ("side", side)):
-        if coder is not None and not all(hasattr(coder, name) for name in needed):
-            raise InvalidInputError(
-                f"the part {place} is a {type(coder).__name__}, which passes nothing through a port"
-            )
-    if not isinstance(gain, GainUnit | None):
-        raise InvalidInputError(f"the gain is a {type(gain).__name__}, not a GainUnit")
+        return self.symbols(self.latent_shape(1, height, width))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kodec.native import InvalidInputError
 
 from .lossless_picture import LosslessPicture
-from .ports import Conditions, SymbolPort, payload_symbols
+from .ports import Conditions, SymbolPort, payload_symbols, refuse_hyper_latents
 
 # The normal quantile of the largest integer, in units of the latents' spread.
 REACH = 1.85
@@ -63,8 +63,14 @@ class CompandedIntegers(nn.Module):
         y: Tensor = self.spread * torch.special.ndtri(p.clamp(MARGIN, 1 - MARGIN))
         return y
 
-    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+    def hyper_latents(self, y: Tensor, cond: Conditions) -> None:
+        """It has none."""
+
+    def code(
+        self, y: Tensor | None, cond: Conditions, port: SymbolPort, z: Tensor | None = None
+    ) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
+        refuse_hyper_latents(z)
         _, channels, h, w = cond.latent_shape
         if channels != self.channels:
             raise InvalidInputError(f"latents have {channels} channels, the model {self.channels}")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from kodec.native import InvalidInputError
 
 from .factorised_prior import FactorisedPrior
-from .ports import Conditions, SymbolPort
+from .ports import Conditions, SymbolPort, refuse_hyper_latents
 
 
 class FactorisedLatents(nn.Module):
@@ -28,8 +28,14 @@ class FactorisedLatents(nn.Module):
         """Symbols that one item of h x w latent positions puts through the port."""
         return self.channels * h * w
 
-    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+    def hyper_latents(self, y: Tensor, cond: Conditions) -> None:
+        """It has none."""
+
+    def code(
+        self, y: Tensor | None, cond: Conditions, port: SymbolPort, z: Tensor | None = None
+    ) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
+        refuse_hyper_latents(z)
         if cond.latent_shape[1] != self.channels:
             raise InvalidInputError(
                 f"latents have {cond.latent_shape[1]} channels, the model {self.channels}"

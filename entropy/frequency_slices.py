@@ -181,34 +181,53 @@ class FrequencySlices(WithHyperLatents):
         self.slope.copy_(slope)
         self.level.copy_((log_mean - slope * t).mean(0))
 
-    def _hyper(self, y: Tensor | None, e: Tensor, cond: Conditions, port: SymbolPort) -> Tensor:
+    def hyper_latents(self, y: Tensor, cond: Conditions) -> Tensor:
+        """What the hyper-analysis makes of `y`, (N, `hyper`, h', w')."""
+        return self._hyper_latents(y, self._embedding(cond))
+
+    def _hyper_latents(self, y: Tensor, e: Tensor) -> Tensor:
+        like = self.hyper_in.weight
+        features = self.hyper_in(magnitude_features(to_tokens(y).to(like)))
+        features = features + self.quality_to_hyper(e.to(like))
+        grid = pad_to_hyper_stride(to_grid(features, *y.shape[-2:]))
+        z: Tensor = self.hyper_analysis(grid).to(y.dtype)
+        return z
+
+    def _quality(self, cond: Conditions) -> Tensor:
+        """Quality (N,), on the model's device."""
+        quality = cond.quality
+        if quality is None:
+            quality = torch.full((cond.latent_shape[0],), 31.5)
+        return quality.to(self.level.device)
+
+    def _embedding(self, cond: Conditions) -> Tensor:
+        """Of the quality, (N, 1, width)."""
+        e: Tensor = self.quality(self._quality(cond))[:, None]
+        return e
+
+    def _hyper(self, z: Tensor | None, e: Tensor, cond: Conditions, port: SymbolPort) -> Tensor:
         """Codes z; returns the first state (N, width, h, w)."""
         h, w = cond.latent_shape[-2:]
-        z = None
-        if y is not None:
-            like = self.hyper_in.weight
-            features = self.hyper_in(magnitude_features(to_tokens(y).to(like)))
-            features = features + self.quality_to_hyper(e.to(like))
-            z = self.hyper_analysis(pad_to_hyper_stride(to_grid(features, h, w))).to(y.dtype)
         # Channels last throughout, so that tokens and grids are views of each other.
         coded = self.code_z(z, cond, port).contiguous(memory_format=torch.channels_last)
         state: Tensor = self.hyper_synthesis(coded)[..., :h, :w]
         shift: Tensor = self.quality_to_state(e).transpose(1, 2)[..., None]
         return state + shift
 
-    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+    def code(
+        self, y: Tensor | None, cond: Conditions, port: SymbolPort, z: Tensor | None = None
+    ) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
         self.check(cond)
-        n, _, h, w = cond.latent_shape
+        h, w = cond.latent_shape[-2:]
         dtype, device = self.level.dtype, self.level.device
-        quality = cond.quality
-        if quality is None:
-            quality = torch.full((n,), 31.5, device=device)
-        quality = quality.to(device)
+        quality = self._quality(cond)
         # Latents in float32 stay so: they are exact in differences from means in float64 too.
         y = None if y is None else y.to(device, y.dtype if y.dtype == torch.float32 else dtype)
-        e = self.quality(quality)[:, None]
-        state = self._hyper(y, e, cond, port)
+        e = self._embedding(cond)
+        if z is None and y is not None:
+            z = self._hyper_latents(y, e)
+        state = self._hyper(z, e, cond, port)
         t = normalised(quality.to(dtype))[:, None, None]
         log_spread = self.level + self.slope * t
         y_tokens = None if y is None else to_tokens(y)

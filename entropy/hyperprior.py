@@ -129,10 +129,23 @@ class Hyperprior(WithHyperLatents):
         """What the hyper-analysis sees of the latents."""
         return y
 
-    def code_hyper(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+    def hyper_latents(self, y: Tensor, cond: Conditions) -> Tensor | None:
+        """What the hyper-analysis makes of `y`, (N, `hyper`, h', w'); None with an adaptation."""
+        return self._hyper_latents(y) if self.adaptation is None else None
+
+    def _hyper_latents(self, seen: Tensor) -> Tensor:
+        """Of latents as the hyper-analysis sees them; in the precision of the prior."""
+        seen = seen.to(next(self.hyper_analysis.parameters()))
+        z: Tensor = self.hyper_analysis(self.hyper_input(pad_to_hyper_stride(seen)))
+        return z.to(self.hyper_prior.matrices[0])
+
+    def code_hyper(
+        self, y: Tensor | None, cond: Conditions, port: SymbolPort, z: Tensor | None = None
+    ) -> Tensor:
         """Pass the hyper-latents through the port; returns features (N, `outputs`, h, w).
 
-        With an adaptation, the prototypes of the latents' regions pass it first.
+        z: instead of what the hyper-analysis makes of y. With an adaptation, the prototypes of the
+        latents' regions pass the port first.
         """
         self.check(cond)
         h, w = cond.latent_shape[-2:]
@@ -140,10 +153,8 @@ class Hyperprior(WithHyperLatents):
         adapt: tuple[Change, Change] = (_unchanged, _unchanged)
         if self.adaptation is not None:
             adapt = self.adaptation.code(y, cond, port)
-        z = None
-        if y is not None:
-            seen = adapt[0](y.to(next(self.hyper_analysis.parameters())))
-            z = self.hyper_analysis(self.hyper_input(pad_to_hyper_stride(seen))).to(weight)
+        if z is None and y is not None:
+            z = self._hyper_latents(adapt[0](y.to(next(self.hyper_analysis.parameters()))))
         features: Tensor = self.hyper_synthesis(self.code_z(z, cond, port))
         return adapt[1](features[..., :h, :w].to(weight))
 
@@ -160,9 +171,11 @@ class MeanScaleHyperprior(Hyperprior):
     Arguments: see `Hyperprior`.
     """
 
-    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+    def code(
+        self, y: Tensor | None, cond: Conditions, port: SymbolPort, z: Tensor | None = None
+    ) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
-        mean, scale = self.code_hyper(y, cond, port).chunk(2, dim=1)
+        mean, scale = self.code_hyper(y, cond, port, z).chunk(2, dim=1)
         return port.code("y", self.take(y), self.block(mean, scale))
 
 
@@ -182,7 +195,9 @@ class ScaleHyperprior(Hyperprior):
         """Magnitudes."""
         return y.abs()
 
-    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+    def code(
+        self, y: Tensor | None, cond: Conditions, port: SymbolPort, z: Tensor | None = None
+    ) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
-        scale = self.code_hyper(y, cond, port)
+        scale = self.code_hyper(y, cond, port, z)
         return port.code("y", self.take(y), self.block(torch.zeros_like(scale), scale))

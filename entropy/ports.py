@@ -43,6 +43,12 @@ class Conditions:
     hints: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+def refuse_hyper_latents(z: Tensor | None) -> None:
+    """Raise `InvalidInputError` where hyper-latents are given to a latent model without any."""
+    if z is not None:
+        raise InvalidInputError("this latent model has no hyper-latents: give latents alone")
+
+
 class SymbolPort(Protocol):
     """The channel between the two sides: see `RateMeter`, `SymbolWriter`, `SymbolReader`."""
 

@@ -100,9 +100,11 @@ class RasterAutoregression(Hyperprior):
             {"hyper": 2 * channels, "context": 2 * channels}, joint_widths(channels)
         )
 
-    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+    def code(
+        self, y: Tensor | None, cond: Conditions, port: SymbolPort, z: Tensor | None = None
+    ) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
-        hyper = self.code_hyper(y, cond, port)
+        hyper = self.code_hyper(y, cond, port, z)
         h, w = hyper.shape[-2:]
         y = self.take(y)
         fronts = front_positions(h, w, KERNEL // 2, hyper.device)

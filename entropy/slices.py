@@ -318,9 +318,11 @@ class SlicedLatents(Hyperprior):
             raise InvalidInputError(f"the slices do not sum to {channels} channels")
         self.slices = nn.ModuleList(slices)
 
-    def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
+    def code(
+        self, y: Tensor | None, cond: Conditions, port: SymbolPort, z: Tensor | None = None
+    ) -> Tensor:
         """Pass the latents through `port`; returns what the decoder sees, (N, C, h, w)."""
-        known = Known(self.code_hyper(y, cond, port), cond.known)
+        known = Known(self.code_hyper(y, cond, port, z), cond.known)
         y = self.take(y)
         tokens = None if y is None else to_tokens(y)
         start = 0

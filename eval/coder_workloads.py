@@ -166,7 +166,7 @@ def picture_items(
         writer = RecordingWriter()
         condition = None if quality is None else torch.tensor([float(quality)], device=codec.device)
         x = to_tensor(pixels).to(codec.device)
-        codec.network.code_latents(x, (1, height, width), condition, writer)
+        codec.network.code_picture(x, (1, height, width), condition, writer)
         bits = math.fsum(codec.estimate_bits(Picture(pixels), quality).values())
         label = name if quality is None else f"{name}, quality {quality}"
         description = f"latents of a {width}x{height} picture by the model {codec.name}"

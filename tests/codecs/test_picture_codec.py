@@ -47,7 +47,7 @@ def _coded(codec: PictureCodec, autocast: bool, training: bool) -> tuple[dict[st
     quality = torch.tensor([10.0, 50.0]) if codec.variable_rate else None
     port = RateMeter(training)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        coded = codec.code_latents(torch.rand(2, 3, 64, 64), (2, 64, 64), quality, port)
+        coded = codec.code_picture(torch.rand(2, 3, 64, 64), (2, 64, 64), quality, port)
     return port.bits, coded.y_hat
 
 

@@ -319,6 +319,32 @@ def test_integers_round_trip_and_refuse_what_is_out_of_range() -> None:
     assert Uniform(torch.Size((1, 3)), 8).bits(torch.zeros(1, 3)).sum() == 9
 
 
+@pytest.mark.parametrize("name", ["mean-scale hyperprior", "frequency slices", "raster"])
+@torch.no_grad()
+def test_given_hyper_latents_are_coded_in_place_of_the_analysis_own(name: str) -> None:
+    """What an encoder may refine before it codes: any decoder reads it."""
+    model = build(name)
+    y, cond = latents(5, 7)
+    own = model.hyper_latents(y, cond)
+    streams = []
+    for z in (None, own, own + 3):
+        writer = SymbolWriter(2)
+        sent = model.code(y, cond, writer, z)
+        streams.append(writer.finish())
+        reader = SymbolReader(streams[-1])
+        assert torch.equal(model.code(None, cond, reader), sent)
+        reader.finish()
+    assert streams[0] == streams[1] != streams[2]
+
+
+def test_models_without_hyper_latents_refuse_them() -> None:
+    y, cond = latents(4, 4, n=1)
+    for name in ("factorised", "companded"):
+        assert build(name).hyper_latents(y, cond) is None
+        with pytest.raises(InvalidInputError, match="no hyper-latents"):
+            build(name).code(y, cond, RateMeter(training=False), z=y)
+
+
 def test_latents_that_cannot_be_coded_are_refused() -> None:
     model = build("mean-scale hyperprior")
     y, cond = latents(4, 4, n=1)

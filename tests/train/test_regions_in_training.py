@@ -72,7 +72,7 @@ def test_bits_are_counted_for_each_item() -> None:
     codec = codec_of(SEGPIC)
     meter = RateMeter(training=True)
     x = torch.rand(2, 3, 64, 64)
-    codec.code(x, (2, 64, 64), None, meter, stripes((1, 8)))
+    codec.code(x, (2, 64, 64), None, meter, {"regions": stripes((1, 8))})
     one, eight = meter.bits["prototypes"].tolist()
     assert eight == pytest.approx(8 * one, rel=0.2)
 
@@ -84,7 +84,7 @@ def test_pictures_of_any_size_and_their_regions() -> None:
         (1, 37, 51),
         None,
         RateMeter(training=True),
-        torch.arange(37)[None, :, None].expand(1, 37, 51) // 9,
+        {"regions": torch.arange(37)[None, :, None].expand(1, 37, 51) // 9},
     )
     assert coded.x_hat.shape == (1, 3, 37, 51)
 
@@ -101,9 +101,10 @@ def test_no_file_is_written_with_regions() -> None:
     codec = codec_of(SEGPIC).eval()
     x = torch.rand(1, 3, 64, 64)
     with pytest.raises(InvalidInputError, match="regions are for training"):
-        codec.code(x, (1, 64, 64), None, RateMeter(training=False), stripes((2,)))
+        codec.code(x, (1, 64, 64), None, RateMeter(training=False), {"regions": stripes((2,))})
     with pytest.raises(InvalidInputError, match="one label for each pixel"):
-        codec.train().code(x, (1, 64, 64), None, RateMeter(training=True), stripes((2,), 32))
+        small = {"regions": stripes((2,), 32)}
+        codec.train().code(x, (1, 64, 64), None, RateMeter(training=True), small)
 
 
 def test_trained_on_labels_it_codes_files_with_the_grid(
