@@ -16,8 +16,6 @@ from kodec.codecs import (
 )
 from kodec.native import BitstreamError, InvalidInputError
 
-from .finite import DAMAGE
-
 PREFIX = "codec."
 ADVICE = "give one of the *.ckpt files of `kodec train`"
 _WHOLE = {"state_dict", "codec_config"}
