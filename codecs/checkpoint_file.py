@@ -4,13 +4,19 @@ import pickle
 import warnings
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+from torch.serialization import (
+    add_safe_globals,
+    clear_safe_globals,
+    get_safe_globals,
+    get_unsafe_globals_in_checkpoint,
+)
 
 from kodec.native import BitstreamError, InvalidInputError
 
@@ -76,10 +82,10 @@ def read_checkpoint(path: Path, advice: str = ADVICE, mmap: bool = False) -> dic
         looks = f"; it looks like {kind.title}" if kind and head else ""
         raise BitstreamError(f"{path} is no checkpoint that torch.save wrote{looks}; {advice}")
     try:
-        names = get_unsafe_globals_in_checkpoint(path) if zipped else []
-        stand_ins = [(_Inert if n.startswith("numpy.") else _InertMapping, n) for n in names]
-        with warnings.catch_warnings(), safe_globals(stand_ins):  # type: ignore[arg-type]
+        with warnings.catch_warnings(), _no_classes_of_others():
             warnings.simplefilter("ignore")
+            names = get_unsafe_globals_in_checkpoint(path) if zipped else []
+            add_safe_globals([(_stand_in(name), name) for name in names])
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped and mmap)
     except _DAMAGE as error:
         objects = isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error)
@@ -87,6 +93,25 @@ def read_checkpoint(path: Path, advice: str = ADVICE, mmap: bool = False) -> dic
     if not isinstance(content, dict) or hasattr(content, "stand_in"):
         raise BitstreamError(f"{path} {_OBJECTS}{advice}")
     return content
+
+
+def _stand_in(name: str) -> type:
+    return _Inert if name.startswith("numpy.") else _InertMapping
+
+
+@contextmanager
+def _no_classes_of_others() -> Iterator[None]:
+    """Without the classes that other libraries let `torch.load` build.
+
+    Which they are depends on what was imported before, and it can't fill all of them.
+    """
+    theirs = get_safe_globals()
+    clear_safe_globals()
+    try:
+        yield
+    finally:
+        clear_safe_globals()
+        add_safe_globals(theirs)
 
 
 _DAMAGED = "is a damaged or cut-off checkpoint: fetch or write it again"
