@@ -4,13 +4,19 @@ import pickle
 import warnings
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+from torch.serialization import (
+    add_safe_globals,
+    clear_safe_globals,
+    get_safe_globals,
+    get_unsafe_globals_in_checkpoint,
+)
 
 from kodec.native import BitstreamError, InvalidInputError
 
@@ -76,10 +82,11 @@ def read_checkpoint(path: Path, advice: str = ADVICE, mmap: bool = False) -> dic
         looks = f"; it looks like {kind.title}" if kind and head else ""
         raise BitstreamError(f"{path} is no checkpoint that torch.save wrote{looks}; {advice}")
     try:
-        names = get_unsafe_globals_in_checkpoint(path) if zipped else []
-        stand_ins = [(_Inert if n.startswith("numpy.") else _InertMapping, n) for n in names]
-        with warnings.catch_warnings(), safe_globals(stand_ins):  # type: ignore[arg-type]
+        with warnings.catch_warnings(), _nothing_trusted():
             warnings.simplefilter("ignore")
+            names = get_unsafe_globals_in_checkpoint(path) if zipped else []
+            stand_ins = [(_Inert if n.startswith("numpy.") else _InertMapping, n) for n in names]
+            add_safe_globals(stand_ins)  # type: ignore[arg-type]
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped and mmap)
     except _DAMAGE as error:
         objects = isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error)
@@ -87,6 +94,18 @@ def read_checkpoint(path: Path, advice: str = ADVICE, mmap: bool = False) -> dic
     if not isinstance(content, dict) or hasattr(content, "stand_in"):
         raise BitstreamError(f"{path} {_OBJECTS}{advice}")
     return content
+
+
+@contextmanager
+def _nothing_trusted() -> Iterator[None]:
+    """Set aside the classes that other libraries have told PyTorch to build, and put them back."""
+    others = get_safe_globals()
+    clear_safe_globals()
+    try:
+        yield
+    finally:
+        clear_safe_globals()
+        add_safe_globals(others)
 
 
 _DAMAGED = "is a damaged or cut-off checkpoint: fetch or write it again"

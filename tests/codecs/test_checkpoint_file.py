@@ -42,7 +42,11 @@ def test_tensors_are_read_whatever_stands_beside_them(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": STATE, "beside": BESIDE[name]}, tmp_path / "a.pth")
-    content = read_checkpoint(tmp_path / "a.pth")
+    # Whatever else another library has PyTorch build.
+    with torch.serialization.safe_globals([defaultdict, argparse.Namespace]):
+        trusted = torch.serialization.get_safe_globals()
+        content = read_checkpoint(tmp_path / "a.pth")
+        assert set(torch.serialization.get_safe_globals()) == set(trusted)
     assert torch.equal(content["state_dict"]["a.weight"], STATE["a.weight"])
     assert not (tmp_path / "touched").exists()
 
