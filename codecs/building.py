@@ -18,10 +18,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from kodec.entropy import GainUnit
 from kodec.native import BitstreamError, InvalidInputError, KodecError
+
+from .sketch import Sketch, Undrawn
 
 OWN = "kodec"
 HOMES = ("kodec.codecs", "kodec.entropy", "kodec.models")
@@ -66,7 +67,7 @@ def build_module(
         _check_size(config, packages, weights)
         # What other packages' constructors draw may be more than a start.
         drawn = weights is None or packages_of(config)
-        with contextlib.nullcontext() if drawn else _Undrawn():
+        with contextlib.nullcontext() if drawn else Undrawn():
             built = _build(config, packages)
     except RecursionError:
         raise BitstreamError("the config's parts do not come to an end: a damaged file") from None
@@ -302,7 +303,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, one) for one in of)
     if origin is typing.Literal:
-        return any(value == one and type(value) is type(one) for one in of)
+        # Which of them, the constructor says better.
+        return any(type(value) is type(one) for one in of)
     if origin is tuple and of[-1:] != (...,):
         return isinstance(value, tuple) and len(value) == len(of) and all(map(_fits, value, of))
     if origin in (tuple, list, abc.Sequence):
@@ -314,45 +316,13 @@ def _fits(value: Any, hint: Any) -> bool:
     return not isinstance(hint, type) or isinstance(value, hint)
 
 
-# What draws random values, each given the tensor to fill first.
-_DRAWS = frozenset((nn.init.kaiming_uniform_, nn.init.uniform_, Tensor.uniform_, Tensor.normal_))
-
-
-class _Undrawn(TorchFunctionMode):
-    """Leaves random starts away, where weights will replace them."""
-
-    def __torch_function__(
-        self, func: Any, kinds: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        named = kwargs or {}
-        if func in _DRAWS:
-            return args[0] if args else named["tensor"]
-        return func(*args, **named)
-
-
-class _Bounded(_Undrawn):
-    """Ends a constructor that makes more of tensors than any codec's does."""
-
-    def __init__(self, calls: int) -> None:
-        super().__init__()
-        self.left = calls
-
-    def __torch_function__(
-        self, func: Any, kinds: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        self.left -= 1
-        if self.left < 0:
-            raise BitstreamError("the config describes far more layers than its weights are for")
-        return super().__torch_function__(func, kinds, args, kwargs)
-
-
 def _check_size(
     config: Mapping[str, Any], trusted: tuple[str, ...], weights: Mapping[str, Tensor] | None
 ) -> None:
     """Build on the meta device, and refuse what is too large or does not fit the weights."""
     calls = _MAX_CALLS if weights is None else _FREE_CALLS + _CALLS_PER_WEIGHT * len(weights)
     try:
-        with torch.device("meta"), _Bounded(min(calls, _MAX_CALLS)):
+        with Sketch(min(calls, _MAX_CALLS)):
             sketch: nn.Module = _build(config, trusted)
     except BitstreamError as error:
         if packages_of(config) and error.__cause__ is not None:

@@ -82,10 +82,11 @@ def read_checkpoint(path: Path, advice: str = ADVICE, mmap: bool = False) -> dic
         looks = f"; it looks like {kind.title}" if kind and head else ""
         raise BitstreamError(f"{path} is no checkpoint that torch.save wrote{looks}; {advice}")
     try:
-        with warnings.catch_warnings(), _no_classes_of_others():
+        with warnings.catch_warnings(), _nothing_trusted():
             warnings.simplefilter("ignore")
             names = get_unsafe_globals_in_checkpoint(path) if zipped else []
-            add_safe_globals([(_stand_in(name), name) for name in names])
+            stand_ins = [(_Inert if n.startswith("numpy.") else _InertMapping, n) for n in names]
+            add_safe_globals(stand_ins)  # type: ignore[arg-type]
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped and mmap)
     except _DAMAGE as error:
         objects = isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error)
@@ -95,23 +96,16 @@ def read_checkpoint(path: Path, advice: str = ADVICE, mmap: bool = False) -> dic
     return content
 
 
-def _stand_in(name: str) -> type:
-    return _Inert if name.startswith("numpy.") else _InertMapping
-
-
 @contextmanager
-def _no_classes_of_others() -> Iterator[None]:
-    """Without the classes that other libraries let `torch.load` build.
-
-    Which they are depends on what was imported before, and it can't fill all of them.
-    """
-    theirs = get_safe_globals()
+def _nothing_trusted() -> Iterator[None]:
+    """Set aside the classes that other libraries have told PyTorch to build, and put them back."""
+    others = get_safe_globals()
     clear_safe_globals()
     try:
         yield
     finally:
         clear_safe_globals()
-        add_safe_globals(theirs)
+        add_safe_globals(others)
 
 
 _DAMAGED = "is a damaged or cut-off checkpoint: fetch or write it again"

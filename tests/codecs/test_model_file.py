@@ -236,7 +236,7 @@ class Synthesis(GDNSynthesis):
     def __init__(self, **settings):
         super().__init__(**settings)
         # Trusted constructors may look at values, which the meta device has none of.
-        assert float(self.layers[0].weight.sum()) != 7
+        assert float(self.layers[0].weight.detach().sum()) != 7
         constants(self)
 
 class Latents(MeanScaleHyperprior):

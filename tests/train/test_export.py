@@ -44,6 +44,17 @@ def test_the_same_checkpoint_gives_the_same_model(checkpoint: Path, tmp_path: Pa
     assert infos[0].model_id == infos[1].model_id
 
 
+def test_a_private_class_path_gives_the_same_model(checkpoint: Path, tmp_path: Path) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    public = export_checkpoint(checkpoint, tmp_path / "public.safetensors")
+    latents = content["codec_config"]["init_args"]["latents"]
+    assert latents["class_path"] == "kodec.entropy.FrequencySlices"
+    latents["class_path"] = "kodec.entropy.frequency_slices.FrequencySlices"
+    torch.save(content, checkpoint)
+    private = export_checkpoint(checkpoint, tmp_path / "private.safetensors")
+    assert private.model_id == public.model_id and private.config == public.config
+
+
 def damages(whole: Path) -> dict[str, bytes]:
     data = whole.read_bytes()
     content = torch.load(whole, weights_only=True)
