@@ -193,8 +193,8 @@ def clocks(codec: Codec, watch: Stopwatch) -> Iterator[None]:
     latents: Any = network.latents
     with ExitStack() as stack:
         for target, replacement in (
-            ("kodec.entropy.ports.Encoder", TimedEncoder),
-            ("kodec.entropy.ports.Decoder", TimedDecoder),
+            ("kodec.entropy.symbol_streams.Encoder", TimedEncoder),
+            ("kodec.entropy.symbol_streams.Decoder", TimedDecoder),
             ("kodec.codecs.codec.SymbolWriter", TimedWriter),
             ("kodec.codecs.codec.SymbolReader", TimedReader),
         ):

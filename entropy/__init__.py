@@ -14,21 +14,20 @@ from .hyperprior import MeanScaleHyperprior, ScaleHyperprior
 from .integer_tables import IntegerTables, WithTables, build_tables, tables_of
 from .lossless_picture import LosslessPicture
 from .multi_reference import MultiReference
+from .passed_values import payload_symbols
 from .ports import (
     CompiledScan,
     Conditions,
     ForeignCoder,
-    RateMeter,
     ScanStep,
     SymbolPort,
-    SymbolReader,
-    SymbolWriter,
-    payload_symbols,
     scan_fronts,
 )
 from .prototypes import RegionAdaptation, RegionPrototypes
 from .raster import RasterAutoregression
+from .rate_meter import RateMeter
 from .roles import Role, as_role, encoder_only, roles_of
+from .symbol_streams import SymbolReader, SymbolWriter
 from .tokens import Categorical, code_tokens
 from .within import Within
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from kodec.native import InvalidInputError
 
 from .lossless_picture import LosslessPicture
-from .ports import Conditions, SymbolPort, payload_symbols, refuse_hyper_latents
+from .passed_values import payload_symbols
+from .ports import Conditions, SymbolPort, refuse_hyper_latents
 
 # The normal quantile of the largest integer, in units of the latents' spread.
 REACH = 1.85

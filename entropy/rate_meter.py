@@ -1,0 +1,81 @@
+"""The port that counts bits, in training and for estimates."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .distributions import Distribution, Uniform
+from .passed_values import BYTE_BITS, digits_of, given, lengths_of, packed
+from .ports import ForeignCoder, ScanStep, scan_fronts
+from .snapping import Snap
+
+
+class RateMeter:
+    """Counts bits, without writing any.
+
+    training=True: the distributions' training bits, straight-through rounded values for what
+    follows (as in "Channel-wise autoregressive entropy models", 2020, mixed quantisation).
+    training=False: likelihoods of the rounded values, so that estimates compare with files.
+    `bits` maps each block's name to bits per sample, shape (N,).
+    """
+
+    def __init__(self, training: bool) -> None:
+        self.training = training
+        self.bits: dict[str, Tensor] = {}
+
+    def _count(self, name: str, bits: Tensor) -> None:
+        per_sample = bits.flatten(1).sum(1)
+        self.bits[name] = self.bits[name] + per_sample if name in self.bits else per_sample
+
+    def total(self) -> Tensor:
+        """Bits per sample over all blocks, shape (N,)."""
+        return torch.stack(list(self.bits.values())).sum(0)
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        """Count the block's bits; return straight-through (training) or rounded values."""
+        y = given(name, y, dist.shape)
+        symbols = dist.quantise(y).contiguous()
+        rounded = dist.dequantise(symbols)
+        if self.training:
+            self._count(name, dist.training_bits(y, symbols))
+            return y + (rounded - y).detach()
+        self._count(name, dist.bits(rounded))
+        return rounded
+
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+        """In training one pass over everything, whose contexts see the latents under noise."""
+        assert y is not None
+        if not self.training:
+            if step.compiled() is None:
+                return scan_fronts(self, name, y, fronts, step)
+            integers = torch.round(y)
+            self._count(name, step.whole(integers).bits(integers))
+            return integers
+        return self.code(name, y, step.whole(y + torch.rand_like(y) - 0.5))
+
+    def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
+        """Count log2(high) bits each."""
+        values = given(name, values, shape)
+        for place, digit in digits_of(values, high):
+            self._count(name, Uniform(shape, place).bits(digit.float()))
+        return values
+
+    def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
+        """Count the packed bytes; in training no bits, and uniform noise instead of rounding."""
+        y = given(name, y)
+        if self.training:
+            self._count(name, y.new_zeros(len(y), 1))
+            return y + torch.rand_like(y) - 0.5
+        integers, payloads = packed(name, y, coder)
+        lengths = lengths_of(payloads).to(y.device)
+        self.integers(name, lengths, coder.most + 1, lengths.shape)
+        self._count(name, (BYTE_BITS * lengths).to(y))
+        return integers
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """The grid's points, no bits; in training gradients pass, and float32 stays as it is."""
+        if self.training and x.dtype != torch.float64:
+            return x
+        snapped = Snap(name, x, step, guard).result()
+        return x + (snapped - x).detach() if self.training else snapped

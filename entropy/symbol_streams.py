@@ -1,0 +1,204 @@
+"""The ports that write and read streams, one an item of the batch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError, MismatchError
+
+from .distributions import Distribution, Uniform
+from .passed_values import (
+    BYTE_BITS,
+    codable,
+    digits_of,
+    given,
+    lengths_of,
+    one_byte_each,
+    packed,
+    places_of,
+)
+from .ports import ForeignCoder, ScanStep, scan_fronts
+from .snapping import Snap
+
+
+class SymbolWriter:
+    """Writes each item of the batch to a stream of its own; `finish` returns the streams."""
+
+    def __init__(self, items: int) -> None:
+        self._encoders = [Encoder() for _ in range(items)]
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        """Quantise, write, and return what the reader will see.
+
+        Raises `InvalidInputError` where latents are not finite or beyond the coder's range.
+        """
+        y = given(name, y, dist.shape)
+        # Contiguous like the reader's, so that both sides run the same kernels on what follows.
+        symbols = codable(name, dist.quantise(y).contiguous())
+        items = len(self._encoders)
+        indexes, close = dist.indexes()
+        integers = symbols.to(torch.int32).reshape(items, -1).cpu().numpy()
+        choices = indexes.reshape(items, -1).cpu().numpy()
+        positions = close.cpu().numpy()
+        size = integers.shape[1]
+        # Where each item's positions begin among those of the whole block.
+        bounds = np.searchsorted(positions, np.arange(items + 1) * size)
+        for i, encoder in enumerate(self._encoders):
+            overrides = positions[bounds[i] : bounds[i + 1]] - i * size
+            encoder.add(integers[i], choices[i], dist.tables, overrides.astype(np.uint32))
+        return dist.dequantise(symbols)
+
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+        """Write the tokens front by front, or by the core's program."""
+        compiled = step.compiled()
+        if compiled is None:
+            return scan_fronts(self, name, y, fronts, step)
+        values = codable(name, torch.round(given(name, y)).contiguous())
+        integers = values.to(torch.int32).reshape(len(self._encoders), -1).cpu().numpy()
+        for encoder, item, side in zip(self._encoders, integers, compiled.side, strict=True):
+            means, indexes = compiled.program.predict(
+                compiled.rows, compiled.columns, side, item, len(compiled.tables)
+            )
+            encoder.add(item - means, indexes, compiled.tables, np.empty(0, np.uint32))
+        return values.double()
+
+    def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
+        """Write the integers digit by digit."""
+        values = given(name, values, shape)
+        for place, digit in digits_of(values, high):
+            self.code(name, digit, Uniform(shape, place))
+        return values
+
+    def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
+        """Write each item's packed bytes behind their number."""
+        integers, payloads = packed(name, given(name, y), coder)
+        lengths = lengths_of(payloads)
+        self.integers(name, lengths, coder.most + 1, lengths.shape)
+        for encoder, payload in zip(self._encoders, payloads, strict=True):
+            dist = one_byte_each(len(payload))
+            symbols = np.frombuffer(payload, np.uint8).astype(np.int16)
+            none = np.empty(0, np.uint32)
+            encoder.add(symbols, dist.indexes()[0].numpy(), dist.tables, none)
+        return integers
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """Signal which grid points close calls went to."""
+        state = Snap(name, x, step, guard)
+        for item, encoder in enumerate(self._encoders):
+            encoder.choose(*state.choices(item))
+        return state.result()
+
+    def finish(self, segments: int = 0, lanes: int = 0) -> list[bytes]:
+        """The streams, one an item; 0 lets the coder choose."""
+        return [encoder.finish(segments, lanes) for encoder in self._encoders]
+
+
+class SymbolReader:
+    """Reads what `SymbolWriter` wrote, one stream an item; call `finish` at the end."""
+
+    def __init__(self, streams: Sequence[bytes]) -> None:
+        self._decoders = [Decoder(stream) for stream in streams]
+        self._sizes = [len(stream) for stream in streams]
+
+    def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
+        """Read the block that the writer wrote at this place; `y` is ignored.
+
+        Raises `BitstreamError` for damage, `MismatchError` where a scale is none.
+        """
+        try:
+            indexes = dist.indexes()[0]
+        except InvalidInputError as error:
+            # The writer refused to go on with such a scale: it had another one.
+            raise MismatchError(
+                f"block {name!r}: {error}: the file is damaged, or this machine computes otherwise "
+                "than the encoder's did"
+            ) from None
+        choices = indexes.reshape(len(self._decoders), -1).cpu().numpy()
+        symbols = torch.empty(choices.shape, dtype=torch.int32)
+        for decoder, chosen, out in zip(self._decoders, choices, symbols.numpy(), strict=True):
+            decoder.decode(chosen, dist.tables, out)
+        return dist.dequantise(symbols.reshape(dist.shape))
+
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+        """Read the tokens front by front, or by the core's program."""
+        compiled = step.compiled()
+        if compiled is None:
+            return scan_fronts(self, name, y, fronts, step)
+        size = compiled.rows, compiled.columns
+        items = [
+            decoder.scan(compiled.program, *size, side, compiled.tables)
+            for decoder, side in zip(self._decoders, compiled.side, strict=True)
+        ]
+        values = torch.from_numpy(np.stack(items)).double()
+        return values.reshape(len(items), size[0] * size[1], -1)
+
+    def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
+        """Read the integers digit by digit."""
+        total = torch.zeros(shape, dtype=torch.int64)
+        scale = 1
+        for place in places_of(high):
+            total += self.code(name, None, Uniform(shape, place)).long() * scale
+            scale *= place
+        if (total >= high).any():
+            raise BitstreamError(f"side integers {name!r} are out of range: a damaged stream")
+        return total
+
+    def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
+        """Read each item's bytes and unpack them; `y` is ignored."""
+        shape = torch.Size((len(self._decoders), 1))
+        lengths = self.integers(name, None, coder.most + 1, shape)
+        unpacked = []
+        for decoder, size, length in zip(
+            self._decoders, self._sizes, lengths.flatten().tolist(), strict=True
+        ):
+            # A byte takes one in the stream too, so that nothing is made room for in vain.
+            if length > size:
+                raise BitstreamError(
+                    f"{name!r} claims {length} bytes in a stream of {size}: a damaged stream"
+                )
+            dist = one_byte_each(length)
+            symbols = np.empty(length, np.int32)
+            decoder.decode(dist.indexes()[0].numpy(), dist.tables, symbols)
+            if length and not 0 <= symbols.min() <= symbols.max() < 2**BYTE_BITS:
+                raise BitstreamError(f"{name!r} holds more than bytes: a damaged stream")
+            unpacked.append(coder.unpack(symbols.astype(np.uint8).tobytes()))
+        return torch.from_numpy(np.stack(unpacked))
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        """Take the grid points that were signalled, else the nearest ones.
+
+        Raises `MismatchError` where this side's state is no number.
+        """
+        try:
+            state = Snap(name, x, step, guard)
+        except InvalidInputError:
+            if x.isfinite().all():
+                raise
+            raise MismatchError(
+                f"state {name!r} is not finite here: the stream is not this model's"
+            ) from None
+        for item, decoder in enumerate(self._decoders):
+            state.chosen(item, decoder.choose(state.choices(item)[0]))
+        return state.result()
+
+    def expect(self, symbols: int | range) -> None:
+        """Refuse, before any work, streams that do not hold this many symbols each."""
+        allowed = range(symbols, symbols + 1) if isinstance(symbols, int) else symbols
+        for decoder in self._decoders:
+            if decoder.symbols not in allowed:
+                wanted = f"{allowed[0]}" if len(allowed) == 1 else f"{allowed[0]} to {allowed[-1]}"
+                raise BitstreamError(
+                    f"the stream holds {decoder.symbols} symbols where its picture has {wanted}: "
+                    "a damaged file"
+                )
+
+    def finish(self) -> None:
+        """Check that every stream ended exactly where its writer ended.
+
+        Raises `BitstreamError` on damage and `MismatchError` where this machine computed other
+        table indexes than the encoder did.
+        """
+        for decoder in self._decoders:
+            decoder.finish()
