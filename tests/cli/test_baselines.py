@@ -237,7 +237,7 @@ def test_stopped_work_goes_on(
             process.kill()
         else:  # a terminal's Ctrl+C goes to every process
             os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         if kind != "kill":
             assert (process.returncode, out, err) == (1, "", "kodec: interrupted\n")
         # Nothing of it lives on, and nothing half-written is left.
@@ -282,7 +282,7 @@ def _processes_of(session: int) -> Iterator[int]:
             yield int(path.parent.name)
 
 
-def _wait_until(condition: Callable[[], bool], seconds: float = 40) -> None:
+def _wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
