@@ -21,6 +21,7 @@ sound one, of more than 4 times the larger of the file's size and 16 MiB.
 import argparse
 import copy
 import faulthandler
+import importlib
 import json
 import math
 import random
@@ -260,6 +261,8 @@ def examine(folder: Path, options: argparse.Namespace) -> int:
     """All cases."""
     faulthandler.enable()
     torch.set_num_threads(1)
+    # What Swin transforms are made of, which is imported with the first of them.
+    importlib.import_module("torchvision.models.swin_transformer")
     path, tallies, highest = folder / "case.safetensors", {}, 0
     for name, data in cases(folder, options.cases, options.seed):
         if not tallies:

@@ -325,7 +325,7 @@ def _check_size(
         with Sketch(min(calls, _MAX_CALLS)):
             sketch: nn.Module = _build(config, trusted)
     except BitstreamError as error:
-        if packages_of(config) and error.__cause__ is not None:
+        if not set(trusted).isdisjoint(packages_of(config)) and error.__cause__ is not None:
             # A trusted package's constructor that reads its tensors' values, as it may; if anything
             # else is wrong, building in earnest says so.
             return

@@ -344,6 +344,14 @@ FORGED: dict[str, tuple[str, str]] = {
         replaced(analysis=part("models.LappedAnalysis", block=4096)),
         "even block of 2 to 16",
     ),
+    # A constructor that fails is built in earnest, but for a trusted package's class alone.
+    "terabytes beside a class of another package": (
+        replaced(
+            analysis=part("models.GDNAnalysis", width=60_000),
+            synthesis=part("models.GDNSynthesis") | {"init_args": {"class_path": "os.abort"}},
+        ),
+        "does not fit kodec.models.GDNSynthesis",
+    ),
     "a codec in a codec": (replaced(latents=CONFIG), "latents is a PictureCodec"),
     "exact": (replaced(portability="exact"), "portability is guarded or local, not 'exact'"),
     "deep": (replaced(gain={"a": json.loads(nested(100))["init_args"]}), "levels"),
