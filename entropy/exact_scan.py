@@ -18,6 +18,9 @@ from .distributions import Distribution, LocationScale, ScaleTables
 from .exact import ExactLinear
 from .ports import CompiledScan
 
+LARGEST_WEIGHT = 2**31
+"""Weights of the core's programs are below, in steps of 2^-fraction."""
+
 
 class ExactAutoregression(nn.Module):
     """Integers (N, P, `channels`) on a grid, row by row, each predicted from `taps` before it.
@@ -68,6 +71,11 @@ class ExactAutoregression(nn.Module):
             assert isinstance(layer, ExactLinear)
             layer.prove()
             weight, bias = (v.detach().cpu() for v in layer.integers())
+            if weight.abs().max() >= LARGEST_WEIGHT:
+                raise InvalidInputError(
+                    "an exact layer has weights beyond 2^31 steps, which no program holds: lower "
+                    "its weights or `fraction`"
+                )
             last = number + 1 == len(self.layers)
             layers.append(
                 (

@@ -172,3 +172,8 @@ def test_layers_that_may_round_are_refused() -> None:
     model.layers[0].weight.fill_(2.0**40)
     with pytest.raises(InvalidInputError, match="2\\^53"):
         model.program()
+    # Exact, but wider than what the core keeps.
+    model.layers[0].weight.fill_(2.0**24)
+    model.layers[0].prove()
+    with pytest.raises(InvalidInputError, match="2\\^31"):
+        model.program()
