@@ -26,6 +26,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from fifo import Fifo
 from forging import PREAMBLE_BYTES, Chunk, seal, split
 from kodec.codecs import (
     ChunkReader,
@@ -50,29 +51,6 @@ STREAM_GROWTH = 100_000_000
 PACKET_BYTES = 1000
 MODEL = bytes(range(8))
 """A model id."""
-
-
-class Pipe(io.RawIOBase):
-    """A file that can't seek and gives what was written to it."""
-
-    def __init__(self, data: bytes = b"", source: Iterator[object] = iter(())) -> None:
-        self._waiting = bytearray(data)
-        self.source = source
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._waiting += data
-        return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, as soon as there are any."""
-        while not self._waiting:
-            try:
-                next(self.source)
-            except StopIteration:
-                break
-        out = bytes(self._waiting[:size])
-        del self._waiting[:size]
-        return out
 
 
 def sound_files() -> list[bytes]:
@@ -164,7 +142,7 @@ def fuzz(inputs: int, seconds: float, seed: int) -> dict[str, Any]:
         data = (forged if sealed else mutated)(files[number], rng)
         begin, outcome, wrong = time.perf_counter(), "", False
         try:
-            source = Pipe(data) if pipe else data
+            source = Fifo(data) if pipe else data
             reader = ChunkReader(source, damaged="keep" if keep else "refuse")  # type: ignore[arg-type]
             items = list(reader)
             lost = any(isinstance(item, Lost) for item in items)
@@ -203,7 +181,7 @@ def fuzz(inputs: int, seconds: float, seed: int) -> dict[str, Any]:
 
 def stream(packets: int) -> dict[str, Any]:
     """Write and read packets of 1 KB through a pipe; the growth of memory after the first 1 %."""
-    pipe = Pipe()
+    pipe = Fifo()
     header = SequenceHeader(416, 240, 3, 32, MODEL, "guarded", Plan())
     data = random.Random(1).randbytes(PACKET_BYTES)
     written = 0

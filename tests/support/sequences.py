@@ -2,7 +2,6 @@
 
 import io
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 
 from kodec.codecs import ChunkWriter, Plan, SequenceHeader, Step
@@ -39,32 +38,3 @@ def sequence_file(packets: int, period: int = PERIOD, header: SequenceHeader = H
         for number in range(packets):
             writer.write(data_of(number), steps_of(number, period))
     return file.getvalue()
-
-
-class Fifo(io.RawIOBase):
-    """What a generator writes, for a reader to read while it goes on: a pipe in one thread."""
-
-    def __init__(self) -> None:
-        self._waiting = bytearray()
-        self.source: Iterator[object] = iter(())
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._waiting += data
-        return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, as soon as there are any."""
-        while not self._waiting:
-            try:
-                next(self.source)
-            except StopIteration:
-                break
-        out = bytes(self._waiting[:size])
-        del self._waiting[:size]
-        return out

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fifo import Fifo
 from forging import Chunk, frames, seal, split
 from kodec.codecs import (
     ChunkReader,
@@ -22,7 +23,7 @@ from kodec.codecs import (
 )
 from kodec.codecs.container.varint import write_varint
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
-from sequences import HEADER, Fifo, data_of, sequence_file, steps_of
+from sequences import HEADER, data_of, sequence_file, steps_of
 
 COUNT = 11
 FILE = sequence_file(COUNT)

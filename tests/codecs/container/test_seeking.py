@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fifo import Fifo
 from forging import frames, numbered, seal, split
 from kodec.codecs import ChunkReader, ChunkWriter, Packet, PictureHeader, Step, write_container
 from kodec.codecs.container import chunks, refresh_index
@@ -11,7 +12,7 @@ from kodec.codecs.container.chunks import Source
 from kodec.codecs.container.refresh_index import MAX_ENTRIES, Entry, RefreshIndex, read_index
 from kodec.codecs.container.varint import MAX_VARINT, write_varint
 from kodec.native import InvalidInputError, crc32c
-from sequences import HEADER, Fifo, data_of, sequence_file, steps_of
+from sequences import HEADER, data_of, sequence_file, steps_of
 
 COUNT = 23
 FILE = sequence_file(COUNT)
