@@ -1,5 +1,6 @@
 """What the heads of all kinds have in common: limits, classes, the machine's fingerprint."""
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from kodec.native import InvalidInputError, UnsupportedError
@@ -64,6 +65,34 @@ def check_machine(portability: str, machine: bytes) -> None:
         raise InvalidInputError(
             f"a machine's fingerprint has at most {MAX_MACHINE_BYTES} bytes, not {len(machine)}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHeader:
+    """What the files of pictures and of sequences say alike.
+
+    Raises InvalidInputError if a field is out of its range.
+    """
+
+    width: int
+    """In pixels, 1 to `MAX_SIDE`."""
+    height: int
+    """In pixels, 1 to `MAX_SIDE`."""
+    components: int
+    """1 (gray) or 3."""
+    quality: int | None
+    """0 (smallest file) to 63 (best picture), or None from a fixed-rate model."""
+    model_id: bytes
+    """The first 8 bytes of the hash of what the decoder needs."""
+    portability: Portability
+    """Where the stream decodes: "exact" and "guarded" anywhere, "local" on the same machine."""
+
+    def check(self, kind: Kind, machine: bytes) -> None:
+        """Check these fields but the components, and the fingerprint of a file of this kind."""
+        check_size(kind, self.width, self.height)
+        check_quality(self.quality)
+        check_model_id(self.model_id)
+        check_machine(self.portability, machine)
 
 
 def write_class(kind: Kind, portability: Portability, flags: int = 0) -> bytes:

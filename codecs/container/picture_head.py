@@ -7,11 +7,9 @@ from kodec.native import InvalidInputError, UnsupportedError
 from .fields import Fields
 from .head_fields import (
     MODEL_ID_BYTES,
+    ModelHeader,
     Portability,
-    check_machine,
-    check_model_id,
     check_pixels,
-    check_quality,
     check_size,
     read_machine,
     read_quality,
@@ -32,24 +30,12 @@ _DIVIDED = 1
 
 
 @dataclass(frozen=True, slots=True)
-class PictureHeader:
+class PictureHeader(ModelHeader):
     """What a picture's file says about itself.
 
     Raises InvalidInputError if a field is out of its range.
     """
 
-    width: int
-    """In pixels, 1 to `MAX_SIDE`."""
-    height: int
-    """In pixels, 1 to `MAX_SIDE`."""
-    components: int
-    """1 (gray) or 3 (RGB)."""
-    quality: int | None
-    """0 (smallest file) to 63 (best picture), or None from a fixed-rate model."""
-    model_id: bytes
-    """The first 8 bytes of the hash of what the decoder needs."""
-    portability: Portability
-    """Where the stream decodes: "exact" and "guarded" anywhere, "local" on the same machine."""
     bit_depth: int = 8
     """Bits a sample: 8 in this version."""
     planes: int = 1
@@ -61,12 +47,9 @@ class PictureHeader:
     """Of a "local" file: the fingerprint of what it decodes on, up to `MAX_MACHINE_BYTES`."""
 
     def __post_init__(self) -> None:
-        check_size("picture", self.width, self.height)
+        self.check("picture", self.machine)
         if self.components not in (1, 3):
             raise InvalidInputError(f"components are 1 (gray) or 3 (RGB), not {self.components}")
-        check_quality(self.quality)
-        check_model_id(self.model_id)
-        check_machine(self.portability, self.machine)
         if self.bit_depth != 8:
             raise InvalidInputError(f"the bit depth is 8 in this version, not {self.bit_depth}")
         if not 1 <= self.planes <= MAX_PLANES:

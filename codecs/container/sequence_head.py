@@ -9,12 +9,9 @@ from kodec.native import InvalidInputError, UnsupportedError
 from .fields import Fields
 from .head_fields import (
     MODEL_ID_BYTES,
+    ModelHeader,
     Portability,
-    check_machine,
-    check_model_id,
     check_pixels,
-    check_quality,
-    check_size,
     read_machine,
     read_quality,
     read_samples,
@@ -54,24 +51,12 @@ class Colour:
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceHeader:
+class SequenceHeader(ModelHeader):
     """What a sequence's file says about itself.
 
     Raises InvalidInputError if a field is out of its range.
     """
 
-    width: int
-    """In pixels, 1 to `MAX_SIDE`."""
-    height: int
-    """In pixels, 1 to `MAX_SIDE`."""
-    components: int
-    """1 (gray) or 3."""
-    quality: int | None
-    """0 (smallest file) to 63 (best picture), or None from a fixed-rate model."""
-    model_id: bytes
-    """The first 8 bytes of the hash of what the decoder needs."""
-    portability: Portability
-    """Where the stream decodes: "exact" and "guarded" anywhere, "local" on the same machine."""
     plan: Plan
     """What steps are where they do not say otherwise."""
     rate: Fraction = Fraction(25)
@@ -86,12 +71,9 @@ class SequenceHeader:
     """Of a "local" file: the fingerprint of what it decodes on, up to `MAX_MACHINE_BYTES`."""
 
     def __post_init__(self) -> None:
-        check_size("sequence", self.width, self.height)
+        self.check("sequence", self.machine)
         if self.components not in (1, 3):
             raise InvalidInputError(f"components are 1 (gray) or 3, not {self.components}")
-        check_quality(self.quality)
-        check_model_id(self.model_id)
-        check_machine(self.portability, self.machine)
         if not 8 <= self.bit_depth <= 16:
             raise InvalidInputError(f"the bit depth is 8 to 16, not {self.bit_depth}")
         if self.chroma not in _CHROMA:
