@@ -1,6 +1,7 @@
 """Distributions of latents: each owns its quantisation, its likelihood and its table indexes."""
 
 import math
+from abc import ABC, abstractmethod
 from functools import cache
 from typing import Protocol
 
@@ -260,15 +261,10 @@ class LocationScale:
         return self.scale_tables.native
 
 
-class Uniform:
-    """Integers below `high`, all equally likely: the code of `port.integers` and of bytes.
+class Integers(ABC):
+    """A block of integers that are coded as they are, never close to anything."""
 
-    high: 1 to 255, or 256: its eight bits go raw.
-    """
-
-    def __init__(self, shape: torch.Size, high: int) -> None:
-        self.shape = shape
-        self.high = high
+    shape: torch.Size
 
     def quantise(self, y: Tensor) -> Tensor:
         """The integers themselves."""
@@ -278,13 +274,28 @@ class Uniform:
         """The integers themselves."""
         return symbols
 
+    @abstractmethod
+    def bits(self, y: Tensor) -> Tensor:
+        """Code length of each in bit."""
+
+    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
+        """The same: integers have no gradients."""
+        return self.bits(y)
+
+
+class Uniform(Integers):
+    """Integers below `high`, all equally likely: the code of `port.integers` and of bytes.
+
+    high: 1 to 255, or 256: its eight bits go raw.
+    """
+
+    def __init__(self, shape: torch.Size, high: int) -> None:
+        self.shape = shape
+        self.high = high
+
     def bits(self, y: Tensor) -> Tensor:
         """log2(high) each."""
         return torch.full_like(y, math.log2(self.high))
-
-    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
-        """log2(high) each."""
-        return self.bits(y)
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Always the one table; never close."""

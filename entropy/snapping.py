@@ -45,16 +45,20 @@ class Snap:
         self._nearest = np.rint(scaled)
         self._guard = guard / step
 
-    def choices(self, item: int) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
-        """Of one item: numbers of its grid points modulo 2^15, positions too close to call."""
-        nearest, scaled = self._nearest[item], self._scaled[item]
-        close = 0.5 - np.abs(scaled - nearest) <= self._guard
-        return self._modulo(nearest), np.flatnonzero(close).astype(np.uint32)
+    def numbers(self, item: int) -> NDArray[np.uint16]:
+        """Of one item's grid points, modulo 2^15."""
+        whole: NDArray[np.int64] = self._nearest[item].astype(np.int64) % CHOICES
+        return whole.astype(np.uint16)
 
-    def chosen(self, item: int, theirs: NDArray[np.uint16]) -> None:
+    def close(self, item: int) -> NDArray[np.uint32]:
+        """Positions of one item that are too close to call."""
+        from_middle = 0.5 - np.abs(self._scaled[item] - self._nearest[item])
+        return np.flatnonzero(from_middle <= self._guard).astype(np.uint32)
+
+    def take(self, item: int, theirs: NDArray[np.uint16]) -> None:
         """Take the writer's numbers for those of one item: the nearest that are the same modulo."""
         own = self._nearest[item]
-        apart = theirs.astype(np.int64) - self._modulo(own).astype(np.int64)
+        apart = theirs.astype(np.int64) - self.numbers(item).astype(np.int64)
         half = CHOICES // 2
         self._nearest[item] = own + (apart + half) % CHOICES - half
 
@@ -63,7 +67,3 @@ class Snap:
         # Adding zero, so that there is no negative one.
         on_grid = torch.from_numpy(self._nearest * self.step + 0.0)
         return on_grid.reshape(self.x.shape).to(self.x.device)
-
-    @staticmethod
-    def _modulo(nearest: NDArray[np.float64]) -> NDArray[np.uint16]:
-        return (nearest.astype(np.int64) % CHOICES).astype(np.uint16)

@@ -87,7 +87,7 @@ class SymbolWriter:
         """Signal which grid points close calls went to."""
         state = Snap(name, x, step, guard)
         for item, encoder in enumerate(self._encoders):
-            encoder.choose(*state.choices(item))
+            encoder.choose(state.numbers(item), state.close(item))
         return state.result()
 
     def finish(self, segments: int = 0, lanes: int = 0) -> list[bytes]:
@@ -180,7 +180,7 @@ class SymbolReader:
                 f"state {name!r} is not finite here: the stream is not this model's"
             ) from None
         for item, decoder in enumerate(self._decoders):
-            state.chosen(item, decoder.choose(state.choices(item)[0]))
+            state.take(item, decoder.choose(state.numbers(item)))
         return state.result()
 
     def expect(self, symbols: int | range) -> None:

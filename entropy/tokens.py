@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kodec.native import BitstreamError, InvalidInputError, Tables
 
+from .distributions import Integers
 from .integer_tables import IntegerTables, WithTables, quantise_pmf
 from .ports import SymbolPort
 
@@ -76,12 +77,14 @@ class Categorical(WithTables):
         rank[by_rank] = torch.arange(self.entries, device=rank.device)
         return by_rank, rank
 
+    def class_counts(self, by_rank: Tensor) -> NDArray[np.float64]:
+        """How often each class is used, (classes,), given the entries by rank; never 0."""
+        counts = self.counts[by_rank].cpu().numpy() + 1 / 16
+        return np.add.reduceat(counts, _first_ranks(self.entries))
+
     def build(self) -> None:
-        """Fill the classes' table from the counts; no entry is impossible."""
-        by_rank, _ = self.ranks()
-        counts = self.counts[by_rank].cpu().double().numpy() + 1 / 16
-        first = _first_ranks(self.entries)
-        mass = np.add.reduceat(counts, first)
+        """Fill the classes' table from the counts."""
+        mass = self.class_counts(self.ranks()[0])
         # Two codes at least, and the escape, which nothing uses.
         pmf = np.append(mass, [0.0] if len(mass) > 1 else [0.0, 0.0])
         self.coder.fill([quantise_pmf(pmf)], [0], [0])
@@ -108,7 +111,7 @@ def code_tokens(
         ranks = rank[indices.to(rank.device).long()].cpu()
         classes = torch.searchsorted(first, ranks, right=True) - 1
         members = ranks - first[classes]
-    chosen = port.code(f"{name}", classes, _Classes(categorical, shape)).long()
+    chosen = port.code(name, classes, _Classes(categorical, by_rank, shape)).long()
     if chosen.numel() and not 0 <= int(chosen.min()) <= int(chosen.max()) < len(bits):
         raise BitstreamError(f"{name!r} names a class that its codebook lacks: a damaged stream")
     left = bits[chosen]
@@ -118,7 +121,7 @@ def code_tokens(
         digit = None
         if members is not None:
             digit = members >> (DIGIT_BITS * place) & ((1 << width) - 1)
-        total += port.code(f"{name}", digit, RawDigits(width)).long() << (DIGIT_BITS * place)
+        total += port.code(name, digit, RawDigits(width)).long() << (DIGIT_BITS * place)
     found = first[chosen] + total
     if found.numel() and int(found.max()) >= categorical.entries:
         raise BitstreamError(f"{name!r} names an entry that its codebook lacks: a damaged stream")
@@ -132,38 +135,18 @@ def _first_ranks(entries: int) -> NDArray[np.int64]:
     return first
 
 
-class _Integers:
-    """What blocks of integers have in common: (N, ...) as they are, never close to anything."""
-
-    shape: torch.Size
-
-    def quantise(self, y: Tensor) -> Tensor:
-        """The integers themselves."""
-        return y
-
-    def dequantise(self, symbols: Tensor) -> Tensor:
-        """The integers themselves."""
-        return symbols
-
-
-class _Classes(_Integers):
+class _Classes(Integers):
     """The classes of a block of indices, all of one table."""
 
-    def __init__(self, categorical: Categorical, shape: torch.Size) -> None:
+    def __init__(self, categorical: Categorical, by_rank: Tensor, shape: torch.Size) -> None:
         self.categorical = categorical
+        self.by_rank = by_rank
         self.shape = shape
 
     def bits(self, y: Tensor) -> Tensor:
         """By the counts."""
-        by_rank, _ = self.categorical.ranks()
-        counts = self.categorical.counts[by_rank].cpu() + 1 / 16
-        starts = _first_ranks(self.categorical.entries)
-        mass = torch.from_numpy(np.add.reduceat(counts.numpy(), starts))
+        mass = torch.from_numpy(self.categorical.class_counts(self.by_rank))
         return -torch.log2(mass / mass.sum())[y.long()]
-
-    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
-        """The same: integers have no gradients."""
-        return self.bits(y)
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Always the one table."""
@@ -175,7 +158,7 @@ class _Classes(_Integers):
         return self.categorical.coder.native
 
 
-class RawDigits(_Integers):
+class RawDigits(Integers):
     """Integers of as many raw bits as `width` (N, ...), 0 to 8, says at each place."""
 
     def __init__(self, width: Tensor) -> None:
@@ -185,10 +168,6 @@ class RawDigits(_Integers):
     def bits(self, y: Tensor) -> Tensor:
         """The widths."""
         return self.width.double()
-
-    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
-        """The same."""
-        return self.bits(y)
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """The width itself: no bits are a skip."""
