@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,14 @@ _SMALL_OVERLAP = 0.5
 _SAMPLES = 1001
 _LEAST_TURN = 0.005
 """Of the range that the points span: a shallower fall of the fitted function says nothing."""
+
+
+# The library's own checks are made here, and its fits looked at.
+_AS_THEY_ARE: dict[str, Any] = {
+    "require_matching_points": False,
+    "interpolators": True,
+    "min_overlap": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -108,21 +116,9 @@ def bd_rate(test: Curve, anchor: Curve, method: Method = "pchip", force: bool = 
             )
         warnings.append(f"forced: the curves overlap in {metric.show_range(*overlap)} only")
     value, of_anchor, of_test = library_bd_rate(
-        anchor_rates,
-        anchor_values,
-        test_rates,
-        test_values,
-        method=method,
-        require_matching_points=False,
-        interpolators=True,
-        min_overlap=0,
+        anchor_rates, anchor_values, test_rates, test_values, method=method, **_AS_THEY_ARE
     )
-    value = float(value)
-    if not math.isfinite(value):
-        raise InvalidInputError(
-            f"no BD-rate: that of {test.name} against {anchor.name} is not finite; check their "
-            "points"
-        )
+    value = _finite(float(value), "BD-rate", test, anchor)
     for curve, found, values, rates in (
         (test, of_test, test_values, test_rates),
         (anchor, of_anchor, anchor_values, anchor_rates),
@@ -175,21 +171,9 @@ def bd_quality(test: Curve, anchor: Curve, method: Method = "pchip") -> BDQualit
             "that overlap"
         )
     value, of_anchor, of_test = library_bd_psnr(
-        anchor_rates,
-        anchor_values,
-        test_rates,
-        test_values,
-        method=method,
-        require_matching_points=False,
-        interpolators=True,
-        min_overlap=0,
+        anchor_rates, anchor_values, test_rates, test_values, method=method, **_AS_THEY_ARE
     )
-    value = float(value)
-    if not math.isfinite(value):
-        raise InvalidInputError(
-            f"no BD-quality: that of {test.name} against {anchor.name} is not finite; check their "
-            "points"
-        )
+    value = _finite(float(value), "BD-quality", test, anchor)
     sign = 1 if find_metric(test.metric).higher_is_better else -1
     warnings = []
     for curve, found, values in (
@@ -204,6 +188,16 @@ def bd_quality(test: Curve, anchor: Curve, method: Method = "pchip") -> BDQualit
                 "not: the difference at equal rate is not to be trusted"
             )
     return BDQuality(value, test.metric, method, (low, high), test.rate_unit, tuple(warnings))
+
+
+def _finite(value: float, what: str, test: Curve, anchor: Curve) -> float:
+    """The value; raises `InvalidInputError` where it is none."""
+    if not math.isfinite(value):
+        raise InvalidInputError(
+            f"no {what}: that of {test.name} against {anchor.name} is not finite; check their "
+            "points"
+        )
+    return value
 
 
 def describe(result: BDResult) -> str:
