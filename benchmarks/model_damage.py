@@ -57,7 +57,7 @@ VALUES: tuple[Any, ...] = (
 )
 CLASS_PATHS = (
     *("os.system", "subprocess.Popen", "torch.nn.Linear", "kodec.load", "kodec", "", "kodec..x"),
-    *("kodec.train.RateDistortion", "kodec.entropy.hyperprior.MeanScaleHyperprior"),
+    *("kodec.train.RateDistortion", "kodec.entropy.latents.hyperprior.MeanScaleHyperprior"),
     *("kodec.entropy.IntegerTables", "kodec.entropy.FactorisedPrior", "kodec.models.WaveletPacket"),
     *("kodec.codecs.PictureCodec", "kodec.models.GDNAnalysis", "kodec.models.SwinSynthesis"),
     *(

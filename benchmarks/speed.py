@@ -193,8 +193,8 @@ def clocks(codec: Codec, watch: Stopwatch) -> Iterator[None]:
     latents: Any = network.latents
     with ExitStack() as stack:
         for target, replacement in (
-            ("kodec.entropy.symbol_streams.Encoder", TimedEncoder),
-            ("kodec.entropy.symbol_streams.Decoder", TimedDecoder),
+            ("kodec.entropy.ports.symbol_streams.Encoder", TimedEncoder),
+            ("kodec.entropy.ports.symbol_streams.Decoder", TimedDecoder),
             ("kodec.codecs.codec.SymbolWriter", TimedWriter),
             ("kodec.codecs.codec.SymbolReader", TimedReader),
         ):

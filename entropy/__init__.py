@@ -1,21 +1,23 @@
 """From latents to integers to bits, and everything both sides must agree on."""
 
-from .adaptive_slices import AdaptiveSlices
-from .channel_slices import ChannelSlices, Checkerboard, UnevenSlices
-from .companded import CompandedIntegers
+from .contexts.prototypes import RegionAdaptation, RegionPrototypes
 from .distributions import Distribution, LocationScale, ScaleTables, Uniform
 from .exact import ExactConv2d, ExactLinear
-from .exact_scan import ExactAutoregression
-from .factorised import FactorisedLatents
 from .factorised_prior import FactorisedBlock, FactorisedPrior
-from .frequency_slices import FrequencySlices
 from .gain import GainUnit
-from .hyperprior import MeanScaleHyperprior, ScaleHyperprior
 from .integer_tables import IntegerTables, WithTables, build_tables, tables_of
+from .latents.adaptive_slices import AdaptiveSlices
+from .latents.channel_slices import ChannelSlices, Checkerboard, UnevenSlices
+from .latents.companded import CompandedIntegers
+from .latents.exact_scan import ExactAutoregression
+from .latents.factorised import FactorisedLatents
+from .latents.frequency_slices import FrequencySlices
+from .latents.hyperprior import MeanScaleHyperprior, ScaleHyperprior
+from .latents.multi_reference import MultiReference
+from .latents.raster import RasterAutoregression
 from .lossless_picture import LosslessPicture
-from .multi_reference import MultiReference
-from .passed_values import payload_symbols
-from .ports import (
+from .ports.passed_values import payload_symbols
+from .ports.port import (
     CompiledScan,
     Conditions,
     ForeignCoder,
@@ -23,13 +25,11 @@ from .ports import (
     SymbolPort,
     scan_fronts,
 )
-from .prototypes import RegionAdaptation, RegionPrototypes
-from .raster import RasterAutoregression
-from .rate_meter import RateMeter
+from .ports.rate_meter import RateMeter
+from .ports.symbol_streams import SymbolReader, SymbolWriter
+from .ports.tokens import Categorical, code_tokens
+from .ports.within import Within
 from .roles import Role, as_role, encoder_only, roles_of
-from .symbol_streams import SymbolReader, SymbolWriter
-from .tokens import Categorical, code_tokens
-from .within import Within
 
 __all__ = [
     "AdaptiveSlices",

@@ -280,7 +280,7 @@ def test_buffers_keep_their_type_and_value(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_class_has_one_path_whatever_the_config_called_it(model: Path, tmp_path: Path) -> None:
     private = copy.deepcopy(CONFIG)
-    inside = "kodec.entropy.hyperprior.MeanScaleHyperprior"
+    inside = "kodec.entropy.latents.hyperprior.MeanScaleHyperprior"
     private["init_args"]["latents"]["class_path"] = inside
     info = save_model(network(), private, tmp_path / "other.safetensors", "small")
     assert info.model_id == read_model_info(model).model_id

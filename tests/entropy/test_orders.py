@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from kodec.entropy import Conditions, RasterAutoregression, RateMeter, ScanStep
-from kodec.entropy.masked_convolution import MaskedConv2d
-from kodec.entropy.positions import front_positions, phase_positions
+from kodec.entropy.contexts.masked_convolution import MaskedConv2d
+from kodec.entropy.contexts.positions import front_positions, phase_positions
 from kodec.native import InvalidInputError
 
 SIZES = [(1, 1), (1, 9), (9, 1), (4, 7), (8, 12)]

@@ -49,7 +49,7 @@ def test_a_private_class_path_gives_the_same_model(checkpoint: Path, tmp_path: P
     public = export_checkpoint(checkpoint, tmp_path / "public.safetensors")
     latents = content["codec_config"]["init_args"]["latents"]
     assert latents["class_path"] == "kodec.entropy.FrequencySlices"
-    latents["class_path"] = "kodec.entropy.frequency_slices.FrequencySlices"
+    latents["class_path"] = "kodec.entropy.latents.frequency_slices.FrequencySlices"
     torch.save(content, checkpoint)
     private = export_checkpoint(checkpoint, tmp_path / "private.safetensors")
     assert private.model_id == public.model_id and private.config == public.config

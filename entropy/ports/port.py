@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kodec.entropy.distributions import Distribution
 from kodec.native import InvalidInputError, ScanProgram, Tables
-
-from .distributions import Distribution
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ Source: "Learned compression for compressed learning" (2024).
 import torch
 from torch import Tensor, nn
 
+from kodec.entropy.lossless_picture import LosslessPicture
+from kodec.entropy.ports.passed_values import payload_symbols
+from kodec.entropy.ports.port import Conditions, SymbolPort, refuse_hyper_latents
 from kodec.native import InvalidInputError
-
-from .lossless_picture import LosslessPicture
-from .passed_values import payload_symbols
-from .ports import Conditions, SymbolPort, refuse_hyper_latents
 
 # The normal quantile of the largest integer, in units of the latents' spread.
 REACH = 1.85

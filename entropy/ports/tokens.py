@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kodec.entropy.distributions import Integers
+from kodec.entropy.integer_tables import IntegerTables, WithTables, quantise_pmf
 from kodec.native import BitstreamError, InvalidInputError, Tables
 
-from .distributions import Integers
-from .integer_tables import IntegerTables, WithTables, quantise_pmf
-from .ports import SymbolPort
+from .port import SymbolPort
 
 LARGEST_CODEBOOK = 2**24
 DIGIT_BITS = 8

@@ -14,9 +14,13 @@ from typing import Any
 
 from torch import nn
 
+from kodec.entropy.contexts.attention_contexts import (
+    InterSliceAttention,
+    IntraSliceAttention,
+    WindowContext,
+)
 from kodec.native import InvalidInputError
 
-from .attention_contexts import InterSliceAttention, IntraSliceAttention, WindowContext
 from .slices import ConvolutionalContext, LatentResidual, PointwiseHead, Slice, SlicedLatents
 
 HEAD_WIDTHS = (320, 256, 128)

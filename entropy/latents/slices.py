@@ -20,14 +20,14 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from kodec.entropy.contexts.masked_convolution import MaskedConv2d
+from kodec.entropy.contexts.positions import phase_positions, to_grid, to_tokens
+from kodec.entropy.distributions import LocationScale
+from kodec.entropy.ports.port import Conditions, SymbolPort
 from kodec.models.blocks import PaddedConv2d
 from kodec.native import InvalidInputError
 
-from .distributions import LocationScale
 from .hyperprior import Hyperprior
-from .masked_convolution import MaskedConv2d
-from .ports import Conditions, SymbolPort
-from .positions import phase_positions, to_grid, to_tokens
 
 
 @dataclass

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .distributions import Distribution, Uniform
+from kodec.entropy.distributions import Distribution, Uniform
+
 from .passed_values import BYTE_BITS, digits_of, given, lengths_of, packed
-from .ports import ForeignCoder, ScanStep, scan_fronts
+from .port import ForeignCoder, ScanStep, scan_fronts
 from .snapping import Snap
 
 

@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kodec.entropy.contexts.masked_convolution import MaskedConv2d, raster_taps
+from kodec.entropy.contexts.positions import front_positions, to_grid, to_tokens
+from kodec.entropy.distributions import Distribution
+from kodec.entropy.ports.port import Conditions, SymbolPort
+
 from .channel_slices import joint_widths
-from .distributions import Distribution
 from .hyperprior import Hyperprior
-from .masked_convolution import MaskedConv2d, raster_taps
-from .ports import Conditions, SymbolPort
-from .positions import front_positions, to_grid, to_tokens
 from .slices import PointwiseHead
 
 KERNEL = 5

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from kodec.entropy import Conditions, FrequencySlices, SymbolReader, SymbolWriter, build_tables
-from kodec.entropy.coded_grid import CodedGrid
-from kodec.entropy.positions import PATTERNS, phase_positions, to_grid, to_tokens
+from kodec.entropy.contexts.coded_grid import CodedGrid
+from kodec.entropy.contexts.positions import PATTERNS, phase_positions, to_grid, to_tokens
 from kodec.models.blocks import DepthwiseConv2d
 
 SIZES = [(1, 1), (2, 3), (5, 7), (8, 12)]

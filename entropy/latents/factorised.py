@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from kodec.entropy.factorised_prior import FactorisedPrior
+from kodec.entropy.ports.port import Conditions, SymbolPort, refuse_hyper_latents
 from kodec.native import InvalidInputError
-
-from .factorised_prior import FactorisedPrior
-from .ports import Conditions, SymbolPort, refuse_hyper_latents
 
 
 class FactorisedLatents(nn.Module):

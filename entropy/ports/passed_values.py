@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from kodec.entropy.distributions import Uniform
 from kodec.native import InvalidInputError
 
-from .distributions import Uniform
-from .ports import ForeignCoder
+from .port import ForeignCoder
 
 LARGEST_SYMBOL = 2**30
 BYTE_BITS = 8

@@ -2,7 +2,7 @@
 
 import torch
 
-from kodec.entropy.regions import GridRegions, LabelledRegions
+from kodec.entropy.contexts.regions import GridRegions, LabelledRegions
 
 
 def test_labelled_regions_are_averaged_and_spread_item_by_item() -> None:

@@ -18,6 +18,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from kodec.entropy.contexts.coded_grid import CodedGrid
+from kodec.entropy.contexts.positions import phase_positions, to_grid, to_tokens
+from kodec.entropy.distributions import LocationScale, ScaleTables
+from kodec.entropy.factorised_prior import FactorisedPrior
+from kodec.entropy.ports.port import Conditions, SymbolPort
+from kodec.entropy.roles import encoder_only
 from kodec.models.blocks import (
     GELU,
     DepthwiseBlock,
@@ -30,13 +36,7 @@ from kodec.models.blocks import (
 )
 from kodec.native import InvalidInputError
 
-from .coded_grid import CodedGrid
-from .distributions import LocationScale, ScaleTables
-from .factorised_prior import FactorisedPrior
 from .hyperprior import WithHyperLatents, pad_to_hyper_stride
-from .ports import Conditions, SymbolPort
-from .positions import phase_positions, to_grid, to_tokens
-from .roles import encoder_only
 
 EMBEDDING = 32
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kodec.entropy.distributions import Distribution, Uniform
 from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError, MismatchError
 
-from .distributions import Distribution, Uniform
 from .passed_values import (
     BYTE_BITS,
     codable,
@@ -19,7 +19,7 @@ from .passed_values import (
     packed,
     places_of,
 )
-from .ports import ForeignCoder, ScanStep, scan_fronts
+from .port import ForeignCoder, ScanStep, scan_fronts
 from .snapping import Snap
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kodec.entropy.contexts.positions import to_grid
 from kodec.models.blocks import DepthwiseConv2d, zeroed
 from kodec.native import InvalidInputError
 
-from .positions import to_grid
 from .slices import LatentResidual, PointwiseHead, Slice, SlicedLatents
 
 HEAD_WIDTHS = (320, 256, 128)

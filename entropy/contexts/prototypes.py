@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from kodec.entropy.factorised_prior import FactorisedPrior
+from kodec.entropy.ports.port import Conditions, SymbolPort
+from kodec.entropy.roles import encoder_only
 from kodec.models.blocks import GDN, RegionAdaptive
 from kodec.native import InvalidInputError
 
-from .factorised_prior import FactorisedPrior
-from .ports import Conditions, SymbolPort
 from .regions import GridRegions, LabelledRegions, Regions
-from .roles import encoder_only
 
 # From a tensor to one of the same shape.
 Change = Callable[[Tensor], Tensor]

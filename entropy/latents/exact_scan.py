@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kodec.entropy.distributions import Distribution, LocationScale, ScaleTables
+from kodec.entropy.exact import ExactLinear
+from kodec.entropy.ports.port import CompiledScan
 from kodec.native import InvalidInputError, ScanProgram
-
-from .distributions import Distribution, LocationScale, ScaleTables
-from .exact import ExactLinear
-from .ports import CompiledScan
 
 LARGEST_WEIGHT = 2**31
 """Weights of the core's programs are below, in steps of 2^-fraction."""

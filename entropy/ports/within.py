@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .distributions import Distribution
-from .ports import ForeignCoder, ScanStep, SymbolPort
+from kodec.entropy.distributions import Distribution
+
+from .port import ForeignCoder, ScanStep, SymbolPort
 
 
 class Within:

@@ -14,15 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kodec.entropy.contexts.prototypes import Change, RegionAdaptation
+from kodec.entropy.distributions import LocationScale, ScaleTables
+from kodec.entropy.factorised_prior import FactorisedPrior
+from kodec.entropy.ports.port import Conditions, SymbolPort
+from kodec.entropy.roles import encoder_only
 from kodec.models.blocks import lower_bound
 from kodec.native import InvalidInputError
 
-from .distributions import LocationScale, ScaleTables
-from .factorised_prior import FactorisedPrior
 from .hyper_networks import hyper_networks
-from .ports import Conditions, SymbolPort
-from .prototypes import Change, RegionAdaptation
-from .roles import encoder_only
 
 HYPER_STRIDE = 4
 SMALLEST_SCALE = 0.11

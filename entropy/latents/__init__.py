@@ -1,0 +1,1 @@
+"""Latent models: the orders in which latents are coded, a file each."""
