@@ -14,7 +14,7 @@ import yaml
 from torch import Tensor, nn
 
 from kodec.eval import Interval, describe_machine
-from kodec.eval.bootstrap import interval_of_mean
+from kodec.eval.curves.bootstrap import interval_of_mean
 from kodec.native import InvalidInputError, KodecError
 from kodec.train.schedule import WarmupStableDecay
 from reporting import write_json

@@ -1,12 +1,12 @@
 """Numbers about codecs: data sets, metrics, measurements, results files and BD-rate."""
 
-from .bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
-from .bootstrap import Interval, interval_over_members
-from .coder_benchmark import CoderReport, Measured, ShortStreams, bench_coder
-from .coder_race import Row, Speed
-from .comparison import Comparison, SequenceResult, compare, describe_comparison
-from .curve import Curve
-from .datasets import (
+from .curves.bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
+from .curves.bootstrap import Interval, interval_over_members
+from .bench.coder_benchmark import CoderReport, Measured, ShortStreams, bench_coder
+from .bench.coder_race import Row, Speed
+from .curves.comparison import Comparison, SequenceResult, compare, describe_comparison
+from .curves.curve import Curve
+from .sources.datasets import (
     Dataset,
     DatasetError,
     Kind,
@@ -16,21 +16,21 @@ from .datasets import (
     kind_of_dataset,
     known_datasets,
 )
-from .frames import Frame, VideoFormat
-from .instruction_sets import SIMD_NAMES, available_simd
-from .machine import describe_machine, describe_versions
-from .measurement import CodecLike, SequenceCodec
-from .metric_names import METRICS, Metric, find_metric
-from .metric_names import preferred as preferred_metric
-from .metric_set import PICTURE_METRICS, VIDEO_METRICS, check_metrics, usual_metrics
-from .metrics import fits_ms_ssim, ms_ssim, ms_ssim_db, psnr
-from .partial import PartialRows
-from .pooling import pool
+from .sources.frames import Frame, VideoFormat
+from .bench.instruction_sets import SIMD_NAMES, available_simd
+from .running.machine import describe_machine, describe_versions
+from .running.measurement import CodecLike, SequenceCodec
+from .metrics.metric_names import METRICS, Metric, find_metric
+from .metrics.metric_names import preferred as preferred_metric
+from .metrics.metric_set import PICTURE_METRICS, VIDEO_METRICS, check_metrics, usual_metrics
+from .metrics.picture_metrics import fits_ms_ssim, ms_ssim, ms_ssim_db, psnr
+from .running.partial import PartialRows
+from .curves.pooling import pool
 from .readers import CurveSet, available_metrics, common_metrics, read_curve_sets, read_curves
-from .results import ImageRow, Results, join_results, read_results, write_results
-from .run import CodecMaker, Progress, evaluate, evaluate_sources
-from .sources import PictureSource, Source, VideoSource
-from .video_file import Video, open_video
+from .running.results import ImageRow, Results, join_results, read_results, write_results
+from .running.run import CodecMaker, Progress, evaluate, evaluate_sources
+from .sources.source import PictureSource, Source, VideoSource
+from .sources.video_file import Video, open_video
 
 __all__ = [
     "BDQuality",

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.eval.frames import (
+from kodec.eval.sources.frames import (
     Chroma,
     Frame,
     VideoFormat,

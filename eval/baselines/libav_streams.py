@@ -13,8 +13,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.eval.decoding import open_quietly, sound_frames
-from kodec.eval.frames import (
+from kodec.eval.sources.decoding import open_quietly, sound_frames
+from kodec.eval.sources.frames import (
     Chroma,
     Frame,
     VideoFormat,
@@ -22,7 +22,7 @@ from kodec.eval.frames import (
     frame_of_picture,
     picture_of_frame,
 )
-from kodec.eval.video_file import format_of, planes_of
+from kodec.eval.sources.video_file import format_of, planes_of
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 from .framing import framed, unframed

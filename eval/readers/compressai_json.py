@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kodec.eval.curve import UNKNOWN
-from kodec.eval.metric_names import exact_name, normal_spelling
-from kodec.eval.results import ImageRow, Results, results_in
+from kodec.eval.curves.curve import UNKNOWN
+from kodec.eval.metrics.metric_names import exact_name, normal_spelling
+from kodec.eval.running.results import ImageRow, Results, results_in
 from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet

@@ -9,7 +9,7 @@ import math
 import re
 from pathlib import Path
 
-from kodec.eval.curve import UNKNOWN
+from kodec.eval.curves.curve import UNKNOWN
 from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet

@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kodec.eval.curve import UNKNOWN
-from kodec.eval.metric_names import AMBIGUOUS, ASSUMED, exact_name, normal_spelling
+from kodec.eval.curves.curve import UNKNOWN
+from kodec.eval.metrics.metric_names import AMBIGUOUS, ASSUMED, exact_name, normal_spelling
 from kodec.native import InvalidInputError
 
 from .compressai_json import name_of_combined

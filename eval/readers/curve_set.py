@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from kodec.eval.curve import UNKNOWN, Curve, bits_per_pixel
-from kodec.eval.metric_names import (
+from kodec.eval.curves.curve import UNKNOWN, Curve, bits_per_pixel
+from kodec.eval.metrics.metric_names import (
     AMBIGUOUS,
     ASSUMED,
     find_metric,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kodec.eval.curve import Curve
-from kodec.eval.metric_names import preferred
+from kodec.eval.curves.curve import Curve
+from kodec.eval.metrics.metric_names import preferred
 from kodec.eval.text_file import UnknownFormatError, read_text, without_prefixes
 from kodec.native import InvalidInputError, KodecError
 

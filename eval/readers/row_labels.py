@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from kodec.eval.metric_names import exact_name, find_metric, normal_spelling
+from kodec.eval.metrics.metric_names import exact_name, find_metric, normal_spelling
 from kodec.native import InvalidInputError
 
 from .file_names import without_qp

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from kodec.eval.metric_names import mean_value
+from kodec.eval.metrics.metric_names import mean_value
 from kodec.native import InvalidInputError
 
 from .curve_set import CurveSet

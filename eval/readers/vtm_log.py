@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kodec.eval.metric_names import exact_name
+from kodec.eval.metrics.metric_names import exact_name
 from kodec.eval.text_file import UnknownFormatError
 
 from .curve_set import LOSSLESS

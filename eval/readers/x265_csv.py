@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from kodec.eval.metric_names import exact_name
+from kodec.eval.metrics.metric_names import exact_name
 from kodec.native import InvalidInputError
 
 from .curve_set import LOSSLESS, CurveSet

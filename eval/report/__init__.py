@@ -9,7 +9,7 @@ from .crops import (
     nearest_row,
     show_crops,
 )
-from .csv_table import report_csv
+from .results_csv import report_csv
 from .entries import Entry, read_entries
 from .figure import report_figure
 from .latex_table import escape_latex, report_latex

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kodec.codecs import read_picture
-from kodec.eval.measurement import CodecLike
-from kodec.eval.metrics import psnr
-from kodec.eval.results import ImageRow
-from kodec.eval.run import Progress
+from kodec.eval.running.measurement import CodecLike
+from kodec.eval.metrics.picture_metrics import psnr
+from kodec.eval.running.results import ImageRow
+from kodec.eval.running.run import Progress
 from kodec.native import InvalidInputError, KodecError
 
 from .entries import Entry

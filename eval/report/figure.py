@@ -3,7 +3,7 @@
 import io
 from typing import TYPE_CHECKING, Any, Literal
 
-from kodec.eval.metric_names import find_metric
+from kodec.eval.metrics.metric_names import find_metric
 
 from .entries import Entry
 from .line_style import ANCHOR_STYLE, LIGHT, Marker, line_style

@@ -1,6 +1,6 @@
 """A report as a LaTeX table of BD-rates (booktabs)."""
 
-from kodec.eval.metric_names import find_metric
+from kodec.eval.metrics.metric_names import find_metric
 from kodec.native import InvalidInputError
 
 from .report import AgainstAnchor, Report

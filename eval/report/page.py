@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from kodec.eval.curve import Curve
-from kodec.eval.metric_names import Metric, find_metric
+from kodec.eval.curves.curve import Curve
+from kodec.eval.metrics.metric_names import Metric, find_metric
 
 from .crops import Crop, CropSet, data_uri
 from .entries import Entry

@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kodec.eval.bdrate import Method, bd_rate
-from kodec.eval.comparison import Comparison, compare
-from kodec.eval.curve import Curve
-from kodec.eval.metric_names import linear_form, preferred
-from kodec.eval.metrics import ms_ssim_db
-from kodec.eval.results import ImageRow
+from kodec.eval.curves.bdrate import Method, bd_rate
+from kodec.eval.curves.comparison import Comparison, compare
+from kodec.eval.curves.curve import Curve
+from kodec.eval.metrics.metric_names import linear_form, preferred
+from kodec.eval.metrics.picture_metrics import ms_ssim_db
+from kodec.eval.running.results import ImageRow
 from kodec.native import InvalidInputError
 
 from .entries import Entry

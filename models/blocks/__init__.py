@@ -9,9 +9,9 @@ from .gdn import GDN
 from .lower_bound import lower_bound
 from .memory import add_to, channels_last
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
-from .region_adaptive import RegionAdaptive, ScaleAffine
+from .region_adaptation import RegionAdaptive, ScaleAffine
 from .resampling_residual import DownResidual, PlainResidual, UpResidual
-from .residual import DepthwiseBlock, ResidualBlock
+from .residual_blocks import DepthwiseBlock, ResidualBlock
 from .shifted_windows import ShiftedWindowAttention
 from .upsampling import StrideTwoConvTranspose2d, SubpixelConv2d
 from .window_stage import WindowStage

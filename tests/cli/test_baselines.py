@@ -19,7 +19,7 @@ from interrupts import heed_interrupts
 from kodec.codecs import read_picture
 from kodec.eval import VideoFormat, psnr, read_results
 from kodec.eval.baselines import PillowCodec
-from kodec.eval.frames import write_raw
+from kodec.eval.sources.frames import write_raw
 
 Cli = Callable[..., Any]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-import kodec.eval.coder_race as coder_race
-import kodec.eval.instruction_sets as instruction_sets
+import kodec.eval.bench.coder_race as coder_race
+import kodec.eval.bench.instruction_sets as instruction_sets
 from kodec.commands.benching import SIMD
 from kodec.eval import SIMD_NAMES, available_simd
 

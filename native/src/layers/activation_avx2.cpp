@@ -1,6 +1,6 @@
 // Activations with their gradients: what training spends its time on besides products.
 #include "float_panels.hpp"
-#include "kernels.hpp"
+#include "layer_kernels.hpp"
 
 namespace kodec {
 namespace {

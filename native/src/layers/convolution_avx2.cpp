@@ -1,6 +1,6 @@
 // Convolutions tap by tap, and normalisation, which is a convolution of one tap over squares.
 #include "float_panels.hpp"
-#include "kernels.hpp"
+#include "layer_kernels.hpp"
 
 namespace kodec {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "kernels.hpp"
+#include "layer_kernels.hpp"
 
 namespace kodec {
 namespace {

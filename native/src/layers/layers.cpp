@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "buffer.hpp"
-#include "kernels.hpp"
+#include "layer_kernels.hpp"
 #include "tasks.hpp"
 
 namespace kodec {

@@ -2,7 +2,7 @@
 // products for 324. Points of evaluation: 0, 1, -1, 2, -2, 1/2, -1/2 and infinity.
 // Source: "Fast algorithms for convolutional neural networks" (2016).
 #include "float_panels.hpp"
-#include "kernels.hpp"
+#include "layer_kernels.hpp"
 
 namespace kodec {
 namespace {

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kodec.eval import VideoFormat, psnr
 from kodec.eval.baselines import Baseline, LibavCodec
-from kodec.eval.frames import Frame
+from kodec.eval.sources.frames import Frame
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 NAMES = ("x264", "x265", "svt-av1")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kodec.native import KodecError
 
-from .frames import Frame, VideoFormat, write_raw
+from kodec.eval.sources.frames import Frame, VideoFormat, write_raw
 
 
 def why_no_vmaf() -> str | None:

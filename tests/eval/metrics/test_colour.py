@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kodec.eval.colour import doubled, halved, quantised, rgb_to_yuv, yuv_to_rgb
+from kodec.eval.metrics.colour import doubled, halved, quantised, rgb_to_yuv, yuv_to_rgb
 
 COLOURS = np.array([[[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kodec.eval import Curve, bd_rate, interval_over_members, pool
-from kodec.eval.bootstrap import interval_of_mean
+from kodec.eval.curves.bootstrap import interval_of_mean
 from kodec.native import InvalidInputError
 
 RATES, VALUES = np.array([0.1, 0.2, 0.4, 0.8]), np.array([30.0, 33.0, 36.0, 39.0])

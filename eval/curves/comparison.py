@@ -9,7 +9,7 @@ from kodec.native import InvalidInputError
 from .bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
 from .bootstrap import RESAMPLES, Interval, interval_of_mean, interval_over_members
 from .curve import Curve
-from .metric_names import find_metric
+from kodec.eval.metrics.metric_names import find_metric
 from .pooling import pair, pool
 
 Average = Literal["sequences", "curves"]

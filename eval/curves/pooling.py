@@ -9,7 +9,7 @@ from pathlib import PurePath
 from kodec.native import InvalidInputError
 
 from .curve import Curve
-from .metric_names import mean_value
+from kodec.eval.metrics.metric_names import mean_value
 
 _SUFFIXES = frozenset(".png .ppm .bmp .jpg .jpeg .tif .tiff .webp .yuv .y4m .mkv .mp4".split())
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import kodec.eval.coder_benchmark as coder_benchmark
-import kodec.eval.coder_race as coder_race
+import kodec.eval.bench.coder_benchmark as coder_benchmark
+import kodec.eval.bench.coder_race as coder_race
 from kodec.codecs import load, read_container, read_picture
 from kodec.eval import CoderReport, available_simd, bench_coder
-from kodec.eval.coder_benchmark import decode_item, encode_item, measure_short_streams
-from kodec.eval.coder_peers import PEERS, make_peers
-from kodec.eval.coder_workloads import GaussianWorkload, picture_items
+from kodec.eval.bench.coder_benchmark import decode_item, encode_item, measure_short_streams
+from kodec.eval.bench.coder_peers import PEERS, make_peers
+from kodec.eval.bench.coder_workloads import GaussianWorkload, picture_items
 from kodec.native import InvalidInputError, KodecError
 
 
@@ -224,7 +224,7 @@ def test_peers_that_do_not_work_are_left_out(monkeypatch: pytest.MonkeyPatch) ->
     workload = GaussianWorkload("any", 21, 1000)
     monkeypatch.setitem(sys.modules, "torchac", None)
     monkeypatch.setattr(
-        "kodec.eval.coder_peers.peer_versions", lambda: {"compressai": "1", "torchac": "1"}
+        "kodec.eval.bench.coder_peers.peer_versions", lambda: {"compressai": "1", "torchac": "1"}
     )
     peers, notes = make_peers(workload, tuple(PEERS))
     assert [peer.name for peer in peers] == ["CompressAI"]

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from kodec.eval import VideoFormat, check_metrics, psnr, usual_metrics
-from kodec.eval.lpips import lpips
-from kodec.eval.metric_set import measure_frame, measure_picture
-from kodec.eval.metrics import yuv_psnrs
-from kodec.eval.vmaf import vmaf, why_no_vmaf
+from kodec.eval.metrics.lpips import lpips
+from kodec.eval.metrics.metric_set import measure_frame, measure_picture
+from kodec.eval.metrics.picture_metrics import yuv_psnrs
+from kodec.eval.metrics.vmaf import vmaf, why_no_vmaf
 from kodec.native import InvalidInputError, UnsupportedError
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from kodec.eval import Curve, pool
-from kodec.eval.pooling import pair
+from kodec.eval.curves.pooling import pair
 from kodec.native import InvalidInputError
 
 A = Curve(

@@ -15,7 +15,7 @@ from kodec.native import KodecError
 
 from .measurement import CodecLike, Measurement
 from .results import ImageRow
-from .sources import Source
+from kodec.eval.sources.source import Source
 
 Task = tuple[Source, int | None]
 

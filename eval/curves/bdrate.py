@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kodec.native import InvalidInputError
 
 from .curve import UNKNOWN, Curve
-from .metric_names import Metric, find_metric
+from kodec.eval.metrics.metric_names import Metric, find_metric
 
 Method = Literal["pchip", "akima", "cubic"]
 Array = NDArray[np.float64]

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from kodec.native import KodecError, UnsupportedError
 
-from .frames import Frame, VideoFormat, write_raw
+from kodec.eval.sources.frames import Frame, VideoFormat, write_raw
 from .memory import PeakMemory
-from .metric_set import can_have, measure_frame, measure_picture, why_without
+from kodec.eval.metrics.metric_set import can_have, measure_frame, measure_picture, why_without
 from .results import ImageRow
-from .sources import PictureSource, Source, VideoSource
-from .video_file import Video
-from .vmaf import vmaf_of_files
+from kodec.eval.sources.source import PictureSource, Source, VideoSource
+from kodec.eval.sources.video_file import Video
+from kodec.eval.metrics.vmaf import vmaf_of_files
 
 _WARM_UP_FRAMES = 4
 

@@ -26,7 +26,7 @@ from kodec.eval import (
     psnr,
 )
 from kodec.eval.baselines import Baseline, PillowCodec
-from kodec.eval.frames import read_raw, write_raw
+from kodec.eval.sources.frames import read_raw, write_raw
 from kodec.native import Encoder, KodecError
 
 JPEG = Baseline("jpeg").open

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kodec.eval import VideoFormat, open_video
-from kodec.eval.frames import Frame, write_raw
+from kodec.eval.sources.frames import Frame, write_raw
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 needs_data = pytest.mark.skipif(

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from kodec.eval.metric_names import (
+from kodec.eval.metrics.metric_names import (
     METRICS,
     PREFERENCE,
     exact_name,

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from kodec.native import InvalidInputError, UnsupportedError
 
 from .colour import rgb_to_yuv
-from .frames import Frame, VideoFormat, frame_of_picture
+from kodec.eval.sources.frames import Frame, VideoFormat, frame_of_picture
 from .lpips import LPIPS_SMALLEST_SIDE, lpips, why_no_lpips
-from .metrics import (
+from .picture_metrics import (
     MS_SSIM_SMALLEST_SIDE,
     fits_ms_ssim,
     mean_squared_error,

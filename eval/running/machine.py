@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from .vmaf import vmaf_version
+from kodec.eval.metrics.vmaf import vmaf_version
 
 
 def describe_machine() -> dict[str, str | int]:

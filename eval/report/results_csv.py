@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from kodec.eval.bdrate import BDResult
+from kodec.eval.curves.bdrate import BDResult
 
 from .entries import Entry
 from .report import AgainstAnchor, Report

@@ -15,7 +15,7 @@ from kodec.native import InvalidInputError
 
 from .bdrate import Method
 from .curve import Curve
-from .metric_names import find_metric, linear_form
+from kodec.eval.metrics.metric_names import find_metric, linear_form
 from .pooling import by_sequence
 
 RESAMPLES = 1000

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kodec.native import InvalidInputError
 
-from .colour import doubled, halved, quantised, rgb_to_yuv, yuv_to_rgb
+from kodec.eval.metrics.colour import doubled, halved, quantised, rgb_to_yuv, yuv_to_rgb
 
 Chroma = Literal["400", "420", "422", "444"]
 Frame = tuple[NDArray[Any], ...]

@@ -1,0 +1,1 @@
+"""The entropy coder's benchmark: workloads, peers, races."""

@@ -1,0 +1,1 @@
+"""Curves of rate and quality: averages, BD-rate and its interval."""

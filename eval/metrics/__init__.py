@@ -1,0 +1,1 @@
+"""Metrics: their exact names, and what measures them."""

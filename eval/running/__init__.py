@@ -1,0 +1,1 @@
+"""Runs of a codec over a data set: measurements, processes, results."""
