@@ -1,11 +1,23 @@
 """Numbers about codecs: data sets, metrics, measurements, results files and BD-rate."""
 
-from .curves.bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
-from .curves.bootstrap import Interval, interval_over_members
 from .bench.coder_benchmark import CoderReport, Measured, ShortStreams, bench_coder
 from .bench.coder_race import Row, Speed
+from .bench.instruction_sets import SIMD_NAMES, available_simd
+from .curves.bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
+from .curves.bootstrap import Interval, interval_over_members
 from .curves.comparison import Comparison, SequenceResult, compare, describe_comparison
 from .curves.curve import Curve
+from .curves.pooling import pool
+from .metrics.metric_names import METRICS, Metric, find_metric
+from .metrics.metric_names import preferred as preferred_metric
+from .metrics.metric_set import PICTURE_METRICS, VIDEO_METRICS, check_metrics, usual_metrics
+from .metrics.picture_metrics import fits_ms_ssim, ms_ssim, ms_ssim_db, psnr
+from .readers import CurveSet, available_metrics, common_metrics, read_curve_sets, read_curves
+from .running.machine import describe_machine, describe_versions
+from .running.measurement import CodecLike, SequenceCodec
+from .running.partial import PartialRows
+from .running.results import ImageRow, Results, join_results, read_results, write_results
+from .running.run import CodecMaker, Progress, evaluate, evaluate_sources
 from .sources.datasets import (
     Dataset,
     DatasetError,
@@ -17,18 +29,6 @@ from .sources.datasets import (
     known_datasets,
 )
 from .sources.frames import Frame, VideoFormat
-from .bench.instruction_sets import SIMD_NAMES, available_simd
-from .running.machine import describe_machine, describe_versions
-from .running.measurement import CodecLike, SequenceCodec
-from .metrics.metric_names import METRICS, Metric, find_metric
-from .metrics.metric_names import preferred as preferred_metric
-from .metrics.metric_set import PICTURE_METRICS, VIDEO_METRICS, check_metrics, usual_metrics
-from .metrics.picture_metrics import fits_ms_ssim, ms_ssim, ms_ssim_db, psnr
-from .running.partial import PartialRows
-from .curves.pooling import pool
-from .readers import CurveSet, available_metrics, common_metrics, read_curve_sets, read_curves
-from .running.results import ImageRow, Results, join_results, read_results, write_results
-from .running.run import CodecMaker, Progress, evaluate, evaluate_sources
 from .sources.source import PictureSource, Source, VideoSource
 from .sources.video_file import Video, open_video
 

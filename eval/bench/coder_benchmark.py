@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from kodec.codecs import Codec
+from kodec.eval.running.machine import describe_machine
+from kodec.eval.running.run import Progress
 from kodec.native import Decoder, Encoder, InvalidInputError, KodecError, set_threads
 
 from .coder_peers import MOST_SYMBOLS, PEERS, REFERENCE, Peer, make_peers, peer_versions
 from .coder_race import Contestant, Race, Row
 from .coder_workloads import PICTURE_IDEAL, GaussianWorkload, Item, picture_items
 from .instruction_sets import available_simd, using_simd
-from kodec.eval.running.machine import describe_machine
-from kodec.eval.running.run import Progress
 
 WORKLOADS = {"A": 64, "B": 21}
 """How many of the 64 scales each draws from; B's are those of typical low-rate latents."""

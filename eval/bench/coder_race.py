@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from kodec.eval.running.run import Progress
 from kodec.native import KodecError
 
 from .instruction_sets import using_simd
-from kodec.eval.running.run import Progress
 
 LEAST_SECONDS = 0.02
 """Shorter work is repeated until it has taken this long."""

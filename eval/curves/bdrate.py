@@ -8,10 +8,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from kodec.eval.metrics.metric_names import Metric, find_metric
 from kodec.native import InvalidInputError
 
 from .curve import UNKNOWN, Curve
-from kodec.eval.metrics.metric_names import Metric, find_metric
 
 Method = Literal["pchip", "akima", "cubic"]
 Array = NDArray[np.float64]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kodec.eval.metrics.metric_names import find_metric, linear_form
 from kodec.native import InvalidInputError
 
 from .bdrate import Method
 from .curve import Curve
-from kodec.eval.metrics.metric_names import find_metric, linear_form
 from .pooling import by_sequence
 
 RESAMPLES = 1000

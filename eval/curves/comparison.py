@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from kodec.eval.metrics.metric_names import find_metric
 from kodec.native import InvalidInputError
 
 from .bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
 from .bootstrap import RESAMPLES, Interval, interval_of_mean, interval_over_members
 from .curve import Curve
-from kodec.eval.metrics.metric_names import find_metric
 from .pooling import pair, pool
 
 Average = Literal["sequences", "curves"]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
+from kodec.eval.metrics.metric_names import mean_value
 from kodec.native import InvalidInputError
 
 from .curve import Curve
-from kodec.eval.metrics.metric_names import mean_value
 
 _SUFFIXES = frozenset(".png .ppm .bmp .jpg .jpeg .tif .tiff .webp .yuv .y4m .mkv .mp4".split())
 

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from kodec.native import KodecError
-
 from kodec.eval.sources.frames import Frame, VideoFormat, write_raw
+from kodec.native import KodecError
 
 
 def why_no_vmaf() -> str | None:

@@ -9,13 +9,13 @@ from .crops import (
     nearest_row,
     show_crops,
 )
-from .results_csv import report_csv
 from .entries import Entry, read_entries
 from .figure import report_figure
 from .latex_table import escape_latex, report_latex
 from .line_style import ANCHOR_STYLE, DARK, LIGHT, LineStyle, line_style
 from .page import report_page
 from .report import AgainstAnchor, Report, build_report, picture_comparisons, row_value
+from .results_csv import report_csv
 
 __all__ = [
     "ANCHOR_STYLE",

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kodec.codecs import read_picture
-from kodec.eval.running.measurement import CodecLike
 from kodec.eval.metrics.picture_metrics import psnr
+from kodec.eval.running.measurement import CodecLike
 from kodec.eval.running.results import ImageRow
 from kodec.eval.running.run import Progress
 from kodec.native import InvalidInputError, KodecError

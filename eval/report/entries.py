@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kodec.eval.curves.curve import UNKNOWN, Curve
-from kodec.eval.metrics.metric_names import linear_form
 from kodec.eval.curves.pooling import pool
+from kodec.eval.metrics.metric_names import linear_form
 from kodec.eval.readers import CurveSet, read_curve_sets
 from kodec.eval.running.results import ImageRow, Results, read_results
 from kodec.native import InvalidInputError

@@ -11,15 +11,15 @@ from typing import IO, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.native import KodecError, UnsupportedError
-
-from kodec.eval.sources.frames import Frame, VideoFormat, write_raw
-from .memory import PeakMemory
 from kodec.eval.metrics.metric_set import can_have, measure_frame, measure_picture, why_without
-from .results import ImageRow
+from kodec.eval.metrics.vmaf import vmaf_of_files
+from kodec.eval.sources.frames import Frame, VideoFormat, write_raw
 from kodec.eval.sources.source import PictureSource, Source, VideoSource
 from kodec.eval.sources.video_file import Video
-from kodec.eval.metrics.vmaf import vmaf_of_files
+from kodec.native import KodecError, UnsupportedError
+
+from .memory import PeakMemory
+from .results import ImageRow
 
 _WARM_UP_FRAMES = 4
 

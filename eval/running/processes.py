@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from multiprocessing import connection
 from typing import NoReturn
 
+from kodec.eval.sources.source import Source
 from kodec.native import KodecError
 
 from .measurement import CodecLike, Measurement
 from .results import ImageRow
-from kodec.eval.sources.source import Source
 
 Task = tuple[Source, int | None]
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from kodec.codecs.atomic_file import write_atomically
-from kodec.native import InvalidInputError, KodecError
-
 from kodec.eval.curves.curve import Curve
 from kodec.eval.metrics.picture_metrics import ms_ssim_db
 from kodec.eval.text_file import read_text
+from kodec.native import InvalidInputError, KodecError
 
 _SPELLINGS = {"psnr": "psnr-rgb", "ms-ssim": "ms-ssim-rgb", "ms-ssim-db": "ms-ssim-db-rgb"}
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from kodec.eval.metrics.metric_set import why_without
+from kodec.eval.metrics.picture_metrics import ms_ssim_db
+from kodec.eval.sources.source import PictureSource, Source, VideoSource
 from kodec.native import InvalidInputError, KodecError
 
 from .machine import describe_machine, describe_versions
 from .measurement import CodecLike, Measurement, SelfTimed, SequenceCodec, SourceError
-from kodec.eval.metrics.metric_set import why_without
-from kodec.eval.metrics.picture_metrics import ms_ssim_db
 from .partial import PartialRows, key_of
 from .processes import Task, rows_of
 from .results import ImageRow, Results
-from kodec.eval.sources.source import PictureSource, Source, VideoSource
 
 Progress = Callable[[int, int, str], None]
 """Called with the files done, the files in all (pictures times qualities), and what comes next."""

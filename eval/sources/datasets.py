@@ -19,7 +19,7 @@ from kodec.native import KodecError
 from .video_file import VIDEO_SUFFIXES
 
 # At the repository's root in a checkout, inside the package in a wheel: one level up in both.
-_REGISTRY = Path(__file__).resolve().parent.parent / "datasets.yaml"
+_REGISTRY = Path(__file__).resolve().parents[2] / "datasets.yaml"
 
 Kind = Literal["pictures", "video"]
 

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from kodec.eval import VideoFormat
-from kodec.eval.sources.frames import fitted, frame_of_picture, picture_of_frame, read_raw, write_raw
+from kodec.eval.sources.frames import (
+    fitted,
+    frame_of_picture,
+    picture_of_frame,
+    read_raw,
+    write_raw,
+)
 from kodec.native import InvalidInputError
 
 
