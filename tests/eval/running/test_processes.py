@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kodec.eval import processes
+from kodec.eval.running import processes
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
