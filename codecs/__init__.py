@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .codec import Codec, Coded, Encoded, as_picture, decode, load, load_for
     from .coded_transform import CodedLatents, CodedTransform, Latents
     from .coding_model import CodingModel
+    from .finite_weights import first_not_finite
     from .model_file import ModelInfo, fill_from_model, load_model, read_model_info, save_model
     from .picture_codec import PictureCodec, Reconstruction
     from .pixels import as_pixels, to_array, to_tensor
@@ -61,6 +62,7 @@ else:
         "coded_transform": ("CodedLatents", "CodedTransform", "Latents"),
         "coding_model": ("CodingModel",),
         "codec": ("Codec", "Coded", "Encoded", "as_picture", "decode", "load", "load_for"),
+        "finite_weights": ("first_not_finite",),
         "model_file": (
             "ModelInfo",
             "fill_from_model",
@@ -126,6 +128,7 @@ __all__ = [
     "embedded_models",
     "fill_from_model",
     "find_model",
+    "first_not_finite",
     "highest_quality",
     "load",
     "load_for",

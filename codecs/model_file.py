@@ -19,6 +19,7 @@ from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 from .atomic_file import write_atomically
 from .building import build_module, check_section, class_paths, fill, public_config
+from .finite_weights import check_finite
 from .picture_codec import PictureCodec
 from .tensor_file import read_tensors
 
@@ -41,19 +42,6 @@ class ModelInfo:
     """First 8 bytes of the hash over all that the decoder needs."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """Free text by topic: licence, training, source."""
-
-
-def check_finite(weights: Mapping[str, Tensor], bits: int = 32) -> None:
-    """Raise `InvalidInputError`, with the name, where a weight is not finite."""
-    for name, value in weights.items():
-        if not value.is_floating_point() or not value.numel():
-            continue
-        # The least and the greatest are NaN where any value is.
-        if not all(map(torch.isfinite, torch.aminmax(value))):
-            raise InvalidInputError(
-                f"the weights {name} are not finite in {bits} bits: no codec codes with them; take "
-                "an earlier checkpoint"
-            )
 
 
 def round_weights(network: PictureCodec) -> None:

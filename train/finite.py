@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kodec.codecs import read_checkpoint
+from kodec.codecs import first_not_finite, read_checkpoint
 from kodec.native import KodecError
 
 # Above the number of any step.
@@ -31,26 +31,6 @@ class FiniteLosses:
             return None
         step = int(self._first)
         return None if step == _NEVER else step
-
-
-def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """The name of the first tensor with a value that is not finite, or None.
-
-    Waits for each device once, however many tensors there are.
-    """
-    tests = [(name, t.isfinite().all()) for name, t in tensors.items() if t.is_floating_point()]
-    by_device: dict[torch.device, list[tuple[str, Tensor]]] = {}
-    for name, test in tests:
-        by_device.setdefault(test.device, []).append((name, test))
-    broken = {
-        name
-        for group in by_device.values()
-        for (name, _), finite in zip(
-            group, torch.stack([test for _, test in group]).tolist(), strict=True
-        )
-        if not finite
-    }
-    return next((name for name, _ in tests if name in broken), None)
 
 
 def checkpoint_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -16,12 +16,18 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
-from kodec.codecs import PictureCodec, as_pixels, fill_from_model, find_model
+from kodec.codecs import (
+    PictureCodec,
+    as_pixels,
+    fill_from_model,
+    find_model,
+    first_not_finite,
+)
 from kodec.entropy import RateMeter, SymbolWriter
 from kodec.native import InvalidInputError, KodecError
 
 from .data import Crops, pixels_and_regions
-from .finite import FiniteLosses, advice, checkpoint_tensors, first_not_finite
+from .finite import FiniteLosses, advice, checkpoint_tensors
 from .resuming import check_resumable, regrouped
 from .running_means import RunningMeans
 from .schedule import WarmupStableDecay

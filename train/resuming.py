@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kodec.codecs import first_not_finite
 from kodec.native import InvalidInputError
 
-from .finite import checkpoint_tensors, first_not_finite
+from .finite import checkpoint_tensors
 
 if TYPE_CHECKING:
     from .rate_distortion import RateDistortion

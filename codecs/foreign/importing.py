@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from kodec.codecs.building import build_module
-from kodec.codecs.model_file import ModelInfo, check_finite, save_model
+from kodec.codecs.finite_weights import check_finite
+from kodec.codecs.model_file import ModelInfo, save_model
 from kodec.codecs.picture_codec import PictureCodec
 from kodec.native import BitstreamError, InvalidInputError
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from kodec.codecs import first_not_finite
 from kodec.native import KodecError
 from kodec.train import RateDistortion, train
 from kodec.train.data import Crops
-from kodec.train.finite import FiniteLosses, advice, checkpoint_tensors, first_not_finite
+from kodec.train.finite import FiniteLosses, advice, checkpoint_tensors
 
 Config = dict[str, Any]
 NAN = float("nan")
