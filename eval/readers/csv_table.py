@@ -221,10 +221,10 @@ def _without_summaries(
     named = [columns[key] for key in ("sequence", "image", "setting") if key in columns]
     named += [c for c in unread if normal_spelling(table.header[c]) not in STATED_BESIDE]
     datasets = [_text(columns, "dataset", cells) for _, cells in rows]
-    kept = kept_rows([[cells[c] for c in named] for _, cells in rows], datasets)
+    kept = set(kept_rows([[cells[c] for c in named] for _, cells in rows], datasets))
     if len(kept) == len(rows):
         return rows
-    left = [cells for row, (_, cells) in enumerate(rows) if row not in set(kept)]
+    left = [cells for row, (_, cells) in enumerate(rows) if row not in kept]
     summaries = dict.fromkeys(
         next((c for c in cells if is_summary(c) or is_class(c)), "") for cells in left
     )
@@ -232,7 +232,7 @@ def _without_summaries(
         f"{table.path.name}: rows that summarise others left out: {', '.join(summaries)} "
         f"({len(left)} of {len(rows)})"
     )
-    return [rows[row] for row in kept]
+    return [rows[row] for row in sorted(kept)]
 
 
 def _without_means(table: Table, points: list[Point], notes: list[str]) -> list[Point]:
