@@ -45,6 +45,12 @@ class Sketch(TorchFunctionMode):
     def __init__(self, calls: int) -> None:
         super().__init__()
         self.left = calls
+        self.gradients = torch.is_grad_enabled()
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
+        # The end may come in the very call by which a constructor's `no_grad` restores this.
+        torch.set_grad_enabled(self.gradients)
 
     def __torch_function__(
         self, func: Any, kinds: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None

@@ -66,6 +66,26 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left_switched() -> Iterator[None]:
+    """What the process has one of comes back as it was: a later test would fail in its place."""
+    before = _switches()
+    yield
+    after = _switches()
+    torch.set_grad_enabled(True)
+    assert after == before
+
+
+def _switches() -> tuple[Any, ...]:
+    return (
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.is_autocast_enabled("cpu"),
+        torch.get_default_dtype(),
+        torch.are_deterministic_algorithms_enabled(),
+    )
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model file of a variable-rate codec."""

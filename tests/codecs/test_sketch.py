@@ -44,6 +44,14 @@ def test_constructors_end_where_they_make_too_much() -> None:
         nn.Sequential(*(nn.Linear(1, 1) for _ in range(1000)))
 
 
+@pytest.mark.parametrize("calls", range(6))
+def test_wherever_one_ends_gradients_are_as_they_were(calls: int) -> None:
+    """Constructors draw their weights under `no_grad`, and its end is a call as well."""
+    with pytest.raises(BitstreamError), Sketch(calls):
+        nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(3)))
+    assert torch.is_grad_enabled()
+
+
 IMPORTS = """
 import sys
 from kodec.codecs import build_module
