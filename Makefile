@@ -8,12 +8,14 @@ NATIVE_SOURCES := native/CMakeLists.txt $(wildcard native/cmake/* native/src/* n
 demo: $(STAMP)
 	$(BIN)/kodec demo
 
+# A process for each core, up to four: tests' tensors are small, threads would only wait.
+test: export OMP_NUM_THREADS ?= 1
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd src && ../$(BIN)/mypy --config-file ../pyproject.toml -p kodec
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # What the native tests are built with: cmake and ninja, no Python module.
 CONFIGURE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -S native \

@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from compositions import part
 from kodec.codecs import (
     Picture,
     PictureCodec,
@@ -29,10 +30,6 @@ def photo_like(height: int, width: int, components: int = 3, seed: int = 0) -> N
 
 def tiny_config(variable_rate: bool) -> dict[str, Any]:
     """The default model's config with networks a few channels wide."""
-
-    def part(path: str, **arguments: object) -> dict[str, Any]:
-        return {"class_path": f"kodec.{path}", "init_args": arguments}
-
     widths = [4, 4, 8]
     return part(
         "codecs.PictureCodec",

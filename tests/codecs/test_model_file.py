@@ -13,16 +13,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from compositions import part
 from kodec.codecs import PictureCodec, build_module, load_model, read_model_info, save_model
 from kodec.entropy import tables_of
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 from model_damage import EXPECTED, cases
 
 Content = tuple[dict[str, Tensor], dict[str, str]]
-
-
-def part(class_path: str, **arguments: Any) -> dict[str, Any]:
-    return {"class_path": f"kodec.{class_path}", "init_args": arguments}
 
 
 CONFIG = part(

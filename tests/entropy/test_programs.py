@@ -86,7 +86,7 @@ MODELS: dict[str, Callable[[], Any]] = {
         slices=(3, 9), phases=(2, 2), width=16, context=8, hyper=6, family="gaussian"
     ),
 }
-SIZES = [(1, 1), (5, 7), (16, 24)]
+SIZES = [(1, 1), (5, 7)]
 
 
 def build(name: str) -> Any:
@@ -178,8 +178,9 @@ class _NoWaiting(TorchDispatchMode):
         return out
 
 
-# Of normalisation's `torch.autocast`, the meta device is none.
-@pytest.mark.parametrize("name", [name for name in MODELS if "regions" not in name])
+# Of each order once, its networks are all alike here. Of normalisation's `torch.autocast`, the meta
+# device is none, which leaves out what adapts to regions.
+@pytest.mark.parametrize("name", [name for name in MODELS if "," not in name])
 def test_training_does_not_wait_for_a_device(name: str) -> None:
     model = MODELS[name]().to("meta").train()
     if hasattr(model, "lagrangian"):

@@ -10,6 +10,8 @@ import torch
 import yaml
 from PIL import Image
 
+from compositions import part
+
 Config = dict[str, Any]
 
 
@@ -41,10 +43,6 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_config(pictures: Path) -> Config:
     """A variable-rate codec of 20,000 weights, 12 steps, a checkpoint after every fifth."""
-
-    def part(class_path: str, **arguments: Any) -> Config:
-        return {"class_path": f"kodec.{class_path}", "init_args": arguments}
-
     latents = {"slices": [4, 8], "phases": [2, 2], "width": 8, "context": 4, "hyper": 4}
     codec = part(
         "codecs.PictureCodec",

@@ -55,8 +55,8 @@ def test_yuv_psnrs_of_pictures_are_those_of_bt709() -> None:
 
 def test_published_example_of_the_611_weighting() -> None:
     # UVG's Beauty at QP 22 in the DCVC family's VTM anchor.
-    y, u, v = 39.919552, 39.437203, 41.739133
-    assert (6 * y + u + v) / 8 == pytest.approx(40.086706, abs=1e-6)
+    errors = [255**2 * 10 ** (-db / 10) for db in (39.919552, 39.437203, 41.739133)]
+    assert yuv_psnrs(errors, 255)["psnr-yuv-611"] == pytest.approx(40.086706, abs=1e-6)
 
 
 def test_vtm_summaries_follow_from_their_planes() -> None:
