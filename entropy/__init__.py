@@ -16,14 +16,16 @@ from .latents.hyperprior import MeanScaleHyperprior, ScaleHyperprior
 from .latents.multi_reference import MultiReference
 from .latents.raster import RasterAutoregression
 from .lossless_picture import LosslessPicture
+from .ports.blocks import Block, whole_blocks
 from .ports.passed_values import payload_symbols
 from .ports.port import (
+    BlockStep,
     CompiledScan,
     Conditions,
     ForeignCoder,
     ScanStep,
     SymbolPort,
-    scan_fronts,
+    code_blocks,
 )
 from .ports.rate_meter import RateMeter
 from .ports.symbol_streams import SymbolReader, SymbolWriter
@@ -33,6 +35,8 @@ from .roles import Role, as_role, encoder_only, roles_of
 
 __all__ = [
     "AdaptiveSlices",
+    "Block",
+    "BlockStep",
     "Categorical",
     "ChannelSlices",
     "Checkerboard",
@@ -71,10 +75,11 @@ __all__ = [
     "Within",
     "as_role",
     "build_tables",
+    "code_blocks",
     "code_tokens",
     "encoder_only",
     "payload_symbols",
     "roles_of",
-    "scan_fronts",
     "tables_of",
+    "whole_blocks",
 ]

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from kodec.entropy.distributions import Distribution, Uniform
 
+from .blocks import Block
 from .passed_values import BYTE_BITS, digits_of, given, lengths_of, packed
-from .port import ForeignCoder, ScanStep, scan_fronts
+from .port import ForeignCoder, ScanStep, code_blocks
 from .snapping import Snap
 
 
@@ -44,12 +45,12 @@ class RateMeter:
         self._count(name, dist.bits(rounded))
         return rounded
 
-    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Block], step: ScanStep) -> Tensor:
         """In training one pass over everything, whose contexts see the latents under noise."""
         assert y is not None
         if not self.training:
             if step.compiled() is None:
-                return scan_fronts(self, name, y, fronts, step)
+                return code_blocks(self, name, y, fronts, step)
             integers = torch.round(y)
             self._count(name, step.whole(integers).bits(integers))
             return integers
