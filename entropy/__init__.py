@@ -28,6 +28,7 @@ from .ports.port import (
     code_blocks,
 )
 from .ports.rate_meter import RateMeter
+from .ports.relaxation import Relaxation
 from .ports.symbol_streams import SymbolReader, SymbolWriter
 from .ports.tokens import Categorical, code_tokens
 from .ports.within import Within
@@ -62,6 +63,7 @@ __all__ = [
     "RateMeter",
     "RegionAdaptation",
     "RegionPrototypes",
+    "Relaxation",
     "Role",
     "ScaleHyperprior",
     "ScaleTables",
