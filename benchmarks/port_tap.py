@@ -63,9 +63,9 @@ class Tapped:
         """As the inner one's."""
         return self.inner.bits(y)
 
-    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
+    def training_bits(self, relaxed: Tensor, symbols: Tensor) -> Tensor:
         """As the inner one's."""
-        return self.inner.training_bits(y, symbols)
+        return self.inner.training_bits(relaxed, symbols)
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """The inner one's, close calls counted."""

@@ -46,7 +46,14 @@ if TYPE_CHECKING:
     from .coded_transform import CodedLatents, CodedTransform, Latents
     from .coding_model import CodingModel
     from .finite_weights import first_not_finite
-    from .model_file import ModelInfo, fill_from_model, load_model, read_model_info, save_model
+    from .model_file import (
+        ModelInfo,
+        Objective,
+        fill_from_model,
+        load_model,
+        read_model_info,
+        save_model,
+    )
     from .picture_codec import PictureCodec, Reconstruction
     from .pixels import as_pixels, to_array, to_tensor
 else:
@@ -65,6 +72,7 @@ else:
         "finite_weights": ("first_not_finite",),
         "model_file": (
             "ModelInfo",
+            "Objective",
             "fill_from_model",
             "load_model",
             "read_model_info",
@@ -104,6 +112,7 @@ __all__ = [
     "Latents",
     "Lost",
     "ModelInfo",
+    "Objective",
     "Packet",
     "Picture",
     "PictureCodec",

@@ -23,7 +23,8 @@ class LatentCoder(Protocol):
     """What passes latents through a port.
 
     channels: of what it is given. May have `encoder_only_arguments`: names of its init arguments
-    that decoding does not depend on.
+    that decoding does not depend on; and `exact`: true where no floating-point number decides a
+    table index, so that every machine reads what any wrote.
     """
 
     channels: int
@@ -132,6 +133,16 @@ class CodedTransform(CodingModel):
         self.synthesis = as_role("decoder", synthesis)
         self.gain = None if gain is None else as_role("decoder", gain)
         self.side = None if side is None else as_role("shared", side)
+        self.check_exact()
+
+    def inexact_parts(self) -> list[str]:
+        """Those of latents and side latents that don't say that they are `exact`."""
+        coders = {"latents": self.latent_model, "side": self.side_latents}
+        return [
+            f"{name} ({type(coder).__name__})"
+            for name, coder in coders.items()
+            if coder is not None and getattr(coder, "exact", False) is not True
+        ]
 
     @property
     def latent_model(self) -> LatentModel:

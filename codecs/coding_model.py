@@ -5,31 +5,48 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from kodec.entropy import build_tables, roles_of
+from kodec.entropy import ExactLinear, build_tables, roles_of
 from kodec.native import InvalidInputError
 
-from .container import Portability
-
-CODED_AS: tuple[Portability, ...] = ("guarded", "local")
-"""The portability classes that are built; "exact" is a name in the format so far."""
+from .container.head_fields import CLASSES, Portability
 
 
 class CodingModel(nn.Module):
     """A module whose parts have roles (`kodec.entropy.Role`), marked by who puts them together.
 
-    portability: "guarded" runs what is shared in float64 and signals close calls, "local" runs it
-    in float32 and is decodable on the same kind of machine only. Raises `InvalidInputError` for
-    others.
+    portability: the class that is asked for. "local" runs what is shared in float32 and is
+    decodable on the same kind of machine only. Otherwise it runs in float64, and the class follows
+    from the parts: exact where they are, else guarded, where close calls are signalled. Raises
+    `InvalidInputError` for a word that is no class; `check_exact` tells where "exact" is not had.
     """
 
     def __init__(self, portability: Portability) -> None:
         super().__init__()
-        if portability not in CODED_AS:
+        if portability not in CLASSES:
             raise InvalidInputError(
-                f"portability is {' or '.join(CODED_AS)}, not {portability!r}: nothing else is "
-                "coded yet"
+                f"portability is {', '.join(CLASSES[:-1])} or {CLASSES[-1]}, not {portability!r}"
             )
-        self.portability: Portability = portability
+        self._asked_for: Portability = portability
+
+    def inexact_parts(self) -> list[str]:
+        """The parts, by name, in which a floating-point number decides a table index."""
+        raise NotImplementedError
+
+    @property
+    def portability(self) -> Portability:
+        """The class of what it writes."""
+        if self._asked_for == "local":
+            return "local"
+        return "guarded" if self.inexact_parts() else "exact"
+
+    def check_exact(self) -> None:
+        """Raise `InvalidInputError` where "exact" was asked for and is not so."""
+        parts = self.inexact_parts()
+        if self._asked_for == "exact" and parts:
+            raise InvalidInputError(
+                f"portability can't be exact: in {' and '.join(parts)} floating-point numbers "
+                "choose tables; make it guarded, for every machine too, or local"
+            )
 
     def deploy(self) -> Self:
         """Build the coder tables from the present weights, then `prepare`."""
@@ -37,8 +54,14 @@ class CodingModel(nn.Module):
         return self.prepare()
 
     def prepare(self) -> Self:
-        """Evaluation mode, with what is shared in the precision of the portability class."""
+        """Evaluation mode, with what is shared in the precision of the portability class.
+
+        Raises `InvalidInputError` where a layer in integers has weights that may round.
+        """
         self.eval()
+        for module in self.modules():
+            if isinstance(module, ExactLinear):
+                module.prove()
         if self.portability != "local":
             roles = roles_of(self)
             for path, module in self.named_modules():

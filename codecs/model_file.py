@@ -3,11 +3,12 @@
 import copy
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import safetensors.torch
@@ -19,6 +20,7 @@ from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 from .atomic_file import write_atomically
 from .building import build_module, check_section, class_paths, fill, public_config
+from .container.head_fields import CLASSES, Portability
 from .finite_weights import check_finite
 from .picture_codec import PictureCodec
 from .tensor_file import read_tensors
@@ -33,6 +35,31 @@ _WHAT = "a kodec model file"
 
 
 @dataclass(frozen=True)
+class Objective:
+    """What a model was trained for: bits per pixel + lambda x distortion.
+
+    distortion: its name, "mse" (255^2 times that of pixels in [0, 1]) or "ms-ssim" (1 - MS-SSIM).
+    lambda_low, lambda_high: lambda at the lowest and the highest quality, geometric between them;
+    equal for a fixed rate. Raises `InvalidInputError` unless 0 < lambda_low <= lambda_high.
+    """
+
+    distortion: str
+    lambda_low: float
+    lambda_high: float
+
+    def __post_init__(self) -> None:
+        named = isinstance(self.distortion, str) and self.distortion.isprintable()
+        if not (named and 0 < len(self.distortion) <= MAX_NAME):
+            raise InvalidInputError(f"a distortion has a name of 1 to {MAX_NAME} characters")
+        lambdas = (self.lambda_low, self.lambda_high)
+        if not (
+            all(isinstance(value, float) for value in lambdas)
+            and 0 < self.lambda_low <= self.lambda_high < math.inf
+        ):
+            raise InvalidInputError("lambdas need 0 < lambda_low <= lambda_high")
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """What a model file says about itself, beside its weights."""
 
@@ -42,6 +69,10 @@ class ModelInfo:
     """First 8 bytes of the hash over all that the decoder needs."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """Free text by topic: licence, training, source."""
+    portability: Portability | None = None
+    """The class of what it writes; None in files from before it was stored."""
+    objective: Objective | None = None
+    """What it was trained for; None where that is not known."""
 
 
 def round_weights(network: PictureCodec) -> None:
@@ -114,13 +145,15 @@ def save_model(
     name: str,
     notes: Mapping[str, str] | None = None,
     sixteen_bits: bool = True,
+    objective: Objective | None = None,
 ) -> ModelInfo:
     """Round the weights, build the tables, and write the model file, whole or not at all.
 
     network: a trained codec in float32; it is changed in place and left ready to code. config: the
     section it was built from; it is stored with public class paths. sixteen_bits: round weights to
-    float16; otherwise they stay as they are, in a file of twice the size. Raises
-    `InvalidInputError` where weights are not finite or do not fit 16 bits.
+    float16; otherwise they stay as they are, in a file of twice the size. objective: what it was
+    trained for, where that is known. Raises `InvalidInputError` where weights are not finite or do
+    not fit 16 bits.
     """
     config = public_config(config)
     _in_single_precision(network)
@@ -136,7 +169,14 @@ def save_model(
     for key, tables in tables_of(network).items():
         for part, array in tables.arrays().items():
             tensors[f"{TABLE_PREFIX}{key}/{part}"] = torch.from_numpy(np.ascontiguousarray(array))
-    info = ModelInfo(name, config, model_id(network, config), dict(notes or {}))
+    info = ModelInfo(
+        name,
+        config,
+        model_id(network, config),
+        dict(notes or {}),
+        network.portability,
+        objective,
+    )
     metadata = {
         "checksum": _checksum(tensors),
         "format": FORMAT,
@@ -144,7 +184,10 @@ def save_model(
         "config": json.dumps(config, sort_keys=True),
         "model_id": info.model_id.hex(),
         "notes": json.dumps(info.notes, sort_keys=True),
+        "portability": network.portability,
     }
+    if objective is not None:
+        metadata["objective"] = json.dumps(asdict(objective), sort_keys=True)
     write_atomically(path, safetensors.torch.save(tensors, metadata))
     return info
 
@@ -195,13 +238,26 @@ def _info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
             raise ValueError
         if not all(isinstance(note, str) for note in notes.values()):
             raise ValueError
+        portability, objective = _class(metadata), _objective(metadata)
     except BitstreamError as error:
         raise BitstreamError(f"{path} is a damaged model file: {error}") from None
-    except (KeyError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise BitstreamError(
             f"{path} is a damaged model file: its metadata can't be read"
         ) from None
-    return ModelInfo(name, config, model_id_, notes)
+    return ModelInfo(name, config, model_id_, notes, portability, objective)
+
+
+def _class(metadata: Mapping[str, str]) -> Portability | None:
+    """What the file says of its portability; None in older ones. `ValueError` for no class."""
+    if "portability" not in metadata:
+        return None
+    return CLASSES[CLASSES.index(cast(Portability, metadata["portability"]))]
+
+
+def _objective(metadata: Mapping[str, str]) -> Objective | None:
+    """What the model was trained for, as far as the file says; `ValueError` or `TypeError` else."""
+    return Objective(**_json(metadata["objective"])) if "objective" in metadata else None
 
 
 def _json(text: str) -> Any:
@@ -244,6 +300,10 @@ def _network(
     network.prepare()
     if model_id(network, info.config) != info.model_id:
         raise BitstreamError("its contents do not match its id: a damaged file")
+    if info.portability not in (None, network.portability):
+        raise BitstreamError(
+            f"it says that it is {info.portability}, and is {network.portability}: a damaged file"
+        )
     return network
 
 

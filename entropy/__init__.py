@@ -16,16 +16,19 @@ from .latents.hyperprior import MeanScaleHyperprior, ScaleHyperprior
 from .latents.multi_reference import MultiReference
 from .latents.raster import RasterAutoregression
 from .lossless_picture import LosslessPicture
+from .ports.blocks import Block, whole_blocks
 from .ports.passed_values import payload_symbols
 from .ports.port import (
+    BlockStep,
     CompiledScan,
     Conditions,
     ForeignCoder,
     ScanStep,
     SymbolPort,
-    scan_fronts,
+    code_blocks,
 )
 from .ports.rate_meter import RateMeter
+from .ports.relaxation import Relaxation
 from .ports.symbol_streams import SymbolReader, SymbolWriter
 from .ports.tokens import Categorical, code_tokens
 from .ports.within import Within
@@ -33,6 +36,8 @@ from .roles import Role, as_role, encoder_only, roles_of
 
 __all__ = [
     "AdaptiveSlices",
+    "Block",
+    "BlockStep",
     "Categorical",
     "ChannelSlices",
     "Checkerboard",
@@ -58,6 +63,7 @@ __all__ = [
     "RateMeter",
     "RegionAdaptation",
     "RegionPrototypes",
+    "Relaxation",
     "Role",
     "ScaleHyperprior",
     "ScaleTables",
@@ -71,10 +77,11 @@ __all__ = [
     "Within",
     "as_role",
     "build_tables",
+    "code_blocks",
     "code_tokens",
     "encoder_only",
     "payload_symbols",
     "roles_of",
-    "scan_fronts",
     "tables_of",
+    "whole_blocks",
 ]

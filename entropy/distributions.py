@@ -40,10 +40,11 @@ class Distribution(Protocol):
     def bits(self, y: Tensor) -> Tensor:
         """Code length in bit of each value; `y` as `dequantise` gives it."""
 
-    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
+    def training_bits(self, relaxed: Tensor, symbols: Tensor) -> Tensor:
         """Code length in bit of each value, with gradients fit for training.
 
-        symbols: what `quantise` made of `y`.
+        symbols: what `quantise` made of the latents. relaxed: the latents under what training has
+        in place of rounding, such as noise.
         """
 
     def indexes(self) -> tuple[Tensor, Tensor]:
@@ -178,7 +179,7 @@ class ScaleTables(IntegerTables, WithTables):
     def training_bits(self, noisy: Tensor, symbols: Tensor, log_scale: Tensor) -> Tensor:
         """Bits of the symbols, from which scales learn; gradients of `noisy` are those under noise.
 
-        noisy: what the symbols were rounded from, under additive noise. All of shape (N, ...).
+        noisy: what the symbols were rounded from, relaxed. All of shape (N, ...).
         """
         if self.family == "laplace":
             return laplace_training_bits(noisy, symbols, log_scale, self.log_smallest)
@@ -242,14 +243,13 @@ class LocationScale:
         """Code length of `y` (N, ...) in bit."""
         return self.scale_tables.bits(y - self.mean, self._scale())
 
-    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
-        """Code length of the quantised `y` (N, ...), its `symbols`, in bit.
+    def training_bits(self, relaxed: Tensor, symbols: Tensor) -> Tensor:
+        """Code length of the `symbols` (N, ...) in bit.
 
-        Scales learn from the symbols that will be coded; latents and means from additive uniform
-        noise, since rounding gives them no useful gradient.
+        Scales learn from the symbols that will be coded; latents and means from the relaxed values,
+        since rounding gives them no useful gradient.
         """
-        noisy = y + torch.rand_like(y) - 0.5 - self.mean
-        return self.scale_tables.training_bits(noisy, symbols, self.log_scale)
+        return self.scale_tables.training_bits(relaxed - self.mean, symbols, self.log_scale)
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Table index per symbol, and where it is too close to call."""
@@ -278,9 +278,9 @@ class Integers(ABC):
     def bits(self, y: Tensor) -> Tensor:
         """Code length of each in bit."""
 
-    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
+    def training_bits(self, relaxed: Tensor, symbols: Tensor) -> Tensor:
         """The same: integers have no gradients."""
-        return self.bits(y)
+        return self.bits(symbols)
 
 
 class Uniform(Integers):

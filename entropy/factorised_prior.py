@@ -136,9 +136,9 @@ class FactorisedBlock:
         bits = -torch.log2(p).reshape(c, n, *rest).transpose(0, 1)
         return bits if self.present is None else bits * self.present
 
-    def training_bits(self, y: Tensor, symbols: Tensor) -> Tensor:
-        """Code length of `y` (N, C, ...) under additive uniform noise."""
-        return self.bits(y + torch.rand_like(y) - 0.5)
+    def training_bits(self, relaxed: Tensor, symbols: Tensor) -> Tensor:
+        """Code length of the relaxed values (N, C, ...)."""
+        return self.bits(relaxed)
 
     def indexes(self) -> tuple[Tensor, Tensor]:
         """Channel number + 1; never close, since nothing is computed."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from kodec.codecs import (
     ModelInfo,
+    Objective,
     PictureCodec,
     build_module,
     check_section,
@@ -51,9 +52,21 @@ def export_checkpoint(
         network = build_module(config, trusted, weights)
         if not isinstance(network, PictureCodec):
             raise BitstreamError("it holds no picture codec")
-        return save_model(network, config, output, name or output.stem, notes)
+        objective = _objective(content)
+        return save_model(network, config, output, name or output.stem, notes, objective=objective)
     except (BitstreamError, InvalidInputError) as error:
         raise type(error)(f"{checkpoint} can't be exported: {error}") from error
+
+
+def _objective(content: Mapping[Any, Any]) -> Objective | None:
+    """What the checkpoint's run minimises; None in older ones."""
+    fields = content.get("objective")
+    if fields is None:
+        return None
+    try:
+        return Objective(**fields)
+    except TypeError:
+        raise BitstreamError("its objective can't be read") from None
 
 
 def check_whole(checkpoint: Path) -> None:

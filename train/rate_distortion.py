@@ -123,6 +123,13 @@ class RateDistortion(lightning.LightningModule):
                     f"{', '.join(near)} or another part of one"
                 )
 
+    @property
+    def objective(self) -> dict[str, str | float]:
+        """The fields of a `kodec.codecs.Objective`."""
+        low = self.lambda_low if self.codec.variable_rate else self.lambda_high
+        lambdas = {"lambda_low": float(low), "lambda_high": float(self.lambda_high)}
+        return {"distortion": self.distortion, **lambdas}
+
     def lambdas(self, quality: Tensor) -> Tensor:
         """Lambda (N,) of qualities (N,)."""
         ratio = self.lambda_high / self.lambda_low
@@ -323,6 +330,7 @@ class RateDistortion(lightning.LightningModule):
         if name is not None:
             raise self._diverged(f"{name} is not finite after step {self.global_step}")
         checkpoint["codec_config"] = self.codec_config
+        checkpoint["objective"] = self.objective
         checkpoint["start_from"] = self.start_from
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -40,6 +40,8 @@ class RegionPrototypes(nn.Module):
     the block at the port. centred: see `FactorisedPrior`.
     """
 
+    exact = True
+
     def __init__(
         self,
         channels: int = 192,

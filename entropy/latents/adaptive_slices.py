@@ -15,6 +15,7 @@ from kodec.entropy.contexts.positions import to_grid
 from kodec.models.blocks import DepthwiseConv2d, zeroed
 from kodec.native import InvalidInputError
 
+from .orders import in_phases
 from .slices import LatentResidual, PointwiseHead, Slice, SlicedLatents
 
 HEAD_WIDTHS = (320, 256, 128)
@@ -167,6 +168,5 @@ def _slice(
             )
             for _ in range(2)
         ],
-        phases=2,
-        odd_first=True,
+        order=in_phases(2, backwards=True),
     )

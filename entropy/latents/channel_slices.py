@@ -8,6 +8,7 @@ from torch import nn
 
 from kodec.native import InvalidInputError
 
+from .orders import in_phases
 from .slices import (
     CheckerboardContext,
     ConvolutionalContext,
@@ -44,7 +45,7 @@ class Checkerboard(SlicedLatents):
                     {"spatial": 2 * channels, "hyper": 2 * channels}, joint_widths(channels)
                 )
             ],
-            phases=2,
+            order=in_phases(2),
         )
         super().__init__([part], channels, hyper, **settings)
 
@@ -128,7 +129,7 @@ class UnevenSlices(SlicedLatents):
                 seen["channel"] = 2 * size
             seen["hyper"] = 2 * hyper
             head = PointwiseHead(seen, ramp(sum(seen.values()), 2 * size, 2 * hyper), nn.ReLU)
-            parts.append(Slice(size, [head], contexts, phases=2))
+            parts.append(Slice(size, [head], contexts, order=in_phases(2)))
         super().__init__(parts, channels, hyper, networks=networks, outputs=2 * hyper, **settings)
 
 

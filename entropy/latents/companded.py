@@ -29,6 +29,7 @@ class CompandedIntegers(nn.Module):
     picture: "webp" (mosaics in RGB) or "png" (in gray) to write; both are read. It has no weights.
     """
 
+    exact = True
     encoder_only_arguments: tuple[str, ...] = ("picture",)
     spread: Tensor
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kodec.entropy.distributions import Distribution, LocationScale, ScaleTables
 from kodec.entropy.exact import ExactLinear
+from kodec.entropy.ports.blocks import Block
 from kodec.entropy.ports.port import CompiledScan
 from kodec.native import InvalidInputError, ScanProgram
 
@@ -130,12 +131,13 @@ class ExactStep:
         seen = self._seen(self._with_margin(y), everywhere)
         return self.model.block(*self.model.parameters_of(seen))
 
-    def front(self, places: Tensor) -> Distribution:
-        """The positions `places`, from what was taken."""
-        return self.model.block(*self.model.parameters_of(self._seen(self.canvas, places)))
+    def front(self, block: Block) -> Distribution:
+        """The block's positions, from what was taken."""
+        return self.model.block(*self.model.parameters_of(self._seen(self.canvas, block.places)))
 
-    def take(self, places: Tensor, values: Tensor) -> None:
+    def take(self, block: Block, values: Tensor) -> None:
         """Keep values (N, F, C)."""
+        places = block.places
         rows, columns = places // self.size[1] + self.up, places % self.size[1] + self.wide
         self.canvas[:, rows, columns] = values
 

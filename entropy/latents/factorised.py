@@ -16,6 +16,8 @@ class FactorisedLatents(nn.Module):
     filters, centred: see `FactorisedPrior`.
     """
 
+    exact = True
+
     def __init__(
         self, channels: int = 192, filters: Sequence[int] = (3, 3, 3), centred: bool = False
     ) -> None:

@@ -22,7 +22,8 @@ from kodec.entropy.contexts.coded_grid import CodedGrid
 from kodec.entropy.contexts.positions import phase_positions, to_grid, to_tokens
 from kodec.entropy.distributions import LocationScale, ScaleTables
 from kodec.entropy.factorised_prior import FactorisedPrior
-from kodec.entropy.ports.port import Conditions, SymbolPort
+from kodec.entropy.ports.blocks import Block, whole_blocks
+from kodec.entropy.ports.port import Conditions, SymbolPort, code_blocks
 from kodec.entropy.roles import encoder_only
 from kodec.models.blocks import (
     GELU,
@@ -239,60 +240,72 @@ class FrequencySlices(WithHyperLatents):
             start += part.channels
             target = None if y_tokens is None else y_tokens[..., span]
             state = part.mix(state)
-            values, embedded = self._code_slice(
-                part, f"y{number}", target, to_tokens(state), log_spread[..., span], (h, w), port
-            )
+            step = _SliceStep(part, self, to_tokens(state), log_spread[..., span], (h, w))
+            values = code_blocks(port, f"y{number}", target, whole_blocks(step.places), step)
+            embedded = step.embedding()
             if embedded is not None:
                 state = state + to_grid(embedded, h, w)
             coded.append(values)
         return torch.cat(coded, dim=-1).permute(0, 3, 1, 2)
 
-    def _code_slice(
+
+class _SliceStep:
+    """A `BlockStep` over one slice of the latents of one call, a block a phase.
+
+    features: of the state, tokens (N, h w, width). log_spread: of each channel.
+    """
+
+    def __init__(
         self,
         part: _Slice,
-        name: str,
-        y: Tensor | None,
+        model: FrequencySlices,
         features: Tensor,
         log_spread: Tensor,
         size: tuple[int, int],
-        port: SymbolPort,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Codes one slice, tokens (N, h w, channels), phase by phase.
+    ) -> None:
+        self.part, self.model = part, model
+        self.features, self.log_spread = features, log_spread
+        self.places = phase_positions(*size, part.phases, features.device)
+        self.values, self.seen = CodedGrid(*size, self.places), CodedGrid(*size, self.places)
+        self.embedded: list[Tensor] = []
 
-        Returns the coded grid (N, h, w, channels) and its embedding, tokens (N, h w, width), which
-        the last slice has none of.
-        """
-        places = phase_positions(*size, part.phases, features.device)
-        values, seen = CodedGrid(*size, places), CodedGrid(*size, places)
-        embedded = []
-        for phase, positions in enumerate(places):
-            if not len(positions):
-                continue
-            here = features.index_select(1, positions) + part.phase_embedding[phase]
-            predicted: Tensor | float = 0.0
-            if phase:
-                here = here + part.join(gelu(seen.convolve(part.spread_out, phase)))
-                neighbours = part.neighbours[phase - 1]
-                assert isinstance(neighbours, DepthwiseConv2d)
-                predicted = values.convolve(neighbours, phase)
-            mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
-            dist = LocationScale(
-                mean * torch.exp(log_spread) + predicted,
-                log_scale + log_spread,
-                self.scale_tables,
-                self.lagrangian,
-            )
-            target = None if y is None else y.index_select(1, positions)
-            coded = port.code(name, target, dist)
-            values.add(phase, coded)
-            going_on = phase + 1 < part.phases
-            if going_on or part.embed is not None:
-                magnitudes = magnitude_features(coded)
-            if going_on:
-                seen.add(phase, part.look(magnitudes))
-            if part.embed is not None:
-                embedded.append(part.embed(magnitudes))
-        if not embedded:
-            return values.grid(), None
-        order = torch.argsort(torch.cat(places))
-        return values.grid(), torch.cat(embedded, dim=1).index_select(1, order)
+    def front(self, block: Block) -> LocationScale:
+        """From the state and the phases coded so far."""
+        part, phase = self.part, block.number
+        here = self.features.index_select(1, block.places) + part.phase_embedding[phase]
+        predicted: Tensor | float = 0.0
+        if phase:
+            here = here + part.join(gelu(self.seen.convolve(part.spread_out, phase)))
+            neighbours = part.neighbours[phase - 1]
+            assert isinstance(neighbours, DepthwiseConv2d)
+            predicted = self.values.convolve(neighbours, phase)
+        mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
+        return LocationScale(
+            mean * torch.exp(self.log_spread) + predicted,
+            log_scale + self.log_spread,
+            self.model.scale_tables,
+            self.model.lagrangian,
+        )
+
+    def take(self, block: Block, values: Tensor) -> None:
+        """Keep the phase, and what later phases and slices see of it."""
+        part, phase = self.part, block.number
+        self.values.add(phase, values)
+        going_on = phase + 1 < part.phases
+        if going_on or part.embed is not None:
+            magnitudes = magnitude_features(values)
+        if going_on:
+            self.seen.add(phase, part.look(magnitudes))
+        if part.embed is not None:
+            self.embedded.append(part.embed(magnitudes))
+
+    def result(self) -> Tensor:
+        """The slice, (N, h, w, channels)."""
+        return self.values.grid()
+
+    def embedding(self) -> Tensor | None:
+        """Of the slice, tokens (N, h w, width); the last one has none."""
+        if not self.embedded:
+            return None
+        order = torch.argsort(torch.cat(self.places))
+        return torch.cat(self.embedded, dim=1).index_select(1, order)

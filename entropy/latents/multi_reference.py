@@ -21,6 +21,7 @@ from kodec.entropy.contexts.attention_contexts import (
 )
 from kodec.native import InvalidInputError
 
+from .orders import in_phases
 from .slices import ConvolutionalContext, LatentResidual, PointwiseHead, Slice, SlicedLatents
 
 HEAD_WIDTHS = (320, 256, 128)
@@ -97,6 +98,5 @@ def _slice(
             )
             for _ in range(2)
         ],
-        phases=2,
-        odd_first=True,
+        order=in_phases(2, backwards=True),
     )

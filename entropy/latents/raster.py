@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from kodec.entropy.contexts.masked_convolution import MaskedConv2d, raster_taps
 from kodec.entropy.contexts.positions import front_positions, to_grid, to_tokens
 from kodec.entropy.distributions import Distribution
+from kodec.entropy.ports.blocks import Block, whole_blocks
 from kodec.entropy.ports.port import Conditions, SymbolPort
 
 from .channel_slices import joint_widths
@@ -34,7 +35,7 @@ class _RasterStep:
     """A `ScanStep` over the latents of one call, whose fronts come in their order."""
 
     def __init__(
-        self, model: "RasterAutoregression", hyper: Tensor, fronts: Sequence[Tensor]
+        self, model: "RasterAutoregression", hyper: Tensor, fronts: Sequence[Block]
     ) -> None:
         self.model = model
         self.h, self.w = hyper.shape[-2:]
@@ -60,13 +61,14 @@ class _RasterStep:
         """The context's taps into the front just before, and into earlier ones."""
         return self.model.context.matrix(NEAR), self.model.context.matrix(FAR)
 
-    def front(self, places: Tensor) -> Distribution:
+    def front(self, block: Block) -> Distribution:
         """The positions of a wavefront."""
+        places = block.places
         context = self.model.context
         near, far = self.matrices
         # Small products cost what reading their matrix does: two fronts share one.
         if self.turn % 2 == 0:
-            both = torch.cat(list(self.fronts[self.turn : self.turn + 2]))
+            both = torch.cat([front.places for front in self.fronts[self.turn : self.turn + 2]])
             sums = nn.functional.linear(context.seen(self.canvas, both, FAR), far, context.bias)
             earlier, self.later = sums[:, : len(places)], sums[:, len(places) :]
         else:
@@ -76,9 +78,9 @@ class _RasterStep:
         parameters = self.model.head({"context": seen}, self.begun[:, places])
         return self.model.block(*parameters.chunk(2, dim=-1))
 
-    def take(self, places: Tensor, values: Tensor) -> None:
+    def take(self, block: Block, values: Tensor) -> None:
         """Put values where later fronts look for them."""
-        reach = KERNEL // 2
+        places, reach = block.places, KERNEL // 2
         self.canvas[:, places // self.w + reach, places % self.w + reach] = values
 
     def compiled(self) -> None:
@@ -108,7 +110,7 @@ class RasterAutoregression(Hyperprior):
         hyper = self.code_hyper(y, cond, port, z)
         h, w = hyper.shape[-2:]
         y = self.take(y)
-        fronts = front_positions(h, w, KERNEL // 2, hyper.device)
+        fronts = whole_blocks(front_positions(h, w, KERNEL // 2, hyper.device))
         step = _RasterStep(self, hyper, fronts)
         tokens = port.scan("y", None if y is None else to_tokens(y), fronts, step)
         return to_grid(tokens, h, w)

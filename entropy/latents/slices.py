@@ -3,15 +3,16 @@
     z ----> hyper features
     for each slice of channels:
         contexts that look at what came before the slice, once
-        for each phase of its positions:
-            contexts that look at the phases of this slice coded so far
-            parameters <- head(features at the phase's positions)
+        for each block of its order:
+            contexts that look at the blocks of this slice coded so far
+            parameters <- head(features at the block's positions)
             code; residual prediction
 
 Contexts are small modules that declare what they read, by the names of `Known.read`. A latent
 model lists its slices, each with its contexts and heads, and has no loop of its own.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,13 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from kodec.entropy.contexts.masked_convolution import MaskedConv2d
-from kodec.entropy.contexts.positions import phase_positions, to_grid, to_tokens
+from kodec.entropy.contexts.positions import to_grid, to_tokens
 from kodec.entropy.distributions import LocationScale
-from kodec.entropy.ports.port import Conditions, SymbolPort
+from kodec.entropy.ports.blocks import Block, joined
+from kodec.entropy.ports.port import Conditions, SymbolPort, code_blocks
 from kodec.models.blocks import PaddedConv2d
 from kodec.native import InvalidInputError
 
 from .hyperprior import Hyperprior
+from .orders import Order, in_phases
 
 
 @dataclass
@@ -187,8 +190,8 @@ class PointwiseHead(nn.Module):
         if len(there) < len(self.parts):
             columns = torch.split(weight, list(self.parts.values()), dim=1)
             named = dict(zip(self.parts, columns, strict=True))
-            weight = _joined([named[name] for name in there], dim=1)
-        h = _joined([features[name] for name in there], dim=-1)
+            weight = joined([named[name] for name in there], dim=1)
+        h = joined([features[name] for name in there], dim=-1)
         if begun is None:
             return nn.functional.linear(h, weight, layer.bias)
         return begun + nn.functional.linear(h, weight)
@@ -204,11 +207,6 @@ class PointwiseHead(nn.Module):
         for layer in self.layers[1:]:
             h = layer(self.activation(h))
         return h
-
-
-def _joined(parts: Sequence[Tensor], dim: int) -> Tensor:
-    """The parts side by side; one alone is not copied."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=dim)
 
 
 class LatentResidual(nn.Module):
@@ -237,10 +235,9 @@ class LatentResidual(nn.Module):
 class Slice(nn.Module):
     """One slice of `channels` latents and all that is needed to code it.
 
-    heads: one for every phase, or one for all. contexts: by the name that heads know their features
-    by. residuals: one for every phase, or none. phases: 1, 2 (checkerboard) or 4; odd_first: start
-    with the other colour of the checkerboard. support: how many of the first slices "previous" is;
-    None: all.
+    heads: one for every step of the order, or one for all. contexts: by the name that heads know
+    their features by. residuals: one for every step, or none. order: of the slice's blocks, by
+    default one of all. support: how many of the first slices "previous" is; None: all.
     """
 
     def __init__(
@@ -249,64 +246,79 @@ class Slice(nn.Module):
         heads: Sequence[nn.Module],
         contexts: Mapping[str, nn.Module] | None = None,
         residuals: Sequence[nn.Module] = (),
-        phases: int = 1,
-        odd_first: bool = False,
+        order: Order | None = None,
         support: int | None = None,
     ) -> None:
         super().__init__()
         self.channels = channels
-        self.phases = phases
-        self.odd_first = odd_first
+        self.order = in_phases(1) if order is None else order
+        self.order.check(channels)
         self.support = support
         self.contexts = nn.ModuleDict(contexts or {})
         self.heads = nn.ModuleList(heads)
         self.residuals = nn.ModuleList(residuals)
 
-    def positions(self, h: int, w: int, device: torch.device) -> tuple[Tensor, ...]:
-        """Flat positions of each phase, in coding order."""
-        found = phase_positions(h, w, self.phases, device)
-        return found[::-1] if self.odd_first else found
-
     def code(
         self, y: Tensor | None, known: Known, name: str, port: SymbolPort, model: Hyperprior
     ) -> Tensor:
         """Pass the slice through the port; y: tokens (N, h w, channels); returns (N, C, h, w)."""
-        n, _, h, w = known.hyper.shape
         known.support = self.support
-        earlier = {"hyper": to_tokens(known.hyper)}
-        later: dict[str, LaterContext] = {}
-        for key, module in self.contexts.items():
-            if not known.has(cast(Context, module)):
+        h, w = known.hyper.shape[-2:]
+        blocks = self.order.blocks(h, w, known.hyper.device)
+        return code_blocks(port, name, y, blocks, _SliceStep(self, known, model))
+
+
+class _SliceStep:
+    """A `BlockStep` over one slice of the latents of one call."""
+
+    def __init__(self, part: Slice, known: Known, model: Hyperprior) -> None:
+        self.part, self.known, self.model = part, known, model
+        n, _, *self.size = known.hyper.shape
+        self.earlier = {"hyper": to_tokens(known.hyper)}
+        self.later: dict[str, LaterContext] = {}
+        for key, module in part.contexts.items():
+            context = cast(Context, module)
+            if not known.has(context):
                 continue
-            if "current" in cast(Context, module).reads:
-                later[key] = cast(LaterContext, module)
+            if "current" in context.reads:
+                self.later[key] = cast(LaterContext, module)
             else:
-                context = cast(Context, module)
-                earlier[key] = to_tokens(context(*known.read(context.reads)))
-        values = known.hyper.new_zeros(n, h * w, self.channels)
-        done = torch.empty(0, dtype=torch.int64, device=values.device)
-        for phase, places in enumerate(self.positions(h, w, values.device)):
-            if not len(places):
-                continue
-            head = self.heads[min(phase, len(self.heads) - 1)]
-            wanted = cast(PointwiseHead, head).parts
-            features = {k: v[:, places] for k, v in earlier.items() if k in wanted}
-            known.current = to_grid(values, h, w)
-            if phase:
-                for key, late in later.items():
-                    read = known.read(late.reads)
-                    features[key] = late(*read, places=places, done=done)
+                self.earlier[key] = to_tokens(context(*known.read(context.reads)))
+        self._keep(known.hyper.new_zeros(n, math.prod(self.size), part.channels))
+        self.done = torch.empty(0, dtype=torch.int64, device=known.hyper.device)
+
+    def _keep(self, values: Tensor) -> None:
+        self.values = values
+        self.known.current = to_grid(values, *self.size)
+
+    def front(self, block: Block) -> LocationScale:
+        """From the features at the block's positions, part by part."""
+        heads = self.part.heads
+        head = cast(PointwiseHead, heads[min(block.number, len(heads) - 1)])
+        means, scales = [], []
+        for places, span in block.parts:
+            features = {k: v[:, places] for k, v in self.earlier.items() if k in head.parts}
+            if block.number:
+                for key, late in self.later.items():
+                    read = self.known.read(late.reads)
+                    features[key] = late(*read, places=places, done=self.done)
             mean, scale = head(features).chunk(2, dim=-1)
-            block: LocationScale = model.block(mean, scale)
-            coded = port.code(name, None if y is None else y[:, places], block)
-            values = values.index_copy(1, places, coded)
-            if self.residuals:
-                residual: Any = self.residuals[phase]
-                known.current = to_grid(values, h, w)
-                lost = to_tokens(residual(*known.read(residual.reads)))
-                values = values.index_add(1, places, lost[:, places])
-            done = torch.cat([done, places])
-        return to_grid(values, h, w)
+            means.append(mean[..., span])
+            scales.append(scale[..., span])
+        return self.model.block(block.join(means), block.join(scales))
+
+    def take(self, block: Block, values: Tensor) -> None:
+        """Keep the block's values, and what the residual prediction adds to them."""
+        self._keep(block.put(self.values, values))
+        if self.part.residuals:
+            residual: Any = self.part.residuals[block.number]
+            lost = to_tokens(residual(*self.known.read(residual.reads)))
+            self._keep(block.put(self.values, values + block.of(lost)))
+        self.done = torch.cat([self.done, block.places])
+
+    def result(self) -> Tensor:
+        """The slice, (N, channels, h, w)."""
+        return to_grid(self.values, *self.size)
 
 
 class SlicedLatents(Hyperprior):

@@ -15,6 +15,8 @@ from torch import Tensor
 from kodec.entropy.distributions import Distribution
 from kodec.native import InvalidInputError, ScanProgram, Tables
 
+from .blocks import Block
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -46,11 +48,11 @@ class SymbolPort(Protocol):
         """Pass one block through the channel; return what the decoder will see (N, ...)."""
 
     def scan(
-        self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: "ScanStep"
+        self, name: str, y: Tensor | None, fronts: Sequence[Block], step: "ScanStep"
     ) -> Tensor:
         """Pass tokens (N, P, C) through the channel in a serial order.
 
-        fronts: flat positions, front by front; the positions of one do not depend on each other.
+        fronts: blocks of all channels; the positions of one do not depend on each other.
         A step that is compiled has an order of its own.
         """
 
@@ -102,20 +104,24 @@ class CompiledScan:
     tables: Tables
 
 
-class ScanStep(Protocol):
-    """One serial pass over latents: tokens (N, P, C) of which each depends on some before it."""
+class BlockStep(Protocol):
+    """One pass over latents in blocks, each of which depends on those before it."""
+
+    def front(self, block: Block) -> Distribution:
+        """The distribution of the block, from what was taken so far; shaped as `Block.of` does."""
+
+    def take(self, block: Block, values: Tensor) -> None:
+        """Keep the block's values that the port gave."""
+
+    def result(self) -> Tensor:
+        """What all blocks came to."""
+
+
+class ScanStep(BlockStep, Protocol):
+    """One serial pass over tokens (N, P, C); in training all of them at once."""
 
     def whole(self, y: Tensor) -> Distribution:
         """The distribution of all tokens at once, where the latents `y` (N, P, C) are known."""
-
-    def front(self, places: Tensor) -> Distribution:
-        """The distribution of the tokens at `places` (F,), from what was taken so far."""
-
-    def take(self, places: Tensor, values: Tensor) -> None:
-        """Keep the tokens (N, F, C) that the port gave for `places`."""
-
-    def result(self) -> Tensor:
-        """All tokens that were taken, (N, P, C)."""
 
     def compiled(self) -> CompiledScan | None:
         """The same order for the core, of integer tokens, row by row; None where there is none.
@@ -124,11 +130,13 @@ class ScanStep(Protocol):
         """
 
 
-def scan_fronts(
-    port: SymbolPort, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep
+def code_blocks(
+    port: SymbolPort, name: str, y: Tensor | None, blocks: Sequence[Block], step: BlockStep
 ) -> Tensor:
-    """A serial order as blocks, front by front: what `scan` does wherever values are exact."""
-    for places in fronts:
-        known = None if y is None else y[:, places]
-        step.take(places, port.code(name, known, step.front(places)))
+    """Pass tokens (N, P, C) through the port block by block; returns the step's result.
+
+    What `scan` does too wherever values are exact.
+    """
+    for block in blocks:
+        step.take(block, port.code(name, None if y is None else block.of(y), step.front(block)))
     return step.result()

@@ -7,22 +7,25 @@ from torch import Tensor
 
 from kodec.entropy.distributions import Distribution, Uniform
 
+from .blocks import Block
 from .passed_values import BYTE_BITS, digits_of, given, lengths_of, packed
-from .port import ForeignCoder, ScanStep, scan_fronts
+from .port import ForeignCoder, ScanStep, code_blocks
+from .relaxation import Relaxation, under_noise
 from .snapping import Snap
 
 
 class RateMeter:
     """Counts bits, without writing any.
 
-    training=True: the distributions' training bits, straight-through rounded values for what
-    follows (as in "Channel-wise autoregressive entropy models", 2020, mixed quantisation).
-    training=False: likelihoods of the rounded values, so that estimates compare with files.
+    training=True: the distributions' training bits, of values that `relaxation` gives in place of
+    rounded ones. training=False: likelihoods of the rounded values, so that estimates compare with
+    files.
     `bits` maps each block's name to bits per sample, shape (N,).
     """
 
-    def __init__(self, training: bool) -> None:
+    def __init__(self, training: bool, relaxation: Relaxation = Relaxation()) -> None:
         self.training = training
+        self.relaxation = relaxation
         self.bits: dict[str, Tensor] = {}
 
     def _count(self, name: str, bits: Tensor) -> None:
@@ -34,26 +37,28 @@ class RateMeter:
         return torch.stack(list(self.bits.values())).sum(0)
 
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
-        """Count the block's bits; return straight-through (training) or rounded values."""
+        """Count the block's bits; return relaxed (training) or rounded values."""
         y = given(name, y, dist.shape)
         symbols = dist.quantise(y).contiguous()
         rounded = dist.dequantise(symbols)
-        if self.training:
-            self._count(name, dist.training_bits(y, symbols))
-            return y + (rounded - y).detach()
-        self._count(name, dist.bits(rounded))
-        return rounded
+        # Integers are what they are in training too.
+        if not (self.training and y.is_floating_point()):
+            self._count(name, dist.bits(rounded))
+            return rounded
+        relaxed, seen = self.relaxation.relax(y, symbols, rounded)
+        self._count(name, dist.training_bits(relaxed, symbols))
+        return seen
 
-    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Block], step: ScanStep) -> Tensor:
         """In training one pass over everything, whose contexts see the latents under noise."""
         assert y is not None
         if not self.training:
             if step.compiled() is None:
-                return scan_fronts(self, name, y, fronts, step)
+                return code_blocks(self, name, y, fronts, step)
             integers = torch.round(y)
             self._count(name, step.whole(integers).bits(integers))
             return integers
-        return self.code(name, y, step.whole(y + torch.rand_like(y) - 0.5))
+        return self.code(name, y, step.whole(under_noise(y)))
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Count log2(high) bits each."""
@@ -67,7 +72,7 @@ class RateMeter:
         y = given(name, y)
         if self.training:
             self._count(name, y.new_zeros(len(y), 1))
-            return y + torch.rand_like(y) - 0.5
+            return under_noise(y)
         integers, payloads = packed(name, y, coder)
         lengths = lengths_of(payloads).to(y.device)
         self.integers(name, lengths, coder.most + 1, lengths.shape)

@@ -9,6 +9,7 @@ from torch import Tensor
 from kodec.entropy.distributions import Distribution, Uniform
 from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError, MismatchError
 
+from .blocks import Block
 from .passed_values import (
     BYTE_BITS,
     codable,
@@ -19,7 +20,7 @@ from .passed_values import (
     packed,
     places_of,
 )
-from .port import ForeignCoder, ScanStep, scan_fronts
+from .port import ForeignCoder, ScanStep, code_blocks
 from .snapping import Snap
 
 
@@ -50,11 +51,11 @@ class SymbolWriter:
             encoder.add(integers[i], choices[i], dist.tables, overrides.astype(np.uint32))
         return dist.dequantise(symbols)
 
-    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Block], step: ScanStep) -> Tensor:
         """Write the tokens front by front, or by the core's program."""
         compiled = step.compiled()
         if compiled is None:
-            return scan_fronts(self, name, y, fronts, step)
+            return code_blocks(self, name, y, fronts, step)
         values = codable(name, torch.round(given(name, y)).contiguous())
         integers = values.to(torch.int32).reshape(len(self._encoders), -1).cpu().numpy()
         for encoder, item, side in zip(self._encoders, integers, compiled.side, strict=True):
@@ -121,11 +122,11 @@ class SymbolReader:
             decoder.decode(chosen, dist.tables, out)
         return dist.dequantise(symbols.reshape(dist.shape))
 
-    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Block], step: ScanStep) -> Tensor:
         """Read the tokens front by front, or by the core's program."""
         compiled = step.compiled()
         if compiled is None:
-            return scan_fronts(self, name, y, fronts, step)
+            return code_blocks(self, name, y, fronts, step)
         size = compiled.rows, compiled.columns
         items = [
             decoder.scan(compiled.program, *size, side, compiled.tables)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kodec.entropy.distributions import Distribution
 
+from .blocks import Block
 from .port import ForeignCoder, ScanStep, SymbolPort
 
 
@@ -24,7 +25,7 @@ class Within:
         """As the port's."""
         return self.port.code(self._named(name), y, dist)
 
-    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Block], step: ScanStep) -> Tensor:
         """As the port's."""
         return self.port.scan(self._named(name), y, fronts, step)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from kodec.codecs import embedded_models, load
+from kodec.codecs import Objective, embedded_models, load, load_model, save_model
 
 Cli = Callable[..., Any]
 
@@ -52,6 +52,21 @@ def test_info_of_a_model(kodec: Cli, tiny_model: Path) -> None:
     assert facts["notes"] == {"licence": "CC0"}
     assert facts["bytes"] == tiny_model.stat().st_size
     assert "kodec.entropy.FrequencySlices" in kodec("info", tiny_model).out
+
+
+def test_info_of_a_trained_model(kodec: Cli, tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "trained.safetensors"
+    network, info = load_model(tiny_model)
+    save_model(network, info.config, path, "trained", objective=Objective("mse", 0.001, 0.25))
+    facts = json.loads(kodec("info", path, "--json").out)
+    assert facts["portability"] == "guarded"
+    assert facts["objective"] == {
+        "distortion": "mse",
+        "lambda_at_quality_0": 0.001,
+        "lambda_at_quality_63": 0.25,
+    }
+    assert "lambda at quality 63  0.25" in kodec("info", path).out
+    assert "objective" not in json.loads(kodec("info", tiny_model, "--json").out)
 
 
 def test_info_of_anything_else(

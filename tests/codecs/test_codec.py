@@ -13,8 +13,19 @@ from PIL import Image
 from torch import nn
 
 from compositions import LATENTS, SIDES, TRANSFORMS, config_of
-from kodec.codecs import Codec, Picture, PictureCodec, build_module, load, save_model
+from exact_latents import ExactRaster
+from kodec.codecs import (
+    Codec,
+    ModelInfo,
+    Picture,
+    PictureCodec,
+    build_module,
+    load,
+    read_container,
+    save_model,
+)
 from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
+from kodec.models import GDNAnalysis, GDNSynthesis
 from kodec.native import BitstreamError, InvalidInputError, MismatchError, UnsupportedError
 
 Pixels = NDArray[np.uint8]
@@ -207,6 +218,51 @@ def test_local_files_are_refused_on_another_machine(monkeypatch: pytest.MonkeyPa
         local.decode(data)
 
 
+@pytest.mark.parametrize("asked", ["guarded", "exact"])
+@pytest.mark.parametrize("latents", ["factorised", "companded"])
+def test_a_model_without_predicted_scales_is_exact(latents: str, asked: str) -> None:
+    codec = codec_of(("gdn", latents, True), portability=asked)
+    assert codec.info.portability == codec.settings["portability"] == "exact"
+    encoded = codec.encode_picture(Picture(picture(33, 47)), 50)
+    assert read_container(encoded.data).header.portability == "exact"
+    assert np.array_equal(codec.decode(encoded.data), encoded.reconstruction.pixels)
+    assert codec_of(("gdn", latents, True), portability="local").info.portability == "local"
+
+
+def exact_network() -> PictureCodec:
+    torch.manual_seed(4)
+    transforms = [GDNAnalysis(width=4, latents=6), GDNSynthesis(width=4, latents=6)]
+    network = PictureCodec(transforms[0], ExactRaster(6), transforms[1], portability="exact")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        for layer in network.analysis.layers:
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.mul_(3)
+    return network
+
+
+def test_a_model_of_integer_layers_is_exact() -> None:
+    codec = Codec(exact_network().deploy(), ModelInfo("exact", {}, bytes(8)))
+    encoded = codec.encode_picture(Picture(picture(33, 47)))
+    header = read_container(encoded.data).header
+    assert header.portability == "exact" and header.machine == b""
+    assert encoded.data[-40:] != codec.encode(picture(33, 47)[::-1])[-40:]
+    # As far as two machines' floats may be apart, and further.
+    with torch.no_grad():
+        for parameter in codec.network.latents.parameters():
+            parameter.mul_(1 + 1e-9)
+    assert np.array_equal(codec.decode(encoded.data), encoded.reconstruction.pixels)
+
+
+def test_integer_layers_that_may_round_are_refused() -> None:
+    network = exact_network()
+    with torch.no_grad():
+        network.latents.order.layers[0].weight.fill_(2.0**40)  # type: ignore[index,union-attr]
+    with pytest.raises(InvalidInputError, match="beyond 2\\^53"):
+        network.deploy()
+
+
 def test_damaged_files_are_refused() -> None:
     codec = codec_of(CODECS[0])
     data = codec.encode(picture(24, 24), 60)
@@ -234,9 +290,12 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="side latents"):
         build_module(config)
     config["init_args"]["side"] = None
-    for portability in ("hopeful", "exact"):
+    for portability, words in (
+        ("hopeful", "exact, guarded or local, not 'hopeful'"),
+        ("exact", r"can't be exact: in latents \(\w+\) floating-point numbers choose tables"),
+    ):
         config["init_args"]["portability"] = portability
-        with pytest.raises(InvalidInputError, match=f"guarded or local, not '{portability}'"):
+        with pytest.raises(InvalidInputError, match=words):
             build_module(config)
     config["init_args"]["portability"] = "guarded"
     for place, other in (("latents", "analysis"), ("synthesis", "latents"), ("gain", "synthesis")):

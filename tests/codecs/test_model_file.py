@@ -14,7 +14,14 @@ from safetensors import safe_open
 from torch import Tensor
 
 from compositions import part
-from kodec.codecs import PictureCodec, build_module, load_model, read_model_info, save_model
+from kodec.codecs import (
+    Objective,
+    PictureCodec,
+    build_module,
+    load_model,
+    read_model_info,
+    save_model,
+)
 from kodec.entropy import tables_of
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 from model_damage import EXPECTED, cases
@@ -64,6 +71,27 @@ def test_round_trip(tmp_path: Path) -> None:
     mine, theirs = tables_of(saved), tables_of(loaded)
     assert mine.keys() == theirs.keys() and len(mine) == 2
     assert all(mine[k].native.fingerprint == theirs[k].native.fingerprint for k in mine)
+
+
+def test_what_it_was_trained_for_is_stored_beside_the_id(model: Path, tmp_path: Path) -> None:
+    aim = Objective("ms-ssim", 0.5, 8.0)
+    path = tmp_path / "trained.safetensors"
+    info = save_model(network(), CONFIG, path, "small", objective=aim)
+    assert load_model(path)[1] == info == read_model_info(path)
+    assert info.objective == aim and info.model_id == read_model_info(model).model_id
+    assert read_model_info(model).objective is None
+
+
+def test_older_files_say_neither_class_nor_objective(model: Path) -> None:
+    edit(model, lambda tensors, metadata: metadata.pop("portability"))
+    built, info = load_model(model)
+    assert info.portability is info.objective is None and built.portability == "guarded"
+
+
+@pytest.mark.parametrize("wrong", [("", 0.1, 0.2), ("mse", 0.2, 0.1), ("mse", 0.0, 0.1)])
+def test_objectives_that_are_none_are_refused(wrong: tuple[str, float, float]) -> None:
+    with pytest.raises(InvalidInputError):
+        Objective(*wrong)
 
 
 def identity(tmp_path: Path, change: Callable[[PictureCodec, dict[str, Any]], None]) -> bytes:
@@ -118,6 +146,12 @@ def table(part_name: str) -> str:
     return f"tables/latents.scale_tables/{part_name}"
 
 
+def objective(high: object, distortion: str = "mse") -> str:
+    """Metadata of an objective."""
+    fields = {"distortion": distortion, "lambda_low": 0.01, "lambda_high": high}
+    return json.dumps(fields)
+
+
 DAMAGE: dict[str, Callable[[Any, Any], Any]] = {
     "decoder weight": lambda t, m: t["weights/synthesis.layers.0.weight"].view(-1)[3].add_(1),
     "weight missing": lambda t, m: t.pop("weights/synthesis.layers.0.weight"),
@@ -140,6 +174,15 @@ DAMAGE: dict[str, Callable[[Any, Any], Any]] = {
     "name missing": lambda t, m: m.pop("name"),
     "notes": lambda t, m: m.update(notes="{"),
     "format missing": lambda t, m: m.pop("format"),
+    "class": lambda t, m: m.update(portability="anywhere"),
+    "class of another model": lambda t, m: m.update(portability="exact"),
+    "objective": lambda t, m: m.update(objective="{"),
+    "objective that is none": lambda t, m: m.update(objective="[1, 2, 3]"),
+    "objective in part": lambda t, m: m.update(objective='{"distortion": "mse"}'),
+    "objective of endless lambda": lambda t, m: m.update(objective=objective(math.inf)),
+    "objective of lambda in words": lambda t, m: m.update(objective=objective("high")),
+    "objective without end": lambda t, m: m.update(objective=" " * 2**20 + objective(1.0)),
+    "objective in control characters": lambda t, m: m.update(objective=objective(1.0, "\x1b[2J")),
 }
 
 
@@ -350,7 +393,7 @@ FORGED: dict[str, tuple[str, str]] = {
         "does not fit kodec.models.GDNSynthesis",
     ),
     "a codec in a codec": (replaced(latents=CONFIG), "latents is a PictureCodec"),
-    "exact": (replaced(portability="exact"), "portability is guarded or local, not 'exact'"),
+    "exact": (replaced(portability="exact"), "can't be exact: in latents .MeanScaleHyperprior."),
     "deep": (replaced(gain={"a": json.loads(nested(100))["init_args"]}), "levels"),
     "deeper": (nested(200_000), "metadata can't be read"),
     "long": (changed("latents", prior_filters=[3] * 20_000), "values"),

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kodec.entropy import FactorisedPrior, SymbolReader, SymbolWriter
+from kodec.entropy.ports.relaxation import under_noise
 
 SPREADS = torch.tensor([0.3, 2.0, 15.0])[:, None]
 MEANS = torch.tensor([0.0, -4.0, 30.0])[:, None]
@@ -26,7 +27,7 @@ def trained() -> FactorisedPrior:
     for step in range(500):
         values = samples(256, step)
         block = prior.distribution(torch.Size((256, 3)))
-        loss = block.training_bits(values.T, block.quantise(values.T)).mean()
+        loss = block.training_bits(under_noise(values.T), block.quantise(values.T)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -7,10 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from kodec.entropy import Conditions, RasterAutoregression, RateMeter, ScanStep
+from kodec.entropy import Block, Conditions, RasterAutoregression, RateMeter, ScanStep
 from kodec.entropy.contexts.masked_convolution import MaskedConv2d
 from kodec.entropy.contexts.positions import front_positions, phase_positions
+from kodec.entropy.latents.orders import Order
+from kodec.entropy.latents.slices import Slice
 from kodec.native import InvalidInputError
+from listed_orders import four_steps
 
 SIZES = [(1, 1), (1, 9), (9, 1), (4, 7), (8, 12)]
 
@@ -69,10 +72,49 @@ def test_what_is_refused() -> None:
         phase_positions(2, 2, 3)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_an_order_s_blocks_are_its_list(size: tuple[int, int]) -> None:
+    """A quarter of the channels everywhere in each step, at each position another."""
+    (part,) = four_steps(12).slices
+    h, w = size
+    tokens = torch.arange(12 * h * w).reshape(1, h * w, 12)
+    rebuilt = torch.full_like(tokens, -1)
+    blocks = part.order.blocks(h, w, torch.device("cpu"))
+    for block in blocks:
+        values = block.of(tokens)
+        assert values.numel() == 3 * h * w
+        place, channel = values // 12, values % 12
+        expected = (phase_of(h, w)[place] + block.number) % 4
+        assert torch.equal(channel // 3, expected)
+        rebuilt = block.put(rebuilt, values)
+    assert len(blocks) == 4 and torch.equal(rebuilt, tokens)
+
+
+def phase_of(h: int, w: int) -> Tensor:
+    """The phase of each position, of four."""
+    found = torch.empty(h * w, dtype=torch.int64)
+    for phase, places in enumerate(phase_positions(h, w, 4)):
+        found[places] = phase
+    return found
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([[(0, slice(0, 4))], [(1, slice(0, 3))]], "channel 3 is coded 0 times at phase 1"),
+        ([[(0, slice(0, 4)), (0, slice(2, 4))], [(1, slice(0, 4))]], "channel 2 is coded 2 times"),
+        ([[(2, slice(0, 4))]], "phase 2 of 2"),
+    ],
+)
+def test_an_order_codes_everything_once(steps: list[list[tuple[int, slice]]], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        Slice(4, [], order=Order(2, steps))
+
+
 class BothWays(RateMeter):
     """Estimates, and asks the same step for everything in one pass."""
 
-    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Tensor], step: ScanStep) -> Tensor:
+    def scan(self, name: str, y: Tensor | None, fronts: Sequence[Block], step: ScanStep) -> Tensor:
         values = super().scan(name, y, fronts, step)
         self.in_one_pass: Any = step.whole(values)
         return values

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from kodec.codecs import load, read_model_info
+from kodec.codecs import Objective, load, read_model_info
 from kodec.native import BitstreamError, KodecError
 from kodec.train import export_checkpoint, train
 
@@ -27,6 +27,7 @@ def test_checkpoint_to_codec(checkpoint: Path, tmp_path: Path) -> None:
     info = export_checkpoint(checkpoint, output, notes={"licence": "CC0"})
     assert read_model_info(output) == info
     assert info.name == "my-codec" and info.notes == {"licence": "CC0"}
+    assert info.objective == Objective("mse", 0.001, 0.1)
     codec = load(output)
     weights = torch.load(checkpoint, weights_only=True)["state_dict"]
     parameters = dict(codec.network.named_parameters())
@@ -55,6 +56,13 @@ def test_a_private_class_path_gives_the_same_model(checkpoint: Path, tmp_path: P
     assert private.model_id == public.model_id and private.config == public.config
 
 
+def test_checkpoints_from_before_objectives_were_stored(checkpoint: Path, tmp_path: Path) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    del content["objective"]
+    torch.save(content, checkpoint)
+    assert export_checkpoint(checkpoint, tmp_path / "a.safetensors").objective is None
+
+
 def damages(whole: Path) -> dict[str, bytes]:
     data = whole.read_bytes()
     content = torch.load(whole, weights_only=True)
@@ -76,6 +84,9 @@ def damages(whole: Path) -> dict[str, bytes]:
         "weights of another kind": changed(state_dict=[1, 2]),
         "foreign class": changed(codec_config=foreign),
         "not a codec": changed(codec_config=no_codec),
+        "no objective": changed(objective=[1, 2]),
+        "another objective": changed(objective={"distortion": "mse", "lambda": 1.0}),
+        "an objective that is none": changed(objective={**content["objective"], "lambda_low": -1}),
     }
 
 

@@ -4,11 +4,14 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kodec.native import BitstreamError, InvalidInputError
 
 from . import usage
+
+if TYPE_CHECKING:
+    from kodec.codecs import Objective
 
 
 def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
@@ -65,7 +68,7 @@ def info(options: argparse.Namespace) -> None:
 
 def models(options: argparse.Namespace) -> None:
     """List the embedded models."""
-    from kodec.codecs import embedded_models
+    from kodec.codecs import embedded_models, read_model_info
 
     entries = embedded_models()
     if not entries:
@@ -73,7 +76,11 @@ def models(options: argparse.Namespace) -> None:
     for entry in entries:
         size = entry.path.stat().st_size
         print(f"{entry.name}: {entry.summary}")
-        facts = {"model_id": entry.model_id.hex(), "bytes": size, "measured": entry.measured}
+        facts: dict[str, Any] = {"model_id": entry.model_id.hex(), "bytes": size}
+        objective = read_model_info(entry.path).objective
+        if objective is not None:
+            facts["objective"] = _objective_facts(objective)
+        facts["measured"] = entry.measured
         print("\n".join(_lines(facts, indent=1)))
 
 
@@ -113,16 +120,28 @@ def _model_facts(path: Path, trusted: Sequence[str]) -> dict[str, Any]:
 
     # Nothing of a model is built to be described, unless its classes were said to be trusted.
     model = load_model(path, trusted)[1] if trusted else read_model_info(path)
-    return {
+    facts = {
         "file": str(path),
         "kind": "model",
         "name": model.name,
         "model_id": model.model_id.hex(),
         "classes": class_paths(model.config),
         "needs_trust": packages_of(model.config),
+        "portability": model.portability,
+        "objective": _objective_facts(model.objective),
         "notes": dict(model.notes),
         "bytes": path.stat().st_size,
     }
+    # What older files do not say.
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _objective_facts(objective: "Objective | None") -> dict[str, Any] | None:
+    if objective is None:
+        return None
+    low, high = objective.lambda_low, objective.lambda_high
+    by_quality = {"lambda_at_quality_0": low, "lambda_at_quality_63": high}
+    return {"distortion": objective.distortion, **(by_quality if low < high else {"lambda": low})}
 
 
 def _lines(facts: Mapping[str, Any], indent: int = 0) -> list[str]:

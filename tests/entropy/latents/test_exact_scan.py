@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from kodec.entropy import (
+    Block,
     ExactAutoregression,
     RateMeter,
     ScaleTables,
     SymbolReader,
     SymbolWriter,
+    whole_blocks,
 )
 from kodec.native import BitstreamError, InvalidInputError, ScanProgram
 
@@ -38,9 +40,9 @@ def values(items: int, channels: int) -> tuple[Tensor, Tensor]:
     return y, torch.randint(-300, 300, (items, ROWS * COLUMNS, 3))
 
 
-def rows() -> list[Tensor]:
+def rows() -> list[Block]:
     """The order of the Python step: one position a front."""
-    return list(torch.arange(ROWS * COLUMNS).split(1))
+    return whole_blocks(torch.arange(ROWS * COLUMNS).split(1))
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -56,9 +58,9 @@ def test_the_core_s_program_is_the_python_step(channels: int) -> None:
             ROWS, COLUMNS, compiled.side[item], y[item].reshape(-1).numpy().astype(np.int32), 40
         )
         wanted = []
-        for places in rows():
-            dist = step.front(places)
-            step.take(places, y[:, places])
+        for block in rows():
+            dist = step.front(block)
+            step.take(block, block.of(y))
             wanted.append((dist.mean[item], dist.indexes()[0][item]))
         assert means.tolist() == torch.cat([m.reshape(-1) for m, _ in wanted]).tolist()
         assert indexes.tolist() == torch.cat([i.reshape(-1) for _, i in wanted]).tolist()

@@ -1,0 +1,86 @@
+"""What training has in place of rounding, which passes no gradient.
+
+    y - offset --soft rounding, if any--> + noise --> code length
+                                             |
+                       rounded, straight through, or the noisy value --> what follows
+
+Sources: "End-to-end optimized image compression" (2017), noise; "Channel-wise autoregressive
+entropy models for learned image compression" (2020), noise for the rate and rounding for what
+follows; "Universally quantized neural compression" (2020), soft rounding.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from kodec.native import InvalidInputError
+
+# Beyond, the inverse of soft rounding goes to infinity in float32.
+_EDGE = 1 - 1e-6
+
+
+def under_noise(x: Tensor) -> Tensor:
+    """x (any shape) plus noise, uniform within half a step either way."""
+    return x + torch.rand_like(x) - 0.5
+
+
+def soft_round(x: Tensor, temperature: float) -> Tensor:
+    """x (any shape), drawn to the nearest integer: all the way as the temperature falls to 0.
+
+    As it grows, x stays what it is. Integers and the middles between them stay in any case.
+    """
+    middle = torch.floor(x) + 0.5
+    reach = torch.tanh(x.new_tensor(0.5 / temperature))
+    return middle + 0.5 * torch.tanh((x - middle) / temperature) / reach
+
+
+def soft_round_mean(z: Tensor, temperature: float) -> Tensor:
+    """The mean of all x for which `soft_round` under noise may have given z (any shape)."""
+    below = z - 0.5
+    middle = torch.floor(below) + 0.5
+    reach = torch.tanh(z.new_tensor(0.5 / temperature))
+    drawn = (2 * (below - middle) * reach).clamp(-_EDGE, _EDGE)
+    return middle + temperature * torch.atanh(drawn) + 0.5
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """How a `RateMeter` relaxes rounding in training. Code lengths are always under noise.
+
+    values: what follows sees: "rounding", with straight-through gradients, or "noise", the values
+    whose code length was taken. temperature: of soft rounding before the noise, above 0; "rounding"
+    then has its gradients, and "noise" its conditional mean behind. None: without. Raises
+    `InvalidInputError` for others.
+    """
+
+    values: Literal["rounding", "noise"] = "rounding"
+    temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.values not in ("rounding", "noise"):
+            raise InvalidInputError(f"values are 'rounding' or 'noise', not {self.values!r}")
+        if self.temperature is not None and not self.temperature > 0:
+            raise InvalidInputError(
+                f"a temperature is above 0, not {self.temperature}: leave it out for no soft "
+                "rounding"
+            )
+
+    def relax(self, y: Tensor, symbols: Tensor, rounded: Tensor) -> tuple[Tensor, Tensor]:
+        """What code lengths are taken of, and what follows sees; both of y's shape.
+
+        symbols, rounded: what the distribution made of the latents y, in steps and as the decoder
+        sees them; they differ by the offset of its grid.
+        """
+        if self.temperature is None:
+            soft, noisy = y, under_noise(y)
+            found = noisy
+        else:
+            offset = rounded - symbols
+            soft = offset + soft_round(y - offset, self.temperature)
+            noisy = under_noise(soft)
+            found = offset + soft_round_mean(noisy - offset, self.temperature)
+        if self.values == "rounding":
+            found = soft + (rounded - soft).detach()
+        return noisy, found
