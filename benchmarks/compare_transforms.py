@@ -85,7 +85,7 @@ def train_codec(codec: PictureCodec, plan: Plan, data: CropData) -> list[dict[st
         n, _, h, w = x.shape
         port = RateMeter(training=True)
         x_hat = codec.code(x, (n, h, w), quality_of(codec, n), port).x_hat
-        return (port.total() / (h * w) + LAMBDA * task.distortions(x, x_hat)).mean()
+        return (port.total() / (h * w) + LAMBDA * task.objective.distortions(x, x_hat)).mean()
 
     def validate() -> dict[str, float]:
         losses, rates, errors = [], [], []
@@ -94,7 +94,7 @@ def train_codec(codec: PictureCodec, plan: Plan, data: CropData) -> list[dict[st
             port = RateMeter(training=False)
             x_hat = codec.code(x, (n, h, w), quality_of(codec, n), port).x_hat
             rates.append(port.total() / (h * w))
-            errors.append(task.distortions(x, as_pixels(x_hat).float() / 255))
+            errors.append(task.objective.distortions(x, as_pixels(x_hat).float() / 255))
             losses.append(rates[-1] + LAMBDA * errors[-1])
         figures = {"loss": losses, "bpp": rates, "mse": errors}
         return {key: round(float(torch.cat(v).mean()), 5) for key, v in figures.items()}
@@ -116,7 +116,7 @@ def on_kodak(codec: PictureCodec) -> list[Row]:
         writer = SymbolWriter(n)
         x_hat = deployed.code(x, (n, h, w), quality_of(codec, n), writer).x_hat
         bpp = 8 * len(writer.finish()[0]) / (h * w)
-        error = float(task.distortions(x, as_pixels(x_hat).float() / 255))
+        error = float(task.objective.distortions(x, as_pixels(x_hat).float() / 255))
         psnr = 10 * float(np.log10(255**2 / error))
         rows.append(
             {

@@ -46,14 +46,8 @@ if TYPE_CHECKING:
     from .coded_transform import CodedLatents, CodedTransform, Latents
     from .coding_model import CodingModel
     from .finite_weights import first_not_finite
-    from .model_file import (
-        ModelInfo,
-        Objective,
-        fill_from_model,
-        load_model,
-        read_model_info,
-        save_model,
-    )
+    from .model_file import ModelInfo, fill_from_model, load_model, read_model_info, save_model
+    from .objective import DISTORTIONS, HIGHEST_QUALITY, Objective, check_distortion
     from .picture_codec import PictureCodec, Reconstruction
     from .pixels import as_pixels, to_array, to_tensor
 else:
@@ -72,12 +66,12 @@ else:
         "finite_weights": ("first_not_finite",),
         "model_file": (
             "ModelInfo",
-            "Objective",
             "fill_from_model",
             "load_model",
             "read_model_info",
             "save_model",
         ),
+        "objective": ("DISTORTIONS", "HIGHEST_QUALITY", "Objective", "check_distortion"),
         "picture_codec": ("PictureCodec", "Reconstruction"),
         "pixels": ("as_pixels", "to_array", "to_tensor"),
     }
@@ -96,6 +90,8 @@ else:
 
 
 __all__ = [
+    "DISTORTIONS",
+    "HIGHEST_QUALITY",
     "MAX_PIXELS",
     "ChunkReader",
     "ChunkWriter",
@@ -127,6 +123,7 @@ __all__ = [
     "as_picture",
     "as_pixels",
     "build_module",
+    "check_distortion",
     "check_output_target",
     "check_picture_output",
     "check_section",

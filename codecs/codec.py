@@ -17,12 +17,12 @@ from .coded_transform import CodedLatents
 from .container import Container, PictureHeader, read_container, write_container
 from .machine import check_machine, machine_fingerprint
 from .model_file import ModelInfo, load_model
+from .objective import HIGHEST_QUALITY
 from .picture import Picture, picture_from_image
 from .picture_codec import PictureCodec
 from .pixels import to_array, to_tensor
 
 DEFAULT_QUALITY = 32
-HIGHEST_QUALITY = 63
 
 
 @dataclass(frozen=True)

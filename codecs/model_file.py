@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,6 +21,7 @@ from .atomic_file import write_atomically
 from .building import build_module, check_section, class_paths, fill, public_config
 from .container.head_fields import CLASSES, Portability
 from .finite_weights import check_finite
+from .objective import Objective
 from .picture_codec import PictureCodec
 from .tensor_file import read_tensors
 
@@ -32,31 +32,6 @@ ID_BYTES = 8
 MAX_JSON = 2**20
 MAX_NAME = 1_000
 _WHAT = "a kodec model file"
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What a model was trained for: bits per pixel + lambda x distortion.
-
-    distortion: its name, "mse" (255^2 times that of pixels in [0, 1]) or "ms-ssim" (1 - MS-SSIM).
-    lambda_low, lambda_high: lambda at the lowest and the highest quality, geometric between them;
-    equal for a fixed rate. Raises `InvalidInputError` unless 0 < lambda_low <= lambda_high.
-    """
-
-    distortion: str
-    lambda_low: float
-    lambda_high: float
-
-    def __post_init__(self) -> None:
-        named = isinstance(self.distortion, str) and self.distortion.isprintable()
-        if not (named and 0 < len(self.distortion) <= MAX_NAME):
-            raise InvalidInputError(f"a distortion has a name of 1 to {MAX_NAME} characters")
-        lambdas = (self.lambda_low, self.lambda_high)
-        if not (
-            all(isinstance(value, float) for value in lambdas)
-            and 0 < self.lambda_low <= self.lambda_high < math.inf
-        ):
-            raise InvalidInputError("lambdas need 0 < lambda_low <= lambda_high")
 
 
 @dataclass(frozen=True)

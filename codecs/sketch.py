@@ -48,7 +48,7 @@ class Sketch(TorchFunctionMode):
         self.gradients = torch.is_grad_enabled()
 
     def __exit__(self, *raised: Any) -> None:
-        super().__exit__(*raised)
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
         # The end may come in the very call by which a constructor's `no_grad` restores this.
         torch.set_grad_enabled(self.gradients)
 

@@ -6,6 +6,7 @@ import difflib
 import itertools
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from pytorch_msssim import ms_ssim
 from torch import Tensor
 
 from kodec.codecs import (
+    HIGHEST_QUALITY,
+    Objective,
     PictureCodec,
     as_pixels,
+    check_distortion,
     fill_from_model,
     find_model,
     first_not_finite,
@@ -32,16 +35,13 @@ from .resuming import check_resumable, regrouped
 from .running_means import RunningMeans
 from .schedule import WarmupStableDecay
 
-HIGHEST_QUALITY = 63
 CALIBRATION_BATCHES = 8
-# MS-SSIM halves a picture four times and then needs its window of 11 pixels.
-SMALLEST_FOR_MS_SSIM = 161
 
 
 class RateDistortion(lightning.LightningModule):
     """Minimises bpp + lambda * distortion over all qualities of a codec.
 
-    Distortion is 255^2 MSE, or 1 - MS-SSIM. A quality is drawn for each sample, uniformly over
+    Distortion: see `kodec.codecs.DISTORTIONS`. A quality is drawn for each sample, uniformly over
     0..63; lambda runs from `lambda_low` to `lambda_high` geometrically with it, and each sample's
     loss is divided by sqrt(lambda), so that all qualities learn at about the same pace. A
     fixed-rate codec uses `lambda_high` alone. For a latent model without a rate in training
@@ -49,7 +49,7 @@ class RateDistortion(lightning.LightningModule):
 
     Args:
         codec: the codec to train.
-        distortion: "mse" or "ms-ssim".
+        distortion: its name.
         lambda_low: lambda at quality 0.
         lambda_high: lambda at quality 63.
         learning_rate: of Adam, after warm-up.
@@ -81,10 +81,11 @@ class RateDistortion(lightning.LightningModule):
         start_from: str | None = None,
     ) -> None:
         super().__init__()
-        if distortion not in ("mse", "ms-ssim"):
-            raise InvalidInputError(f"distortion is 'mse' or 'ms-ssim', not {distortion!r}")
-        if not 0 < lambda_low <= lambda_high:
-            raise InvalidInputError("lambdas need 0 < lambda_low <= lambda_high")
+        check_distortion(distortion)
+        objective = Objective(distortion, float(lambda_low), float(lambda_high))
+        if not codec.variable_rate:
+            objective = replace(objective, lambda_low=objective.lambda_high)
+        self.objective = objective
         if not all(0 <= q <= HIGHEST_QUALITY for q in validation_qualities):
             raise InvalidInputError(f"validation_qualities lie in 0..{HIGHEST_QUALITY}")
         if learning_rate <= 0 or seed < 0:
@@ -93,9 +94,6 @@ class RateDistortion(lightning.LightningModule):
         self.start_from = start_from
         if start_from is not None:
             fill_from_model(codec, find_model(start_from))
-        self.distortion = distortion
-        self.lambda_low = lambda_low
-        self.lambda_high = lambda_high
         self.learning_rate = learning_rate
         self.slow = dict(slow or {})
         self._check_slow()
@@ -123,32 +121,6 @@ class RateDistortion(lightning.LightningModule):
                     f"{', '.join(near)} or another part of one"
                 )
 
-    @property
-    def objective(self) -> dict[str, str | float]:
-        """The fields of a `kodec.codecs.Objective`."""
-        low = self.lambda_low if self.codec.variable_rate else self.lambda_high
-        lambdas = {"lambda_low": float(low), "lambda_high": float(self.lambda_high)}
-        return {"distortion": self.distortion, **lambdas}
-
-    def lambdas(self, quality: Tensor) -> Tensor:
-        """Lambda (N,) of qualities (N,)."""
-        ratio = self.lambda_high / self.lambda_low
-        return self.lambda_low * ratio ** (quality / HIGHEST_QUALITY)
-
-    def distortions(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """Distortion per sample (N,) of pixels (N, 3, H, W) in [0, 1]."""
-        if self.distortion == "mse":
-            return (x - x_hat).square().mean(dim=(1, 2, 3)) * 255**2
-        if min(x.shape[-2:]) < SMALLEST_FOR_MS_SSIM:
-            raise InvalidInputError(
-                f"MS-SSIM needs crops and pictures of {SMALLEST_FOR_MS_SSIM} pixels or more each "
-                f"way, not {x.shape[-1]}x{x.shape[-2]}: raise data.crop"
-            )
-        # Its filters are convolutions, and variances differences of what they give.
-        with torch.autocast(x.device.type, enabled=False):
-            similarity: Tensor = ms_ssim(x_hat.clamp(0, 1), x, data_range=1.0, size_average=False)
-        return 1 - similarity
-
     def on_train_start(self) -> None:
         """Data-dependent start of codecs that know one, before the first step only."""
         loader = self.trainer.train_dataloader
@@ -175,13 +147,13 @@ class RateDistortion(lightning.LightningModule):
         quality = torch.randint(HIGHEST_QUALITY + 1, (n,), device=self.device).float()
         if not self.codec.variable_rate:
             quality = torch.full_like(quality, HIGHEST_QUALITY)
-        lam = self.lambdas(quality)
+        lam = self.objective.lambdas(quality)
         port = RateMeter(training=True)
         given = quality if self.codec.variable_rate else None
         hints = {} if regions is None else {"regions": regions}
         x_hat = self.codec.code(x, (n, h, w), given, port, hints).x_hat.float()
         bpp = port.total() / (h * w)
-        loss = ((bpp + lam * self.distortions(x, x_hat)) / lam.sqrt()).mean()
+        loss = ((bpp + lam * self.objective.distortions(x, x_hat)) / lam.sqrt()).mean()
         mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))
         figures = {"loss": loss, "bpp": bpp.mean(), "psnr": -10 * torch.log10(mse).mean()}
         figures |= {f"bpp_{k}": v.mean() / (h * w) for k, v in port.bits.items()}
@@ -263,8 +235,8 @@ class RateDistortion(lightning.LightningModule):
             x_hat = as_pixels(x_hat).float() / 255
             bpp = sum(8 * len(s) for s in writer.finish()) / (n * h * w)
             psnr = -10 * torch.log10((x - x_hat).square().mean())
-            lam = self.lambdas(quality)
-            loss = ((bpp + lam * self.distortions(x, x_hat)) / lam.sqrt()).mean()
+            lam = self.objective.lambdas(quality)
+            loss = ((bpp + lam * self.objective.distortions(x, x_hat)) / lam.sqrt()).mean()
             losses.append(loss)
             figures = {f"val/bpp_q{q}": torch.tensor(bpp), f"val/psnr_q{q}": psnr}
             self.log_dict(figures, batch_size=n, sync_dist=True)
@@ -330,7 +302,7 @@ class RateDistortion(lightning.LightningModule):
         if name is not None:
             raise self._diverged(f"{name} is not finite after step {self.global_step}")
         checkpoint["codec_config"] = self.codec_config
-        checkpoint["objective"] = self.objective
+        checkpoint["objective"] = asdict(self.objective)
         checkpoint["start_from"] = self.start_from
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -118,7 +118,7 @@ def test_weights_that_are_not_finite_under_finite_losses_are_not_stored(
         if self.global_step == 9:
             with torch.no_grad():
                 next(self.codec.synthesis.parameters()).view(-1)[0] = NAN
-            return self.lambda_high * next(self.codec.analysis.parameters()).sum()
+            return self.objective.lambda_high * next(self.codec.analysis.parameters()).sum()
         return step(self, crops, batch_idx)
 
     monkeypatch.setattr(RateDistortion, "training_step", broken)
