@@ -38,7 +38,8 @@ struct Batch {
 Batch random_batch(Random &random, std::shared_ptr<const TableSet> tables, std::uint32_t most,
                    std::size_t items) {
   Batch batch;
-  batch.all = random_block(random, std::move(tables), most * std::uint32_t(items));
+  const std::uint32_t symbols = random.below(most * std::uint32_t(items) + 1);
+  batch.all = random_block(random, std::move(tables), symbols);
   RandomBlock &all = batch.all;
   const std::size_t count = all.symbols.size() / items;
   const auto cut = [](auto &values, std::size_t begin, std::size_t end) {

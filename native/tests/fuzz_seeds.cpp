@@ -44,8 +44,9 @@ Bytes decoder_seed(std::uint64_t number) {
     }
     add_block(encoder, block, false);
   }
-  const Bytes stream = encoder.finish(random.one_of({0, 1, 1, 2, 3, 5}),
-                                      random.one_of({0, 1, 4, 8, 16, 32, 32}), 1);
+  const int segments = random.one_of({0, 1, 1, 2, 3, 5});
+  const int lanes = random.one_of({0, 1, 4, 8, 16, 32, 32});
+  const Bytes stream = encoder.finish(segments, lanes, 1);
   bytes.insert(bytes.end(), stream.begin(), stream.end());
   return bytes;
 }

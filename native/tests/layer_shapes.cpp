@@ -1,17 +1,23 @@
 // Layers of random shapes, in arrays of exactly their sizes, against loops in double precision;
-// with any number of threads the same bits. layer_shapes [ITEMS [FIRST_SEED]].
+// with any number of threads the same bits. Several items at a time.
+// layer_shapes [ITEMS [FIRST_SEED]].
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "layers/layers.hpp"
+#include "parallel.hpp"
 #include "random_items.hpp"
 
 namespace {
 
 using namespace kodec;
 using Floats = std::vector<float>;
+
+constexpr std::size_t kCallers = 2;
 
 Floats random_floats(Random &random, std::size_t count) {
   Floats out(count);
@@ -52,8 +58,7 @@ struct Source {
 };
 
 [[noreturn]] void fail(std::uint64_t seed, const char *layer) {
-  std::printf("FAILED: seed %llu, %s\n", static_cast<unsigned long long>(seed), layer);
-  std::exit(1);
+  throw std::runtime_error("seed " + std::to_string(seed) + ", " + layer);
 }
 
 void compare(const Floats &found, const std::vector<double> &expected, std::uint64_t seed,
@@ -210,9 +215,14 @@ int main(int count, char **arguments) {
     std::printf("no AVX2 with FMA here: nothing to run\n");
     return 0;
   }
-  const unsigned long long items = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 100;
-  const unsigned long long first = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0;
-  for (unsigned long long seed = first; seed < first + items; ++seed) check(seed);
-  std::printf("%llu items: all layers as expected\n", items);
+  const std::size_t items = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 100;
+  const std::uint64_t first = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0;
+  try {
+    run_tasks(items, kCallers, [&](std::size_t item) { check(first + item); });
+  } catch (const std::runtime_error &error) {
+    std::fprintf(stderr, "FAILED: %s\n", error.what());
+    return 1;
+  }
+  std::printf("%zu items: all layers as expected\n", items);
   return 0;
 }
