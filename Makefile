@@ -11,7 +11,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	cd src && ../$(BIN)/mypy --config-file ../pyproject.toml -p kodec
+	cd src && ../$(BIN)/mypy --config-file ../pyproject.toml kodec ../benchmarks ../tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from fifo import Fifo
 from forging import PREAMBLE_BYTES, NeverRightError, Tally, mutate, mutate_chunks, seal, split
@@ -92,7 +92,7 @@ def steps(packet: int, file: int) -> tuple[Step, ...]:
 def read(data: bytes, right: dict[int, Packet], sealed: bool, rng: random.Random) -> str:
     """What reading a mutation of a sound file, whose packets are `right`, comes to."""
     keep, pipe = rng.random() < 0.5, rng.random() < 0.25
-    source = cast(BinaryIO, Fifo(data)) if pipe else data
+    source = Fifo(data).file if pipe else data
     reader = ChunkReader(source, damaged="keep" if keep else "refuse")
     items = list(reader)
     if not sealed:
@@ -139,14 +139,13 @@ def fuzz(inputs: int, seconds: float, seed: int) -> dict[str, Any]:
 def stream(packets: int) -> dict[str, Any]:
     """Write and read packets of 1 KB through a pipe; the growth of memory after the first 1 %."""
     pipe = Fifo()
-    file = cast(BinaryIO, pipe)
     header = SequenceHeader(416, 240, 3, 32, MODEL, "guarded", Plan())
     data = random.Random(1).randbytes(PACKET_BYTES)
     written = 0
 
     def writing() -> Iterator[None]:
         nonlocal written
-        with ChunkWriter(file, header) as writer:
+        with ChunkWriter(pipe.file, header) as writer:
             for number in range(packets):
                 refresh = number % 8 == 0
                 step = Step(number, refresh=refresh, references=() if refresh else (0,))
@@ -157,7 +156,7 @@ def stream(packets: int) -> dict[str, Any]:
 
     pipe.source = writing()
     before, most, last, start = 0, 0, -1, time.perf_counter()
-    for item in ChunkReader(file):
+    for item in ChunkReader(pipe.file):
         if not isinstance(item, Packet) or item.number != last + 1 or item.data != data:
             raise KodecError(f"packet {last + 1} came back as another")
         last += 1

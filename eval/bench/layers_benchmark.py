@@ -19,7 +19,10 @@ from kodec.models.blocks.core_layers import core_takes
 
 from .race import Contestant, Race, Ratio, Spread, threads_of
 
-LAYERS: dict[str, tuple[Callable[[], nn.Module], int, tuple[int, int]]] = {
+Layer = tuple[Callable[[], nn.Module], int, tuple[int, int]]
+"""What makes it, the channels of its input, and their height and width."""
+
+LAYERS: dict[str, Layer] = {
     "3x3, 128 to 128": (lambda: PaddedConv2d(128, 128), 128, (256, 384)),
     "3x3, 128 to 128, half as large": (lambda: PaddedConv2d(128, 128), 128, (128, 192)),
     "3x3, 64 to 64": (lambda: PaddedConv2d(64, 64), 64, (128, 192)),
@@ -36,7 +39,6 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], int, tuple[int, int]]] = {
     "1x1, 128 to 64": (lambda: PaddedConv2d(128, 64, 1), 128, (128, 192)),
     "GDN, 128": (lambda: GDN(128), 128, (256, 384)),
 }
-"""By name: the layer, the channels of its input, and their height and width."""
 RASTER = (192, 32, 48)
 """Latents of the serial order: channels, height and width."""
 
@@ -72,7 +74,7 @@ class LayersReport:
 def bench_layers(
     repeats: int = 15,
     threads: int = 1,
-    layers: Mapping[str, tuple[Callable[[], nn.Module], int, tuple[int, int]]] = LAYERS,
+    layers: Mapping[str, Layer] = LAYERS,
     raster: tuple[int, int, int] = RASTER,
     progress: Progress | None = None,
 ) -> LayersReport:
@@ -144,7 +146,7 @@ def _ways(layer: nn.Module, x: Tensor) -> dict[str, Callable[[], Tensor]]:
 
 def _nnpack_is_there() -> bool:
     """Whether PyTorch was built with it, and the CPU is one that it knows."""
-    available: bool = torch.backends.nnpack.is_available()  # type: ignore[no-untyped-call]
+    available: bool = torch.backends.nnpack.is_available()
     return available
 
 

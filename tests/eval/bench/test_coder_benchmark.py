@@ -17,7 +17,7 @@ from kodec.eval import CoderReport, Ratio, available_simd, bench_coder
 from kodec.eval.bench.coder_benchmark import decode_item, encode_item, measure_short_streams
 from kodec.eval.bench.coder_peers import PEERS, make_peers
 from kodec.eval.bench.coder_workloads import GaussianWorkload, picture_items
-from kodec.native import InvalidInputError, KodecError
+from kodec.native import Encoder, InvalidInputError, KodecError
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -169,7 +169,7 @@ def test_wrong_symbols_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_different_streams_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def by_simd(*arguments: Any) -> bytes:
         # Other lanes, another stream: as if one instruction set were wrong.
-        encoder = coder_benchmark.Encoder()
+        encoder = Encoder()
         for block in arguments[0].blocks:
             encoder.add(block.symbols, block.indexes, block.tables, block.overrides)
         return encoder.finish(lanes=4 if os.environ["KODEC_SIMD"] == "scalar" else 8)
