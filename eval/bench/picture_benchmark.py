@@ -37,10 +37,10 @@ class PictureRow:
     encode_ratio: Ratio | None
     """How many times as fast as the peer; None without one."""
     decode_ratio: Ratio | None
-    stages: dict[str, dict[str, float]] | None
-    """By direction and stage (`STAGES`), medians of seconds of runs of their own."""
-    peak_memory: dict[str, int] | None
-    """By direction, bytes of the whole process, the loaded model included."""
+    stages: dict[str, dict[str, float]]
+    """By direction and stage (`STAGES`), medians of seconds of runs of their own; none of peers."""
+    peak_memory: dict[str, int]
+    """By direction, bytes of the whole process, the loaded model included; none of peers."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ def bench_pictures(
     Every decoded picture is compared with the encoder's reconstruction: KodecError where they
     differ. Raises InvalidInputError for arguments that are out of range.
     """
+    if not pictures or not qualities:
+        raise InvalidInputError("name a picture to measure, and a quality")
     if peer and any(pixels.shape[2] != 3 for _, pixels in pictures):
         raise InvalidInputError("the peer codes RGB pictures: leave gray ones out, or the peer")
     race = Race(repeats, threads, len(pictures), progress)
@@ -83,27 +85,22 @@ def bench_pictures(
     rows: list[PictureRow] = []
     with threads_of(threads, threads):
         # Before there is a peer, whose memory would count too.
-        memory = {
-            (name, quality): _peaks(codec, pixels, quality)
-            for name, pixels in pictures
-            for quality in asked
-        }
+        memory = [[_peaks(codec, pixels, quality) for quality in asked] for _, pixels in pictures]
         network = published(PEER) if peer else None
         beside = None if network is None else CompressAIModel(network)
-        for name, pixels in pictures:
-            ours = {quality: _ours(codec, pixels, quality) for quality in asked}
+        for (name, pixels), peaks in zip(pictures, memory, strict=True):
+            ours = [_ours(codec, pixels, quality) for quality in asked]
             theirs = None if beside is None else _theirs(beside, pixels)
-            race.run(name, [*ours.values(), *([theirs] if theirs else [])])
-            for quality, one in ours.items():
+            race.run(name, [*ours, *([theirs] if theirs else [])])
+            for one, quality, peak in zip(ours, asked, peaks, strict=True):
                 runs = [time_stages(codec, pixels, quality, race.clock) for _ in range(repeats)]
                 stages = {
                     verb: {s: float(np.median([run[verb][s] for run in runs])) for s in STAGES}
                     for verb in ("encode", "decode")
                 }
-                more = (stages, memory[name, quality])
-                rows.append(_row(one, name, pixels, quality, theirs, *more))
+                rows.append(_row(one, name, pixels, quality, theirs, stages, peak))
             if theirs is not None:
-                rows.append(_row(theirs, name, pixels, None, theirs, None, None))
+                rows.append(_row(theirs, name, pixels, None, theirs, {}, {}))
         machine = describe_machine()
     race.done()
     settings = {"repeats": repeats, "threads": threads, "clock": race.clock_name}
@@ -138,8 +135,8 @@ def _row(
     pixels: Pixels,
     quality: int | None,
     peer: Contestant | None,
-    stages: dict[str, dict[str, float]] | None,
-    memory: dict[str, int] | None,
+    stages: dict[str, dict[str, float]],
+    memory: dict[str, int],
 ) -> PictureRow:
     height, width, _ = pixels.shape
     size = coded_bytes(one.results["encode"])

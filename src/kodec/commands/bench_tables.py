@@ -28,16 +28,13 @@ def describe_pictures(report: "PictureReport") -> list[str]:
             f"{row.picture:<20} {f'{row.width}x{row.height}':>10} {row.codec:<32} {quality:>7} "
             f"{row.bytes:>10,} {row.bpp:>7.3f} {_times(row)}"
         )
-    staged = [row for row in report.rows if row.stages is not None and row.peak_memory is not None]
-    stages = list(staged[0].stages["encode"]) if staged and staged[0].stages else []
-    titles = "".join(f"{stage:>11}" for stage in stages)
+    titles = "".join(f"{stage:>11}" for stage in report.rows[0].stages["encode"])
     lines += [
         "",
         "Where kodec's time goes, ms (runs of their own), and the process's peak memory",
         f"{'picture':<20} {'quality':>7} {'':<7}{titles} {'MiB':>8}",
     ]
-    for row in staged:
-        assert row.stages is not None and row.peak_memory is not None
+    for row in report.rows:
         quality = "-" if row.quality is None else row.quality
         for verb, parts in row.stages.items():
             cells = "".join(f"{1e3 * seconds:>11.1f}" for seconds in parts.values())
