@@ -13,7 +13,7 @@ test: export OMP_NUM_THREADS ?= 1
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	cd src && ../$(BIN)/mypy --config-file ../pyproject.toml -p kodec
+	cd src && ../$(BIN)/mypy --config-file ../pyproject.toml kodec ../benchmarks ../tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 

@@ -42,7 +42,7 @@ from kodec.entropy import Conditions, RateMeter
 from kodec.eval import find_dataset
 from kodec.native import InvalidInputError
 from kodec.train import CropData
-from kodec.train.data import Pictures, RandomCrops
+from kodec.train.data import Crops, Pictures, RandomCrops
 from reporting import parser_of, run, write_json
 from timed_training import (
     Plan,
@@ -67,6 +67,12 @@ AUGMENTATION_SEED = 1
 SLOPE = 6 / math.log(2)
 # Their hyper-networks see magnitudes: nothing to take from networks that see the latents.
 SEE_MAGNITUDES = ("scale-hyperprior",)
+
+
+def pixels_of(batch: Crops) -> Tensor:
+    """What crops without labels are."""
+    assert isinstance(batch, Tensor)
+    return batch
 
 
 @torch.no_grad()
@@ -95,7 +101,7 @@ def freeze(name: str, plan: Plan, output: Path) -> None:
     torch.save(codec.state_dict(), output / "frozen.pt")
     write_run(output / "frozen.json", name, config, plan, codec, curve, [])
     crops = RandomCrops(data.paths("train"), SIDE, CACHED_BATCH, AUGMENTATION_SEED)
-    cached = [latents_of(codec, crops.batch(i)) for i in range(CACHED_BATCHES)]
+    cached = [latents_of(codec, pixels_of(crops.batch(i))) for i in range(CACHED_BATCHES)]
     torch.save(torch.cat(cached), output / "train-latents.pt")
     pictures = Pictures(data.paths("validation"), SIDE)
     held_out = [latents_of(codec, pictures[i][None]) for i in range(len(pictures))]

@@ -19,16 +19,14 @@ seconds; peak memory, beside what the loaded model takes, above 4 times that of 
 """
 
 import argparse
-import faulthandler
 import multiprocessing
 import random
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +34,24 @@ import numpy as np
 import torch
 from PIL import Image, ImageCms
 
-from forging import CRC_BYTES, PREAMBLE_BYTES, Chunk, seal, split
+from forging import (
+    CRC_BYTES,
+    PREAMBLE_BYTES,
+    NeverRightError,
+    Tally,
+    mutate,
+    mutate_chunks,
+    seal,
+    split,
+)
 from kodec.codecs import Codec, Picture, load
 from kodec.codecs.container.varint import read_varint, write_varint
+from kodec.eval.running.memory import PeakMemory
 from kodec.native import BitstreamError, KodecError, crc32c
 from reporting import parser_of, run, write_report
 
 WIDTH, HEIGHT, QUALITY = 64, 48, 32
 MEMORY_FACTOR = 4.0
-OTHER_PICTURE, OTHER_METADATA = "another picture", "other metadata"
 CLAIMED_SIDES = (1024, 4096, 16384, 32768)
 
 
@@ -66,34 +73,6 @@ def with_metadata(picture: Picture) -> Picture:
     return Picture(picture.pixels, undated, exif.tobytes().removeprefix(b"Exif\0\0"))
 
 
-def mutate(data: bytes, rng: random.Random) -> bytes:
-    """One random mutation, never `data` itself: bytes, deletion, insertion, swap or repetition."""
-    while True:
-        out = bytearray(data)
-        start, length = rng.randrange(len(out)), rng.choice((1, 2, 4, 16, 64))
-        other = rng.randrange(len(out))
-        kind = rng.randrange(6)
-        if kind == 0:
-            for _ in range(rng.randint(1, 8)):
-                out[rng.randrange(len(out))] = rng.randrange(256)
-        elif kind == 1:
-            out[start] ^= 1 << rng.randrange(8)
-        elif kind == 2:
-            del out[start : start + length]
-        elif kind == 3:
-            out[start:start] = rng.randbytes(length)
-        elif kind == 4:
-            low, high = sorted((start, other))
-            length = min(length, high - low, len(out) - high)
-            block = out[low : low + length]
-            out[low : low + length] = out[high : high + length]
-            out[high : high + length] = block
-        else:
-            out[other:other] = out[start : start + length]
-        if bytes(out) != data and out:
-            return bytes(out)
-
-
 def seal_stream(stream: bytes) -> bytes:
     """A coder stream with its checksum made right, if it has one segment and a whole header."""
     if not stream or stream[0] & 0x80:
@@ -111,23 +90,6 @@ def seal_stream(stream: bytes) -> bytes:
     front, body = stream[:checksum], stream[checksum + CRC_BYTES :]
     crc = crc32c(bytes(2) + front + body)
     return front + crc.to_bytes(CRC_BYTES, "little") + body
-
-
-def mutate_chunks(chunks: list[Chunk], rng: random.Random) -> list[Chunk]:
-    """One chunk's payload mutated; now and then its type or the chunks' order."""
-    out = list(chunks)
-    number = rng.randrange(len(out))
-    kind, payload = out[number]
-    choice = rng.randrange(10)
-    if choice == 0:
-        out[number] = (rng.choice(b"HPEceXxiZ"), payload)
-    elif choice == 1:
-        out.insert(rng.randrange(len(out) + 1), out[number])
-    elif choice == 2 and len(out) > 1:
-        del out[number]
-    else:
-        out[number] = (kind, mutate(payload, rng))
-    return out
 
 
 def single_bytes(data: bytes, values: int, rng: random.Random) -> Iterator[bytes]:
@@ -171,82 +133,43 @@ def claim_size(codec: Codec, data: bytes, side: int) -> bytes:
     return seal(data[:PREAMBLE_BYTES], chunks)
 
 
-@dataclass
-class Tally:
-    """What became of one family of damaged files."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-    slowest: float = 0.0
-    """Seconds."""
-    peak_kib: int = 0
-    """Highest resident size of the process since the model was loaded."""
-
-
 def try_all(
     codec: Codec, right: Picture, cases: Iterable[bytes], forged: bool, limit: float
 ) -> Tally:
-    """Decode every case; a hang ends the process, with a traceback, after `limit` seconds."""
+    """Decode every case."""
     tally = Tally()
-    for number, case in enumerate(cases):
-        faulthandler.dump_traceback_later(limit, exit=True)
-        start = time.perf_counter()
-        outcome, failed = attempt(codec, right, case)
-        tally.slowest = max(tally.slowest, time.perf_counter() - start)
-        faulthandler.cancel_dump_traceback_later()
-        tally.outcomes[outcome] += 1
-        if failed or (outcome in (OTHER_PICTURE, OTHER_METADATA) and not forged):
-            tally.failures.append(f"case {number}: {outcome}: {case.hex()}")
-    tally.peak_kib = status_kib("VmHWM")
+    for case in cases:
+        tally.attempt(case, partial(decode, codec, right, case, forged), limit)
     return tally
 
 
-def attempt(codec: Codec, right: Picture, case: bytes) -> tuple[str, bool]:
-    """What decoding gives, in words, and whether that is never acceptable."""
-    try:
-        picture = codec.decode_picture(case)
-    except KodecError as error:
-        lines = len(str(error).splitlines())
-        return type(error).__name__, lines != 1
-    except Exception as error:  # whatever else comes out is what this program looks for
-        return f"{type(error).__name__}: {error}", True
+def decode(codec: Codec, right: Picture, case: bytes, forged: bool) -> str:
+    """What decoding gives, in words."""
+    picture = codec.decode_picture(case)
     if not np.array_equal(picture.pixels, right.pixels):
-        return OTHER_PICTURE, False
-    if (picture.icc, picture.exif) != (right.icc, right.exif):
-        return OTHER_METADATA, False
-    return "the right picture", False
-
-
-def status_kib(field_name: str) -> int:
-    """A size of this process in KiB: VmRSS is its memory now, VmHWM the most since `forget_peak`.
-
-    The kernel's file and not `getrusage`, whose maximum can't be set back: loading the model takes
-    more than decoding a small picture, and would hide it.
-    """
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(f"{field_name}:"):
-            return int(line.split()[1])
-    raise KodecError("this system does not say how much memory a process has taken: use Linux")
-
-
-def forget_peak() -> None:
-    """Set VmHWM back to VmRSS."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        outcome = "another picture"
+    elif (picture.icc, picture.exif) != (right.icc, right.exif):
+        outcome = "other metadata"
+    else:
+        return "the right picture"
+    if forged:
+        return outcome
+    raise NeverRightError(outcome)
 
 
 def examine(model: str, metadata: bool, options: argparse.Namespace) -> dict[str, Any]:
     """All families of damage on one file; runs in a process of its own."""
-    faulthandler.enable()
     torch.set_num_threads(1)
     picture = with_metadata(render()) if metadata else render()
     data = encode_elsewhere(model, metadata)
     codec = load(model)
-    forget_peak()
-    loaded = status_kib("VmRSS")
+    memory = PeakMemory()
+    memory.restart()
+    loaded = memory.read()
     start = time.perf_counter()
     right = codec.decode_picture(data)
     seconds = time.perf_counter() - start
-    sound = status_kib("VmHWM")
+    sound = memory.read() - loaded
     if (right.icc, right.exif) != (picture.icc, picture.exif):
         raise KodecError("the sound file came back with other metadata")
     rng = random.Random(1)
@@ -261,38 +184,22 @@ def examine(model: str, metadata: bool, options: argparse.Namespace) -> dict[str
     for name, (cases, forged) in families.items():
         print(f"{'with' if metadata else 'no'} metadata: {name}", file=sys.stderr, flush=True)
         tallies[name] = try_all(codec, right, cases(), forged, options.limit)
-    peak = status_kib("VmHWM")
+    damaged = memory.read() - loaded
     claims = {}
     for side in CLAIMED_SIDES:
-        forget_peak()
-        before = status_kib("VmRSS")
+        memory.restart()
+        before = memory.read()
         tally = try_all(codec, right, [claim_size(codec, data, side)], True, options.limit)
-        (outcome,) = tally.outcomes
-        claims[f"{side}x{side}"] = {
-            "outcome": outcome,
-            "kib": tally.peak_kib - before,
-            "seconds": tally.slowest,
-            "failures": len(tally.failures),
-        }
+        claims[f"{side}x{side}"] = {**tally.report(), "peak_bytes": memory.read() - before}
     return {
         "bytes": len(data),
         "sound_decode_seconds": seconds,
-        "loaded_kib": loaded,
-        "sound_kib": sound - loaded,
-        "damaged_kib": peak - loaded,
+        "loaded_bytes": loaded,
+        "sound_peak_bytes": sound,
+        "damaged_peak_bytes": damaged,
+        "memory_ratio": damaged / max(sound, 1),
+        "families": {name: tally.report() for name, tally in tallies.items()},
         "claimed_sizes": claims,
-        "memory_ratio": (peak - loaded) / max(sound - loaded, 1),
-        "families": {
-            name: {
-                "cases": sum(tally.outcomes.values()),
-                "outcomes": dict(tally.outcomes),
-                "slowest_seconds": tally.slowest,
-                "peak_kib": tally.peak_kib - loaded,
-                "failures": len(tally.failures),
-                "first_failures": tally.failures[:5],
-            }
-            for name, tally in tallies.items()
-        },
     }
 
 
@@ -322,22 +229,23 @@ def describe(name: str, report: dict[str, Any]) -> None:
     print(f"\n{name}: {report['bytes']} bytes")
     print(f"{'damage':18s} {'cases':>7s} {'failures':>8s} {'slowest':>8s}  outcomes")
     for family, row in report["families"].items():
-        outcomes = ", ".join(f"{count} {what}" for what, count in sorted(row["outcomes"].items()))
+        outcomes = ", ".join(f"{count} {what}" for what, count in row["outcomes"].items())
         print(
             f"{family:18s} {row['cases']:7d} {row['failures']:8d} {row['slowest_seconds']:6.2f} s  "
             f"{outcomes}"
         )
         for failure in row["first_failures"]:
-            print(f"  {failure[:400]}")
+            print(f"  {failure}")
     print(
-        f"peak memory above the loaded model: sound file {report['sound_kib'] / 1024:.1f} MiB, "
-        f"damaged ones {report['damaged_kib'] / 1024:.1f} MiB = {report['memory_ratio']:.2f} times "
-        f"(allowed: {MEMORY_FACTOR:.0f})"
+        f"peak memory above the loaded model: sound file {report['sound_peak_bytes'] / 2**20:.1f} "
+        f"MiB, damaged ones {report['damaged_peak_bytes'] / 2**20:.1f} MiB = "
+        f"{report['memory_ratio']:.2f} times (allowed: {MEMORY_FACTOR:.0f})"
     )
     for size, claim in report["claimed_sizes"].items():
+        (outcome,) = claim["outcomes"]
         print(
-            f"claims to be {size}: {claim['outcome']} after {claim['seconds']:.2f} s and "
-            f"{claim['kib'] / 1024:.1f} MiB"
+            f"claims to be {size}: {outcome} after {claim['slowest_seconds']:.2f} s and "
+            f"{claim['peak_bytes'] / 2**20:.1f} MiB"
         )
 
 

@@ -1,24 +1,28 @@
 """Embed a trained checkpoint as the default model, then its measured numbers as its card.
 
     python benchmarks/embed_default.py export runs/default/checkpoints/last.ckpt
-    python benchmarks/kodak.py --json kodak.json
-    python benchmarks/speed.py --json speed.json
+    kodec eval --model default --dataset kodak --qualities 4,16,28,40,52 --output kodak.json
+    kodec bench picture KODIM01 --peer --qualities 8,32,48 --json > speed.json
     python benchmarks/embed_default.py card --kodak kodak.json --speed speed.json
 
 `export` writes codecs/embedded/default.safetensors and a card without numbers; `card` fills them in
-from the reports of the two benchmarks, which must be of the embedded model.
+from what the two commands measured, which must be of the embedded model, and BD-rates against VTM.
+KODEC_DATA names the folder with results/.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from kodec.codecs import find_model, read_model_info
 from kodec.codecs.catalogue import FOLDER
+from kodec.eval import bd_rate, describe, read_results
 from kodec.native import InvalidInputError, KodecError
 from kodec.train import export_checkpoint
 from reporting import parser_of, run, write_json
 
+ANCHOR = "results/compressai/image/kodak/vtm.json"
 MODEL = FOLDER / "default.safetensors"
 CARD = FOLDER / "default.json"
 SUMMARY = "variable rate, for natural pictures in 8-bit RGB or gray; trained for MSE"
@@ -40,30 +44,33 @@ def export(checkpoint: Path) -> None:
 
 
 def card(kodak: Path, speed: Path) -> None:
-    """Fill in the card from benchmark reports."""
+    """Fill in the card from what was measured."""
     model_id = read_model_info(find_model("default")).model_id.hex()
-    reports = {path: json.loads(path.read_text(encoding="utf-8")) for path in (kodak, speed)}
-    for path, report in reports.items():
-        if report["model_id"] != model_id:
-            raise InvalidInputError(f"{path} is a report on another model: measure again")
-    points, machine = reports[kodak]["points"], reports[speed]["machine"]
+    results = read_results(kodak)
+    report = json.loads(speed.read_text(encoding="utf-8"))
+    for path, found in ((kodak, results.settings.get("model id")), (speed, report["model_id"])):
+        if found != model_id:
+            raise InvalidInputError(f"{path} is of another model: measure again")
+    anchor = read_results(Path(os.environ["KODEC_DATA"]) / ANCHOR)
+    rates = [bd_rate(results.curve(m), anchor.curve(m)) for m in ("psnr-rgb", "ms-ssim-db-rgb")]
+    digits = {"bpp": 4, "psnr-rgb": 2, "ms-ssim-rgb": 4}
     measured: dict[str, Any] = {
         "kodak": {
-            "command": "python benchmarks/kodak.py",
-            "against VTM": [rate["in_words"] for rate in reports[kodak]["bd_rate"]],
-            "quality": points["quality"],
-            "bpp": [round(v, 4) for v in points["bpp"]],
-            "psnr-rgb": [round(v, 2) for v in points["psnr-rgb"]],
-            "ms-ssim-rgb": [round(v, 4) for v in points["ms-ssim-rgb"]],
+            "command": "kodec eval --model default --dataset kodak --qualities 4,16,28,40,52",
+            "against VTM": [describe(rate) for rate in rates],
+            "quality": results.quality,
+            **{key: [round(v, n) for v in results.results[key]] for key, n in digits.items()},
         },
         "speed": {
-            "command": "python benchmarks/speed.py",
+            "command": "kodec bench picture --peer --qualities 8,32,48",
             "picture": "768x512, median seconds",
-            "cpu": machine["cpu"],
-            "threads": machine["threads"],
+            "cpu": report["machine"]["cpu"],
+            "threads": report["settings"]["threads"],
             **{
-                row: {verb: round(times[verb]["median"], 3) for verb in ("encode", "decode")}
-                for row, times in reports[speed]["seconds"].items()
+                row["codec"] + (f", quality {row['quality']}" if row["stages"] else ""): {
+                    verb: round(row[verb]["median"], 3) for verb in ("encode", "decode")
+                }
+                for row in report["rows"]
             },
         },
     }
@@ -83,8 +90,8 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("export").add_argument("checkpoint", type=Path)
     card_ = commands.add_parser("card")
-    card_.add_argument("--kodak", type=Path, required=True, help="report of kodak.py --json")
-    card_.add_argument("--speed", type=Path, required=True, help="report of speed.py --json")
+    card_.add_argument("--kodak", type=Path, required=True, help="results of `kodec eval`")
+    card_.add_argument("--speed", type=Path, required=True, help="JSON of `kodec bench picture`")
     options = parser.parse_args()
     if options.command == "export":
         export(options.checkpoint)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from typing import BinaryIO, cast
 
 
 class Fifo(io.RawIOBase):
@@ -34,3 +35,8 @@ class Fifo(io.RawIOBase):
         out = bytes(self._waiting[:size])
         del self._waiting[:size]
         return out
+
+    @property
+    def file(self) -> BinaryIO:
+        """Itself, typed as the file that it can be used as."""
+        return cast(BinaryIO, self)

@@ -20,15 +20,13 @@ sound one, of more than 4 times the larger of the file's size and 16 MiB.
 
 import argparse
 import copy
-import faulthandler
 import importlib
 import json
 import math
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,10 +36,11 @@ import torch
 import yaml
 from torch import Tensor
 
-from damage import forget_peak, mutate, status_kib
+from forging import Tally, mutate
 from kodec.codecs import PictureCodec, build_module, load_model, save_model
 from kodec.codecs.model_file import _checksum
 from kodec.codecs.tensor_file import read_tensors
+from kodec.eval.running.memory import PeakMemory
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 from reporting import parser_of, run, write_json
 
@@ -222,27 +221,10 @@ def cases(folder: Path, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
         yield name, families[name]()
 
 
-@dataclass
-class Tally:
-    """What became of one family."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-    slowest: float = 0.0
-    """Seconds."""
-
-
-def attempt(path: Path) -> tuple[str, str | None]:
-    """What loading gives, and, where it is never acceptable, why."""
-    try:
-        load_model(path)
-    except EXPECTED as error:
-        text = str(error)
-        sound = len(text.splitlines()) == 1 and len(text) < 1000
-        return type(error).__name__, None if sound else f"not one line: {text[:300]!r}"
-    except Exception as error:  # whatever else comes out is what this program looks for
-        return type(error).__name__, f"{type(error).__name__}: {str(error)[:300]}"
-    return "loaded", None
+def load_case(path: Path) -> str:
+    """What loading gives, in words."""
+    load_model(path)
+    return "loaded"
 
 
 def main() -> int:
@@ -259,53 +241,38 @@ def main() -> int:
 
 def examine(folder: Path, options: argparse.Namespace) -> int:
     """All cases."""
-    faulthandler.enable()
     torch.set_num_threads(1)
     # What Swin transforms are made of, which is imported with the first of them.
     importlib.import_module("torchvision.models.swin_transformer")
-    path, tallies, highest = folder / "case.safetensors", {}, 0
+    path, memory, highest, loaded = folder / "case.safetensors", PeakMemory(), 0, 0
+    tallies: dict[str, Tally] = {}
     for name, data in cases(folder, options.cases, options.seed):
         if not tallies:
             load_model(folder / "sound.safetensors")
-            forget_peak()
-            loaded = status_kib("VmHWM")
+            memory.restart()
+            loaded = memory.read()
         path.write_bytes(data)
         tally = tallies.setdefault(name, Tally())
-        faulthandler.dump_traceback_later(10 * options.limit, exit=True)
-        start = time.process_time()
-        outcome, failure = attempt(path)
-        seconds = time.process_time() - start
-        faulthandler.cancel_dump_traceback_later()
-        tally.slowest = max(tally.slowest, seconds)
-        tally.outcomes[outcome] += 1
-        failure = failure or (f"{seconds:.1f} s" if seconds > options.limit else None)
-        above = status_kib("VmHWM") - loaded
-        allowed = MEMORY_FACTOR * max(len(data), LEAST_FILE) // 1024
-        if above > allowed:
-            failure = failure or f"{above / 1024:.0f} MiB"
-            forget_peak()
+        work = partial(load_case, path)
+        failure = tally.attempt(data, work, options.limit, EXPECTED, time.process_time)
+        above = memory.read() - loaded
         highest = max(highest, above)
+        if above > MEMORY_FACTOR * max(len(data), LEAST_FILE):
+            failure = f"{above / 2**20:.0f} MiB"
+            tally.fail(failure, data)
+            memory.restart()
         if failure:
-            tally.failures.append(f"{failure}: {data[:40].hex()}... ({len(data)} bytes)")
             print(f"{name}: {failure}", flush=True)
     for name, tally in tallies.items():
-        outcomes = ", ".join(f"{count} {what}" for what, count in sorted(tally.outcomes.items()))
         failed = f"{len(tally.failures):4d} failures"
-        print(f"{name:12s} {failed}, slowest {tally.slowest:.2f} s; {outcomes}")
-    print(f"peak memory above a loaded sound one: {highest / 1024:.1f} MiB")
+        print(f"{name:12s} {failed}, slowest {tally.slowest:.2f} s; {tally.in_words()}")
+    print(f"peak memory above a loaded sound one: {highest / 2**20:.1f} MiB")
     held = not any(tally.failures for tally in tallies.values())
     print("all held" if held else "FAILED")
     if options.json:
-        families = {
-            name: {
-                "outcomes": dict(tally.outcomes),
-                "slowest_seconds": tally.slowest,
-                "failures": tally.failures[:5],
-            }
-            for name, tally in tallies.items()
-        }
-        report = {"cases": options.cases, "held": held, "peak_kib": highest, "families": families}
-        write_json(options.json, report)
+        families = {name: tally.report() for name, tally in tallies.items()}
+        report = {"cases": options.cases, "held": held, "peak_bytes": highest}
+        write_json(options.json, {**report, "families": families})
     return 0 if held else 1
 
 

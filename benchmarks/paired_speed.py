@@ -5,8 +5,9 @@
 
 OTHER_PYTHON: the interpreter of the other checkout's environment. Each side is a process of one
 thread with its model loaded; they take turns, so that a busy machine slows both alike. Given are
-medians of CPU seconds, and the median of the ratios of neighbouring runs with its quartiles. The
-picture is the first Kodak picture (KODEC_DATA names the folder with kodak/) unless one is given.
+medians of CPU seconds, and how many times as long this code takes: the median over the rounds, with
+its quartiles. The picture is the first Kodak picture (KODEC_DATA names the folder with kodak/)
+unless one is given.
 """
 
 import argparse
@@ -14,16 +15,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
+# What the other checkout's interpreter runs this file with, too: no newer interfaces up here.
 from kodec.codecs import load, read_picture
-from kodec.eval import describe_machine, find_dataset
-from reporting import parser_of, run
 
 VERBS = ("encode", "decode")
 
@@ -37,12 +36,12 @@ class Side:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def seconds(self, quality: int) -> dict[str, float]:
-        """CPU seconds of encoding and of decoding, by verb, and the file's size as `bytes`."""
+    def seconds(self, verb: str, quality: int) -> float:
+        """CPU seconds of encoding, or of decoding what was encoded last."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        print(quality, file=self._process.stdin, flush=True)
-        answer: dict[str, float] = json.loads(self._process.stdout.readline())
-        return answer
+        print(verb, quality, file=self._process.stdin, flush=True)
+        seconds: float = json.loads(self._process.stdout.readline())
+        return seconds
 
     def close(self) -> None:
         """End the process."""
@@ -50,45 +49,53 @@ class Side:
 
 
 def serve(model: str, picture: Path) -> int:
-    """What a side's process does: codes at each quality that it is told, and answers a line."""
+    """What a side's process does: codes as it is told, and answers the seconds."""
     torch.set_num_threads(1)
     pixels = read_picture(picture).pixels
     codec = load(model)
+    data = b""
     for line in sys.stdin:
+        verb, quality = line.split()
         start = time.process_time()
-        data = codec.encode(pixels, int(line))
-        middle = time.process_time()
-        codec.decode(data)
-        end = time.process_time()
-        answer = {"encode": middle - start, "decode": end - middle, "bytes": len(data)}
-        print(json.dumps(answer), flush=True)
+        if verb == "encode":
+            data = codec.encode(pixels, int(quality))
+        else:
+            codec.decode(data)
+        print(time.process_time() - start, flush=True)
     return 0
 
 
-def race(sides: Sequence[Side], quality: int, repeats: int) -> list[list[dict[str, float]]]:
-    """Answers of every side in turn, `repeats` rounds after one that does not count."""
-    rounds = []
-    for number in range(repeats + 1):
-        # The order changes from round to round, so that neither side is always the later one.
-        order = sides if number % 2 else list(reversed(sides))
-        answers = {side: side.seconds(quality) for side in order}
-        rounds.append([answers[side] for side in sides])
-    return rounds[1:]
+def measure(sides: list[Side], quality: int, repeats: int) -> None:
+    """Race the sides at one quality, and print a line a verb."""
+    from kodec.eval import Contestant, Race
 
+    def asked(side: Side, verb: str) -> Callable[[Any], Any]:
+        return lambda _: side.seconds(verb, quality)
 
-def print_ratios(quality: int, rounds: list[list[dict[str, float]]]) -> None:
-    """One line a verb: both sides' medians in ms, and the ratio with its quartiles."""
+    names = ("here", "there")
+    here, there = (
+        Contestant(name, {verb: asked(side, verb) for verb in VERBS})
+        for name, side in zip(names, sides, strict=True)
+    )
+
+    def told(work: Callable[[], Any]) -> tuple[float, Any]:
+        return work(), None
+
+    Race(repeats, timer=told).run(f"quality {quality}", [here, there])
     for verb in VERBS:
-        own, other = (np.array([answers[i][verb] for answers in rounds]) for i in range(2))
-        low, middle, high = np.percentile(own / other, [25, 50, 75])
+        ratio = there.times_as_fast(verb, here)
+        assert ratio is not None
         print(
-            f"quality {quality:2d} {verb}: {1e3 * np.median(own):7.1f} ms here, "
-            f"{1e3 * np.median(other):7.1f} there, ratio {middle:.3f} ({low:.3f} to {high:.3f})"
+            f"quality {quality:2d} {verb}: {1e3 * here.spread(verb).median:7.1f} ms here, "
+            f"{1e3 * there.spread(verb).median:7.1f} there, ratio {ratio.median:.3f} "
+            f"({ratio.low:.3f} to {ratio.high:.3f})"
         )
 
 
-def options_of(arguments: Sequence[str]) -> argparse.Namespace:
+def options_of(arguments: list[str]) -> argparse.Namespace:
     """The command line's options."""
+    from reporting import parser_of
+
     parser = parser_of(__doc__)
     parser.add_argument("other_python", metavar="OTHER_PYTHON")
     parser.add_argument("--model", default="default", help="embedded model or model file")
@@ -101,22 +108,26 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main() -> int:
     """Measure and print."""
-    if sys.argv[1:2] == ["--serve"]:
-        return serve(sys.argv[2], Path(sys.argv[3]))
+    from kodec.eval import describe_machine, find_dataset
+
     options = options_of(sys.argv[1:])
     picture = (options.picture or find_dataset("kodak")[0]).resolve()
     sides = [
         Side(sys.executable, options.model, picture),
         Side(options.other_python, options.other_model, picture),
     ]
-    machine: dict[str, Any] = describe_machine()
+    machine = describe_machine()
     print(f"{picture.name}; {machine['cpu']}, {machine['cpu_capability']}, one thread")
     for quality in map(int, options.qualities.split(",")):
-        print_ratios(quality, race(sides, quality, options.repeats))
+        measure(sides, quality, options.repeats)
     for side in sides:
         side.close()
     return 0
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--serve"]:
+        sys.exit(serve(sys.argv[2], Path(sys.argv[3])))
+    from reporting import run
+
     run(main, "paired_speed.py")

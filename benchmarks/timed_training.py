@@ -94,7 +94,7 @@ def train_for(
         if not torch.isfinite(loss):
             raise KodecError(f"the loss is not finite at step {steps}: lower the learning rate")
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(module.parameters(), plan.clip)
         optimiser.step()
         spent += clock() - start

@@ -1,8 +1,12 @@
 """Numbers about codecs: data sets, metrics, measurements, results files and BD-rate."""
 
 from .bench.coder_benchmark import CoderReport, Measured, ShortStreams, bench_coder
-from .bench.coder_race import Row, Speed
+from .bench.coder_rows import Row
 from .bench.instruction_sets import SIMD_NAMES, available_simd
+from .bench.layers_benchmark import LayerRow, LayersReport, bench_layers
+from .bench.picture_benchmark import PictureReport, PictureRow, bench_pictures
+from .bench.race import Contestant, Race, Ratio, Spread
+from .bench.systems_benchmark import SystemRow, SystemsReport, bench_systems
 from .curves.bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
 from .curves.bootstrap import Interval, interval_over_members
 from .curves.comparison import Comparison, SequenceResult, compare, describe_comparison
@@ -39,6 +43,7 @@ __all__ = [
     "CodecMaker",
     "CoderReport",
     "Comparison",
+    "Contestant",
     "Curve",
     "CurveSet",
     "Dataset",
@@ -47,14 +52,20 @@ __all__ = [
     "ImageRow",
     "Interval",
     "Kind",
+    "LayerRow",
+    "LayersReport",
     "METRICS",
     "Measured",
     "Method",
     "Metric",
     "PICTURE_METRICS",
     "PartialRows",
+    "PictureReport",
+    "PictureRow",
     "PictureSource",
     "Progress",
+    "Race",
+    "Ratio",
     "Results",
     "Row",
     "SIMD_NAMES",
@@ -62,7 +73,9 @@ __all__ = [
     "SequenceResult",
     "ShortStreams",
     "Source",
-    "Speed",
+    "Spread",
+    "SystemRow",
+    "SystemsReport",
     "VIDEO_METRICS",
     "Validation",
     "Video",
@@ -73,6 +86,9 @@ __all__ = [
     "bd_quality",
     "bd_rate",
     "bench_coder",
+    "bench_layers",
+    "bench_pictures",
+    "bench_systems",
     "check_metrics",
     "common_metrics",
     "compare",

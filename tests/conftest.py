@@ -25,7 +25,8 @@ def photo_like(height: int, width: int, components: int = 3, seed: int = 0) -> N
     waves = np.sin(x * rng.uniform(0.5, 2, components) + y * rng.uniform(0.5, 2, components))
     edges = 40.0 * (np.sin(3 * x) * np.cos(2 * y) > 0.3)
     noise = rng.normal(0, 4, (height, width, components))
-    return np.clip(120 + 60 * waves + edges + noise, 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(120 + 60 * waves + edges + noise, 0, 255).astype(np.uint8)
+    return pixels
 
 
 def tiny_config(variable_rate: bool) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The entropy coder's benchmark: workloads, peers, races."""
+"""Benchmarks of parts on this machine, over one race: the coder, pictures, systems, layers."""

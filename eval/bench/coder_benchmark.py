@@ -2,24 +2,23 @@
 
 import importlib.metadata
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from kodec.codecs import Codec
 from kodec.eval.running.machine import describe_machine
 from kodec.eval.running.run import Progress
-from kodec.native import Decoder, Encoder, InvalidInputError, KodecError, set_threads
+from kodec.native import Decoder, Encoder, InvalidInputError, KodecError
 
 from .coder_peers import MOST_SYMBOLS, PEERS, REFERENCE, Peer, make_peers, peer_versions
-from .coder_race import Contestant, Race, Row
+from .coder_rows import Coder, Row
 from .coder_workloads import PICTURE_IDEAL, GaussianWorkload, Item, picture_items
 from .instruction_sets import available_simd, using_simd
+from .race import Contestant, Race, threads_of
 
 WORKLOADS = {"A": 64, "B": 21}
 """How many of the 64 scales each draws from; B's are those of typical low-rate latents."""
@@ -104,16 +103,15 @@ def bench_coder(
                 f"the instruction set {name} does not run on this machine: choose from "
                 f"{', '.join(possible)}"
             )
-    if repeats < 1 or threads < 1:
-        raise InvalidInputError("the benchmark needs at least one repeat and one thread")
     if pictures and codec is None:
         raise InvalidInputError("pictures need a codec that makes latents of them")
     notes: list[str] = []
     load_before = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     races = len(WORKLOADS) + len(pictures) * len(qualities)
-    race = Race(repeats, threads, REFERENCE, races, progress)
+    race = Race(repeats, threads, races, progress)
     workloads, short, shown = [], [], []
-    with _threads(threads):
+    # For torch one thread, as its work here is the peers'.
+    with threads_of(1, threads):
         for name, levels in WORKLOADS.items():
             workload = GaussianWorkload(name, levels, symbols)
             others, missing = make_peers(workload, peers)
@@ -201,14 +199,14 @@ def _measure_workload(
     wide = _kodec(workload.item(wide=True), chosen[0])
     sliced = [_kodec(workload.item(part, blocks), chosen[0]) for blocks in (1, SLICED_BLOCKS)]
     theirs = [_of_peer(peer, workload) for peer in others]
-    rows = race.run(workload.name, [*ours, wide, *sliced, *theirs])
+    rows = _race(race, workload.name, [*ours, wide, *sliced, *theirs])
     _check_same(workload.name, [*ours, wide])
     return _measured(whole, workload.ideal, rows)
 
 
 def _measure_picture(race: Race, item: Item, stream: bytes, chosen: list[str]) -> Measured:
     ours = [_kodec(item, name) for name in chosen]
-    rows = race.run(item.name, ours)
+    rows = _race(race, item.name, ours)
     _check_same(item.name, ours, stream)
     return _measured(item, PICTURE_IDEAL, rows)
 
@@ -225,56 +223,43 @@ def _measured(item: Item, ideal: str, rows: tuple[Row, ...]) -> Measured:
     )
 
 
-def _kodec(item: Item, simd_name: str) -> Contestant:
+def _race(race: Race, name: str, coders: list[Coder]) -> tuple[Row, ...]:
+    race.run(name, [one.contestant for one in coders])
+    reference = next((one for one in coders if one.contestant.name == REFERENCE), None)
+    return tuple(one.row(reference) for one in coders)
+
+
+def _kodec(item: Item, simd_name: str) -> Coder:
     def right(decoded: list[NDArray[np.int32]]) -> bool:
         pairs = zip(decoded, item.blocks, strict=True)
         return all(np.array_equal(symbols, block.symbols) for symbols, block in pairs)
 
+    steps = {"encode": lambda _: encode_item(item), "decode": lambda s: decode_item(item, s)}
     types = {f"{block.symbols.dtype}/{block.indexes.dtype}" for block in item.blocks}
-    return Contestant(
-        coder="kodec",
-        simd=simd_name,
+    return Coder(
+        Contestant("kodec", steps, right, simd_name),
         types=", ".join(sorted(types)),
         blocks=len(item.blocks),
         symbols=item.symbols,
         ideal_bits=item.ideal_bits,
-        encode=lambda: encode_item(item),
-        decode=lambda stream: decode_item(item, stream),
         size=len,
-        right=right,
     )
 
 
-def _of_peer(peer: Peer, workload: GaussianWorkload) -> Contestant:
+def _of_peer(peer: Peer, workload: GaussianWorkload) -> Coder:
     symbols = workload.symbols[: peer.symbols]
-    return Contestant(
-        coder=peer.name,
-        simd=None,
+    steps = {"encode": lambda _: peer.encode(), "decode": peer.decode}
+    return Coder(
+        Contestant(peer.name, steps, lambda d: np.array_equal(peer.values(d), symbols)),
         types="",
         blocks=1,
         symbols=peer.symbols,
         ideal_bits=float(workload.bits[: peer.symbols].sum()),
-        encode=peer.encode,
-        decode=peer.decode,
         size=peer.size,
-        right=lambda decoded: np.array_equal(peer.values(decoded), symbols),
     )
 
 
-def _check_same(name: str, ours: list[Contestant], stream: bytes | None = None) -> None:
+def _check_same(name: str, ours: list[Coder], stream: bytes | None = None) -> None:
     streams = {one.stream for one in ours} | ({stream} if stream is not None else set())
     if len(streams) != 1:
         raise KodecError(f"instruction sets wrote different streams of {name}; please report it")
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """So many threads for the coder; for torch one, as its work here is the peers'."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    set_threads(count)
-    try:
-        yield
-    finally:
-        set_threads(0)  # All, as it is when the process starts.
-        torch.set_num_threads(before)

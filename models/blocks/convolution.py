@@ -36,7 +36,7 @@ def convolve(
     filtering takes fewer products: in float64 with stride 1 (`in_tiles`); in float32, with AVX2 and
     no AVX-512, for 3x3 taps of stride 1, and for 5x5 of stride 2: over the phases of the pixels,
     those at even and odd rows and columns as channels of their own, they are 3x3 of stride 1. That
-    is 1.5 to 3.6 times as fast (`benchmarks/layers.py`). With gradients 3x3 taps of stride 1 have
+    is 1.5 to 3.6 times as fast (`kodec bench layers`). With gradients 3x3 taps of stride 1 have
     the same way, forth and back. Results differ by rounding alone, in float32 by some 2e-5 of the
     largest output; threads and alignment make no difference.
     """

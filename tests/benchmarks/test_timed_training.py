@@ -36,7 +36,8 @@ class Task:
     def loss_of(self, given: int) -> Tensor:
         self.now += 1
         self.path.append(self.module["fast"].item())
-        return -(self.module["fast"] + self.module["slow"]).sum()
+        loss: Tensor = -(self.module["fast"] + self.module["slow"]).sum()
+        return loss
 
     def validate(self) -> dict[str, float]:
         self.now += 3600

@@ -1,14 +1,16 @@
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import kodec.eval.bench.coder_race as coder_race
 import kodec.eval.bench.instruction_sets as instruction_sets
+import kodec.eval.bench.race as race
 from kodec.commands.benching import SIMD
-from kodec.eval import SIMD_NAMES, available_simd
+from kodec.eval import SIMD_NAMES, available_simd, bench_layers
+from kodec.models.blocks import PaddedConv2d
 
 Cli = Callable[..., Any]
 
@@ -18,7 +20,7 @@ SMALL = ("bench", "coder", "--symbols", 1000, "--repeats", 1)
 @pytest.fixture(autouse=True)
 def once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Times don't matter here: nothing is repeated to fill them."""
-    monkeypatch.setattr(coder_race, "LEAST_SECONDS", 1e-9)
+    monkeypatch.setattr(race, "LEAST_SECONDS", 1e-9)
 
 
 def test_json_holds_all_that_was_measured(
@@ -56,6 +58,9 @@ def test_json_holds_all_that_was_measured(
                 *("excess_percent", "encode", "decode", "encode_ratio", "decode_ratio"),
             }
             assert set(row["encode"]) == set(row["decode"]) == {"median", "least", "most"}
+            assert row["encode_ratio"] is None or set(row["encode_ratio"]) == {
+                *("median", "low", "high")
+            }
     assert {one["symbols"] for one in report["short_streams"]} >= {1, 100, 1000}
 
 
@@ -80,8 +85,8 @@ def test_the_table_names_the_machine_and_has_a_line_for_each_coder(
     assert titles == ["A", "B", "a.png, quality 10"]
     rows = [line for line in lines if line.startswith("kodec scalar")]
     assert len(rows) == 4 + 4 + 1
-    assert [line.split()[-2:] for line in lines if line.startswith("CompressAI")] == [
-        ["1.00x", "1.00x"]
+    assert [line.split()[-4:] for line in lines if line.startswith("CompressAI")] == [
+        ["1.00x", "(1.00..1.00)"] * 2
     ] * 2
 
 
@@ -112,6 +117,88 @@ def test_kodaks_first_picture_where_it_is(
 
 def test_the_commands_names_are_the_coders() -> None:
     assert set(SIMD) == set(SIMD_NAMES)
+
+
+def test_a_picture_has_times_stages_and_memory(
+    kodec: Cli, tiny_model: Path, save_picture: Callable[..., Path]
+) -> None:
+    small = ("bench", "picture", save_picture("a.png"), "--model", tiny_model, "--repeats", 2)
+    outcome = kodec(*small, "--qualities", "10,40", "--threads", 1, "--peer", "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    report = json.loads(outcome.out)
+    assert report["settings"]["clock"] == "CPU time of the thread"
+    assert [(row["codec"], row["quality"]) for row in report["rows"]] == [
+        ("kodec tiny", 10),
+        ("kodec tiny", 40),
+        ("CompressAI bmshj2018-hyperprior", None),
+    ]
+    low, high, peer = report["rows"]
+    assert low["bytes"] < high["bytes"] and low["bpp"] == 8 * low["bytes"] / (40 * 56)
+    assert peer["encode_ratio"]["median"] == 1 and peer["stages"] == peer["peak_memory"] == {}
+    for verb in ("encode", "decode"):
+        assert low["peak_memory"][verb] > 2**20
+        parts = low["stages"][verb]
+        assert all(parts[stage] > 0 for stage in ("coder", "symbols", "networks", "transform"))
+    lines = kodec(*small, "--qualities", 10).out.splitlines()
+    assert lines[2].split()[:4] == ["picture", "size", "codec", "quality"]
+    assert lines[3].split()[:3] == ["a.png", "56x40", "kodec"]
+    assert [line.split()[2] for line in lines[-2:]] == ["encode", "decode"]
+
+
+def test_systems_are_measured_beside_compressais(
+    kodec: Cli, save_picture: Callable[..., Path]
+) -> None:
+    small = ("bench", "systems", "--picture", save_picture("a.png", 64, 128), "--repeats", 1)
+    outcome = kodec(*small, "--configs", "bmshj2018-factorized, tiny", "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    rows = json.loads(outcome.out)["rows"]
+    assert [(row["system"], row["coder"]) for row in rows] == [
+        ("bmshj2018-factorized", "CompressAI"),
+        ("bmshj2018-factorized", "local"),
+        ("bmshj2018-factorized", "guarded"),
+        ("tiny", "local"),
+        ("tiny", "guarded"),
+    ]
+    theirs, ours = rows[0]["bytes"], rows[1]["bytes"]
+    # The same latents, enough of them to be worth coding.
+    assert theirs > 1000 and abs(ours - theirs) < 0.03 * theirs + 64
+    assert rows[1]["encode_ratio"]["median"] > 0 and rows[3]["encode_ratio"] is None
+    assert "tiny" in kodec(*small, "--configs", "tiny").out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("systems --configs nonsense", "no config 'nonsense': choose from bmshj2018-factorized,"),
+        ("systems --picture GRAY", "gray.png is gray or below 64x64"),
+        ("picture GRAY --peer", "codes RGB pictures"),
+        ("picture missing.png", "missing.png: No such file"),
+    ],
+)
+def test_pictures_that_cannot_be_measured(
+    kodec: Cli, save_picture: Callable[..., Path], arguments: str, words: str
+) -> None:
+    gray = save_picture("gray.png", components=1)
+    outcome = kodec("bench", *arguments.replace("GRAY", str(gray)).split())
+    assert outcome.status == 1 and words in outcome.complaint
+
+
+def test_layers_are_measured_beside_pytorchs(kodec: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = {"5x5 / 2": (lambda: PaddedConv2d(4, 8, 5, 2), 4, (8, 16))}
+    measure = partial(bench_layers, layers=layers, raster=(8, 4, 4))
+    monkeypatch.setattr("kodec.eval.bench_layers", measure)
+    outcome = kodec("bench", "layers", "--repeats", 1, "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    rows = json.loads(outcome.out)["rows"]
+    assert [(row["layer"], row["input"], row["way"]) for row in rows] == [
+        ("5x5 / 2", "16x8", "kodec"),
+        ("5x5 / 2", "16x8", "PyTorch"),
+        ("raster order of latents", "4x4", "kodec"),
+        ("raster order of latents", "4x4", "CompressAI"),
+    ]
+    assert rows[0]["ratios"] == {"run": None} and rows[1]["ratios"]["run"]["median"] > 0
+    assert set(rows[3]["seconds"]) == {"encode", "decode"}
+    assert "CompressAI" in kodec("bench", "layers", "--repeats", 1).out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

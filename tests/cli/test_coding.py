@@ -319,7 +319,10 @@ def test_as_a_program(tiny_model: Path, save_picture: SavePicture, tmp_path: Pat
     """The installed command, with nothing of the libraries' on stderr."""
     program = Path(sys.executable).with_name("kodec")
     coded, out = tmp_path / "a.kdc", tmp_path / "out.png"
-    steps = (["encode", save_picture(), coded, "--verify"], ["decode", coded, out])
+    steps: list[list[str | Path]] = [
+        ["encode", save_picture(), coded, "--verify"],
+        ["decode", coded, out],
+    ]
     for step in steps:
         done = subprocess.run(
             [program, *step, "--model", tiny_model], capture_output=True, text=True

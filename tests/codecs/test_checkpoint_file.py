@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "module": (lambda path: torch.save(nn.Linear(2, 2), path), "holds objects|plain values"),
     "tensor": (lambda path: torch.save(torch.zeros(2), path), "plain values"),
     "program": (
-        lambda path: torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), path),  # type: ignore[no-untyped-call]
+        lambda path: torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), path),
         "TorchScript program",
     ),
 }

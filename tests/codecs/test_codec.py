@@ -25,7 +25,12 @@ from kodec.codecs import (
     save_model,
 )
 from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
-from kodec.models import GDNAnalysis, GDNSynthesis
+from kodec.models import (
+    GDNAnalysis,
+    GDNSynthesis,
+    RefinedLappedAnalysis,
+    RefinedLappedSynthesis,
+)
 from kodec.native import BitstreamError, InvalidInputError, MismatchError, UnsupportedError
 
 Pixels = NDArray[np.uint8]
@@ -61,8 +66,11 @@ def codec_of(
         network.calibrate(torch.rand(2, 3, 32, 32), quality)
         if not key[2] and key[0] == "refined lapped":
             # Without gains, latents are far below one quantisation step.
-            network.analysis.linear.basis.mul_(30)
-            network.synthesis.linear.basis.div_(30)
+            analysis, synthesis = network.analysis, network.synthesis
+            assert isinstance(analysis, RefinedLappedAnalysis)
+            assert isinstance(synthesis, RefinedLappedSynthesis)
+            analysis.linear.basis.mul_(30)
+            synthesis.linear.basis.div_(30)
         elif not key[2]:
             make_loud(network)
     with TemporaryDirectory() as folder:
@@ -90,7 +98,8 @@ def picture(height: int, width: int, components: int = 3) -> Pixels:
     rng = np.random.default_rng(height)
     waves = np.sin(x * rng.uniform(0, 0.4, components) + y * rng.uniform(0, 0.4, components))
     noisy = 127 + 90 * waves + rng.normal(0, 8, (height, width, components))
-    return noisy.clip(0, 255).astype(np.uint8)
+    clipped: NDArray[np.uint8] = noisy.clip(0, 255).astype(np.uint8)
+    return clipped
 
 
 def quality_of(key: tuple[str, str, bool], quality: int) -> int | None:
@@ -154,7 +163,8 @@ def test_all_images_that_are_taken() -> None:
     assert codec.encode(Image.fromarray(gray[..., 0]), 40) == codec.encode(gray, 40)
     assert codec.encode(pixels[::-1, ::-1], 40) != data
     assert codec.decode(codec.encode(pixels[::-1, ::-1], 40)).shape == (20, 30, 3)
-    for wrong in (pixels.astype(np.float32), pixels[..., :2], np.zeros((0, 4, 3), np.uint8)):
+    wrongs: list[Any] = [pixels.astype(np.float32), pixels[..., :2], np.zeros((0, 4, 3), np.uint8)]
+    for wrong in wrongs:
         with pytest.raises(InvalidInputError):
             codec.encode(wrong)
     with pytest.raises(UnsupportedError):
@@ -236,7 +246,7 @@ def exact_network() -> PictureCodec:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-        for layer in network.analysis.layers:
+        for layer in network.analysis.modules():
             if isinstance(layer, nn.Conv2d):
                 layer.weight.mul_(3)
     return network

@@ -23,6 +23,7 @@ from kodec.codecs import (
 )
 from kodec.codecs.container.varint import read_varint
 from kodec.entropy import LosslessPicture, SymbolWriter
+from kodec.models import WaLLoCAnalysis
 from kodec.native import BitstreamError, KodecError, MismatchError, UnsupportedError, crc32c
 
 WIDTH, HEIGHT = 40, 24
@@ -45,6 +46,7 @@ def codec(
     network = build_module(config)
     assert isinstance(network, PictureCodec)
     with torch.no_grad():
+        assert isinstance(network.analysis, WaLLoCAnalysis)
         network.analysis.project.weight.mul_(20)
     path = tmp_path_factory.mktemp("models") / "companded.safetensors"
     save_model(network, config, path, "companded")

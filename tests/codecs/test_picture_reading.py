@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -24,7 +25,7 @@ RGB = Image.fromarray(PIXELS)
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def saved(kind: str, image: Image.Image = RGB, **options: object) -> bytes:
+def saved(kind: str, image: Image.Image = RGB, **options: Any) -> bytes:
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()
@@ -46,7 +47,7 @@ def tiff(image: Image.Image = RGB, **tags: object) -> bytes:
     return saved("TIFF", image, tiffinfo=info)
 
 
-def tiff_with(tag: int, value: int, **options: object) -> bytes:
+def tiff_with(tag: int, value: int, **options: Any) -> bytes:
     """A little-endian TIFF of 8-bit RGB, a short or long of whose directory is replaced."""
     data = bytearray(saved("TIFF", **options))
     directory = int.from_bytes(data[4:8], "little")
@@ -72,7 +73,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png_with(*chunks: bytes, **options: object) -> bytes:
+def png_with(*chunks: bytes, **options: Any) -> bytes:
     """A PNG with chunks put in behind its header."""
     data = saved("PNG", **options)
     return data[:33] + b"".join(chunks) + data[33:]

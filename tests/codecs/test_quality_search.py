@@ -33,7 +33,7 @@ def test_a_dip_in_the_rate_still_gives_one_that_fits() -> None:
     sizes = [10 * quality for quality in range(64)]
     sizes[40] -= 15
     for limit in range(0, 640, 3):
-        found = highest_quality(sizes.__getitem__, lambda size, limit=limit: size <= limit)
+        found = highest_quality(sizes.__getitem__, limit.__ge__)
         assert found.reached and found.trial <= limit
         assert found.quality == 63 or sizes[found.quality + 1] > limit
 

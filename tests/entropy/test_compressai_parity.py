@@ -29,7 +29,7 @@ def count(*modules: nn.Module) -> int:
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
-def load_prior(ours: nn.Module, theirs: nn.Module) -> None:
+def load_prior(ours: nn.Module, theirs: Any) -> None:
     ours.load_state_dict(
         {
             **{k: v for k, v in theirs.state_dict().items() if k.split(".")[0] in PRIOR_PARTS},
@@ -49,10 +49,11 @@ def means_first(state: dict[str, Tensor], layer: str) -> dict[str, Tensor]:
     }
 
 
-class Blocks:
+class Blocks(RateMeter):
     """A port that keeps the distributions, and rounds."""
 
     def __init__(self) -> None:
+        super().__init__(training=False)
         self.by_name: dict[str, Distribution] = {}
 
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
@@ -61,7 +62,7 @@ class Blocks:
         return dist.dequantise(dist.quantise(y))
 
 
-def disturbed(model: nn.Module) -> Any:
+def disturbed(model: Any) -> Any:
     """CompressAI's model with weights that give every network something to do."""
     torch.manual_seed(1)
     for name, parameter in model.named_parameters():

@@ -48,7 +48,7 @@ def test_removing_undoes_applying_per_sample() -> None:
 
 def test_every_gain_learns() -> None:
     unit = random_unit(1)
-    unit.log_gain(QUALITIES).sum().backward()  # type: ignore[no-untyped-call]
+    unit.log_gain(QUALITIES).sum().backward()
     assert all(p.grad is not None and (p.grad != 0).all() for p in unit.parameters())
 
 

@@ -18,7 +18,8 @@ RAW, PNG, WEBP = 0, 1, 2
 def smooth(c: int, h: int, w: int, most: int = 127) -> NDArray[np.int32]:
     """Planes that a picture coder can do something with."""
     k, y, x = np.mgrid[:c, :h, :w]
-    return np.rint(most * np.sin(0.05 * (y + 2 * x) + k)).astype(np.int32)
+    waves: NDArray[np.int32] = np.rint(most * np.sin(0.05 * (y + 2 * x) + k)).astype(np.int32)
+    return waves
 
 
 @pytest.mark.parametrize("picture", ["png", "webp"])

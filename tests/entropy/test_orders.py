@@ -76,6 +76,7 @@ def test_what_is_refused() -> None:
 def test_an_order_s_blocks_are_its_list(size: tuple[int, int]) -> None:
     """A quarter of the channels everywhere in each step, at each position another."""
     (part,) = four_steps(12).slices
+    assert isinstance(part, Slice)
     h, w = size
     tokens = torch.arange(12 * h * w).reshape(1, h * w, 12)
     rebuilt = torch.full_like(tokens, -1)

@@ -192,7 +192,7 @@ def test_training_does_not_wait_for_a_device(name: str) -> None:
     y = torch.empty(2, 12, 8, 8, device="meta")
     cond = Conditions(y.shape, torch.empty(2, device="meta"))
     # What is sent once, positions among it, is there from the second step on.
-    for watched in (contextlib.nullcontext(), _NoWaiting()):
+    for watched in (contextlib.nullcontext(), _NoWaiting()):  # type: ignore[no-untyped-call]
         with watched:
             meter = RateMeter(training=True)
             y_hat = model.code(y.requires_grad_(), cond, meter)
@@ -247,6 +247,9 @@ class Recorder:
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         raise AssertionError("these models send no side integers")
+
+    def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
+        raise AssertionError("these models snap no state")
 
     def payload(self, name: str, y: Tensor | None, coder: ForeignCoder) -> Tensor:
         pytest.skip("a payload has no distributions, and nothing is coded after it")

@@ -153,9 +153,8 @@ class TwoHyperpriors(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.parts = nn.ModuleDict(
-            {name: MeanScaleHyperprior(4, 3) for name in ("motion", "residual")}
-        )
+        self.motion, self.residual = MeanScaleHyperprior(4, 3), MeanScaleHyperprior(4, 3)
+        self.parts = {"motion": self.motion, "residual": self.residual}
 
     def code(self, y: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Both parts' latents, one after the other."""

@@ -53,6 +53,7 @@ def test_depthwise_gradients_agree() -> None:
     torch.manual_seed(0)
     layer = DepthwiseConv2d(4, 3).double()
     x = torch.randn(1, 4, 5, 5, dtype=torch.float64, requires_grad=True)
+    assert layer.bias is not None
     leaves = (x, layer.weight, layer.bias)
     ours = torch.autograd.grad(layer(x).square().sum(), leaves)
     theirs = torch.autograd.grad(nn.Conv2d.forward(layer, x).square().sum(), leaves)
@@ -192,9 +193,10 @@ def test_blocks_are_the_same_with_and_without_gradients(block: Any, activation: 
 
 
 def test_unknown_activations_are_refused() -> None:
+    unknown: Any = "swish"
     for block in (PlainResidual, DownResidual, UpResidual):
         with pytest.raises(ValueError, match="activation is one of"):
-            block(8, 8, activation="swish")
+            block(8, 8, activation=unknown)
 
 
 @pytest.mark.parametrize("inverse", [False, True])

@@ -1,5 +1,7 @@
 """Window attention and dense enhancement."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -38,7 +40,7 @@ def test_depths_heads_and_drop_rates_are_the_published_ones() -> None:
         (analysis, [1, 2, 3], [4, 8, 16]),
         (synthesis, [3, 2, 1], [16, 8, 4]),
     ):
-        stages = [m for m in transform.modules() if isinstance(m, WindowStage)]
+        stages: list[Any] = [m for m in transform.modules() if isinstance(m, WindowStage)]
         assert [len(s.blocks) for s in stages] == depths
         assert [s.blocks[0].attn.num_heads for s in stages] == heads
         rates = [block.stochastic_depth.p for s in stages for block in s.blocks]

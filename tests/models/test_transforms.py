@@ -1,7 +1,7 @@
 """What every transform keeps to: a new one joins by a line below."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -127,7 +127,8 @@ def farthest(transform: nn.Module, x: torch.Tensor, unit_in: int, unit_out: int)
 )
 def test_reach_is_as_far_as_the_networks_look(name: str) -> None:
     torch.manual_seed(0)
-    analysis, synthesis = PAIRS[name].analysis().double(), PAIRS[name].synthesis().double()
+    analysis: Any = PAIRS[name].analysis().double()
+    synthesis: Any = PAIRS[name].synthesis().double()
     stride = PAIRS[name].stride
     x = torch.rand(2, 3, 28 * stride, stride, dtype=torch.float64)
     y = torch.randn(2, PAIRS[name].channels, 28, 2, dtype=torch.float64)

@@ -121,10 +121,10 @@ def test_bad_layouts_are_refused(segments: int, lanes: int, message: str) -> Non
         (np.full(90, 65535, np.uint16), "index 65535 names no table: the set has 3"),
     ],
 )
-def test_bad_indexes_are_refused_by_the_decoder(indexes: object, message: str) -> None:
+def test_bad_indexes_are_refused_by_the_decoder(indexes: Any, message: str) -> None:
     stream, _, tables = small_stream(1)
     with pytest.raises(InvalidInputError, match=message):
-        Decoder(stream).decode(indexes, tables)  # type: ignore[arg-type]
+        Decoder(stream).decode(indexes, tables)
 
 
 def test_streams_come_as_any_bytes_and_nothing_else() -> None:
@@ -153,7 +153,7 @@ def test_the_encoder_keeps_copies() -> None:
 def test_tables_of_another_kind_are_refused() -> None:
     stream, indexes, _ = small_stream(1)
     with pytest.raises(InvalidInputError, match="must be a Tables"):
-        Decoder(stream).decode(indexes, None)  # type: ignore[arg-type]
+        Decoder(stream).decode(indexes, None)  # type: ignore[call-overload]
     with pytest.raises(InvalidInputError, match="must be a Tables"):
         Encoder().add(indexes.astype(np.int32), indexes, [], NO_OVERRIDES)  # type: ignore[arg-type]
 

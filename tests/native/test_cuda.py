@@ -24,7 +24,8 @@ from kodec.native import (
     cuda,
 )
 
-Backend = Emulation | Device
+Backend = Any
+"""`Emulation` or `Device`: either takes the tensors that it made."""
 
 
 @pytest.fixture(params=[Emulation, Device], ids=["emulation", "device"], scope="module")

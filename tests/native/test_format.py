@@ -1,6 +1,7 @@
 """The stream format, pinned: an independent decoder written from docs/bitstream.md, and bytes."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ class Reader:
         return everything >> (self.bit - count) & ((1 << count) - 1)
 
 
-def segments_of(stream: bytes) -> list[dict[str, int | list[Reader]]]:
+def segments_of(stream: bytes) -> list[dict[str, Any]]:
     reader = Reader(stream)
     segments = []
     more = True
@@ -88,7 +89,7 @@ def segments_of(stream: bytes) -> list[dict[str, int | list[Reader]]]:
         sizes = (bits, words, escapes, overrides)
         segments.append((lanes, symbols, index_checksum, header, checksum, sizes))
         more = bool(kind & 128)
-    parsed = []
+    parsed: list[dict[str, Any]] = []
     for number, (lanes, symbols, index_checksum, header, checksum, sizes) in enumerate(segments):
         start = reader.position
         sections = [Reader(reader.take(size)) for size in sizes]
@@ -101,7 +102,7 @@ def segments_of(stream: bytes) -> list[dict[str, int | list[Reader]]]:
     return parsed
 
 
-def decode_segment(segment: dict, blocks: list[list[int]]) -> Iterator[list[int]]:
+def decode_segment(segment: dict[str, Any], blocks: list[list[int]]) -> Iterator[list[int]]:
     bits, words, escapes, overrides = segment["sections"]
     exponents = [16 + bits.bits(4) for _ in range(segment["lanes"])]
     states = [1 << exponent | bits.bits(exponent) for exponent in exponents]

@@ -1,9 +1,11 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from kodec.native import InvalidInputError, Tables
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "frequencies": np.array([16000, 384, 8000, 8000, 384], np.uint16),
     "sizes": np.array([2, 3], np.uint16),
     "offsets": np.array([0, -1], np.int32),

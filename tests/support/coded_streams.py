@@ -27,7 +27,8 @@ def quantised(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
     room = 2**14 - len(probabilities)
     frequencies = 1 + np.floor(probabilities / probabilities.sum() * room).astype(np.int64)
     frequencies[np.argmax(frequencies)] += 2**14 - frequencies.sum()
-    return frequencies.astype(np.uint16)
+    narrow: NDArray[np.uint16] = frequencies.astype(np.uint16)
+    return narrow
 
 
 def make_tables(

@@ -42,7 +42,7 @@ def losses(made: PictureCodec, steps: int) -> list[float]:
         x_hat = made.code(x, (2, 64, 80), torch.tensor([10.0, 50.0]), port).x_hat
         loss = port.total().mean() / 5120 + 100 * (x - x_hat).square().mean()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         found.append(loss.item())
     return found

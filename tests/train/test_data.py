@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, PngImagePlugin
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from kodec.eval import DatasetError
@@ -17,12 +18,18 @@ from kodec.train.data import Pictures, RandomCrops, load_rgb
 
 
 def crops(folder: Path, **changes: int) -> RandomCrops:
-    settings = {"crop": 24, "batch_size": 3, "seed": 1, "rank": 0} | changes
+    settings: dict[str, Any] = {"crop": 24, "batch_size": 3, "seed": 1, "rank": 0} | changes
     return RandomCrops(sorted(folder.iterdir()), **settings)
 
 
+def batch_of(made: RandomCrops, number: int) -> Tensor:
+    batch = made.batch(number)
+    assert isinstance(batch, Tensor)
+    return batch
+
+
 def test_shape_and_range(pictures: Path) -> None:
-    batch = crops(pictures).batch(0)
+    batch = batch_of(crops(pictures), 0)
     # In any other order, convolutions of some shapes are not safe on a CPU.
     assert batch.is_contiguous()
     assert batch.shape == (3, 3, 24, 24)
@@ -31,23 +38,24 @@ def test_shape_and_range(pictures: Path) -> None:
 
 
 def test_function_of_seed_batch_and_rank_alone(pictures: Path) -> None:
-    expected = crops(pictures).batch(7)
+    expected = batch_of(crops(pictures), 7)
     used = crops(pictures)
     for number in (3, 0, 7, 7):
-        last = used.batch(number)
+        last = batch_of(used, number)
     assert torch.equal(last, expected)
-    assert torch.equal(crops(pictures, cache_bytes=0).batch(7), expected)
-    assert torch.equal(next(iter(crops(pictures, first=7))), expected)
+    assert torch.equal(batch_of(crops(pictures, cache_bytes=0), 7), expected)
+    first = next(iter(crops(pictures, first=7)))
+    assert isinstance(first, Tensor) and torch.equal(first, expected)
     for other in ({"seed": 2}, {"rank": 1}):
-        assert not torch.equal(crops(pictures, **other).batch(7), expected)
-    assert not torch.equal(crops(pictures).batch(8), expected)
+        assert not torch.equal(batch_of(crops(pictures, **other), 7), expected)
+    assert not torch.equal(batch_of(crops(pictures), 8), expected)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_loader_processes_change_nothing(pictures: Path) -> None:
     loader = DataLoader(crops(pictures, first=4), batch_size=None, num_workers=2)
     for number, batch in enumerate(islice(loader, 5)):
-        assert torch.equal(batch, crops(pictures).batch(4 + number))
+        assert torch.equal(batch, batch_of(crops(pictures), 4 + number))
 
 
 def test_crops_are_flipped_and_transposed(tmp_path: Path) -> None:
@@ -112,8 +120,8 @@ def test_unreadable_pictures_are_left_out_with_a_note(
     data = CropData(str(mixed), validation=str(mixed), crop=8, leave_out_unreadable=True)
     data.prepare_data()
     assert "4 of 24 training pictures can't be read and are left out: " in caplog.text
-    loader = data.train_dataloader()
-    assert loader.dataset.paths == [mixed / f"{number}.jpg" for number in range(20)]
+    dataset: Any = data.train_dataloader().dataset
+    assert dataset.paths == [mixed / f"{number}.jpg" for number in range(20)]
     batches = [batch.shape for batch in data.val_dataloader()]
     assert 0 < len(batches) <= 16 and set(batches) == {(1, 3, 20, 24)}
     for number in range(20):
@@ -135,7 +143,8 @@ def test_label_pictures_are_checked_before_training(mixed: Path, tmp_path: Path)
     with pytest.raises(InvalidInputError, match=r"2 of 4 .*0\.png has 24x21 labels.*1\.png"):
         CropData(str(pictures), **settings).prepare_data()
     data = CropData(str(pictures), **settings, leave_out_unreadable=True)
-    assert data.train_dataloader().dataset.paths == [pictures / "2.jpg", pictures / "3.jpg"]
+    dataset: Any = data.train_dataloader().dataset
+    assert dataset.paths == [pictures / "2.jpg", pictures / "3.jpg"]
 
 
 def test_pictures_beyond_pillow_s_own_limit_are_trained_on(
@@ -175,7 +184,7 @@ def test_held_out_pictures_are_found_in_linear_time(monkeypatch: pytest.MonkeyPa
     paths = [Path(f"/pictures/{number:06}.png") for number in range(100_000)]
     monkeypatch.setattr("kodec.train.data.find_dataset", lambda *_: paths)
     data = CropData("folder")
-    compared = []
+    compared: list[None] = []
     equal = Path.__eq__
 
     def counted(self: Path, other: object) -> bool:
@@ -204,4 +213,4 @@ def test_validation_pictures_whole_or_their_middle(pictures: Path) -> None:
 @pytest.mark.parametrize("name", ["crop", "batch_size", "validation_pictures", "validation_size"])
 def test_settings_below_one_are_refused(name: str) -> None:
     with pytest.raises(InvalidInputError, match="1 or more"):
-        CropData(**{name: 0})
+        CropData(**{name: 0})  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ def test_the_first_broken_loss_is_found() -> None:
 
 def test_the_first_broken_tensor_is_named() -> None:
     state = {0: {"step": torch.tensor(2.0), "exp_avg": torch.tensor([1.0, float("inf")])}}
-    checkpoint = {
+    checkpoint: dict[str, Any] = {
         "state_dict": {"a": torch.ones(2), "count": torch.ones(2).long(), "b": torch.ones(1)},
         "optimizer_states": [{"state": state, "param_groups": [{"lr": 1.0, "params": [0]}]}],
     }

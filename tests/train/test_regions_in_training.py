@@ -45,7 +45,8 @@ def loss_of(codec: PictureCodec, crops: Any) -> tuple[torch.Tensor, dict[str, fl
     module = RateDistortion(codec, lambda_high=0.013)
     module.trainer = _Trainer()  # type: ignore[assignment]
     logged: dict[str, torch.Tensor] = {}
-    module._record = lambda figures, *_, **__: logged.update(figures)  # type: ignore[assignment]
+    watched: Any = module
+    watched._record = lambda figures, *_, **__: logged.update(figures)
     return module.training_step(crops, 0), {k: v.item() for k, v in logged.items()}
 
 

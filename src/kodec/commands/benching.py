@@ -2,40 +2,67 @@
 
 import argparse
 import json
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from . import usage
+import numpy as np
+from numpy.typing import NDArray
+
+from kodec.native import InvalidInputError
+
+from . import bench_tables, usage
 from .demo import sample_picture
 from .progress import progress
 
 if TYPE_CHECKING:
-    from kodec.eval import CoderReport, Measured, ShortStreams
+    from kodec.codecs import Codec
 
 QUALITIES = (8, 32, 56)
 SIMD = ("scalar", "avx2", "avx512")
 
 
+class Report(Protocol):
+    """What a benchmark measured."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As one JSON object."""
+
+
 def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     """Add the commands' parsers."""
     bench_ = commands.add_parser(
-        "bench", help="how fast the coder is on this machine", description=_BENCH
+        "bench", help="how fast the parts are on this machine", description=_BENCH
     )
     parts = bench_.add_subparsers(metavar="PART", title="parts", required=True)
+    usage.add_global_options(bench_)
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    picture_ = parts.add_parser("picture", help="a model on pictures", description=_PICTURE)
+    picture_.add_argument("pictures", nargs="*", metavar="FILE", type=usage.path, help=_PICTURES)
+    _add_model(picture_, "to measure (default)")
+    picture_.add_argument(
+        "--peer", action="store_true", help="CompressAI's bmshj2018-hyperprior too"
+    )
+    _add_common(picture_, bench_picture, repeats=5, threads=cores or 1)
+
+    systems_ = parts.add_parser("systems", help="all packaged configs", description=_SYSTEMS)
+    systems_.add_argument(
+        "--configs", metavar="NAME,NAME,...", type=usage.names, help="only these; all of them"
+    )
+    systems_.add_argument(
+        "--picture", metavar="FILE", type=usage.path, help="an RGB picture; the demo's"
+    )
+    _add_common(systems_, bench_systems, repeats=3, threads=1)
+
+    layers_ = parts.add_parser("layers", help="layers of networks", description=_LAYERS)
+    _add_common(layers_, bench_layers, repeats=15, threads=1)
+
     coder_ = parts.add_parser("coder", help="the entropy coder", description=_CODER)
-    coder_.add_argument("--json", action="store_true", help="as JSON")
     coder_.add_argument(
         "--symbols", metavar="N", type=usage.count, default=4_000_000, help="drawn; 4 million"
-    )
-    coder_.add_argument(
-        "--repeats", metavar="R", type=usage.count, default=15, help="timed runs of each; 15"
-    )
-    coder_.add_argument(
-        "--threads",
-        metavar="T",
-        type=usage.count,
-        default=1,
-        help="of kodec's coder (1); with more, times are wall-clock times",
     )
     coder_.add_argument(
         "--simd",
@@ -46,44 +73,112 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     coder_.add_argument(
         "--picture",
         metavar="FILE",
+        dest="pictures",
         action="append",
         type=usage.path,
-        help="whose latents are coded too, several times for several; the demo's picture, and "
-        "the first of Kodak where KODEC_DATA has it",
+        help=f"whose latents are coded too, several times for several; {_PICTURES}",
     )
-    coder_.add_argument(
-        "--model",
-        metavar="NAME|FILE",
-        default="default",
-        help="the model whose latents they are (default)",
-    )
-    coder_.add_argument(
+    _add_model(coder_, "whose latents they are (default)")
+    _add_common(coder_, bench_coder, repeats=15, threads=1)
+
+
+def _add_model(parser: argparse.ArgumentParser, help_: str) -> None:
+    parser.add_argument("--model", metavar="NAME|FILE", default="default", help=help_)
+    parser.add_argument(
         "--qualities",
         metavar="Q,Q,...",
         type=usage.model_qualities,
         help=f"of the pictures, for variable-rate models; {','.join(map(str, QUALITIES))}",
     )
-    usage.add_trust(coder_)
-    coder_.set_defaults(run=bench_coder)
-    for parser in (bench_, coder_):
-        usage.add_global_options(parser)
+    usage.add_trust(parser)
+
+
+def _add_common(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], None],
+    repeats: int,
+    threads: int,
+) -> None:
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument(
+        "--repeats",
+        metavar="R",
+        type=usage.count,
+        default=repeats,
+        help=f"timed runs of each; {repeats}",
+    )
+    parser.add_argument(
+        "--threads",
+        metavar="T",
+        type=usage.count,
+        default=threads,
+        help=f"of kodec's code and torch's ({threads}); with more than one, times are wall-clock "
+        "times",
+    )
+    parser.set_defaults(run=run)
+    usage.add_global_options(parser)
+
+
+def bench_picture(options: argparse.Namespace) -> None:
+    """Measure a model on pictures and print tables, or JSON."""
+    from kodec.eval import bench_pictures as measure
+
+    pictures = _pictures(options)
+    codec, qualities = _model(options)
+    with progress(options.quiet) as show:
+        report = measure(
+            codec,
+            pictures,
+            qualities,
+            options.repeats,
+            options.threads,
+            options.peer,
+            show,
+        )
+    _print(options, report, bench_tables.describe_pictures)
+
+
+def bench_systems(options: argparse.Namespace) -> None:
+    """Measure the packaged configs and print a table, or JSON."""
+    import yaml
+
+    from kodec.codecs import read_picture
+    from kodec.eval import bench_systems as measure
+
+    # Not imported: Lightning takes seconds.
+    package = find_spec("kodec.train")
+    assert package is not None and package.origin is not None
+    files = {path.stem: path for path in Path(package.origin).parent.glob("configs/*.yaml")}
+    names = options.configs or sorted(files)
+    if unknown := [name for name in names if name not in files]:
+        raise InvalidInputError(f"no config {unknown[0]!r}: choose from {', '.join(sorted(files))}")
+    sections = {
+        name: yaml.safe_load(files[name].read_text(encoding="utf-8"))["model"]["codec"]
+        for name in names
+    }
+    picture = ("demo's picture", sample_picture())
+    if options.picture is not None:
+        picture = (options.picture.name, read_picture(options.picture).pixels)
+    with progress(options.quiet) as show:
+        report = measure(sections, picture, options.repeats, options.threads, show)
+    _print(options, report, bench_tables.describe_systems)
+
+
+def bench_layers(options: argparse.Namespace) -> None:
+    """Measure layers and print a table, or JSON."""
+    from kodec.eval import bench_layers as measure
+
+    with progress(options.quiet) as show:
+        report = measure(options.repeats, options.threads, progress=show)
+    _print(options, report, bench_tables.describe_layers)
 
 
 def bench_coder(options: argparse.Namespace) -> None:
     """Measure the coder and print a table, or JSON."""
-    from kodec.codecs import load, read_picture
     from kodec.eval import bench_coder as measure
 
-    paths = options.picture if options.picture is not None else _kodak()
-    pictures = [(path.name, read_picture(path).pixels) for path in paths]
-    if options.picture is None:
-        pictures.insert(0, ("demo's picture", sample_picture()))
-    codec = load(options.model, trusted=options.trust)
-    qualities: list[int | None] = [None]
-    if codec.variable_rate:
-        qualities = list(options.qualities or QUALITIES)
-    elif options.qualities:
-        codec.check_quality(options.qualities[0])  # Refuses it.
+    pictures = _pictures(options)
+    codec, qualities = _model(options)
     with progress(options.quiet) as show:
         report = measure(
             symbols=options.symbols,
@@ -95,94 +190,60 @@ def bench_coder(options: argparse.Namespace) -> None:
             qualities=qualities,
             progress=show,
         )
+    _print(options, report, bench_tables.describe_coder)
+
+
+def _print(
+    options: argparse.Namespace, report: Report, describe: Callable[[Any], list[str]]
+) -> None:
     if options.json:
         print(json.dumps(report.to_json(), indent=2, allow_nan=False))
     else:
         print("\n".join(describe(report)))
 
 
-def describe(report: "CoderReport") -> list[str]:
-    """A report as lines: the machine, a table for each workload and picture, short streams."""
-    machine, settings = report.machine, report.settings
-    versions = ("kodec", "torch", "numpy", "compressai", "constriction", "torchac")
-    threads = settings["threads"]
-    lines = [
-        f"{machine['cpu']}, {machine['cores']} cores; {machine['simd']} of "
-        f"{', '.join(machine['simd_available'])}; Python {machine['python']}, "
-        + ", ".join(f"{name} {machine[name]}" for name in versions if name in machine),
-        f"Million symbols a second, {'one thread' if threads == 1 else f'{threads} threads'}, "
-        f"{settings['clock']}; medians of {settings['repeats']} runs of all coders in turn, and "
-        f"their range. Other coders take {settings['most_symbols_of_other_coders']:,} symbols at "
-        "most.",
-    ]
-    for measured in (*report.workloads, *report.pictures):
-        lines += ["", *_table(measured)]
-    if report.short_streams:
-        lines += ["", *_short(report.short_streams)]
-    return [*lines, *(f"note: {note}" for note in report.notes)]
-
-
-def _table(measured: "Measured") -> list[str]:
-    """One workload or picture: a heading, and a line for each coder."""
-    compared = any(row.encode_ratio is not None for row in measured.rows)
-    lines = [
-        f"{measured.name}: {measured.symbols:,} symbols, {measured.description}; "
-        f"{measured.zeros_percent:.0f} % zeros",
-        f"ideal {measured.ideal_bits_per_symbol:.3f} bit/symbol: {measured.ideal}",
-        f"{'coder':<28} {'symbols':>9} {'blocks':>6} {'encode':>7} {'range':>13} {'decode':>7} "
-        f"{'range':>13} {'bytes':>10} {'vs ideal':>9}"
-        + (f"  {'x CompressAI, enc, dec':>22}" if compared else ""),
-    ]
-    for row in measured.rows:
-        name = " ".join(part for part in (row.coder, row.simd, row.types) if part)
-        line = f"{name:<28} {row.symbols:>9,} {row.blocks:>6}"
-        for speed in (row.encode, row.decode):
-            digits = 1 if speed.median < 100 else 0
-            between = f"{speed.least:.{digits}f}..{speed.most:.{digits}f}"
-            line += f" {speed.median:>7.{digits}f} {between:>13}"
-        line += f" {row.bytes:>10,} {row.excess_percent:>+7.3f} %"
-        if row.encode_ratio is not None and row.decode_ratio is not None:
-            line += f"  {_factor(row.encode_ratio):>14} {_factor(row.decode_ratio):>7}"
-        lines.append(line)
-    return lines
-
-
-def _short(streams: "tuple[ShortStreams, ...]") -> list[str]:
-    """Short streams, the workloads beside each other."""
-    workloads = list(dict.fromkeys(one.workload for one in streams))
-    lines = [
-        "Short streams: bytes beyond the ideal, mean and most",
-        f"{'symbols':>7} {'streams':>7}"
-        + "".join(f"  {f'{name} ideal':>9} {'beyond':>7} {'most':>6}" for name in workloads),
-    ]
-    for size in dict.fromkeys(one.symbols for one in streams):
-        same = [one for one in streams if one.symbols == size]
-        lines.append(
-            f"{size:>7,} {same[0].streams:>7}"
-            + "".join(
-                f"  {one.ideal_bytes:>9.1f} {one.overhead_bytes:>7.1f} "
-                f"{one.most_overhead_bytes:>6.1f}"
-                for one in same
-            )
-        )
-    return lines
-
-
-def _factor(ratio: float) -> str:
-    return f"{ratio:.{2 if ratio < 10 else 1}f}x"
-
-
-def _kodak() -> list[Path]:
-    """The first Kodak picture, if the data set is there."""
+def _pictures(options: argparse.Namespace) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Those that were named; else the demo's, and the first of Kodak, if it is there."""
+    from kodec.codecs import read_picture
     from kodec.eval import DatasetError, find_dataset
 
+    if options.pictures:
+        return [(path.name, read_picture(path).pixels) for path in options.pictures]
+    found = [("demo's picture", sample_picture())]
     try:
-        return list(find_dataset("kodak"))[:1]
+        first = find_dataset("kodak")[0]
     except DatasetError:
-        return []
+        return found
+    return [*found, (first.name, read_picture(first).pixels)]
+
+
+def _model(options: argparse.Namespace) -> "tuple[Codec, list[int | None]]":
+    """The model, and the qualities to measure at."""
+    from kodec.codecs import load
+
+    codec = load(options.model, trusted=options.trust)
+    if codec.variable_rate:
+        return codec, list(options.qualities or QUALITIES)
+    if options.qualities:
+        codec.check_quality(options.qualities[0])  # Refuses it.
+    return codec, [None]
 
 
 _BENCH = "Measure how fast a part of kodec is on this machine."
+_PICTURES = "the demo's picture, and the first of Kodak where KODEC_DATA has it"
+_PICTURE = (
+    "Encode and decode pictures, from memory to memory, and print seconds, where they go, and the "
+    "peak memory."
+)
+_SYSTEMS = (
+    "Code a picture with every packaged training config, random weights set so that there is as "
+    "much to code as with trained ones, in both portability classes, and with CompressAI's own "
+    "model of the same weights where it has one. Large systems take minutes; --configs chooses."
+)
+_LAYERS = (
+    "Run layers of published systems by the core, by PyTorch alone and by NNPACK, and latents in "
+    "raster order beside CompressAI's."
+)
 _CODER = (
     "Code drawn Gaussian symbols (A: all 64 scales, B: the 21 smallest) and the latents of real "
     "pictures, and print million symbols a second, size against the ideal, and the ratio to "

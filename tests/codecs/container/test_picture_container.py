@@ -171,9 +171,9 @@ def test_swapped_and_foreign_packets_are_errors() -> None:
     for chunks in ((b, a, e), (a, a, e), (a, b2, e), (a2, b, e), (b, e), (a, b, e2)):
         with pytest.raises(BitstreamError, match="checksum"):
             read_container(b"".join((*fronts, *chunks)))
-    for chunks in ((a, e), (a, b), (a, b, a, e), (a, b, e, e), (a, b, e, a), (e,), (e, a, b)):
+    for wrong in ((a, e), (a, b), (a, b, a, e), (a, b, e, e), (a, b, e, a), (e,), (e, a, b)):
         with pytest.raises(BitstreamError):
-            read_container(b"".join((*fronts, *chunks)))
+            read_container(b"".join((*fronts, *wrong)))
 
 
 def cut(data: bytes, *sizes: int) -> list[bytes]:

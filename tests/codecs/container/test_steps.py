@@ -36,13 +36,13 @@ def coded(plan: Plan, packets: list[tuple[Step, ...]]) -> list[bytes]:
 
 
 def test_steps_by_the_default_plan_take_one_byte() -> None:
-    packets = [(Step(1000, refresh=True),)]
+    packets: list[tuple[Step, ...]] = [(Step(1000, refresh=True),)]
     packets += [(Step(1000 + n, references=(0,)),) for n in range(1, 50)]
     assert list(map(len, coded(Plan(), packets))) == [3] + [1] * 49
 
 
 def test_steps_by_a_pyramid_take_one_byte_across_turns_and_refreshes() -> None:
-    packets = []
+    packets: list[tuple[Step, ...]] = []
     for first in (0, 17):
         packets.append((Step(first, refresh=True),))
         for turn in range(2):
@@ -55,7 +55,7 @@ def test_steps_by_a_pyramid_take_one_byte_across_turns_and_refreshes() -> None:
 
 def test_groups_and_shared_packets() -> None:
     plan = Plan(group=8, share=3)
-    packets = [(Step(0, 8, refresh=True),)]
+    packets: list[tuple[Step, ...]] = [(Step(0, 8, refresh=True),)]
     packets += [tuple(Step(8 * (3 * n + i + 1), 8, (0,)) for i in range(3)) for n in range(2)]
     packets += [(Step(56, 5, (0,)),), (Step(61, 8, refresh=True),)]
     assert list(map(len, coded(plan, packets))) == [2, 3, 3, 3, 2]

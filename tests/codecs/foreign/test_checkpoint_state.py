@@ -106,7 +106,9 @@ def test_other_formats_of_files(right: bytes, tmp_path: Path) -> None:
         import_checkpoint(tmp_path / "m-00001-of-00002.safetensors", output, FAMILY)
     with pytest.raises(InvalidInputError, match="is a folder.*dcp_to_torch"):
         import_checkpoint(tmp_path, output, FAMILY)
-    for weight_map in ({"a": "../out.safetensors"}, {"a": index.name}, {"a": "none.bin"}, [], 3):
+    maps: list[object] = [{"a": name} for name in ("../out.safetensors", index.name, "none.bin")]
+    maps += [[], 3]
+    for weight_map in maps:
         index.write_text(json.dumps({"weight_map": weight_map}))
         with pytest.raises(BitstreamError):
             import_checkpoint(index, output, FAMILY)

@@ -1,5 +1,7 @@
 """Phases of positions, convolutions at a phase's positions, and the orders made of them."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -116,7 +118,8 @@ def test_layers_of_a_head_start_as_the_identity() -> None:
         slices=(3, 4, 5), phases=(6, 2, 2), layers=(1, 2, 0), width=16, context=8, hyper=6
     )
     features = torch.randn(2, 7, 16)
-    counts = [len(part.layers) for part in model.slices]  # type: ignore[arg-type, union-attr]
+    parts: list[Any] = list(model.slices)
+    counts = [len(part.layers) for part in parts]
     assert counts == [1, 2, 0]
     for part in model.slices:
         for layer in part.layers:  # type: ignore[union-attr]

@@ -1,8 +1,10 @@
 """Prototypes of regions: what is coded is as large for every picture, and follows its cells."""
 
+from typing import Any
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kodec.entropy import (
     ChannelSlices,
@@ -18,11 +20,17 @@ from kodec.entropy import (
 from kodec.native import InvalidInputError
 
 
+def last_weight(layers: nn.Sequential) -> Tensor:
+    weight = layers[-1].weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
 def coder() -> RegionPrototypes:
     torch.manual_seed(0)
     made = RegionPrototypes(6, (5, 4), (5,), grid=3)
     with torch.no_grad():
-        made.analysis[-1].weight.mul_(20)
+        last_weight(made.analysis).mul_(20)
     build_tables(made)
     return made
 
@@ -100,13 +108,14 @@ def test_the_hyper_networks_follow_the_prototypes() -> None:
     model = ChannelSlices(8, 4, count=2, widths=(4,), kernel=3, adaptation=adaptation)
     for parameter in model.parameters():
         parameter.add_(0.1 * torch.randn_like(parameter))
-    adaptation.prototypes.analysis[-1].weight.mul_(20)
+    last_weight(adaptation.prototypes.analysis).mul_(20)
     y = torch.randn(1, 8, 8, 8)
     meter = RateMeter(training=False)
     model.code(y, Conditions(y.shape), meter)
     assert list(meter.bits) == ["latent_prototypes", "z", "y0", "y1"]
     before = meter.bits["y0"]
-    adaptation.prototypes.synthesis[-1].bias.add_(1)
+    last: Any = adaptation.prototypes.synthesis[-1]
+    last.bias.add_(1)
     meter = RateMeter(training=False)
     model.code(y, Conditions(y.shape), meter)
     assert meter.bits["y0"] != before

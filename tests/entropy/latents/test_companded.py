@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from kodec.entropy import (
     CompandedIntegers,
@@ -96,11 +97,11 @@ class Bytes:
     def __init__(self, most: int) -> None:
         self.most = most
 
-    def pack(self, integers: np.ndarray) -> bytes:
+    def pack(self, integers: NDArray[np.int32]) -> bytes:
         data: bytes = integers.astype(np.uint8).tobytes()
         return data
 
-    def unpack(self, payload: bytes) -> np.ndarray:
+    def unpack(self, payload: bytes) -> NDArray[np.int32]:
         return np.frombuffer(payload, np.uint8).astype(np.int32)
 
 
@@ -156,4 +157,4 @@ def test_latents_that_cannot_be_coded_are_refused() -> None:
         ready().code(WIDE[:, :5], Conditions(WIDE[:, :5].shape), SymbolWriter(2))
     for wrong in ({"channels": 0}, {"bits": 9}, {"picture": "gif"}):
         with pytest.raises(InvalidInputError):
-            CompandedIntegers(**wrong)  # type: ignore[arg-type]
+            CompandedIntegers(**wrong)

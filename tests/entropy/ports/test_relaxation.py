@@ -65,7 +65,7 @@ def passed(values: Literal["rounding", "noise"], temperature: float | None) -> t
     torch.manual_seed(2)
     seen = meter.code("y", y, dist)
     (gradient,) = torch.autograd.grad(seen.sum(), y, retain_graph=True)
-    meter.total().sum().backward()  # type: ignore[no-untyped-call]
+    meter.total().sum().backward()
     assert y.grad is not None and y.grad.isfinite().all() and y.grad.any()
     return dist, y.detach(), seen.detach(), gradient
 

@@ -15,7 +15,8 @@ NAMES = ("jpeg", "jpeg2000", "webp", "avif")
 def picture(height: int, width: int, components: int = 3) -> NDArray[np.uint8]:
     y, x = np.mgrid[0:height, 0:width]
     waves = [120 + 60 * np.sin(x / (9 + c)) + 50 * np.cos(y / 7) for c in range(components)]
-    return np.stack(waves, axis=2).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.stack(waves, axis=2).astype(np.uint8)
+    return pixels
 
 
 @pytest.fixture(params=NAMES)

@@ -28,7 +28,7 @@ def codec(factors: list[float], metric: str = "psnr-rgb", values: object = VALUE
 
 def test_pictures_all_alike_leave_no_doubt() -> None:
     found = interval_over_members(codec([0.8] * 12), codec([1.0] * 12))
-    assert (found.low_percent, found.high_percent) == (pytest.approx(-20), pytest.approx(-20))
+    assert (found.low_percent, found.high_percent) == pytest.approx((-20, -20))
     assert (found.items, found.resamples, found.warnings) == (12, 1000, ())
 
 

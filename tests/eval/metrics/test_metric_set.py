@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from kodec.eval import VideoFormat, check_metrics, psnr, usual_metrics
@@ -15,8 +16,10 @@ from kodec.eval.metrics.picture_metrics import yuv_psnrs
 from kodec.eval.metrics.vmaf import vmaf, why_no_vmaf
 from kodec.native import InvalidInputError, UnsupportedError
 
+Pixels = NDArray[np.uint8]
 
-def pair(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+
+def pair(height: int, width: int) -> tuple[Pixels, Pixels]:
     rng = np.random.default_rng(3)
     small = rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)
     image = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
@@ -24,7 +27,7 @@ def pair(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     return a, np.clip(a + rng.normal(0, 6, a.shape), 0, 255).astype(np.uint8)
 
 
-def by_hand(a: np.ndarray, b: np.ndarray, weights: tuple[float, float, float]) -> float:
+def by_hand(a: Pixels, b: Pixels, weights: tuple[float, float, float]) -> float:
     """PSNR of a weighted sum of R, G and B, by plain loops."""
     total = 0.0
     for row_a, row_b in zip(a.tolist(), b.tolist(), strict=True):

@@ -40,10 +40,10 @@ def test_current_vtm(version: str, tmp_path: Path) -> None:
     (found,) = read_curve_sets([path])
     assert found.frames == 3 and found.settings == ("QP 32",)
     assert (found.rate_unit, found.fps) == ("kbps", 30)
-    assert found.rates == (pytest.approx(sum(BITS) * 10 / 1000, abs=1e-4),)
+    assert found.rates == pytest.approx((sum(BITS) * 10 / 1000,), abs=1e-4)
     for plane, value in zip("yuv", mean(PLANES), strict=True):
-        assert found.metrics[f"psnr-{plane}"] == (pytest.approx(value, abs=1e-4),)
-    assert found.metrics["psnr-yuv-mse-411"] == (pytest.approx(combined(PLANES), abs=1e-4),)
+        assert found.metrics[f"psnr-{plane}"] == pytest.approx((value,), abs=1e-4)
+    assert found.metrics["psnr-yuv-mse-411"] == pytest.approx((combined(PLANES),), abs=1e-4)
     assert found.curve("psnr-y").averaging == "mean over frames"
     assert found.curve("psnr-yuv-mse-411").averaging == "from the mean MSE over frames"
 
@@ -52,10 +52,10 @@ def test_current_vtm(version: str, tmp_path: Path) -> None:
 def test_old_format_with_all_summaries(program: str, tmp_path: Path) -> None:
     path = write(tmp_path / "x_qp32.log", hm_log(PLANES, BITS, 32, program=program))
     (curve,) = read_curves([path], "psnr-y")
-    assert curve.values == (pytest.approx(mean(PLANES)[0], abs=1e-4),)
+    assert curve.values == pytest.approx((mean(PLANES)[0],), abs=1e-4)
     # The log states 64x32, so rates are in bits per pixel; the i, p and b rows don't count.
     assert (curve.rate_unit, curve.size) == ("bpp", (64, 32))
-    assert curve.rates == (pytest.approx(sum(BITS) / 3 / 2048, rel=1e-4),)
+    assert curve.rates == pytest.approx((sum(BITS) / 3 / 2048,), rel=1e-4)
     assert any("+40 bytes" in note for note in curve.notes)
 
 
@@ -72,9 +72,9 @@ def test_vvenc(tmp_path: Path) -> None:
 def test_x265(tmp_path: Path) -> None:
     path = write(tmp_path / "x265_crf22.log", x265_log(600, 9075.96))
     (found,) = read_curve_sets([path])
-    assert found.rates == (pytest.approx(9075960 / 30 / (1920 * 1080)),)
+    assert found.rates == pytest.approx((9075960 / 30 / (1920 * 1080),))
     y = (3 * 41 + 147 * 40 + 450 * 39.5) / 600
-    assert found.metrics["psnr-y"] == (pytest.approx(y, abs=1e-3),)
+    assert found.metrics["psnr-y"] == pytest.approx((y,), abs=1e-3)
     six = found.metrics["psnr-yuv-611"][0]
     planes = [found.metrics[f"psnr-{plane}"][0] for plane in "yuv"]
     assert six == pytest.approx((6 * planes[0] + planes[1] + planes[2]) / 8, abs=1e-3)
@@ -237,7 +237,7 @@ def test_more_columns(tmp_path: Path) -> None:
     text = re.sub(r"(\t3 +a .*\S) +\n", r"\1  0.987654 0.991234 4.5123\n", text)
     (found,) = read_curve_sets([write(tmp_path / "x.log", text)])
     assert found.metrics["ms-ssim-y"] == (0.987654,)
-    assert found.curve("ms-ssim-db-y").values == (pytest.approx(19.0846, abs=1e-3),)
+    assert found.curve("ms-ssim-db-y").values == pytest.approx((19.0846,), abs=1e-3)
     assert any("columns not read: Y-MSE" in note for note in found.notes)
 
 
@@ -250,13 +250,13 @@ def test_rows_from_mse_do_not_count(tmp_path: Path) -> None:
         "From MSE:\t        3    a      48.6400   39.1234   42.1234   43.1234   40.1234\n"
     )
     (curve,) = read_curves([write(tmp_path / "x.log", text)], "psnr-y")
-    assert curve.values == (pytest.approx(y, abs=1e-4),)
+    assert curve.values == pytest.approx((y,), abs=1e-4)
 
 
 def test_a_summary_that_contradicts_its_pictures_is_said(tmp_path: Path) -> None:
     text = vtm_log(PLANES, BITS, 22).replace("[Y 41.2500 dB", "[Y 31.2500 dB")
     (curve,) = read_curves([write(tmp_path / "x.log", text)], "psnr-y")
-    assert curve.values == (pytest.approx(mean(PLANES)[0], abs=1e-4),)
+    assert curve.values == pytest.approx((mean(PLANES)[0],), abs=1e-4)
     assert any("by the summary, 36.5000 dB by the pictures" in note for note in curve.notes)
     text = x265_log(600, 9075.96).replace("Global PSNR: 40", "Global PSNR: 41")
     (found,) = read_curve_sets([write(tmp_path / "x.log", text)])
@@ -272,7 +272,7 @@ def test_frame_rates_stated_and_by_bits(tmp_path: Path) -> None:
     for stated, fps, said in ((30, 30, None), (3, 3.75, "rounded down"), (25, 30, "look at")):
         (curve,) = read_curves([write(path, form.format(stated) + vtm_log(PLANES, BITS, 22, fps))])
         factor = fps / stated if stated == 25 else 1
-        assert curve.rates == (pytest.approx(factor * per_pixel, rel=1e-4),)
+        assert curve.rates == pytest.approx((factor * per_pixel,), rel=1e-4)
         assert [note for note in curve.notes if "bits and bitrate" in note] == [
             note for note in curve.notes if said and said in note
         ]
@@ -280,22 +280,22 @@ def test_frame_rates_stated_and_by_bits(tmp_path: Path) -> None:
     # What makes no frame rate at all is not taken for one.
     write(path, vtm_log(PLANES, BITS, 22, fps=17.3))
     (curve,) = read_curves([path], size=(64, 32), fps=30)
-    assert curve.rates == (pytest.approx(17.3 / 30 * per_pixel, rel=1e-4),)
+    assert curve.rates == pytest.approx((17.3 / 30 * per_pixel,), rel=1e-4)
     assert any("which is unusual: not used" in note for note in curve.notes)
 
 
 def test_sizes_and_rates_of_the_user(tmp_path: Path) -> None:
     path = write(tmp_path / "x_qp22.log", vtm_log(PLANES, BITS, 22))
     (curve,) = read_curves([path], size=(64, 32))
-    assert curve.rates == (pytest.approx(sum(BITS) / 3 / 2048, rel=1e-4),)
+    assert curve.rates == pytest.approx((sum(BITS) / 3 / 2048,), rel=1e-4)
     (curve,) = read_curves([path], size=(64, 32), fps=25)
-    assert curve.rates == (pytest.approx(1.2 * sum(BITS) / 3 / 2048, rel=1e-4),)
+    assert curve.rates == pytest.approx((1.2 * sum(BITS) / 3 / 2048,), rel=1e-4)
     assert any("--fps 25 taken, though its source says 30" in note for note in curve.notes)
     with pytest.raises(InvalidInputError, match="give --size WxH"):
         read_curves([path], fps=30)
     stated = write(tmp_path / "y_qp22.log", hm_log(PLANES, BITS, 22))
     (curve,) = read_curves([stated], size=(64, 64))
-    assert curve.rates == (pytest.approx(sum(BITS) / 3 / 4096, rel=1e-4),)
+    assert curve.rates == pytest.approx((sum(BITS) / 3 / 4096,), rel=1e-4)
     assert any("--size 64x64 taken, though its source says 64x32" in n for n in curve.notes)
     summary = write(tmp_path / "z_qp22.log", vtm_summary(PLANES, 48.64))
     with pytest.raises(InvalidInputError, match="give --fps F"):

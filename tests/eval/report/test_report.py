@@ -14,9 +14,9 @@ def test_bd_rates_are_those_of_bd_rate(tmp_path: Path) -> None:
     report = build_report(*read_entries([half], [anchor]))
     assert report.metrics == ("psnr-rgb", "ms-ssim-db-rgb")
     for against in report.comparisons:
-        curves = [read_results(path).curve(against.metric) for path in (half, anchor)]
+        ours, theirs = (read_results(path).curve(against.metric) for path in (half, anchor))
         assert against.comparison is not None
-        assert against.comparison.value_percent == bd_rate(*curves).value_percent
+        assert against.comparison.value_percent == bd_rate(ours, theirs).value_percent
         assert against.comparison.value_percent == pytest.approx(-50)
 
 

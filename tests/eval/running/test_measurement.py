@@ -60,7 +60,9 @@ def counting() -> Counting:
 
 def without_times(results: Results) -> tuple[dict[str, list[float]], list[tuple[object, ...]]]:
     columns = {k: v for k, v in results.results.items() if not k.endswith("_time")}
-    rows = [(row.image, row.quality, row.bytes, row.metrics) for row in results.per_image]
+    rows: list[tuple[object, ...]] = [
+        (row.image, row.quality, row.bytes, row.metrics) for row in results.per_image
+    ]
     return columns, rows
 
 

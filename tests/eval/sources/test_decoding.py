@@ -45,6 +45,7 @@ def make(
     target = pipe if piped else f"{folder.name}/file"
     with folder, av.open(target, "w", format=form, options=container or {}) as out:
         stream = out.add_stream(codec, rate=25, options=options or {})
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = side, 48, "yuv420p"
         if times:
             stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)

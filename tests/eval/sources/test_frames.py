@@ -68,7 +68,7 @@ def test_padding_repeats_the_last_samples_and_is_cropped_away() -> None:
 def test_pictures_become_frames_and_come_back(depth: int) -> None:
     picture = np.full((5, 7, 3), (200, 90, 30), np.uint8)
     for chroma in ("444", "420"):
-        frame = frame_of_picture(picture, chroma, depth)  # type: ignore[arg-type]
+        frame = frame_of_picture(picture, chroma, depth)
         back = picture_of_frame(frame, 5, 7, depth)
         assert back.shape == picture.shape
         assert np.abs(back.astype(int) - picture).max() <= 2
