@@ -37,7 +37,7 @@ def test_config_builds(path: Path, tmp_path: Path) -> None:
     assert f"default_root_dir: runs/{path.stem}" in text
     assert isinstance(cli.model.codec, PictureCodec)
     # MS-SSIM needs 161 pixels; and whole latent positions waste no part of a crop.
-    assert cli.datamodule.crop >= (161 if cli.model.distortion == "ms-ssim" else 64)
+    assert cli.datamodule.crop >= (161 if cli.model.objective.distortion == "ms-ssim" else 64)
     assert cli.datamodule.crop % cli.model.codec.stride == 0
     crops = torch.rand(1, 3, cli.model.codec.stride, 2 * cli.model.codec.stride)
     quality = torch.tensor([20.0]) if cli.model.codec.variable_rate else None

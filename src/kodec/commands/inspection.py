@@ -68,7 +68,7 @@ def info(options: argparse.Namespace) -> None:
 
 def models(options: argparse.Namespace) -> None:
     """List the embedded models."""
-    from kodec.codecs import embedded_models, read_model_info
+    from kodec.codecs import embedded_models
 
     entries = embedded_models()
     if not entries:
@@ -76,11 +76,7 @@ def models(options: argparse.Namespace) -> None:
     for entry in entries:
         size = entry.path.stat().st_size
         print(f"{entry.name}: {entry.summary}")
-        facts: dict[str, Any] = {"model_id": entry.model_id.hex(), "bytes": size}
-        objective = read_model_info(entry.path).objective
-        if objective is not None:
-            facts["objective"] = _objective_facts(objective)
-        facts["measured"] = entry.measured
+        facts = {"model_id": entry.model_id.hex(), "bytes": size, "measured": entry.measured}
         print("\n".join(_lines(facts, indent=1)))
 
 
