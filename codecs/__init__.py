@@ -26,9 +26,9 @@ from .container import (
     read_container,
     write_container,
 )
-from .picture import Picture, picture_from_image
-from .picture_file import check_picture_output, write_picture
-from .picture_reading import (
+from .pictures.picture import Picture, picture_from_image
+from .pictures.picture_file import check_picture_output, write_picture
+from .pictures.picture_reading import (
     PictureHead,
     decode_image,
     read_head,
@@ -37,7 +37,7 @@ from .picture_reading import (
     read_picture,
     read_pixels,
 )
-from .quality_search import Found, highest_quality, lowest_quality
+from .pictures.quality_search import Found, highest_quality, lowest_quality
 
 if TYPE_CHECKING:
     from .building import build_module, check_section, class_paths, packages_of, public_config
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from .finite_weights import first_not_finite
     from .model_file import ModelInfo, fill_from_model, load_model, read_model_info, save_model
     from .objective import DISTORTIONS, HIGHEST_QUALITY, Objective, check_distortion
-    from .picture_codec import PictureCodec, Reconstruction
-    from .pixels import as_pixels, to_array, to_tensor
+    from .pictures.picture_codec import PictureCodec, Reconstruction
+    from .pictures.pixels import as_pixels, to_array, to_tensor
 else:
     _HOMES = {
         "building": (
@@ -72,8 +72,8 @@ else:
             "save_model",
         ),
         "objective": ("DISTORTIONS", "HIGHEST_QUALITY", "Objective", "check_distortion"),
-        "picture_codec": ("PictureCodec", "Reconstruction"),
-        "pixels": ("as_pixels", "to_array", "to_tensor"),
+        "pictures.picture_codec": ("PictureCodec", "Reconstruction"),
+        "pictures.pixels": ("as_pixels", "to_array", "to_tensor"),
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -18,9 +18,9 @@ from .container import Container, PictureHeader, read_container, write_container
 from .machine import check_machine, machine_fingerprint
 from .model_file import ModelInfo, load_model
 from .objective import HIGHEST_QUALITY
-from .picture import Picture, picture_from_image
-from .picture_codec import PictureCodec
-from .pixels import to_array, to_tensor
+from .pictures.picture import Picture, picture_from_image
+from .pictures.picture_codec import PictureCodec
+from .pictures.pixels import to_array, to_tensor
 
 DEFAULT_QUALITY = 32
 

@@ -22,7 +22,7 @@ from .building import build_module, check_section, class_paths, fill, public_con
 from .container.head_fields import CLASSES, Portability
 from .finite_weights import check_finite
 from .objective import Objective
-from .picture_codec import PictureCodec
+from .pictures.picture_codec import PictureCodec
 from .tensor_file import read_tensors
 
 FORMAT = "kodec-model-0"

@@ -13,7 +13,13 @@ from pathlib import Path
 import PIL
 
 from kodec.codecs import write_atomically
-from kodec.codecs.picture_check import Checked, check_picture, command, question, read_answer
+from kodec.codecs.pictures.picture_check import (
+    Checked,
+    check_picture,
+    command,
+    question,
+    read_answer,
+)
 
 _log = logging.getLogger(__name__)
 

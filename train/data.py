@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from kodec.codecs import read_pixels
-from kodec.codecs.picture_check import Checked
+from kodec.codecs.pictures.picture_check import Checked
 from kodec.eval import DatasetError, find_dataset, find_labels, known_datasets
 from kodec.native import InvalidInputError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from kodec.codecs.building import build_module
 from kodec.codecs.finite_weights import check_finite
 from kodec.codecs.model_file import ModelInfo, save_model
-from kodec.codecs.picture_codec import PictureCodec
+from kodec.codecs.pictures.picture_codec import PictureCodec
 from kodec.native import BitstreamError, InvalidInputError
 
 from .checkpoint_state import read_state

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from kodec.codecs.atomic_file import check_output_target, write_atomically
+from kodec.codecs.container import MAX_SIDE
 from kodec.native import UnsupportedError
 
-from .atomic_file import check_output_target, write_atomically
-from .container import MAX_SIDE
 from .picture import Picture
 from .picture_reading import pillow_lock
 from .tiff_exif import exif_to_tiff

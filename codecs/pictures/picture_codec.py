@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kodec.codecs.coded_transform import CodedLatents, CodedTransform
 from kodec.entropy import Conditions, RateMeter, SymbolPort
 from kodec.native import InvalidInputError
-
-from .coded_transform import CodedLatents, CodedTransform
 
 
 @dataclass(frozen=True)

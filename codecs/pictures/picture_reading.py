@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
+from kodec.codecs.container import MAGIC, MAX_PIXELS, MAX_SIDE
+from kodec.codecs.file_kind import SNIFF_BYTES, FileKind, identify_file
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
-from .container import MAGIC, MAX_PIXELS, MAX_SIDE
-from .file_kind import SNIFF_BYTES, FileKind, identify_file
 from .picture import Picture, exif_of_image, pixels_of_image
 from .picture_colour import colour_remarks
 from .picture_samples import (

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
 from kodec.codecs.container import MAGIC
-from kodec.codecs.picture import Picture, picture_from_image
-from kodec.codecs.picture_file import check_picture_output, write_picture
-from kodec.codecs.picture_reading import read_picture
+from kodec.codecs.pictures.picture import Picture, picture_from_image
+from kodec.codecs.pictures.picture_file import check_picture_output, write_picture
+from kodec.codecs.pictures.picture_reading import read_picture
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

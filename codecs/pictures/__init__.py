@@ -1,0 +1,1 @@
+"""Pictures: the picture codec, samples, metadata and files."""
