@@ -72,9 +72,11 @@ def quality_of(codec: PictureCodec, items: int) -> Tensor | None:
     return torch.full((items,), QUALITY) if codec.variable_rate else None
 
 
-def train_codec(codec: PictureCodec, plan: Plan, data: CropData) -> list[dict[str, float]]:
+def train_codec(
+    codec: PictureCodec, plan: Plan, data: CropData, lam: float = LAMBDA
+) -> list[dict[str, float]]:
     """Train on crops of the data; returns the validation curve, from estimated bits."""
-    task = RateDistortion(codec, lambda_high=LAMBDA)
+    task = RateDistortion(codec, lambda_high=lam)
     crops = RandomCrops(data.paths("train"), data.crop, data.batch_size, data.seed)
     paths = data.paths("validation")
     spread = np.linspace(0, len(paths) - 1, data.validation_pictures)
@@ -85,7 +87,7 @@ def train_codec(codec: PictureCodec, plan: Plan, data: CropData) -> list[dict[st
         n, _, h, w = x.shape
         port = RateMeter(training=True)
         x_hat = codec.code(x, (n, h, w), quality_of(codec, n), port).x_hat
-        return (port.total() / (h * w) + LAMBDA * task.objective.distortions(x, x_hat)).mean()
+        return (port.total() / (h * w) + lam * task.objective.distortions(x, x_hat)).mean()
 
     def validate() -> dict[str, float]:
         losses, rates, errors = [], [], []
@@ -95,7 +97,7 @@ def train_codec(codec: PictureCodec, plan: Plan, data: CropData) -> list[dict[st
             x_hat = codec.code(x, (n, h, w), quality_of(codec, n), port).x_hat
             rates.append(port.total() / (h * w))
             errors.append(task.objective.distortions(x, as_pixels(x_hat).float() / 255))
-            losses.append(rates[-1] + LAMBDA * errors[-1])
+            losses.append(rates[-1] + lam * errors[-1])
         figures = {"loss": losses, "bpp": rates, "mse": errors}
         return {key: round(float(torch.cat(v).mean()), 5) for key, v in figures.items()}
 

@@ -1,7 +1,7 @@
 """A loaded codec: whole pictures to whole files and back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 from .catalogue import find_model, model_path
-from .coded_transform import CodedLatents
+from .coded_transform import CodedLatents, Latents
 from .container import Container, PictureHeader, read_container, write_container
 from .machine import check_machine, machine_fingerprint
 from .model_file import ModelInfo, load_model
@@ -108,10 +108,15 @@ class Codec:
         return self.reconstruct(self.code_picture(picture, quality))
 
     @torch.no_grad()
-    def code_picture(self, picture: Picture, quality: int | None = None) -> Coded:
-        """As `encode_picture`, up to the bytes: most of the work is still to be done after it."""
+    def code_picture(
+        self, picture: Picture, quality: int | None = None, refined: Latents | None = None
+    ) -> Coded:
+        """As `encode_picture`, up to the bytes: most of the work is still to be done after it.
+
+        refined: latents to code in place of what the analysis makes of the picture.
+        """
         quality = self.check_quality(quality)
-        data, latents = self._write(picture, quality)
+        data, latents = self._write(picture, quality, refined)
         return Coded(data, picture, quality, latents)
 
     @torch.no_grad()
@@ -119,13 +124,15 @@ class Codec:
         """The picture that the bytes will give, with them."""
         picture = coded.source
         height, width, components = picture.pixels.shape
-        condition = self._condition(coded.quality)
-        with self._out_of_memory(width, height):
+        condition = self.condition(coded.quality)
+        with MemoryGuard(width, height):
             x_hat = self.network.reconstruct(coded.latents, (1, height, width), condition)
         decoded = Picture(to_array(x_hat, components), picture.icc, picture.exif)
         return Encoded(coded.data, decoded)
 
-    def _write(self, picture: Picture, quality: int | None) -> tuple[bytes, CodedLatents]:
+    def _write(
+        self, picture: Picture, quality: int | None, refined: Latents | None = None
+    ) -> tuple[bytes, CodedLatents]:
         """The file's bytes, and the latents that its decoder will see."""
         height, width, components = picture.pixels.shape
         header = PictureHeader(
@@ -139,9 +146,13 @@ class Codec:
         )
         writer = SymbolWriter(1)
         x = to_tensor(picture.pixels).to(self.device)
-        condition = self._condition(quality)
-        with self._out_of_memory(width, height):
-            coded = self.network.code_picture(x, (1, height, width), condition, writer)
+        network, size, condition = self.network, (1, height, width), self.condition(quality)
+        with MemoryGuard(width, height):
+            cond = network.conditions(size, condition)
+            latents = network.analyse(network.pad(x), cond, writer)
+            if refined is not None:
+                latents = replace(latents, y=refined.y, z=refined.z)
+            coded = network.code_latents(latents, cond, writer)
         metadata = {"icc": picture.icc, "exif": picture.exif}
         present = {key: value for key, value in metadata.items() if value}
         return write_container(header, writer.finish(), present), coded
@@ -169,8 +180,8 @@ class Codec:
         size = (1, header.height, header.width)
         reader = SymbolReader(container.packets)
         reader.expect(self.network.symbols_per_item(header.height, header.width))
-        condition = self._condition(header.quality)
-        with self._out_of_memory(header.width, header.height):
+        condition = self.condition(header.quality)
+        with MemoryGuard(header.width, header.height):
             coded = self.network.code_picture(None, size, condition, reader)
             # Nothing is made of a stream before it is known to be whole.
             reader.finish()
@@ -190,7 +201,7 @@ class Codec:
         height, width, _ = picture.pixels.shape
         meter = RateMeter(training=False)
         x = to_tensor(picture.pixels).to(self.device)
-        condition = self._condition(self.check_quality(quality))
+        condition = self.condition(self.check_quality(quality))
         self.network.code_picture(x, (1, height, width), condition, meter)
         return {name: float(bits) for name, bits in meter.bits.items()}
 
@@ -200,18 +211,16 @@ class Codec:
             return b""
         return machine_fingerprint(self.device).encode("ascii")
 
-    def _condition(self, quality: int | None) -> torch.Tensor | None:
+    def condition(self, quality: int | None) -> torch.Tensor | None:
+        """A quality as the network takes it, (1,)."""
         return None if quality is None else torch.tensor([float(quality)], device=self.device)
 
-    def _out_of_memory(self, width: int, height: int) -> "_MemoryGuard":
-        return _MemoryGuard(f"{width}x{height}")
 
+class MemoryGuard:
+    """Turns running out of memory over a picture into one clear line."""
 
-class _MemoryGuard:
-    """Turns running out of memory into one clear line."""
-
-    def __init__(self, size: str) -> None:
-        self.size = size
+    def __init__(self, width: int, height: int) -> None:
+        self.size = f"{width}x{height}"
 
     def __enter__(self) -> None:
         return None

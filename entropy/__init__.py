@@ -12,7 +12,7 @@ from .latents.companded import CompandedIntegers
 from .latents.exact_scan import ExactAutoregression
 from .latents.factorised import FactorisedLatents
 from .latents.frequency_slices import FrequencySlices
-from .latents.hyperprior import MeanScaleHyperprior, ScaleHyperprior
+from .latents.hyperprior import HYPER_STRIDE, MeanScaleHyperprior, ScaleHyperprior
 from .latents.multi_reference import MultiReference
 from .latents.raster import RasterAutoregression
 from .lossless_picture import LosslessPicture
@@ -35,6 +35,7 @@ from .ports.within import Within
 from .roles import Role, as_role, encoder_only, roles_of
 
 __all__ = [
+    "HYPER_STRIDE",
     "AdaptiveSlices",
     "Block",
     "BlockStep",

@@ -6,7 +6,8 @@
 
 Sources: "End-to-end optimized image compression" (2017), noise; "Channel-wise autoregressive
 entropy models for learned image compression" (2020), noise for the rate and rounding for what
-follows; "Universally quantized neural compression" (2020), soft rounding.
+follows; "Universally quantized neural compression" (2020), soft rounding; "Improving inference for
+neural image compression" (2020), stochastic Gumbel annealing.
 """
 
 from dataclasses import dataclass
@@ -45,22 +46,39 @@ def soft_round_mean(z: Tensor, temperature: float) -> Tensor:
     return middle + temperature * torch.atanh(drawn) + 0.5
 
 
+def between_neighbours(x: Tensor, temperature: float) -> Tensor:
+    """x (any shape), somewhere between the integers around it: at one of them as it gets colder.
+
+    Which one is drawn, the nearer one with the greater probability; gradients pass to x.
+    """
+    below = torch.floor(x).detach()
+    fraction = (x - below).clamp(1 - _EDGE, _EDGE)
+    logits = torch.stack([-torch.atanh(fraction), -torch.atanh(1 - fraction)]) / temperature
+    drawn = -torch.log(torch.rand_like(logits).clamp_(min=1e-20).log_().neg_())
+    return below + torch.softmax((logits + drawn) / temperature, dim=0)[1]
+
+
 @dataclass(frozen=True)
 class Relaxation:
-    """How a `RateMeter` relaxes rounding in training. Code lengths are always under noise.
+    """How a `RateMeter` relaxes rounding in training.
 
-    values: what follows sees: "rounding", with straight-through gradients, or "noise", the values
-    whose code length was taken. temperature: of soft rounding before the noise, above 0; "rounding"
-    then has its gradients, and "noise" its conditional mean behind. None: without. Raises
-    `InvalidInputError` for others.
+    values: what follows sees: "rounding", with straight-through gradients; "noise", the values
+    whose code length was taken; or "annealed", which are `between_neighbours` and stand for the
+    symbols in code lengths too. Code lengths are else under noise. temperature: of soft rounding
+    before the noise, above 0; "rounding" then has its gradients, and "noise" its conditional mean
+    behind. None: without. "annealed" has one. Raises `InvalidInputError` for others.
     """
 
-    values: Literal["rounding", "noise"] = "rounding"
+    values: Literal["rounding", "noise", "annealed"] = "rounding"
     temperature: float | None = None
 
     def __post_init__(self) -> None:
-        if self.values not in ("rounding", "noise"):
-            raise InvalidInputError(f"values are 'rounding' or 'noise', not {self.values!r}")
+        if self.values not in ("rounding", "noise", "annealed"):
+            raise InvalidInputError(
+                f"values are 'rounding', 'noise' or 'annealed', not {self.values!r}"
+            )
+        if self.values == "annealed" and self.temperature is None:
+            raise InvalidInputError("annealed values have a temperature: give one above 0")
         if self.temperature is not None and not self.temperature > 0:
             raise InvalidInputError(
                 f"a temperature is above 0, not {self.temperature}: leave it out for no soft "
@@ -73,6 +91,11 @@ class Relaxation:
         symbols, rounded: what the distribution made of the latents y, in steps and as the decoder
         sees them; they differ by the offset of its grid.
         """
+        if self.values == "annealed":
+            assert self.temperature is not None
+            offset = rounded - symbols
+            found = offset + between_neighbours(y - offset, self.temperature)
+            return found, found
         if self.temperature is None:
             soft, noisy = y, under_noise(y)
             found = noisy

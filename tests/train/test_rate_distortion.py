@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from pytorch_msssim import ms_ssim
 
 from kodec.codecs import PictureCodec, build_module, load_model, save_model
 from kodec.native import InvalidInputError
@@ -30,33 +29,6 @@ def logged(folder: Path) -> Rows:
 
 def column(rows: Rows, name: str) -> list[float]:
     return [float(row[name]) for row in rows if row.get(name)]
-
-
-def test_lambdas_rise_geometrically_over_the_qualities(tiny_config: dict[str, Any]) -> None:
-    training = module(tiny_config, lambda_low=0.001, lambda_high=0.1)
-    lam = training.objective.lambdas(torch.tensor([0.0, 31.5, 63.0]))
-    assert lam.tolist() == pytest.approx([0.001, 0.01, 0.1])
-
-
-def test_distortions(tiny_config: dict[str, Any]) -> None:
-    torch.manual_seed(0)
-    x = torch.rand(2, 3, 176, 176)
-    x_hat = (x + 0.1 * torch.randn_like(x)).clamp(0, 1)
-    x_hat[1] = x[1]
-    mse = module(tiny_config).objective.distortions(x, x_hat)
-    assert mse.shape == (2,)
-    assert mse[0].item() == pytest.approx(((x - x_hat)[0] ** 2).mean().item() * 255**2, rel=1e-5)
-    assert mse[1] == 0
-    structural = module(tiny_config, distortion="ms-ssim").objective.distortions(x, x_hat)
-    assert structural[1].item() == pytest.approx(0, abs=1e-6)
-    expected = 1 - ms_ssim(x_hat[:1], x[:1], data_range=1.0).item()
-    assert structural[0].item() == pytest.approx(expected, abs=1e-6) and expected > 0.001
-
-
-def test_ms_ssim_of_small_crops_is_refused(tiny_config: dict[str, Any]) -> None:
-    x = torch.rand(1, 3, 160, 200)
-    with pytest.raises(InvalidInputError, match="161 pixels"):
-        module(tiny_config, distortion="ms-ssim").objective.distortions(x, x)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from kodec.native import InvalidInputError, KodecError, UnsupportedError
 
-from . import usage
+from . import refining, usage
 from .progress import progress
 
 if TYPE_CHECKING:
     from kodec.codecs import Codec, Coded, Encoded, Picture
+    from kodec.codecs.fitted import Figures, Refined
 
 EXTENSION = ".kdc"
 
@@ -44,6 +45,12 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         type=usage.positive,
         help="the smallest file with a PSNR of at least D dB",
     )
+    refining.add_options(encode_)
+    encode_.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the refinement of this output that was broken off",
+    )
     encode_.add_argument(
         "--verify",
         action="store_true",
@@ -73,6 +80,7 @@ def encode(options: argparse.Namespace) -> None:
     """Encode a picture to a file."""
     from kodec.codecs import read_picture, write_atomically
 
+    refines = refining.wanted(options)
     _check_coded_output(options.output, options.input)
     picture = read_picture(options.input)
     # From here on torch is there.
@@ -80,20 +88,39 @@ def encode(options: argparse.Namespace) -> None:
     from kodec.eval import psnr
 
     codec = load(options.model, options.device, options.trust)
+    refined: Refined | None = None
     if options.target_bpp is None and options.target_psnr is None:
         quality = codec.check_quality(options.quality)
-        encoded = codec.encode_picture(picture, quality)
+        encoded = None if refines else codec.encode_picture(picture, quality)
     else:
         quality, encoded = _search(codec, picture, options)
+    if refines:
+        refined = refining.refine(codec, picture, quality, _within(options), options)
+        encoded = refined.coded
+    assert encoded is not None
     if options.verify:
         _verify(codec, encoded)
     write_atomically(options.output, encoded.data)
+    if refined is not None:
+        refining.check_whole(refined, options.output)
     if not options.quiet:
         decibels = psnr(picture.pixels, encoded.reconstruction.pixels)
         parts = [f"{len(encoded.data):,} bytes", f"{_bpp(encoded.data, picture):.3f} bpp"]
         parts += [] if quality is None else [f"quality {quality}"]
         parts += [f"{decibels:.1f} dB" if math.isfinite(decibels) else "no loss"]
+        parts += [] if refined is None else [refining.gain_in_words(refined)]
         print(f"{options.output}: {', '.join(parts)}")
+
+
+def _within(options: argparse.Namespace) -> "Callable[[Figures], bool]":
+    """Which states of a refinement keep what the options ask for."""
+
+    def keeps(figures: "Figures") -> bool:
+        if options.target_bpp is not None:
+            return bool(figures.bpp <= options.target_bpp)
+        return bool(options.target_psnr is None or figures.psnr >= options.target_psnr)
+
+    return keeps
 
 
 def decode(options: argparse.Namespace) -> None:

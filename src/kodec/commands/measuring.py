@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kodec.native import InvalidInputError, KodecError
 
-from . import usage
+from . import refining, usage
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     )
     usage.add_trust(eval_)
     usage.add_device(eval_)
+    refining.add_options(eval_)
     of_codecs = eval_.add_argument_group("baselines")
     of_codecs.add_argument("--preset", help="of x264, x265, svt-av1 and vvenc: their own names")
     of_codecs.add_argument(
@@ -167,6 +168,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise usage.UsageError(f"no codec {options.codec!r}: choose from {', '.join(_CODECS)}")
     if options.trust:
         raise usage.UsageError("--trust goes with --model")
+    if refining.wanted(options):
+        raise usage.UsageError("--effort and --minutes go with --model")
     if options.device != "cpu":
         raise usage.UsageError("--device goes with --model: baselines run on the processor")
     for name in given:
@@ -219,8 +222,12 @@ def _codecs(
             raise InvalidInputError("models code pictures, and this data set is of video")
         codecs = [load(model, options.device, options.trust) for model in options.model]
         qualities = _qualities(codecs, options.qualities)
-        makers = [partial(load, model, options.device, options.trust) for model in options.model]
-        return [(codec.name, make) for codec, make in zip(codecs, makers, strict=True)], qualities
+        if refining.wanted(options):
+            names = [refining.refining_codec(codec, options).name for codec in codecs]
+            makers = [partial(refining.load_refining, model, options) for model in options.model]
+            return list(zip(names, makers, strict=True)), qualities
+        loads = [partial(load, model, options.device, options.trust) for model in options.model]
+        return [(codec.name, make) for codec, make in zip(codecs, loads, strict=True)], qualities
     from kodec.eval.baselines import SCALES, Baseline
 
     baseline = Baseline(

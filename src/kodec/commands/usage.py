@@ -105,6 +105,24 @@ def positive(text: str) -> float:
     return value
 
 
+def not_negative(text: str) -> float:
+    """A finite number, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"a number from 0 on is needed, not {text!r}")
+    return value
+
+
+def effort(text: str) -> int:
+    """A whole number, 0 to 9."""
+    if len(text) != 1 or not text.isdecimal() or not text.isascii():
+        raise argparse.ArgumentTypeError(f"an effort is a whole number, 0 to 9, not {text!r}")
+    return int(text)
+
+
 def size(text: str) -> tuple[int, int]:
     """Width and height in pixels, as `1920x1080`."""
     width, cross, height = text.lower().partition("x")

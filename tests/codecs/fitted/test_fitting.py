@@ -1,0 +1,169 @@
+"""The loop: what it keeps, what it may take, and how it goes on after a break."""
+
+import math
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from kodec.codecs.fitted import Budget, Figures, Fit, FitFile, Phase, Schedule, fit
+from kodec.entropy import Relaxation
+from kodec.native import BitstreamError, InvalidInputError, KodecError
+
+SCHEDULE = Schedule((Phase(2.0, (0.3, 0.1)), Phase(1.0, (0.05, 0.01))), (0, 5))
+
+
+class Parabola:
+    """A point that is to come to a place, on a grid of tenths; noise makes its steps random."""
+
+    def __init__(self, place: float = 3.0, identity: str = "a parabola") -> None:
+        self.values = {"point": torch.zeros(2, requires_grad=True)}
+        self.identity = {"kind": identity}
+        self.place = place
+        self.measured: list[float] = []
+        self.after: dict[int, Any] = {}
+
+    def descend(self, relaxation: Relaxation) -> None:
+        number = len(self.measured)
+        if number in self.after:
+            self.after[number]()
+        point = self.values["point"]
+        (point + 0.3 * torch.randn(2) - self.place).square().sum().backward()
+
+    def measure(self) -> Figures:
+        point = torch.round(10 * self.values["point"].detach()) / 10
+        loss = float((point - self.place).square().sum())
+        self.measured.append(loss)
+        return Figures(loss, float(point.abs().sum()), 30 - loss)
+
+
+def test_the_best_that_was_measured_is_kept() -> None:
+    fitting = Parabola()
+    run = fit(fitting, SCHEDULE, Budget(steps=60))
+    assert run.done == 60 and run.start is not None and run.figures is not None
+    assert run.start.loss == 18 and run.figures.loss == min(fitting.measured) < 0.5
+    # The values are those of the best state, not of the last.
+    assert fitting.measure().loss == run.figures.loss <= fitting.measured[-2]
+
+
+def test_nothing_better_leaves_the_start() -> None:
+    fitting = Parabola(place=0.0)
+    run = fit(fitting, SCHEDULE, Budget(steps=10))
+    assert run.figures == run.start and not fitting.values["point"].detach().any()
+
+
+def test_only_accepted_states_are_kept() -> None:
+    fitting = Parabola()
+    run = fit(fitting, SCHEDULE, Budget(steps=60), accept=lambda figures: figures.bpp <= 3)
+    assert run.figures is not None and 0 < run.figures.bpp <= 3
+
+
+def test_a_fit_ends_where_its_target_is_reached() -> None:
+    run = fit(Parabola(), SCHEDULE, Budget(steps=1000, psnr=29.0))
+    assert run.figures is not None and run.figures.psnr >= 29 and run.done < 200
+    assert fit(Parabola(), SCHEDULE, Budget(steps=1000, psnr=1.0)).done == 0
+
+
+def test_a_shorter_budget_is_the_same_schedule_in_fewer_steps() -> None:
+    for steps in (1, 2, 3, 7, 300):
+        places = [SCHEDULE.place(step, steps) for step in range(steps)]
+        rates = [phase.rate(done) for phase, done in places]
+        assert rates == sorted(rates, reverse=True)
+        if steps >= 3:
+            assert rates[0] == pytest.approx(0.3) and rates[-1] < 0.051
+            second = sum(phase is SCHEDULE.phases[1] for phase, _ in places)
+            assert second == pytest.approx(steps / 3, abs=1)
+    assert rates[-1] == pytest.approx(0.01)
+
+
+def test_minutes_are_counted_in_steps() -> None:
+    run = fit(Parabola(), SCHEDULE, Budget(minutes=0.005))
+    assert run.steps is not None and run.done == run.steps > 10
+    assert fit(Parabola(), SCHEDULE, Budget(minutes=0)).done == 0
+
+
+class Stopped(Exception):
+    """Ends the process, as far as a test can."""
+
+
+@pytest.mark.parametrize("at", [1, 7, 29])
+def test_a_killed_fit_goes_on_as_if_unbroken(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Parabola()
+    unbroken = fit(whole, SCHEDULE, Budget(steps=30))
+    monkeypatch.setattr("kodec.codecs.fitted.fitting.SAVE_EVERY", 0.0)
+    store = FitFile(tmp_path / "a.fit", {"budget": "30"})
+
+    def stop() -> None:
+        raise Stopped
+
+    broken = Parabola()
+    broken.after[at + 1] = stop
+    with pytest.raises(Stopped):
+        fit(broken, SCHEDULE, Budget(steps=30), store=store)
+    assert store.path.exists()
+    again = Parabola()
+    run, optimiser = store.load(again)
+    assert run.done == at
+    resumed = fit(again, SCHEDULE, Budget(steps=30), store=store, begun=(run, optimiser))
+    assert resumed.figures == unbroken.figures and resumed.start == unbroken.start
+    assert torch.equal(again.values["point"], whole.values["point"])
+    assert not store.path.exists()
+
+
+def test_an_interrupt_ends_it_with_the_best_so_far(tmp_path: Path) -> None:
+    whole = Parabola()
+    unbroken = fit(whole, SCHEDULE, Budget(steps=30))
+    fitting, store = Parabola(), FitFile(tmp_path / "a.fit", {})
+    fitting.after[12] = lambda: os.kill(os.getpid(), signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT)
+    run = fit(fitting, SCHEDULE, Budget(steps=30), store=store)
+    assert run.interrupted and run.done == 12 and run.figures is not None
+    assert run.figures.loss == min(fitting.measured) < 18
+    assert signal.getsignal(signal.SIGINT) == before
+    again = Parabola()
+    resumed = fit(again, SCHEDULE, Budget(steps=30), store=store, begun=store.load(again))
+    assert not resumed.interrupted and resumed.figures == unbroken.figures
+
+
+def test_a_second_interrupt_ends_it_at_once() -> None:
+    fitting = Parabola()
+
+    def twice() -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    fitting.after[3] = twice
+    with pytest.raises(KeyboardInterrupt):
+        fit(fitting, SCHEDULE, Budget(steps=30))
+
+
+def test_states_of_other_fits_are_refused(tmp_path: Path) -> None:
+    store = FitFile(tmp_path / "a.fit", {"budget": "30 steps"})
+    with pytest.raises(InvalidInputError, match="no fit to go on with"):
+        store.load(Parabola())
+    fitting = Parabola()
+    optimiser = torch.optim.Adam([fitting.values["point"]])
+    figures = Figures(1.0, 1.0, 1.0)
+    store.save(Fit(30, 5, 1.0, figures, figures, dict(fitting.values)), fitting, optimiser)
+    with pytest.raises(InvalidInputError, match="another fit, whose kind is a parabola"):
+        store.load(Parabola(identity="a circle"))
+    with pytest.raises(InvalidInputError, match="another fit, whose budget is 30 steps"):
+        FitFile(store.path, {"budget": "20 steps"}).load(Parabola())
+    content = torch.load(store.path)
+    for key, wrong in (("run", {"steps": 3}), ("values", {}), ("optimiser", 3), ("format", "no")):
+        torch.save({**content, key: wrong}, store.path)
+        with pytest.raises(BitstreamError, match="without --resume"):
+            store.load(Parabola())
+
+
+def test_what_can_not_be_fitted() -> None:
+    with pytest.raises(KodecError, match="not finite"):
+        fit(Parabola(place=math.nan), SCHEDULE, Budget(steps=3))
+    for wrong in ({}, {"steps": 1, "minutes": 1.0}, {"steps": -1}, {"minutes": -1.0}):
+        with pytest.raises(InvalidInputError):
+            Budget(**wrong)
