@@ -41,7 +41,7 @@ from .pictures.quality_search import Found, highest_quality, lowest_quality
 
 if TYPE_CHECKING:
     from .building import build_module, check_section, class_paths, packages_of, public_config
-    from .checkpoint_file import check_tensors, read_checkpoint
+    from .checkpoint_file import check_tensors, read_checkpoint, write_checkpoint
     from .codec import Codec, Coded, Encoded, as_picture, decode, load, load_for
     from .coded_transform import CodedLatents, CodedTransform, Latents
     from .coding_model import CodingModel
@@ -59,7 +59,7 @@ else:
             "packages_of",
             "public_config",
         ),
-        "checkpoint_file": ("check_tensors", "read_checkpoint"),
+        "checkpoint_file": ("check_tensors", "read_checkpoint", "write_checkpoint"),
         "coded_transform": ("CodedLatents", "CodedTransform", "Latents"),
         "coding_model": ("CodingModel",),
         "codec": ("Codec", "Coded", "Encoded", "as_picture", "decode", "load", "load_for"),
@@ -155,6 +155,7 @@ __all__ = [
     "to_array",
     "to_tensor",
     "write_atomically",
+    "write_checkpoint",
     "write_container",
     "write_picture",
 ]

@@ -1,5 +1,6 @@
 """Checkpoints that `torch.save` wrote, read without running anything that they name."""
 
+import io
 import pickle
 import warnings
 import zipfile
@@ -20,6 +21,7 @@ from torch.serialization import (
 
 from kodec.native import BitstreamError, InvalidInputError
 
+from .atomic_file import write_atomically
 from .file_kind import SNIFF_BYTES, identify_file
 
 ADVICE = "save one with torch.save(model.state_dict(), FILE)"
@@ -94,6 +96,17 @@ def read_checkpoint(path: Path, advice: str = ADVICE, mmap: bool = False) -> dic
     if not isinstance(content, dict) or hasattr(content, "stand_in"):
         raise BitstreamError(f"{path} {_OBJECTS}{advice}")
     return content
+
+
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write what `read_checkpoint` reads, whole or not at all, and to the disk.
+
+    Raises `InvalidInputError` as `check_output_target` does, and an OSError that names `path`.
+    """
+    # PyTorch's own way goes through a file, which a kill may cut.
+    whole = io.BytesIO()
+    torch.save(content, whole)
+    write_atomically(path, whole.getbuffer(), sync=True)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A loaded codec: whole pictures to whole files and back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -146,13 +146,9 @@ class Codec:
         )
         writer = SymbolWriter(1)
         x = to_tensor(picture.pixels).to(self.device)
-        network, size, condition = self.network, (1, height, width), self.condition(quality)
+        size, condition = (1, height, width), self.condition(quality)
         with MemoryGuard(width, height):
-            cond = network.conditions(size, condition)
-            latents = network.analyse(network.pad(x), cond, writer)
-            if refined is not None:
-                latents = replace(latents, y=refined.y, z=refined.z)
-            coded = network.code_latents(latents, cond, writer)
+            coded = self.network.code_picture(x, size, condition, writer, refined=refined)
         metadata = {"icc": picture.icc, "exif": picture.exif}
         present = {key: value for key, value in metadata.items() if value}
         return write_container(header, writer.finish(), present), coded

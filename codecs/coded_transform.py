@@ -135,15 +135,6 @@ class CodedTransform(CodingModel):
         self.side = None if side is None else as_role("shared", side)
         self.check_exact()
 
-    def inexact_parts(self) -> list[str]:
-        """Those of latents and side latents that don't say that they are `exact`."""
-        coders = {"latents": self.latent_model, "side": self.side_latents}
-        return [
-            f"{name} ({type(coder).__name__})"
-            for name, coder in coders.items()
-            if coder is not None and getattr(coder, "exact", False) is not True
-        ]
-
     @property
     def latent_model(self) -> LatentModel:
         """The latent model, typed."""

@@ -5,7 +5,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from kodec.entropy import ExactLinear, build_tables, roles_of
+from kodec.entropy import ExactLinear, build_tables, role_of, roles_of
 from kodec.native import InvalidInputError
 
 from .container.head_fields import CLASSES, Portability
@@ -29,8 +29,12 @@ class CodingModel(nn.Module):
         self._asked_for: Portability = portability
 
     def inexact_parts(self) -> list[str]:
-        """The parts, by name, in which a floating-point number decides a table index."""
-        raise NotImplementedError
+        """The shared parts, by name and class, that don't say that they are `exact`."""
+        return [
+            f"{name} ({type(part).__name__})"
+            for name, part in self.named_children()
+            if role_of(part) == "shared" and getattr(part, "exact", False) is not True
+        ]
 
     @property
     def portability(self) -> Portability:

@@ -21,7 +21,7 @@ from .atomic_file import write_atomically
 from .building import build_module, check_section, class_paths, fill, public_config
 from .container.head_fields import CLASSES, Portability
 from .finite_weights import check_finite
-from .objective import Objective
+from .objective import MAX_NAME, Objective
 from .pictures.picture_codec import PictureCodec
 from .tensor_file import read_tensors
 
@@ -30,7 +30,6 @@ TABLE_PREFIX = "tables/"
 WEIGHT_PREFIX = "weights/"
 ID_BYTES = 8
 MAX_JSON = 2**20
-MAX_NAME = 1_000
 _WHAT = "a kodec model file"
 
 

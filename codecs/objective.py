@@ -10,10 +10,12 @@ from torch import Tensor
 
 from kodec.native import InvalidInputError
 
-HIGHEST_QUALITY = 63
+from .container.head_fields import MAX_QUALITY
+
+HIGHEST_QUALITY = MAX_QUALITY
 SMALLEST_FOR_SSIM = 11
 SMALLEST_FOR_MS_SSIM = 161
-_MAX_NAME = 1_000
+MAX_NAME = 1_000
 
 
 def _squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
@@ -86,8 +88,8 @@ class Objective:
 
     def __post_init__(self) -> None:
         named = isinstance(self.distortion, str) and self.distortion.isprintable()
-        if not (named and 0 < len(self.distortion) <= _MAX_NAME):
-            raise InvalidInputError(f"a distortion has a name of 1 to {_MAX_NAME} characters")
+        if not (named and 0 < len(self.distortion) <= MAX_NAME):
+            raise InvalidInputError(f"a distortion has a name of 1 to {MAX_NAME} characters")
         lambdas = (self.lambda_low, self.lambda_high)
         if not (
             all(isinstance(value, float) for value in lambdas)

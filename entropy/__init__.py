@@ -14,6 +14,7 @@ from .latents.factorised import FactorisedLatents
 from .latents.frequency_slices import FrequencySlices
 from .latents.hyperprior import HYPER_STRIDE, MeanScaleHyperprior, ScaleHyperprior
 from .latents.multi_reference import MultiReference
+from .latents.orders import channel_spans
 from .latents.raster import RasterAutoregression
 from .lossless_picture import LosslessPicture
 from .ports.blocks import Block, whole_blocks
@@ -32,7 +33,7 @@ from .ports.relaxation import Relaxation
 from .ports.symbol_streams import SymbolReader, SymbolWriter
 from .ports.tokens import Categorical, code_tokens
 from .ports.within import Within
-from .roles import Role, as_role, encoder_only, roles_of
+from .roles import Role, as_role, encoder_only, role_of, roles_of
 
 __all__ = [
     "HYPER_STRIDE",
@@ -78,10 +79,12 @@ __all__ = [
     "Within",
     "as_role",
     "build_tables",
+    "channel_spans",
     "code_blocks",
     "code_tokens",
     "encoder_only",
     "payload_symbols",
+    "role_of",
     "roles_of",
     "tables_of",
     "whole_blocks",

@@ -24,11 +24,17 @@ def encoder_only(module: Module) -> Module:
     return as_role("encoder", module)
 
 
+def role_of(module: nn.Module, above: Role = "shared") -> Role:
+    """The role that a module is marked with; unmarked, that of the module above it."""
+    found: Role = getattr(module, _MARK, above)
+    return found
+
+
 def roles_of(root: nn.Module) -> dict[str, Role]:
     """The role of `root` and of every module in it, by path; shared where nothing is marked."""
     found: dict[str, Role] = {}
     # Parents come before their parts.
     for path, module in root.named_modules():
         above: Role = found[path.rpartition(".")[0]] if path else "shared"
-        found[path] = getattr(module, _MARK, above)
+        found[path] = role_of(module, above)
     return found

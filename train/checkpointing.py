@@ -1,16 +1,14 @@
 """Checkpoints that survive a kill at any moment."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
-from kodec.codecs import read_checkpoint, write_atomically
+from kodec.codecs import read_checkpoint, write_checkpoint
 from kodec.native import InvalidInputError
 
 
@@ -22,10 +20,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> None:
         """Write `checkpoint` to `path`, whole or not at all; an OSError names `path`."""
         # Lightning's own way goes through the folder for temporary files, which may be too small.
-        whole = io.BytesIO()
-        torch.save(checkpoint, whole)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, whole.getbuffer(), sync=True)
+        write_checkpoint(Path(path), checkpoint)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None

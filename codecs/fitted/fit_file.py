@@ -1,6 +1,5 @@
 """A fit that is not over, on disk."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,8 +7,7 @@ from typing import Any
 
 import torch
 
-from kodec.codecs.atomic_file import write_atomically
-from kodec.codecs.checkpoint_file import read_checkpoint
+from kodec.codecs.checkpoint_file import read_checkpoint, write_checkpoint
 from kodec.native import BitstreamError, InvalidInputError
 
 from .fitting import Figures, Fit, Fitting, optimiser_of
@@ -35,9 +33,7 @@ class FitFile:
             "optimiser": optimiser.state_dict(),
             "run": {name: value for name, value in asdict(run).items() if name != "interrupted"},
         }
-        whole = io.BytesIO()
-        torch.save(content, whole)
-        write_atomically(self.path, whole.getbuffer(), sync=True)
+        write_checkpoint(self.path, content)
 
     def load(self, fitting: Fitting) -> tuple[Fit, torch.optim.Adam]:
         """The state, and the values set to it; what `fit` goes on from.

@@ -122,16 +122,15 @@ def fit(
     budget: Budget,
     show: Show = nothing_shown,
     accept: Callable[[Figures], bool] = lambda figures: True,
-    every: int = 1,
     store: Store | None = None,
     begun: tuple[Fit, torch.optim.Adam] | None = None,
 ) -> Fit:
     """Optimise the values within the budget; they end as the best ones that were measured.
 
-    accept: which states may be kept, beside the first. every: steps between two measurements.
-    store: where the fit is kept, every ten seconds and when it is interrupted. begun: a fit from
-    there, to go on with; it ends as if it had not been broken. An interrupt lets the step end, then
-    the fit; a second one ends it at once.
+    Every step is measured. accept: which states may be kept, beside the first. store: where the fit
+    is kept, every ten seconds and when it is interrupted. begun: a fit from there, to go on with;
+    it ends as if it had not been broken. An interrupt lets the step end, then the fit; a second one
+    ends it at once.
 
     Raises `KodecError` where nothing measured is finite.
     """
@@ -147,8 +146,7 @@ def fit(
             run.seconds = time.monotonic() - began
             if run.steps is None and run.done == TIMED:
                 run.steps = budget.affordable(run.done, run.seconds)
-            if run.done % every == 0 or run.done == run.steps:
-                _keep_better(fitting, run, accept)
+            _keep_better(fitting, run, accept)
             assert run.figures is not None
             show(run.done, run.steps or TIMED, _words(run.figures))
             if store is not None and time.monotonic() - saved > SAVE_EVERY:
@@ -194,16 +192,14 @@ def _step(fitting: Fitting, schedule: Schedule, run: Fit, optimiser: torch.optim
 
 
 def _measured(fitting: Fitting) -> Figures:
-    with torch.no_grad():
-        figures = fitting.measure()
+    figures = fitting.measure()
     if not math.isfinite(figures.loss):
         raise KodecError("there is nothing to fit: what the model makes of its input is not finite")
     return figures
 
 
 def _keep_better(fitting: Fitting, run: Fit, accept: Callable[[Figures], bool]) -> None:
-    with torch.no_grad():
-        figures = fitting.measure()
+    figures = fitting.measure()
     assert run.figures is not None
     # A loss that is no number is not lower.
     if figures.loss < run.figures.loss and accept(figures):

@@ -97,15 +97,17 @@ class RefiningCodec:
         accept: Callable[[Figures], bool] = lambda figures: True,
         state: Path | None = None,
         resume: bool = False,
+        plain: Encoded | None = None,
     ) -> Refined:
         """Refine a picture's latents, and code it.
 
         accept: which states may be kept; the plain file is, whatever it says. state: a file for a
-        fit that is not over; resume: go on from it. Raises `InvalidInputError` and
-        `BitstreamError` as `FitFile.load` does, `KodecError` as `fit` does.
+        fit that is not over; resume: go on from it. plain: the picture coded without refinement,
+        where that has been done already. Raises `InvalidInputError` and `BitstreamError` as
+        `FitFile.load` does, `KodecError` as `fit` does.
         """
         codec, quality = self.codec, self.codec.check_quality(quality)
-        plain = codec.encode_picture(picture, quality)
+        plain = plain or codec.encode_picture(picture, quality)
         lam = self.objective.lambda_at(quality)
         fitting = LatentRefinement(
             codec.network,

@@ -1,12 +1,12 @@
 """The picture codec: a coded transform of pixels, of any size."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from kodec.codecs.coded_transform import CodedLatents, CodedTransform
+from kodec.codecs.coded_transform import CodedLatents, CodedTransform, Latents
 from kodec.entropy import Conditions, RateMeter, SymbolPort
 from kodec.native import InvalidInputError
 
@@ -72,10 +72,16 @@ class PictureCodec(CodedTransform):
         quality: Tensor | None,
         port: SymbolPort,
         hints: Mapping[str, Tensor] | None = None,
+        refined: Latents | None = None,
     ) -> CodedLatents:
-        """The part of `code` that passes the port: latents as the decoder sees them."""
+        """The part of `code` that passes the port: latents as the decoder sees them.
+
+        refined: latents and hyper-latents to code in place of the analysis' own.
+        """
         cond = self.conditions(size, quality, hints)
         latents = None if x is None else self.analyse(self.pad(x), cond, port)
+        if latents is not None and refined is not None:
+            latents = replace(latents, y=refined.y, z=refined.z)
         return self.code_latents(latents, cond, port)
 
     def reconstruct(

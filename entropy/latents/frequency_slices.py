@@ -14,6 +14,7 @@ that one network serves all qualities. Everything runs on (N, positions, channel
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,7 @@ from kodec.models.blocks import (
 from kodec.native import InvalidInputError
 
 from .hyperprior import WithHyperLatents, pad_to_hyper_stride
+from .orders import channel_spans
 
 EMBEDDING = 32
 
@@ -233,11 +235,9 @@ class FrequencySlices(WithHyperLatents):
         log_spread = self.level + self.slope * t
         y_tokens = None if y is None else to_tokens(y)
         coded = []
-        start = 0
-        for number, part in enumerate(self.slices):
-            assert isinstance(part, _Slice)
-            span = slice(start, start + part.channels)
-            start += part.channels
+        parts = cast(list[_Slice], list(self.slices))
+        spans = channel_spans(self.slice_sizes)
+        for number, (part, span) in enumerate(zip(parts, spans, strict=True)):
             target = None if y_tokens is None else y_tokens[..., span]
             state = part.mix(state)
             step = _SliceStep(part, self, to_tokens(state), log_spread[..., span], (h, w))

@@ -1,7 +1,8 @@
 """Coding orders as lists: of each block, which channels it takes from which phases of positions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -9,6 +10,12 @@ import torch
 from kodec.entropy.contexts.positions import phase_positions
 from kodec.entropy.ports.blocks import ALL_CHANNELS, Block
 from kodec.native import InvalidInputError
+
+
+def channel_spans(sizes: Iterable[int]) -> list[slice]:
+    """Where slices of so many channels lie, one behind the other."""
+    ends = [0, *accumulate(sizes)]
+    return [slice(start, end) for start, end in pairwise(ends)]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from kodec.models.blocks import PaddedConv2d
 from kodec.native import InvalidInputError
 
 from .hyperprior import Hyperprior
-from .orders import Order, in_phases
+from .orders import Order, channel_spans, in_phases
 
 
 @dataclass
@@ -337,11 +337,9 @@ class SlicedLatents(Hyperprior):
         known = Known(self.code_hyper(y, cond, port, z), cond.known)
         y = self.take(y)
         tokens = None if y is None else to_tokens(y)
-        start = 0
-        for number, part in enumerate(self.slices):
-            assert isinstance(part, Slice)
-            span = slice(start, start + part.channels)
-            start += part.channels
+        parts = cast(list[Slice], list(self.slices))
+        spans = channel_spans(part.channels for part in parts)
+        for number, (part, span) in enumerate(zip(parts, spans, strict=True)):
             target = None if tokens is None else tokens[..., span]
             known.slices.append(part.code(target, known, f"y{number}", port, self))
         return torch.cat(known.slices, dim=1)

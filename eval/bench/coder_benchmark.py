@@ -3,8 +3,7 @@
 import importlib.metadata
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from kodec.eval.running.machine import describe_machine
 from kodec.eval.running.run import Progress
 from kodec.native import Decoder, Encoder, InvalidInputError, KodecError
 
+from .bench_report import BenchReport
 from .coder_peers import MOST_SYMBOLS, PEERS, REFERENCE, Peer, make_peers, peer_versions
 from .coder_rows import Coder, Row
 from .coder_workloads import PICTURE_IDEAL, GaussianWorkload, Item, picture_items
@@ -56,19 +56,15 @@ class ShortStreams:
 
 
 @dataclass(frozen=True)
-class CoderReport:
+class CoderReport(BenchReport):
     """What `bench_coder` measured, and on what."""
 
-    machine: dict[str, Any]
-    settings: dict[str, Any]
+    benchmark = "coder"
+
     workloads: tuple[Measured, ...]
     short_streams: tuple[ShortStreams, ...]
     pictures: tuple[Measured, ...]
     notes: tuple[str, ...] = field(default=())
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as one JSON object."""
-        return {"benchmark": "coder", **asdict(self)}
 
 
 def bench_coder(

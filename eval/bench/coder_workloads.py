@@ -164,7 +164,7 @@ def picture_items(
     for asked in qualities:
         quality = codec.check_quality(asked)
         writer = RecordingWriter()
-        condition = None if quality is None else torch.tensor([float(quality)], device=codec.device)
+        condition = codec.condition(quality)
         x = to_tensor(pixels).to(codec.device)
         codec.network.code_picture(x, (1, height, width), condition, writer)
         bits = math.fsum(codec.estimate_bits(Picture(pixels), quality).values())

@@ -9,7 +9,7 @@ from torch import nn
 
 from kodec.codecs import to_array, to_tensor
 
-from .race import Pixels
+from .race import Contestant, Pixels
 
 STRIDE = 64
 """Pixels for each of the hyper-latents, each way, at most."""
@@ -41,6 +41,11 @@ class CompressAIModel:
         decoded = self._network.decompress(**{k: coded[k] for k in ("strings", "shape")})
         height, width = coded["size"]
         return to_array(decoded["x_hat"][..., :height, :width], 3)
+
+    def contestant(self, name: str, pixels: Pixels) -> Contestant:
+        """The model on a picture, for a race."""
+        steps = {"encode": lambda _: self.encode(pixels), "decode": self.decode}
+        return Contestant(name, steps)
 
 
 def published(family: str) -> nn.Module | None:

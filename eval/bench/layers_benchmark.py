@@ -5,7 +5,7 @@ All for a picture of 768x512, inputs channels last in memory, float32.
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from kodec.eval.running.run import Progress
 from kodec.models.blocks import GDN, PaddedConv2d, StrideTwoConvTranspose2d, SubpixelConv2d
 from kodec.models.blocks.core_layers import core_takes
 
+from .bench_report import BenchReport
 from .race import Contestant, Race, Ratio, Spread, threads_of
 
 Layer = tuple[Callable[[], nn.Module], int, tuple[int, int]]
@@ -58,16 +59,12 @@ class LayerRow:
 
 
 @dataclass(frozen=True)
-class LayersReport:
+class LayersReport(BenchReport):
     """What `bench_layers` measured, and on what."""
 
-    machine: dict[str, Any]
-    settings: dict[str, Any]
-    rows: tuple[LayerRow, ...]
+    benchmark = "layers"
 
-    def to_json(self) -> dict[str, Any]:
-        """The report as one JSON object."""
-        return {"benchmark": "layers", **asdict(self)}
+    rows: tuple[LayerRow, ...]
 
 
 @torch.no_grad()

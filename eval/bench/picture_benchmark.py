@@ -1,9 +1,8 @@
 """How long whole pictures take, where the time goes, and what memory they need."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from kodec.eval.running.memory import PeakMemory
 from kodec.eval.running.run import Progress
 from kodec.native import InvalidInputError
 
+from .bench_report import BenchReport
 from .compressai_models import CompressAIModel, coded_bytes, published
 from .race import Contestant, Pixels, Race, Ratio, Spread, threads_of
 from .stages import STAGES, time_stages
@@ -44,18 +44,14 @@ class PictureRow:
 
 
 @dataclass(frozen=True)
-class PictureReport:
+class PictureReport(BenchReport):
     """What `bench_pictures` measured, and on what."""
+
+    benchmark = "picture"
 
     model: str
     model_id: str
-    machine: dict[str, Any]
-    settings: dict[str, Any]
     rows: tuple[PictureRow, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as one JSON object."""
-        return {"benchmark": "picture", **asdict(self)}
 
 
 def bench_pictures(
@@ -90,7 +86,7 @@ def bench_pictures(
         beside = None if network is None else CompressAIModel(network)
         for (name, pixels), peaks in zip(pictures, memory, strict=True):
             ours = [_ours(codec, pixels, quality) for quality in asked]
-            theirs = None if beside is None else _theirs(beside, pixels)
+            theirs = None if beside is None else beside.contestant(f"CompressAI {PEER}", pixels)
             race.run(name, [*ours, *([theirs] if theirs else [])])
             for one, quality, peak in zip(ours, asked, peaks, strict=True):
                 runs = [time_stages(codec, pixels, quality, race.clock) for _ in range(repeats)]
@@ -105,7 +101,7 @@ def bench_pictures(
     race.done()
     settings = {"repeats": repeats, "threads": threads, "clock": race.clock_name}
     model_id = codec.info.model_id.hex()
-    return PictureReport(codec.name, model_id, machine, settings, tuple(rows))
+    return PictureReport(machine, settings, codec.name, model_id, tuple(rows))
 
 
 def _peaks(codec: Codec, pixels: Pixels, quality: int | None) -> dict[str, int]:
@@ -122,11 +118,6 @@ def _ours(codec: Codec, pixels: Pixels, quality: int | None) -> Contestant:
     expected = codec.encode_picture(Picture(pixels), quality).reconstruction.pixels
     steps = {"encode": lambda _: codec.encode(pixels, quality), "decode": codec.decode}
     return Contestant(f"kodec {codec.name}", steps, partial(np.array_equal, expected))
-
-
-def _theirs(beside: CompressAIModel, pixels: Pixels) -> Contestant:
-    steps = {"encode": lambda _: beside.encode(pixels), "decode": beside.decode}
-    return Contestant(f"CompressAI {PEER}", steps)
 
 
 def _row(

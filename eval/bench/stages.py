@@ -87,7 +87,7 @@ def time_stages(
     network = codec.network
     height, width, components = pixels.shape
     size = (1, height, width)
-    condition = None if quality is None else torch.tensor([float(quality)], device=codec.device)
+    condition = codec.condition(quality)
     cond = network.conditions(size, condition)
     encoding, decoding = Stopwatch(clock), Stopwatch(clock)
 

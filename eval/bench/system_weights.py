@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from kodec.codecs import PictureCodec, load_model
 from kodec.codecs.foreign import import_checkpoint
-from kodec.entropy import RateMeter
+from kodec.entropy import RateMeter, channel_spans
 
 SPREAD = (0.05, 2.0)
 """Standard deviations of the latents' channels, in quantisation steps, the last and the first."""
@@ -48,10 +48,9 @@ def set_own_weights(network: PictureCodec, x: Tensor, quality: float) -> None:
             lambda: latents.hyper_analysis(latents.hyper_input(y)),
             torch.full((len(_last_layer(latents.hyper_analysis).bias),), 2.0),
         )
-    start = 0
-    for part in getattr(latents, "slices", ()):
-        scales = deviations[start : start + part.channels]
-        start += part.channels
+    parts = list(getattr(latents, "slices", ()))
+    for part, span in zip(parts, channel_spans(p.channels for p in parts), strict=True):
+        scales = deviations[span]
         # Heads that only join contexts have no layers of their own.
         predicting = [part.contexts["scale"]] if "scale" in part.contexts else part.heads
         for predictor in predicting:
@@ -74,11 +73,10 @@ def set_their_weights(model: Any, family: str, x: Tensor) -> None:
         _set_spread(hyper.h_a, lambda: hyper.h_a(shown), torch.full((width,), 2.0))
     else:
         _fit_bottleneck(model.entropy_bottleneck, deviations)
-    start = 0
-    for layer in _their_parameter_layers(model):
-        count = len(layer.bias) // (1 if scales_only else 2)
-        _set_scales(layer, deviations[start : start + count], log=False, before_means=True)
-        start += count
+    layers = list(_their_parameter_layers(model))
+    spans = channel_spans(len(layer.bias) // (1 if scales_only else 2) for layer in layers)
+    for layer, span in zip(layers, spans, strict=True):
+        _set_scales(layer, deviations[span], log=False, before_means=True)
 
 
 def import_weights(model: nn.Module, family: str) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from kodec.eval.running.machine import describe_machine
 from kodec.eval.running.run import Progress
 from kodec.native import InvalidInputError, KodecError
 
+from .bench_report import BenchReport
 from .compressai_models import STRIDE, CompressAIModel, coded_bytes, published
 from .race import Contestant, Pixels, Race, Ratio, Spread, threads_of
 from .system_weights import import_weights, set_own_weights, set_their_weights
@@ -42,16 +43,12 @@ class SystemRow:
 
 
 @dataclass(frozen=True)
-class SystemsReport:
+class SystemsReport(BenchReport):
     """What `bench_systems` measured, and on what."""
 
-    machine: dict[str, Any]
-    settings: dict[str, Any]
-    rows: tuple[SystemRow, ...]
+    benchmark = "systems"
 
-    def to_json(self) -> dict[str, Any]:
-        """The report as one JSON object."""
-        return {"benchmark": "systems", **asdict(self)}
+    rows: tuple[SystemRow, ...]
 
 
 def bench_systems(
@@ -111,9 +108,7 @@ def _measure(
         state = import_weights(theirs, system)
     contestants: list[Contestant] = []
     if theirs is not None:
-        peer = CompressAIModel(theirs)
-        steps = {"encode": lambda _: peer.encode(pixels), "decode": peer.decode}
-        contestants.append(Contestant("CompressAI", steps))
+        contestants.append(CompressAIModel(theirs).contestant("CompressAI", pixels))
     for portability in PORTABILITIES:
         own = deepcopy(dict(section))
         own["init_args"]["portability"] = portability

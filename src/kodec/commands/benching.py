@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,10 @@ from .progress import progress
 
 if TYPE_CHECKING:
     from kodec.codecs import Codec
+    from kodec.eval.bench.bench_report import BenchReport
 
 QUALITIES = (8, 32, 56)
 SIMD = ("scalar", "avx2", "avx512")
-
-
-class Report(Protocol):
-    """What a benchmark measured."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As one JSON object."""
 
 
 def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
@@ -194,7 +188,7 @@ def bench_coder(options: argparse.Namespace) -> None:
 
 
 def _print(
-    options: argparse.Namespace, report: Report, describe: Callable[[Any], list[str]]
+    options: argparse.Namespace, report: "BenchReport", describe: Callable[[Any], list[str]]
 ) -> None:
     if options.json:
         print(json.dumps(report.to_json(), indent=2, allow_nan=False))

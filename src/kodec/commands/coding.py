@@ -95,7 +95,7 @@ def encode(options: argparse.Namespace) -> None:
     else:
         quality, encoded = _search(codec, picture, options)
     if refines:
-        refined = refining.refine(codec, picture, quality, _within(options), options)
+        refined = refining.refine(codec, picture, quality, encoded, _within(options), options)
         encoded = refined.coded
     assert encoded is not None
     if options.verify:

@@ -12,7 +12,7 @@ from . import usage
 from .progress import progress
 
 if TYPE_CHECKING:
-    from kodec.codecs import Codec, Picture
+    from kodec.codecs import Codec, Encoded, Picture
     from kodec.codecs.fitted import Figures, Refined, RefiningCodec
 
 STATE_SUFFIX = ".fit"
@@ -88,6 +88,7 @@ def refine(
     codec: "Codec",
     picture: "Picture",
     quality: int | None,
+    plain: "Encoded | None",
     accept: "Callable[[Figures], bool]",
     options: argparse.Namespace,
 ) -> "Refined":
@@ -95,7 +96,7 @@ def refine(
     refining = refining_codec(codec, options)
     state = state_of(options.output)
     with progress(options.quiet) as show:
-        return refining.refine(picture, quality, show, accept, state, options.resume)
+        return refining.refine(picture, quality, show, accept, state, options.resume, plain)
 
 
 def state_of(output: Path) -> Path:
