@@ -1,5 +1,8 @@
 """Numbers about codecs: data sets, metrics, measurements, results files and BD-rate."""
 
+from kodec.codecs.sequences.frames import Frame, VideoFormat
+from kodec.codecs.sequences.video_reading import Video, open_video
+
 from .bench.coder_benchmark import CoderReport, Measured, ShortStreams, bench_coder
 from .bench.coder_rows import Row
 from .bench.instruction_sets import SIMD_NAMES, available_simd
@@ -32,9 +35,7 @@ from .sources.datasets import (
     kind_of_dataset,
     known_datasets,
 )
-from .sources.frames import Frame, VideoFormat
 from .sources.source import PictureSource, Source, VideoSource
-from .sources.video_file import Video, open_video
 
 __all__ = [
     "BDQuality",

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.eval.sources.frames import (
+from kodec.codecs.sequences.frames import (
     Chroma,
     Frame,
     VideoFormat,

@@ -13,8 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.eval.sources.decoding import open_quietly, sound_frames
-from kodec.eval.sources.frames import (
+from kodec.codecs.sequences.frames import (
     Chroma,
     Frame,
     VideoFormat,
@@ -22,7 +21,8 @@ from kodec.eval.sources.frames import (
     frame_of_picture,
     picture_of_frame,
 )
-from kodec.eval.sources.video_file import format_of, planes_of
+from kodec.codecs.sequences.sound_decoding import open_quietly, sound_frames
+from kodec.codecs.sequences.video_reading import format_of, planes_of
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 from .framing import framed, unframed

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.eval.sources.frames import Frame, VideoFormat, frame_of_picture
+from kodec.codecs.sequences.colour_conversion import rgb_to_yuv
+from kodec.codecs.sequences.frames import Frame, VideoFormat, frame_of_picture
 from kodec.native import InvalidInputError, UnsupportedError
 
-from .colour import rgb_to_yuv
 from .lpips import LPIPS_SMALLEST_SIDE, lpips, why_no_lpips
 from .picture_metrics import (
     MS_SSIM_SMALLEST_SIDE,

@@ -1,1 +1,1 @@
-"""Where pictures and frames come from: data sets, video files, guarded decoding."""
+"""What is measured: data sets, pictures and sequences of theirs."""

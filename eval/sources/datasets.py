@@ -14,9 +14,8 @@ from typing import Any, Literal
 
 import yaml
 
+from kodec.codecs.sequences.video_reading import VIDEO_SUFFIXES
 from kodec.native import KodecError
-
-from .video_file import VIDEO_SUFFIXES
 
 # At the repository's root in a checkout, inside the package in a wheel: one level up in both.
 _REGISTRY = Path(__file__).resolve().parents[2] / "datasets.yaml"

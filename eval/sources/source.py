@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kodec.codecs import read_picture
+from kodec.codecs.sequences.video_reading import Video, open_video
 from kodec.native import InvalidInputError
-
-from .video_file import Video, open_video
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import pytest
 from fake_encoder import write_fake_encoder
 from interrupts import heed_interrupts
 from kodec.codecs import read_picture
+from kodec.codecs.sequences.frames import write_raw
 from kodec.eval import VideoFormat, psnr, read_results
 from kodec.eval.baselines import PillowCodec
-from kodec.eval.sources.frames import write_raw
 
 Cli = Callable[..., Any]
 

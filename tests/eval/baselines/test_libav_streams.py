@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kodec.codecs.sequences.frames import Frame
 from kodec.eval import VideoFormat, psnr
 from kodec.eval.baselines import Baseline, LibavCodec
-from kodec.eval.sources.frames import Frame
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 NAMES = ("x264", "x265", "svt-av1")

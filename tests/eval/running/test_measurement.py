@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from coded_streams import NO_OVERRIDES, make_tables, sample
 from kodec.codecs import Picture, write_picture
+from kodec.codecs.sequences.frames import read_raw, write_raw
 from kodec.eval import (
     Frame,
     ImageRow,
@@ -26,7 +27,6 @@ from kodec.eval import (
     psnr,
 )
 from kodec.eval.baselines import Baseline, PillowCodec
-from kodec.eval.sources.frames import read_raw, write_raw
 from kodec.native import Encoder, KodecError
 
 JPEG = Baseline("jpeg").open

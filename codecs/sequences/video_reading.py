@@ -15,8 +15,8 @@ from av.container import InputContainer
 
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
-from .decoding import open_quietly, sound_frames
 from .frames import Chroma, Frame, VideoFormat, read_raw
+from .sound_decoding import open_quietly, sound_frames
 
 VIDEO_SUFFIXES = frozenset({".yuv", ".y4m", ".mkv", ".mp4", ".mov", ".avi", ".webm"})
 

@@ -4,14 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kodec.eval import VideoFormat
-from kodec.eval.sources.frames import (
+from kodec.codecs.sequences.frames import (
     fitted,
     frame_of_picture,
     picture_of_frame,
     read_raw,
     write_raw,
 )
+from kodec.eval import VideoFormat
 from kodec.native import InvalidInputError
 
 

@@ -9,8 +9,9 @@ from typing import IO, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.eval.metrics.colour import doubled, halved, quantised, rgb_to_yuv, yuv_to_rgb
 from kodec.native import InvalidInputError
+
+from .colour_conversion import doubled, halved, quantised, rgb_to_yuv, yuv_to_rgb
 
 Chroma = Literal["400", "420", "422", "444"]
 Frame = tuple[NDArray[Any], ...]

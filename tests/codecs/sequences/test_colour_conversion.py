@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from kodec.eval.metrics.colour import doubled, halved, quantised, rgb_to_yuv, yuv_to_rgb
+from kodec.codecs.sequences.colour_conversion import (
+    doubled,
+    halved,
+    quantised,
+    rgb_to_yuv,
+    yuv_to_rgb,
+)
 
 COLOURS = np.array([[[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
 

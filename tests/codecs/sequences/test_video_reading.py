@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
+from kodec.codecs.sequences.frames import Frame, write_raw
 from kodec.eval import VideoFormat, open_video
-from kodec.eval.sources.frames import Frame, write_raw
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 needs_data = pytest.mark.skipif(
