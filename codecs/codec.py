@@ -10,19 +10,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
-from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
+from kodec.native import BitstreamError, InvalidInputError
 
 from .catalogue import find_model, model_path
 from .coded_transform import CodedLatents, Latents
 from .container import Container, PictureHeader, read_container, write_container
-from .machine import check_machine, machine_fingerprint
-from .model_file import ModelInfo, load_model
-from .objective import HIGHEST_QUALITY
+from .loaded_model import LoadedModel
+from .memory_guard import MemoryGuard
+from .model_file import load_model
 from .pictures.picture import Picture, picture_from_image
 from .pictures.picture_codec import PictureCodec
 from .pictures.pixels import to_array, to_tensor
-
-DEFAULT_QUALITY = 32
 
 
 @dataclass(frozen=True)
@@ -43,32 +41,8 @@ class Coded:
     latents: CodedLatents
 
 
-class Codec:
+class Codec(LoadedModel[PictureCodec]):
     """A model ready to code pictures, on one device."""
-
-    def __init__(self, network: PictureCodec, info: ModelInfo, device: str = "cpu") -> None:
-        self.network = network.to(device)
-        self.info = info
-        self.device = device
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.info.name
-
-    @property
-    def variable_rate(self) -> bool:
-        """Whether `encode` takes a quality."""
-        return self.network.variable_rate
-
-    @property
-    def settings(self) -> dict[str, str | int | bool]:
-        """What files and reconstructions depend on besides the picture and its quality."""
-        return {
-            "model id": self.info.model_id.hex(),
-            "portability": str(self.network.portability),
-            "device": self.device,
-        }
 
     @torch.no_grad()
     def encode(self, image: NDArray[np.uint8] | Image.Image, quality: int | None = None) -> bytes:
@@ -86,21 +60,6 @@ class Codec:
         Raises `BitstreamError` for damaged data, `UnsupportedError` for another model's.
         """
         return self.decode_picture(data).pixels
-
-    def check_quality(self, quality: int | None) -> int | None:
-        """The quality to use; raises `InvalidInputError` where the model can't have it."""
-        if not self.variable_rate:
-            if quality is not None:
-                raise InvalidInputError(
-                    f"the model {self.name} has one fixed rate: leave the quality out"
-                )
-            return None
-        quality = DEFAULT_QUALITY if quality is None else quality
-        if isinstance(quality, bool) or not isinstance(quality, int | np.integer):
-            raise InvalidInputError(f"quality is a whole number, 0 to 63, not {quality!r}")
-        if not 0 <= quality <= HIGHEST_QUALITY:
-            raise InvalidInputError(f"quality goes from 0 to {HIGHEST_QUALITY}, not {quality}")
-        return int(quality)
 
     @torch.no_grad()
     def encode_picture(self, picture: Picture, quality: int | None = None) -> Encoded:
@@ -142,7 +101,7 @@ class Codec:
             quality,
             self.info.model_id,
             self.network.portability,
-            machine=self._machine(),
+            machine=self.machine(),
         )
         writer = SymbolWriter(1)
         x = to_tensor(picture.pixels).to(self.device)
@@ -162,17 +121,9 @@ class Codec:
     def decode_container(self, container: Container) -> Picture:
         """Decode a container that was read already."""
         header = container.header
-        if header.model_id != self.info.model_id:
-            raise UnsupportedError(
-                f"this file was written with the model {header.model_id.hex()}, not with "
-                f"{self.name} ({self.info.model_id.hex()}): name the right one"
-            )
-        if header.portability != self.network.portability or len(container.packets) != 1:
+        self.check_header(header)
+        if len(container.packets) != 1:
             raise BitstreamError("the file's header does not fit its model: a damaged file")
-        if header.portability == "local":
-            check_machine(header.machine.decode("ascii", "replace"), self.device)
-        if (header.quality is not None) != self.variable_rate:
-            raise BitstreamError("the file's quality does not fit its model: a damaged file")
         size = (1, header.height, header.width)
         reader = SymbolReader(container.packets)
         reader.expect(self.network.symbols_per_item(header.height, header.width))
@@ -200,31 +151,6 @@ class Codec:
         condition = self.condition(self.check_quality(quality))
         self.network.code_picture(x, (1, height, width), condition, meter)
         return {name: float(bits) for name, bits in meter.bits.items()}
-
-    def _machine(self) -> bytes:
-        """What a file says of the machine that it decodes on."""
-        if self.network.portability != "local":
-            return b""
-        return machine_fingerprint(self.device).encode("ascii")
-
-    def condition(self, quality: int | None) -> torch.Tensor | None:
-        """A quality as the network takes it, (1,)."""
-        return None if quality is None else torch.tensor([float(quality)], device=self.device)
-
-
-class MemoryGuard:
-    """Turns running out of memory over a picture into one clear line."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.size = f"{width}x{height}"
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if exhausted or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
-            raise KodecError(f"not enough memory for a picture of {self.size} pixels") from None
 
 
 def as_picture(image: NDArray[np.uint8] | Image.Image) -> Picture:

@@ -28,6 +28,11 @@ class CodingModel(nn.Module):
             )
         self._asked_for: Portability = portability
 
+    @property
+    def variable_rate(self) -> bool:
+        """Whether it takes a quality."""
+        return False
+
     def inexact_parts(self) -> list[str]:
         """The shared parts, by name and class, that don't say that they are `exact`."""
         return [
@@ -37,11 +42,16 @@ class CodingModel(nn.Module):
         ]
 
     @property
+    def exact(self) -> bool:
+        """Whether no floating-point number decides a table index, so that models may be parts."""
+        return not self.inexact_parts()
+
+    @property
     def portability(self) -> Portability:
         """The class of what it writes."""
         if self._asked_for == "local":
             return "local"
-        return "guarded" if self.inexact_parts() else "exact"
+        return "exact" if self.exact else "guarded"
 
     def check_exact(self) -> None:
         """Raise `InvalidInputError` where "exact" was asked for and is not so."""

@@ -111,6 +111,11 @@ class ChunkReader:
         self._resumption: Resumption | None = None
         self._restart(self._begin, 0)
 
+    @property
+    def keeps_damaged(self) -> bool:
+        """Whether it goes on behind damage."""
+        return self._keep
+
     def __iter__(self) -> Self:
         return self
 

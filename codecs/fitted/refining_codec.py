@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from kodec.codecs.codec import Codec, Encoded, MemoryGuard, as_picture
+from kodec.codecs.codec import Codec, Encoded, as_picture
+from kodec.codecs.memory_guard import MemoryGuard
 from kodec.codecs.objective import Objective
 from kodec.codecs.pictures.picture import Picture
 from kodec.codecs.pictures.pixels import to_tensor
