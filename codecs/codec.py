@@ -15,7 +15,7 @@ from kodec.native import BitstreamError, InvalidInputError
 from .catalogue import find_model, model_path
 from .coded_transform import CodedLatents, Latents
 from .container import Container, PictureHeader, read_container, write_container
-from .loaded_model import LoadedModel
+from .loaded_model import LoadedModel, check_device
 from .memory_guard import MemoryGuard
 from .model_file import load_model
 from .pictures.picture import Picture, picture_from_image
@@ -168,8 +168,7 @@ def load(model: str | Path = "default", device: str = "cpu", trusted: Sequence[s
     their code runs. Raises `InvalidInputError` for an unknown name, `BitstreamError` for a damaged
     file and for one that names classes of other packages.
     """
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InvalidInputError("no CUDA device is available: use --device cpu")
+    check_device(device)
     network, info = load_model(find_model(model), trusted)
     return Codec(network, info, device)
 

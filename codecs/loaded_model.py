@@ -83,3 +83,9 @@ class LoadedModel(Generic[Network]):
     def condition(self, quality: int | None) -> torch.Tensor | None:
         """A quality as the network takes it, (1,)."""
         return None if quality is None else torch.tensor([float(quality)], device=self.device)
+
+
+def check_device(device: str) -> None:
+    """Raise `InvalidInputError` for a CUDA device where there is none."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InvalidInputError("no CUDA device is available: use --device cpu")

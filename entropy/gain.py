@@ -29,10 +29,11 @@ class GainUnit(nn.Module):
         # softplus(raw) is the rise from knot to knot.
         self.raw_rise = nn.Parameter(torch.log(torch.expm1(rise)).repeat(knots - 1, 1))
 
-    def log_gain(self, quality: Tensor) -> Tensor:
-        """Quality (N,) in [0, 63] -> natural-log gains (N, C)."""
-        rises = nn.functional.softplus(self.raw_rise)
-        levels = torch.cat([self.first[None], self.first + torch.cumsum(rises, 0)])
+    def log_gain(self, quality: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Quality (N,) in [0, 63] -> natural-log gains (N, C), of the weights' type or `dtype`."""
+        first, raw_rise = self.first.to(dtype), self.raw_rise.to(dtype)
+        rises = nn.functional.softplus(raw_rise)
+        levels = torch.cat([first[None], first + torch.cumsum(rises, 0)])
         position = quality.to(levels).clamp(0, 63) * ((self.knots - 1) / 63)
         low = position.floor().clamp(max=self.knots - 2).long()
         part = (position - low).unsqueeze(1)
@@ -45,3 +46,8 @@ class GainUnit(nn.Module):
     def remove_gain(self, y: Tensor, quality: Tensor) -> Tensor:
         """Quantisation steps (N, C, h, w) back to latents."""
         return y * torch.exp(-self.log_gain(quality))[..., None, None]
+
+    def change_gain(self, y: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        """Quantisation steps (N, C, h, w) of one quality to those of another, in y's precision."""
+        change = self.log_gain(after, y.dtype) - self.log_gain(before, y.dtype)
+        return y * torch.exp(change)[..., None, None]

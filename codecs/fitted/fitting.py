@@ -1,17 +1,15 @@
 """The one fitting loop: parameters, phases, a budget, the best state kept, exact resume."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from kodec.codecs.interrupts import interrupts_noted
 from kodec.entropy import Relaxation
 from kodec.native import InvalidInputError, KodecError
 
@@ -137,7 +135,7 @@ def fit(
     run, optimiser = begun or (Fit(budget.steps), optimiser_of(fitting))
     began = time.monotonic() - run.seconds
     saved = time.monotonic()
-    with _interrupts_held() as interrupts:
+    with interrupts_noted() as interrupts:
         if run.start is None:
             run.start = run.figures = _measured(fitting)
             run.best = _copies(fitting)
@@ -212,23 +210,3 @@ def _copies(fitting: Fitting) -> dict[str, Tensor]:
 
 def _words(figures: Figures) -> str:
     return f"{figures.bpp:.3f} bpp, {figures.psnr:.2f} dB"
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[list[int]]:
-    """A list of the interrupts that came; the second one is raised at once."""
-    came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield came
-        return
-
-    def note(number: int, frame: object) -> None:
-        came.append(number)
-        if len(came) > 1:
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield came
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)

@@ -1,7 +1,7 @@
 """From frames as they come to steps in coding order: refreshes, rounds, what is left at the end."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from kodec.codecs.container import Step
@@ -23,20 +23,13 @@ class Schedule(Generic[Frame]):
     """Puts frames into steps; it holds back at most one round of the structure.
 
     group: most frames in a step. intra_period: frames from one refresh to the next, 0 for the first
-    alone. times: of frame number n, where frames are not evenly spaced.
+    alone.
     """
 
-    def __init__(
-        self,
-        structure: Structure,
-        group: int = 1,
-        intra_period: int = 0,
-        times: Callable[[Frame], int] | None = None,
-    ) -> None:
+    def __init__(self, structure: Structure, group: int = 1, intra_period: int = 0) -> None:
         self._structure = structure
         self._group = group
         self._period = 1 if structure.name == "intra" else intra_period
-        self._times = times
         self._waiting: list[Frame] = []
         self._first = 0
         """Number of the first frame that waits."""
@@ -67,20 +60,14 @@ class Schedule(Generic[Frame]):
         self._waiting, self._first = [], first + len(frames)
         self._round += 1
         if self._round == 0:
-            yield self._scheduled(Step(first, len(frames), refresh=True), frames)
+            yield Scheduled(Step(first, len(frames), refresh=True), frames)
             return
         groups = [frames[at : at + self._group] for at in range(0, len(frames), self._group)]
         for planned in self._structure.round(self._round - 1, len(groups)):
             chosen = groups[planned.place]
             begin = first + planned.place * self._group
             step = Step(begin, len(chosen), planned.references, planned.keep, planned.quality)
-            yield self._scheduled(step, chosen)
-
-    def _scheduled(self, step: Step, frames: list[Frame]) -> Scheduled[Frame]:
-        if self._times is None:
-            return Scheduled(step, frames)
-        times = tuple(self._times(frame) for frame in frames)
-        return Scheduled(replace(step, times=times), frames)
+            yield Scheduled(step, chosen)
 
 
 def schedule(

@@ -1,26 +1,34 @@
 """A loaded model of sequences: frames to a file as they come, and back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 import torch
 from torch import Tensor
 
+from kodec.codecs.catalogue import find_model, model_path
 from kodec.codecs.container import (
+    Chroma,
     ChunkReader,
     ChunkWriter,
     Lost,
     SequenceHeader,
     Step,
 )
-from kodec.codecs.loaded_model import LoadedModel
+from kodec.codecs.loaded_model import LoadedModel, check_device
 from kodec.codecs.memory_guard import MemoryGuard
+from kodec.codecs.model_file import load_model
+from kodec.codecs.pictures.picture_codec import PictureCodec
 from kodec.native import BitstreamError, InvalidInputError, MismatchError, UnsupportedError
 
 from .display_order import DisplayOrder, Shown
+from .frame_times import FrameClock
 from .frames import Frame, VideoFormat
+from .intra_frames import IntraFrames
 from .rate_control import RateControl
 from .rgb_frames import frame_of_rgb, rgb_of_frame
 from .scene_cuts import SceneCuts
@@ -63,7 +71,29 @@ class _Source:
     """A frame that waits to be coded."""
 
     frame: Frame
-    time: int
+    seconds: Fraction | None
+
+
+_SAMPLINGS: dict[str, Chroma] = {
+    "444": "4:4:4",
+    "422": "4:2:2",
+    "420": "4:2:0",
+    # Gray has no chroma; its head says this.
+    "400": "4:4:4",
+}
+
+
+def format_of_header(header: SequenceHeader) -> VideoFormat:
+    """The format of a file's frames."""
+    chroma = next(name for name, chroma in _SAMPLINGS.items() if chroma == header.chroma)
+    return VideoFormat(
+        header.width,
+        header.height,
+        "400" if header.components == 1 else chroma,
+        header.bit_depth,
+        header.rate,
+        header.colour,
+    )
 
 
 class VideoCodec(LoadedModel[SequenceModel]):
@@ -85,15 +115,15 @@ class VideoCodec(LoadedModel[SequenceModel]):
         file: BinaryIO,
         form: VideoFormat,
         coding: Coding = Coding(),
-        ticks: int | None = None,
+        clock: FrameClock | None = None,
         on_step: Callable[[CodedStep], None] | None = None,
     ) -> "VideoWriter":
         """Code frames of the format to `file`, which need not be seekable, as they are pushed.
 
-        ticks: of the clock in a frame, where frames come with times of their own. on_step: is told
-        of each step that was written. Raises InvalidInputError and UnsupportedError.
+        clock: where frames come with times of their own. on_step: is told of each step that was
+        written. Raises InvalidInputError and UnsupportedError.
         """
-        return VideoWriter(self, file, form, coding, ticks, on_step)
+        return VideoWriter(self, file, form, coding, clock, on_step)
 
     def frames(self, reader: ChunkReader, start: int = 0) -> "VideoFrames":
         """The frames of a file from number `start` on, in display order, decoded as they are asked
@@ -113,7 +143,7 @@ class VideoWriter:
         file: BinaryIO,
         form: VideoFormat,
         coding: Coding,
-        ticks: int | None,
+        clock: FrameClock | None,
         on_step: Callable[[CodedStep], None] | None,
     ) -> None:
         self._structure = codec.structure(coding)
@@ -129,30 +159,28 @@ class VideoWriter:
         self._stepper = Stepper(codec.network, (form.height, form.width), quality, codec.device)
         self._cuts = SceneCuts() if coding.scene_cuts else None
         self._schedule: Schedule[_Source] = Schedule(
-            self._structure,
-            codec.network.group,
-            coding.intra_period,
-            None if ticks is None else lambda source: source.time,
+            self._structure, codec.network.group, coding.intra_period
         )
+        self._clock = FrameClock(form.fps) if clock is None else clock
         self._on_step = on_step
         self.frames = 0
         """How many were pushed."""
-        self._chunks = ChunkWriter(file, self._header(ticks))
+        self._chunks = ChunkWriter(file, self._header())
 
-    def _header(self, ticks: int | None) -> SequenceHeader:
+    def _header(self) -> SequenceHeader:
         form, codec = self._form, self._codec
         return SequenceHeader(
             form.width,
             form.height,
-            form.components,
+            1 if form.chroma == "400" else 3,
             self._quality,
             codec.info.model_id,
             codec.network.portability,
             self._structure.plan(codec.network.group),
-            form.fps,
-            1 if ticks is None else ticks,
+            self._clock.rate,
+            self._clock.ticks,
             form.bit_depth,
-            form.sampling,
+            _SAMPLINGS[form.chroma],
             form.colour,
             codec.machine(),
         )
@@ -162,20 +190,22 @@ class VideoWriter:
         """So far."""
         return self._chunks.bytes_written
 
-    def push(self, frame: Frame, time: int | None = None) -> None:
-        """The next frame in display order: planes of the format; time in ticks.
+    def push(self, frame: Frame, seconds: Fraction | None = None) -> None:
+        """The next frame in display order: planes of the format; when it is shown, from the first.
 
         Raises InvalidInputError for a frame of another shape or type.
         """
         self._form.check(frame)
         cut = self._cuts is not None and self._cuts.is_cut(frame[0], self._form.bit_depth)
-        source = _Source(frame, self.frames if time is None else time)
         self.frames += 1
-        for scheduled in self._schedule.push(source, cut):
+        for scheduled in self._schedule.push(_Source(frame, seconds), cut):
             self._write(scheduled)
 
     def _write(self, scheduled: Scheduled[_Source]) -> None:
         step, sources = scheduled.step, [source.frame for source in scheduled.frames]
+        seconds = [source.seconds for source in scheduled.frames if source.seconds is not None]
+        if seconds:
+            step = replace(step, times=self._clock.times_of(step.first, seconds))
         if self._control is not None and self._quality is not None:
             wanted = self._control.quality(step)
             step = replace(step, quality=wanted - self._quality)
@@ -226,10 +256,10 @@ class VideoFrames:
         if not isinstance(header, SequenceHeader):
             raise UnsupportedError("the file holds no video")
         codec.check_header(header)
-        self.form = VideoFormat.of_header(header)
+        self.form = format_of_header(header)
+        self.clock = FrameClock(header.rate, header.ticks)
         self.lost = 0
         """How many frames so far could not be decoded."""
-        self.steps = 0
         self._codec = codec
         self._reader = reader
         self._header = header
@@ -290,3 +320,28 @@ class VideoFrames:
 def _pictures(x_hat: Tensor) -> list[Tensor]:
     """Of one step (1, T, 3, H, W), its pictures (3, H, W)."""
     return list(x_hat[0].cpu())
+
+
+def load_video(
+    model: str | Path = "default", device: str = "cpu", trusted: Sequence[str] = ()
+) -> VideoCodec:
+    """Load a model for sequences, embedded by name or a file by path.
+
+    A model of pictures codes each frame by itself. Arguments and errors: see `kodec.load`.
+    """
+    check_device(device)
+    network, info = load_model(find_model(model), trusted)
+    if isinstance(network, PictureCodec):
+        return VideoCodec(IntraFrames(network), info, device)
+    if not isinstance(network, SequenceModel):
+        raise InvalidInputError(f"the model {info.name} is of {type(network).__name__}, not videos")
+    return VideoCodec(network, info, device)
+
+
+def read_video(path: str | Path, device: str = "cpu") -> Iterator[Shown[Frame]]:
+    """The frames of a `.kdc` file in display order, by the embedded model that wrote it."""
+    with Path(path).open("rb") as file:
+        reader = ChunkReader(file, kinds=("sequence",))
+        header = reader.header
+        assert isinstance(header, SequenceHeader)
+        yield from load_video(model_path(header.model_id), device).frames(reader)

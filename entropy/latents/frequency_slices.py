@@ -11,6 +11,9 @@
 Slices: "Channel-wise autoregressive entropy models" (2020); phases: "Checkerboard context model"
 (2021). Means and scales are predicted relative to a learned spread per channel and quality, so
 that one network serves all qualities. Everything runs on (N, positions, channels) tokens.
+
+With `temporal`, latents that both sides have of the frame before ("previous") join the first state,
+and a part of their values, as the head says, the means.
 """
 
 from collections.abc import Sequence
@@ -42,6 +45,28 @@ from .hyperprior import WithHyperLatents, pad_to_hyper_stride
 from .orders import channel_spans
 
 EMBEDDING = 32
+# Before the sigmoid: what is learned starts from a small share.
+_SHARE = -3.0
+
+
+class _Recall(nn.Module):
+    """What latents of the frame before say of these."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.look = nn.Linear(2 * channels, width)
+        self.mix = DepthwiseBlock(width)
+        self.join = zeroed(PointwiseConv2d(width, width))
+        # What moves by less than a latent position is still seen.
+        self.values = zeroed(DepthwiseConv2d(channels, 5))
+        with torch.no_grad():
+            self.values.weight[:, 0, 2, 2] = 1.0
+
+    def state(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        """Earlier latents, tokens (N, h w, channels) -> what the first state gains, a grid."""
+        grid = to_grid(self.look(magnitude_features(tokens)), *size)
+        gained: Tensor = self.join(self.mix(grid))
+        return gained
 
 
 def magnitude_features(y: Tensor) -> Tensor:
@@ -74,7 +99,14 @@ class _Slice(nn.Module):
     """The networks of one slice of `channels` latents."""
 
     def __init__(
-        self, channels: int, width: int, context: int, phases: int, layers: int, last: bool
+        self,
+        channels: int,
+        width: int,
+        context: int,
+        phases: int,
+        layers: int,
+        last: bool,
+        temporal: bool,
     ) -> None:
         super().__init__()
         self.channels = channels
@@ -93,13 +125,18 @@ class _Slice(nn.Module):
         self.hidden = nn.Linear(width, width)
         self.out = zeroed(nn.Linear(width, 2 * channels))
         self.embed = None if last else nn.Linear(2 * channels, width)
+        self.share = zeroed(nn.Linear(width, channels)) if temporal else None
 
-    def parameters_at(self, features: Tensor) -> Tensor:
-        """Features (N, P, width) -> relative means and log scales (N, P, 2 channels)."""
+    def parameters_at(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Features (N, P, width) -> relative means and log scales (N, P, 2 channels).
+
+        And, if it is temporal, which share of the earlier latents the means have (N, P, channels).
+        """
         for layer in self.layers:
             features = layer(features)
-        out: Tensor = self.out(gelu(self.hidden(features)))
-        return out
+        hidden = gelu(self.hidden(features))
+        share = None if self.share is None else torch.sigmoid(self.share(hidden) + _SHARE)
+        return self.out(hidden), share
 
 
 class FrequencySlices(WithHyperLatents):
@@ -109,7 +146,8 @@ class FrequencySlices(WithHyperLatents):
     6 (positions on ever finer grids). layers: residual layers that each slice's head has besides
     its own two, None for none. width: of the state. context: of the spatial context. hyper:
     channels of the hyper-latents at a quarter of the latents' resolution. lagrangian: see
-    `LocationScale`, at the encoder only.
+    `LocationScale`, at the encoder only. temporal: whether it reads "previous" of what is known,
+    latents of the frame before in the same quantisation steps; without them it codes a first frame.
     """
 
     def __init__(
@@ -123,6 +161,7 @@ class FrequencySlices(WithHyperLatents):
         family: str = "laplace",
         guard: float = 1e-9,
         lagrangian: float = 0.0,
+        temporal: bool = False,
     ) -> None:
         super().__init__()
         layers = [0] * len(slices) if layers is None else layers
@@ -157,9 +196,10 @@ class FrequencySlices(WithHyperLatents):
             GELU(),
         )
         self.slices = nn.ModuleList(
-            _Slice(c, width, context, p, n, last=i == len(slices) - 1)
+            _Slice(c, width, context, p, n, i == len(slices) - 1, temporal)
             for i, (c, p, n) in enumerate(zip(slices, phases, layers, strict=True))
         )
+        self.recall = _Recall(channels, width) if temporal else None
         if family == "laplace":
             self.scale_tables = ScaleTables("laplace", smallest=0.05, largest=200.0, guard=guard)
         else:
@@ -231,6 +271,12 @@ class FrequencySlices(WithHyperLatents):
         if z is None and y is not None:
             z = self._hyper_latents(y, e)
         state = self._hyper(z, e, cond, port)
+        previous = cond.known.get("previous") if self.recall is not None else None
+        recalled: Tensor | None = None
+        if self.recall is not None and previous is not None:
+            previous = previous.to(device, dtype)
+            state = state + self.recall.state(to_tokens(previous), (h, w))
+            recalled = to_tokens(self.recall.values(previous))
         t = normalised(quality.to(dtype))[:, None, None]
         log_spread = self.level + self.slope * t
         y_tokens = None if y is None else to_tokens(y)
@@ -241,6 +287,7 @@ class FrequencySlices(WithHyperLatents):
             target = None if y_tokens is None else y_tokens[..., span]
             state = part.mix(state)
             step = _SliceStep(part, self, to_tokens(state), log_spread[..., span], (h, w))
+            step.recalled = None if recalled is None else recalled[..., span]
             values = code_blocks(port, f"y{number}", target, whole_blocks(step.places), step)
             embedded = step.embedding()
             if embedded is not None:
@@ -252,8 +299,11 @@ class FrequencySlices(WithHyperLatents):
 class _SliceStep:
     """A `BlockStep` over one slice of the latents of one call, a block a phase.
 
-    features: of the state, tokens (N, h w, width). log_spread: of each channel.
+    features: of the state, tokens (N, h w, width). log_spread: of each channel. recalled: values
+    of the frame before, tokens (N, h w, channels), where there are any.
     """
+
+    recalled: Tensor | None = None
 
     def __init__(
         self,
@@ -279,7 +329,10 @@ class _SliceStep:
             neighbours = part.neighbours[phase - 1]
             assert isinstance(neighbours, DepthwiseConv2d)
             predicted = self.values.convolve(neighbours, phase)
-        mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
+        parameters, share = part.parameters_at(here)
+        mean, log_scale = parameters.chunk(2, dim=-1)
+        if share is not None and self.recalled is not None:
+            predicted = predicted + share * self.recalled.index_select(1, block.places)
         return LocationScale(
             mean * torch.exp(self.log_spread) + predicted,
             log_scale + self.log_spread,

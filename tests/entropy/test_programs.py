@@ -89,6 +89,9 @@ MODELS: dict[str, Callable[[], Any]] = {
     "frequency slices, gaussian": lambda: FrequencySlices(
         slices=(3, 9), phases=(2, 2), width=16, context=8, hyper=6, family="gaussian"
     ),
+    "frequency slices, temporal": lambda: FrequencySlices(
+        slices=(3, 9), phases=(4, 2), width=16, context=8, hyper=6, temporal=True
+    ),
 }
 SIZES = [(1, 1), (5, 7)]
 
@@ -109,7 +112,9 @@ def build(name: str) -> Any:
 def latents(h: int, w: int, n: int = 2) -> tuple[Tensor, Conditions]:
     torch.manual_seed(h * 100 + w)
     y = torch.randn(n, 12, h, w, dtype=torch.float64) * torch.logspace(1, -1, 12)[:, None, None]
-    return y, Conditions(y.shape, torch.linspace(5, 60, n))
+    # Of the frame before, for those that look at it.
+    previous = torch.roll(y, 1, dims=3)
+    return y, Conditions(y.shape, torch.linspace(5, 60, n), {"previous": previous})
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -138,7 +143,9 @@ def test_items_do_not_depend_on_their_batch(name: str) -> None:
     assert cond.quality is not None
     for i in range(3):
         alone = SymbolWriter(1)
-        model.code(y[i : i + 1], Conditions(y[i : i + 1].shape, cond.quality[i : i + 1]), alone)
+        known = {name: value[i : i + 1] for name, value in cond.known.items()}
+        own = Conditions(y[i : i + 1].shape, cond.quality[i : i + 1], known)
+        model.code(y[i : i + 1], own, alone)
         assert alone.finish()[0] == together[i]
 
 

@@ -83,6 +83,35 @@ def count(text: str) -> int:
     return value
 
 
+def number(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not (text.isdecimal() and text.isascii()) or len(text) > 12:
+        raise argparse.ArgumentTypeError(f"a whole number from 0 on is needed, not {text!r}")
+    return int(text)
+
+
+def offsets(text: str) -> tuple[int, ...]:
+    """Offsets of qualities, with commas between them: 0,-2,-4."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"offsets are whole numbers with commas between them, 0,-2,-4 say, not {text!r}"
+        ) from None
+
+
+def bitrate(text: str) -> float:
+    """Bits a second: 800000, 800k or 0.8M."""
+    scale = {"k": 1e3, "m": 1e6}.get(text[-1:].lower(), 1.0)
+    try:
+        rate = scale * float(text if scale == 1.0 else text[:-1])
+    except ValueError:
+        rate = 0.0
+    if not (math.isfinite(rate) and rate > 0):
+        raise argparse.ArgumentTypeError(f"a rate is in bits a second, 500k say, not {text!r}")
+    return rate
+
+
 def frame_rate(text: str) -> Fraction:
     """Frames a second: 25, 29.97 or 30000/1001."""
     try:

@@ -1,0 +1,261 @@
+"""`kodec encode` and `kodec decode` of videos: frames to `.kdc` files and back, as they come."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from kodec.native import InvalidInputError, KodecError, UnsupportedError
+
+from . import usage
+from .progress import Show, progress
+
+if TYPE_CHECKING:
+    from kodec.codecs.sequences import CodedStep, Coding, Video, VideoCodec
+
+PIPE = Path("-")
+LOST_FRAMES = 3
+"""Exit status where frames were lost and the others written."""
+
+
+def add_encode_options(parser: argparse.ArgumentParser) -> None:
+    """What `encode` takes for videos alone."""
+    video = parser.add_argument_group("videos")
+    video.add_argument(
+        "--bitrate",
+        metavar="B",
+        type=usage.bitrate,
+        help="bits a second, 500k or 1.5M say, in place of a quality",
+    )
+    video.add_argument(
+        "--passes", type=int, choices=(1, 2), default=1, help="of --bitrate: 2 codes twice (1)"
+    )
+    video.add_argument(
+        "--structure",
+        choices=("intra", "low-delay", "low-delay-2", "hierarchical"),
+        help="which frames are coded from which (the model's own)",
+    )
+    video.add_argument(
+        "--offsets",
+        metavar="O,O,...",
+        type=usage.offsets,
+        default=(0,),
+        help="added to the quality, by level of the hierarchy or frame by frame in turn",
+    )
+    video.add_argument(
+        "--intra-period",
+        metavar="N",
+        type=usage.count,
+        default=0,
+        help="a frame that decoding can begin with, every N frames (the first alone)",
+    )
+    video.add_argument(
+        "--no-scene-cuts", action="store_true", help="no such frame where the scene changes"
+    )
+    video.add_argument("--start", metavar="N", type=usage.number, default=0, help="from frame N on")
+    video.add_argument("--frames", metavar="N", type=usage.count, help="at most so many frames")
+    video.add_argument("--size", metavar="WxH", type=usage.size, help="of raw video")
+    video.add_argument("--fps", metavar="F", type=usage.frame_rate, help="frames a second")
+    video.add_argument(
+        "--pixels", metavar="NAME", help="of raw video: yuv420p, yuv422p10le, gray, ... (yuv420p)"
+    )
+
+
+def add_decode_options(parser: argparse.ArgumentParser) -> None:
+    """What `decode` takes for videos alone."""
+    video = parser.add_argument_group("videos")
+    video.add_argument("--start", metavar="N", type=usage.number, default=0, help="from frame N on")
+    video.add_argument("--frames", metavar="N", type=usage.count, help="at most so many frames")
+    video.add_argument(
+        "--codec", metavar="NAME", help="FFmpeg's name of an encoder (lossless FFV1, or raw)"
+    )
+    video.add_argument(
+        "--partial",
+        action="store_true",
+        help="write what can be decoded of a damaged or unfinished file; exits with 3 if frames "
+        "are lost",
+    )
+
+
+def is_video(source: Path, options: argparse.Namespace) -> bool:
+    """Whether `encode` takes an input for a video: by its first bytes, or what was said of it."""
+    from kodec.codecs.file_kind import SNIFF_BYTES, identify_file
+    from kodec.codecs.sequences import VIDEO_SUFFIXES
+
+    if source == PIPE or options.pixels is not None or options.size is not None or source.is_dir():
+        return True
+    if source.suffix.lower() in VIDEO_SUFFIXES:
+        return True
+    if not source.is_file():
+        return False
+    with source.open("rb") as file:
+        kind = identify_file(file.read(SNIFF_BYTES))
+    return kind is not None and kind.family == "video"
+
+
+def is_coded_video(source: Path) -> bool:
+    """Whether a `.kdc` file, or a pipe, is to be decoded as a video."""
+    from kodec.codecs.container import kind_of_file
+
+    if source == PIPE:
+        return True
+    if not source.is_file():
+        return False
+    with source.open("rb") as file:
+        return kind_of_file(file) == "sequence"
+
+
+def encode(options: argparse.Namespace) -> None:
+    """Encode a video to a file."""
+    from kodec.codecs.sequences import open_video
+
+    _check_options(options)
+    video = open_video(
+        options.input,
+        options.size,
+        options.fps,
+        options.frames,
+        start=options.start,
+        pixels=options.pixels,
+    )
+    from kodec.codecs.sequences import Structure, load_video
+
+    from .video_rates import coding_for
+
+    codec = load_video(options.model, options.device, options.trust)
+    structure = Structure(options.structure or codec.network.structure, options.offsets)
+    with progress(options.quiet) as show:
+        coding = coding_for(codec, video, structure, options, show)
+        with _coded_output(options.output) as file:
+            tally = code(codec, video, coding, file, show)
+    if not options.quiet:
+        print(f"{options.output}: {tally.in_words()}", file=_remarks(options.output))
+    if tally.interrupted:
+        raise KodecError(f"interrupted: {options.output} has the first {tally.frames} frames")
+
+
+class Tally:
+    """What was coded so far: bytes, frames, the mean PSNR of the frames, seconds."""
+
+    def __init__(self, video: "Video", codec: "VideoCodec") -> None:
+        self._form = video.form
+        self._codec = codec
+        self._began = time.monotonic()
+        self._decibels = 0.0
+        self.frames = 0
+        self.bytes = 0
+        self.qualities: list[int] = []
+        self.interrupted = False
+
+    @property
+    def name(self) -> str:
+        """Of the metric that is summed."""
+        if self._form.chroma == "400":
+            return "psnr-y"
+        return "psnr-yuv-mse-111" if self._form.is_rgb else "psnr-yuv-611"
+
+    @property
+    def psnr(self) -> float:
+        """Mean over the frames, dB."""
+        return self._decibels / max(self.frames, 1)
+
+    @property
+    def bits_per_second(self) -> float:
+        """Of the whole file."""
+        return 8 * self.bytes * float(self._form.fps) / max(self.frames, 1)
+
+    @property
+    def frames_per_second(self) -> float:
+        """Coded so far."""
+        return self.frames / max(time.monotonic() - self._began, 1e-9)
+
+    def add(self, coded: "CodedStep") -> None:
+        """Count a step."""
+        from kodec.eval import measure_frame
+
+        for source, shown in zip(coded.sources, coded.shown, strict=True):
+            # Without loss PSNR is infinite: 100 dB, as in the field's programs, for the mean.
+            found = measure_frame(source, shown, self._form, [self.name])[self.name]
+            self._decibels += min(found, 100.0)
+        self.frames += len(coded.sources)
+        if coded.quality is not None:
+            self.qualities.append(coded.quality)
+
+    def in_words(self) -> str:
+        """One line, without the file's name."""
+        rate = self.bits_per_second
+        parts = [f"{self.frames} frames", f"{self.bytes:,} bytes", f"{rate / 1000:,.1f} kbit/s"]
+        if self.qualities:
+            low, high = min(self.qualities), max(self.qualities)
+            parts.append(f"quality {low}" if low == high else f"qualities {low} to {high}")
+        label = {"psnr-y": "Y", "psnr-yuv-611": "YUV 6:1:1"}.get(self.name, "RGB")
+        parts.append(f"{self.psnr:.2f} dB ({label})")
+        intra = ", every frame by itself" if max(self._codec.network.reference_counts) == 0 else ""
+        parts.append(f"model {self._codec.name}{intra}, {self.frames_per_second:.2f} frames/s")
+        return ", ".join(parts)
+
+
+def code(
+    codec: "VideoCodec", video: "Video", coding: "Coding", file: IO[bytes], show: Show
+) -> Tally:
+    """Code a video to `file`; an interrupt ends it after the frame that is being coded."""
+    from kodec.codecs.interrupts import interrupts_noted
+
+    tally = Tally(video, codec)
+    total = video.count or 0
+    with interrupts_noted() as interrupts:
+
+        def on_step(coded: "CodedStep") -> None:
+            tally.add(coded)
+            show(tally.frames, max(total, tally.frames), f"{tally.frames_per_second:.1f} frames/s")
+
+        with codec.writer(file, video.form, coding, video.clock, on_step) as writer:
+            for frame, seconds in video.timed_frames():
+                writer.push(frame, seconds)
+                if interrupts:
+                    tally.interrupted = True
+                    break
+        tally.bytes = writer.bytes_written
+    return tally
+
+
+def decode(options: argparse.Namespace) -> int:
+    """Decode a file to a video; returns the exit status."""
+    from kodec.codecs.container import ChunkReader, SequenceHeader
+    from kodec.codecs.sequences import VideoWriterOptions, check_video_output
+
+    from .coded_file import naming
+
+    check_video_output(options.output, options.codec)
+    with naming(options.input), _coded_input(options.input) as file:
+        damaged = "keep" if options.partial else "refuse"
+        reader = ChunkReader(file, damaged=damaged, kinds=("sequence",))
+        assert isinstance(reader.header, SequenceHeader)
+        from kodec.codecs.catalogue import model_path
+        from kodec.codecs.sequences import load_video
+
+        model = options.model or model_path(reader.header.model_id)
+        codec = load_video(model, options.device, options.trust)
+        frames = codec.frames(reader, options.start)
+    return 0
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse what is for pictures."""
+    for option, given in (
+        ("--effort", options.effort),
+        ("--minutes", options.minutes is not None),
+        ("--lambda", options.lam is not None),
+        ("--schedule", options.schedule is not None),
+        ("--resume", options.resume),
+        ("--verify", options.verify),
+        ("--target-bpp", options.target_bpp is not None),
+    ):
+        if given:
+            raise InvalidInputError(f"{option} is for pictures, and {options.input} is a video")
+    if options.passes > 1 and options.bitrate is None:
+        raise InvalidInputError("--passes is for a rate: give --bitrate too")

@@ -1,0 +1,95 @@
+"""What a video is coded with so that it meets a rate or a PSNR: passes over the input."""
+
+import argparse
+import io
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kodec.native import InvalidInputError, KodecError
+
+from .progress import Show
+
+if TYPE_CHECKING:
+    from kodec.codecs.sequences import Coding, Structure, Video, VideoCodec
+
+    from .video_coding import Tally
+
+
+class _Nowhere(io.RawIOBase):
+    """Takes bytes and keeps none."""
+
+    def write(self, data: object) -> int:
+        """All of them."""
+        return len(data)  # type: ignore[arg-type]
+
+
+def coding_for(
+    codec: "VideoCodec",
+    video: "Video",
+    structure: "Structure",
+    options: argparse.Namespace,
+    show: Show,
+) -> "Coding":
+    """What the options ask for, found by coding the video beforehand where that is needed."""
+    from kodec.codecs.sequences import Coding, RateControl
+
+    coding = Coding(
+        codec.check_quality(options.quality),
+        structure,
+        options.intra_period,
+        not options.no_scene_cuts,
+    )
+    flag = "--bitrate" if options.bitrate is not None else "--target-psnr"
+    if options.bitrate is None and options.target_psnr is None:
+        return coding
+    if not codec.variable_rate:
+        raise InvalidInputError(f"the model {codec.name} has one fixed rate: leave {flag} out")
+    if options.target_psnr is not None:
+        return replace(coding, quality=_quality_for(codec, video, coding, options, show))
+    fps = float(video.form.fps)
+    control = RateControl(options.bitrate / fps, fps, video.count)
+    if options.passes == 1:
+        return replace(coding, control=control)
+    _measured(codec, video, replace(coding, control=control), show, "--passes 2")
+    second = RateControl(options.bitrate / fps, fps, len(control.steps), control.steps)
+    return replace(coding, control=second)
+
+
+def _quality_for(
+    codec: "VideoCodec",
+    video: "Video",
+    coding: "Coding",
+    options: argparse.Namespace,
+    show: Show,
+) -> int:
+    """The lowest quality whose mean PSNR reaches the target."""
+    from kodec.codecs import lowest_quality
+
+    found = lowest_quality(
+        lambda quality: _measured(
+            codec, video, replace(coding, quality=quality), show, "--target-psnr"
+        ),
+        lambda tally: tally.psnr >= options.target_psnr,
+    )
+    if found.reached:
+        return found.quality
+    best = math.floor(found.trial.psnr * 100) / 100
+    raise KodecError(
+        f"{options.input}: {options.target_psnr:g} dB is out of reach: quality {found.quality} "
+        f"gives {best:.2f} dB; give --target-psnr {best:.2f} or less"
+    )
+
+
+def _measured(
+    codec: "VideoCodec", video: "Video", coding: "Coding", show: Show, flag: str
+) -> "Tally":
+    """Code the video, keeping nothing of it."""
+    from .video_coding import PIPE, code
+
+    if video.path == PIPE:
+        raise InvalidInputError(f"{flag} codes a video more than once, and a pipe comes once")
+    tally = code(codec, video, coding, _Nowhere(), show)
+    if tally.interrupted:
+        raise KeyboardInterrupt
+    return tally
