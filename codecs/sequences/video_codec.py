@@ -110,31 +110,31 @@ class VideoCodec(LoadedModel[SequenceModel]):
             )
         return structure
 
-    def writer(
+    def encoder(
         self,
         file: BinaryIO,
         form: VideoFormat,
         coding: Coding = Coding(),
         clock: FrameClock | None = None,
         on_step: Callable[[CodedStep], None] | None = None,
-    ) -> "VideoWriter":
+    ) -> "VideoEncoder":
         """Code frames of the format to `file`, which need not be seekable, as they are pushed.
 
         clock: where frames come with times of their own. on_step: is told of each step that was
         written. Raises InvalidInputError and UnsupportedError.
         """
-        return VideoWriter(self, file, form, coding, clock, on_step)
+        return VideoEncoder(self, file, form, coding, clock, on_step)
 
-    def frames(self, reader: ChunkReader, start: int = 0) -> "VideoFrames":
+    def decoder(self, reader: ChunkReader, start: int = 0) -> "VideoDecoder":
         """The frames of a file from number `start` on, in display order, decoded as they are asked
         for.
 
         Raises BitstreamError for damaged data, UnsupportedError for another model's.
         """
-        return VideoFrames(self, reader, start)
+        return VideoDecoder(self, reader, start)
 
 
-class VideoWriter:
+class VideoEncoder:
     """Codes frames as they are pushed; `close`, which `with` calls, codes what still waits."""
 
     def __init__(
@@ -244,7 +244,7 @@ class VideoWriter:
             self.close()
 
 
-class VideoFrames:
+class VideoDecoder:
     """Iterates over a file's frames in display order, as planes of `form`.
 
     Of a reader that keeps what is damaged, frames that are lost are repetitions of the one before
@@ -344,4 +344,4 @@ def read_video(path: str | Path, device: str = "cpu") -> Iterator[Shown[Frame]]:
         reader = ChunkReader(file, kinds=("sequence",))
         header = reader.header
         assert isinstance(header, SequenceHeader)
-        yield from load_video(model_path(header.model_id), device).frames(reader)
+        yield from load_video(model_path(header.model_id), device).decoder(reader)

@@ -1,14 +1,14 @@
-"""`kodec encode` and `kodec decode`: pictures to `.kdc` files and back."""
+"""`kodec encode` and `kodec decode`: pictures to `.kdc` files and back; videos: video_coding."""
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kodec.native import InvalidInputError, KodecError, UnsupportedError
 
-from . import refining, usage
+from . import refining, usage, video_coding
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ EXTENSION = ".kdc"
 
 def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     """Add the commands' parsers."""
-    encode_ = commands.add_parser("encode", help="a picture to a .kdc file", description=_ENCODE)
+    encode_ = commands.add_parser(
+        "encode", help="a picture or a video to a .kdc file", description=_ENCODE
+    )
     encode_.add_argument("input", metavar="INPUT", type=usage.path)
     encode_.add_argument("output", metavar="OUTPUT.kdc", type=usage.path)
     encode_.add_argument(
@@ -56,18 +58,23 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         action="store_true",
         help="decode the file's bytes and compare before writing them",
     )
+    video_coding.add_encode_options(encode_)
     usage.add_trust(encode_)
     usage.add_device(encode_)
     encode_.set_defaults(run=encode)
 
-    decode_ = commands.add_parser("decode", help="a .kdc file to a picture", description=_DECODE)
+    decode_ = commands.add_parser(
+        "decode", help="a .kdc file to a picture or a video", description=_DECODE
+    )
     decode_.add_argument("input", metavar="INPUT.kdc", type=usage.path)
-    decode_.add_argument("output", metavar="OUTPUT", type=usage.path)
+    # As text: a slash at its end says that it is a folder.
+    decode_.add_argument("output", metavar="OUTPUT", type=usage.path_text)
     decode_.add_argument(
         "--model",
         metavar="NAME|FILE",
         help="the model that wrote the file, where it is not an embedded one",
     )
+    video_coding.add_decode_options(decode_)
     usage.add_trust(decode_)
     usage.add_device(decode_)
     decode_.set_defaults(run=decode)
@@ -77,11 +84,19 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
 
 
 def encode(options: argparse.Namespace) -> None:
-    """Encode a picture to a file."""
+    """Encode a picture or a video to a file."""
+    if options.output != video_coding.PIPE:
+        _check_coded_output(options.output, options.input)
+    if video_coding.is_video(options.input, options):
+        return video_coding.encode(options)
+    return _encode_picture(options)
+
+
+def _encode_picture(options: argparse.Namespace) -> None:
     from kodec.codecs import read_picture, write_atomically
 
+    _refuse_video_options(options, _OF_ENCODED_VIDEOS)
     refines = refining.wanted(options)
-    _check_coded_output(options.output, options.input)
     picture = read_picture(options.input)
     # From here on torch is there.
     from kodec.codecs import load
@@ -123,16 +138,24 @@ def _within(options: argparse.Namespace) -> "Callable[[Figures], bool]":
     return keeps
 
 
-def decode(options: argparse.Namespace) -> None:
-    """Decode a file to a picture."""
+def decode(options: argparse.Namespace) -> int | None:
+    """Decode a file to a picture or a video."""
+    if video_coding.is_coded_video(options.input):
+        return video_coding.decode(options)
+    return _decode_picture(options)
+
+
+def _decode_picture(options: argparse.Namespace) -> None:
     from kodec.codecs import check_picture_output, write_picture
 
     from .coded_file import naming, read_coded
 
-    check_picture_output(options.output)
+    _refuse_video_options(options, _OF_DECODED_VIDEOS)
+    output = Path(options.output)
+    check_picture_output(output)
     _, container = read_coded(options.input)
     header = container.header
-    check_picture_output(options.output, header.components)
+    check_picture_output(output, header.components)
     # From here on torch is there.
     from kodec.codecs import load, load_for
 
@@ -142,10 +165,29 @@ def decode(options: argparse.Namespace) -> None:
         else:
             codec = load(options.model, options.device, options.trust)
         picture = codec.decode_container(container)
-    write_picture(options.output, picture)
+    write_picture(output, picture)
     if not options.quiet:
         colour = "gray" if header.components == 1 else "RGB"
-        print(f"{options.output}: {header.width}x{header.height}, {colour}, model {codec.name}")
+        print(f"{output}: {header.width}x{header.height}, {colour}, model {codec.name}")
+
+
+# Options for videos, with what they are where they are not given.
+_OF_ENCODED_VIDEOS = {
+    "bitrate": None,
+    "structure": None,
+    "intra_period": 0,
+    "start": 0,
+    "frames": None,
+    "fps": None,
+}
+_OF_DECODED_VIDEOS = {"start": 0, "frames": None, "codec": None, "partial": False}
+
+
+def _refuse_video_options(options: argparse.Namespace, unset: Mapping[str, object]) -> None:
+    for name, value in unset.items():
+        if getattr(options, name) != value:
+            flag = f"--{name.replace('_', '-')}"
+            raise InvalidInputError(f"{flag} is for videos, and {options.input} is none")
 
 
 def _check_coded_output(output: Path, source: Path) -> None:
@@ -241,8 +283,12 @@ def _bpp(data: bytes, picture: "Picture") -> float:
     return 8 * len(data) / (height * width)
 
 
-_ENCODE = "Encode an 8-bit RGB or gray picture, of any size, to a .kdc file."
+_ENCODE = (
+    "Encode an 8-bit RGB or gray picture, or a video (a file, a folder of pictures, or - for a "
+    "pipe), of any size, to a .kdc file."
+)
 _DECODE = (
-    "Decode a .kdc file to a .png, .ppm, .pgm, .bmp, .tif or (lossless) .webp picture. "
+    "Decode a .kdc file to a .png, .ppm, .pgm, .bmp, .tif or (lossless) .webp picture, or of a "
+    "video to an .mkv (lossless), .y4m or .yuv file, a folder (FOLDER/) of PNGs, or - for a pipe. "
     "The model is found by the id in the file, unless --model names one."
 )

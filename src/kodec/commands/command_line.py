@@ -26,19 +26,21 @@ from .usage import Parser, UsageError, add_global_options
 
 SUCCESS, FAILURE, WRONG_USAGE = 0, 1, 2
 
-_DESCRIPTION = "Train learned picture codecs, code real files with them, compute BD-rate."
+_DESCRIPTION = "Train learned picture and video codecs, code real files with them, compute BD-rate."
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command; return the exit status: 0, 2 for wrong usage, 1 for any other failure.
+    """Run a command; return the exit status: 0, 2 for wrong usage, 1 for any other failure, 3 where
+    a damaged file was decoded in part.
 
     A failure is one line on stderr; with --debug a traceback goes before it.
     """
     try:
         options = parse(arguments)
         with _calm(options):
-            options.run(options)
+            status: int | None = options.run(options)
             sys.stdout.flush()
+            return SUCCESS if status is None else status
     except SystemExit as stop:
         # argparse after --help; Lightning after an interrupt, which it has cleaned up after.
         if isinstance(stop.__context__, KeyboardInterrupt):
@@ -58,7 +60,6 @@ def run(arguments: Sequence[str]) -> int:
             # Whatever reads the output has left; the interpreter must not fail on flushing it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail(_in_words(error), WRONG_USAGE if isinstance(error, UsageError) else FAILURE)
-    return SUCCESS
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -169,6 +169,12 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+def path_text(text: str) -> str:
+    """A path that is not empty, as it was written."""
+    path(text)
+    return text
+
+
 def package(text: str) -> str:
     """The name of a top-level package."""
     if not text.isidentifier():

@@ -1,15 +1,16 @@
 """`kodec encode` and `kodec decode` of videos: frames to `.kdc` files and back, as they come."""
 
 import argparse
+import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO, Literal, TextIO
 
-from kodec.native import InvalidInputError, KodecError, UnsupportedError
+from kodec.native import BitstreamError, InvalidInputError, KodecError
 
 from . import usage
 from .progress import Show, progress
@@ -98,15 +99,19 @@ def is_video(source: Path, options: argparse.Namespace) -> bool:
 
 
 def is_coded_video(source: Path) -> bool:
-    """Whether a `.kdc` file, or a pipe, is to be decoded as a video."""
-    from kodec.codecs.container import kind_of_file
+    """Whether a `.kdc` file is to be decoded as a video; a pipe is."""
+    from kodec.codecs.container import ChunkReader, SequenceHeader
 
     if source == PIPE:
         return True
     if not source.is_file():
         return False
     with source.open("rb") as file:
-        return kind_of_file(file) == "sequence"
+        try:
+            return isinstance(ChunkReader(file, damaged="keep").header, SequenceHeader)
+        except KodecError:
+            # What is wrong with it, reading it as a picture says.
+            return False
 
 
 def encode(options: argparse.Namespace) -> None:
@@ -213,35 +218,101 @@ def code(
             tally.add(coded)
             show(tally.frames, max(total, tally.frames), f"{tally.frames_per_second:.1f} frames/s")
 
-        with codec.writer(file, video.form, coding, video.clock, on_step) as writer:
+        with codec.encoder(file, video.form, coding, video.clock, on_step) as encoder:
             for frame, seconds in video.timed_frames():
-                writer.push(frame, seconds)
+                encoder.push(frame, seconds)
                 if interrupts:
                     tally.interrupted = True
                     break
-        tally.bytes = writer.bytes_written
+        tally.bytes = encoder.bytes_written
     return tally
 
 
 def decode(options: argparse.Namespace) -> int:
     """Decode a file to a video; returns the exit status."""
+    from kodec.codecs.catalogue import model_path
     from kodec.codecs.container import ChunkReader, SequenceHeader
-    from kodec.codecs.sequences import VideoWriterOptions, check_video_output
+    from kodec.codecs.interrupts import interrupts_noted
+    from kodec.codecs.sequences import VideoWriter, check_video_output, load_video
 
     from .coded_file import naming
 
     check_video_output(options.output, options.codec)
-    with naming(options.input), _coded_input(options.input) as file:
-        damaged = "keep" if options.partial else "refuse"
+    with _coded_input(options.input) as file, naming(options.input):
+        damaged: Literal["keep", "refuse"] = "keep" if options.partial else "refuse"
         reader = ChunkReader(file, damaged=damaged, kinds=("sequence",))
-        assert isinstance(reader.header, SequenceHeader)
-        from kodec.codecs.catalogue import model_path
-        from kodec.codecs.sequences import load_video
-
-        model = options.model or model_path(reader.header.model_id)
+        header = reader.header
+        assert isinstance(header, SequenceHeader)
+        model = options.model or model_path(header.model_id)
         codec = load_video(model, options.device, options.trust)
-        frames = codec.frames(reader, options.start)
+        decoder = codec.decoder(reader, options.start)
+        with (
+            progress(options.quiet) as show,
+            interrupts_noted() as interrupts,
+            VideoWriter(
+                options.output, decoder.form, time_base=decoder.clock.tick, codec=options.codec
+            ) as writer,
+        ):
+            first: Fraction | None = None
+            for shown in itertools.islice(decoder, options.frames):
+                seconds = decoder.clock.seconds_of(shown.number, shown.time)
+                first = seconds if first is None else first
+                writer.write(shown.picture, seconds - first)
+                show(writer.count, options.frames or writer.count, "decoding")
+                if interrupts:
+                    break
+            if not writer.count:
+                raise _no_frames(options)
+    if not options.quiet:
+        form = decoder.form
+        what = f"{writer.count} frames of {form.width}x{form.height} {form.pixel_format}"
+        print(f"{options.output}: {what}, model {codec.name}", file=_remarks(Path(options.output)))
+    if interrupts:
+        raise KodecError(f"interrupted: {options.output} has the first {writer.count} frames")
+    if decoder.lost or reader.cut is not None:
+        _say_what_is_lost(decoder.lost, reader.cut)
+        return LOST_FRAMES
     return 0
+
+
+def _no_frames(options: argparse.Namespace) -> KodecError:
+    if options.start:
+        return InvalidInputError(f"it has no frame {options.start}: give a smaller --start")
+    return BitstreamError("no frame of it can be decoded")
+
+
+def _say_what_is_lost(frames: int, cut: KodecError | None) -> None:
+    lost = [] if not frames else [f"{frames} frames are lost and repeat those before them"]
+    lost += [] if cut is None else [f"nothing is left behind the damage ({cut})"]
+    print(f"kodec: {'; '.join(lost)}", file=sys.stderr)
+
+
+@contextmanager
+def _coded_input(path: Path) -> Iterator[BinaryIO]:
+    """A coded file, or the standard input."""
+    if path == PIPE:
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as file:
+        yield file
+
+
+@contextmanager
+def _coded_output(path: Path) -> Iterator[IO[bytes]]:
+    """Where a coded file goes: whole or not at all, but for the standard output."""
+    from kodec.codecs.atomic_file import AtomicFile
+
+    if path == PIPE:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with AtomicFile(path, visible=True) as out:
+        yield out.file
+
+
+def _remarks(output: Path) -> TextIO:
+    """Where a line about the output goes: not into the output."""
+    return sys.stderr if output == PIPE else sys.stdout
 
 
 def _check_options(options: argparse.Namespace) -> None:
