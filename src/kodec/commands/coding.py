@@ -85,11 +85,10 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
 
 def encode(options: argparse.Namespace) -> None:
     """Encode a picture or a video to a file."""
-    if options.output != video_coding.PIPE:
+    video = video_coding.is_video(options.input, options)
+    if not (video and options.output == video_coding.PIPE):
         _check_coded_output(options.output, options.input)
-    if video_coding.is_video(options.input, options):
-        return video_coding.encode(options)
-    return _encode_picture(options)
+    return video_coding.encode(options) if video else _encode_picture(options)
 
 
 def _encode_picture(options: argparse.Namespace) -> None:
