@@ -239,12 +239,16 @@ def load(model: str | Path = "default", device: str = "cpu", trusted: Sequence[s
     """Load an embedded model by name, or a model file by path.
 
     device: "cpu" or "cuda". trusted: packages, besides kodec, whose classes a model file may name;
-    their code runs. Raises `InvalidInputError` for an unknown name, `BitstreamError` for a damaged
-    file and for one that names classes of other packages.
+    their code runs. Raises `InvalidInputError` for an unknown name and for a model of videos,
+    `BitstreamError` for a damaged file and for one that names classes of other packages.
     """
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise InvalidInputError("no CUDA device is available: use --device cpu")
     network, info = load_model(find_model(model), trusted)
+    if not isinstance(network, PictureCodec):
+        raise InvalidInputError(
+            f"{info.name} is a model for videos, and this is a picture: name a model for pictures"
+        )
     return Codec(network, info, device)
 
 

@@ -28,6 +28,11 @@ class CodingModel(nn.Module):
             )
         self._asked_for: Portability = portability
 
+    @property
+    def variable_rate(self) -> bool:
+        """Whether it takes a quality."""
+        return False
+
     def inexact_parts(self) -> list[str]:
         """The shared parts, by name and class, that don't say that they are `exact`."""
         return [
@@ -37,11 +42,16 @@ class CodingModel(nn.Module):
         ]
 
     @property
+    def exact(self) -> bool:
+        """Whether no floating-point number decides a table index, so that models may be parts."""
+        return not self.inexact_parts()
+
+    @property
     def portability(self) -> Portability:
         """The class of what it writes."""
         if self._asked_for == "local":
             return "local"
-        return "guarded" if self.inexact_parts() else "exact"
+        return "exact" if self.exact else "guarded"
 
     def check_exact(self) -> None:
         """Raise `InvalidInputError` where "exact" was asked for and is not so."""
@@ -83,17 +93,30 @@ class CodingModel(nn.Module):
         }
 
     def encoder_only_arguments(self) -> dict[str, tuple[str, ...]]:
-        """By part of the config, the init arguments that decoding does not depend on."""
-        named = {
-            name: tuple(getattr(part, "encoder_only_arguments", ()))
-            for name, part in self.named_children()
-        }
-        return {name: arguments for name, arguments in named.items() if arguments}
+        """By part of the config, the init arguments that decoding does not depend on.
+
+        Parts of parts are joined by dots; those of a model that makes parts itself, by arguments of
+        its own, are in no config.
+        """
+        named = {}
+        for name, part in self.named_children():
+            if isinstance(part, CodingModel):
+                for inner, arguments in part.encoder_only_arguments().items():
+                    named[f"{name}.{inner}"] = arguments
+            elif arguments := tuple(getattr(part, "encoder_only_arguments", ())):
+                named[name] = arguments
+        return named
 
     def encoder_parts(self) -> tuple[str, ...]:
-        """Parts of the config that are the encoder's altogether."""
+        """Parts of the config that are the encoder's altogether; parts of parts joined by dots."""
         roles = roles_of(self)
-        return tuple(name for name, _ in self.named_children() if roles[name] == "encoder")
+        found = []
+        for name, part in self.named_children():
+            if roles[name] == "encoder":
+                found.append(name)
+            elif isinstance(part, CodingModel):
+                found += [f"{name}.{inner}" for inner in part.encoder_parts()]
+        return tuple(found)
 
     def uncast(self) -> torch.autocast:
         """A context without autocasting: for all that ends in a mean, a scale or a likelihood."""

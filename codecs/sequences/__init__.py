@@ -1,0 +1,1 @@
+"""Sequences: models of frames that are made from earlier ones."""
