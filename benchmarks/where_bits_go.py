@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bit_tables import print_tables
-from kodec.codecs import PictureCodec, as_pixels, find_model, load_model
+from kodec.codecs import PictureCodec, as_pixels, load
 from kodec.entropy import FrequencySlices, RateMeter
 from kodec.entropy.distributions import Distribution, LocationScale, ScaleTables
 from kodec.eval.baselines import PillowCodec
@@ -198,7 +198,8 @@ def run_model(network: PictureCodec, x: Tensor, quality: int, sums: QualitySums)
 @torch.inference_mode()
 def measure(model: str, pictures: int, output: Path) -> None:
     """Measure the model and AVIF; writes `bits.pt`."""
-    network, info = load_model(find_model(model))
+    codec = load(model)
+    network, info = codec.network, codec.info
     latents = network.latents
     if not isinstance(latents, FrequencySlices) or latents.scale_tables.family != "laplace":
         raise InvalidInputError("only models of frequency slices with Laplace symbols can be taken")

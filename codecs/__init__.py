@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from .objective import DISTORTIONS, HIGHEST_QUALITY, Objective, check_distortion
     from .pictures.picture_codec import PictureCodec, Reconstruction
     from .pictures.pixels import as_pixels, to_array, to_tensor
+    from .sequences.bidirectional_flow import BidirectionalFlow
+    from .sequences.scale_space_flow import ScaleSpaceFlow
+    from .sequences.sequence_model import FrameStep, SequenceModel, State
 else:
     _HOMES = {
         "building": (
@@ -74,6 +77,9 @@ else:
         "objective": ("DISTORTIONS", "HIGHEST_QUALITY", "Objective", "check_distortion"),
         "pictures.picture_codec": ("PictureCodec", "Reconstruction"),
         "pictures.pixels": ("as_pixels", "to_array", "to_tensor"),
+        "sequences.bidirectional_flow": ("BidirectionalFlow",),
+        "sequences.scale_space_flow": ("ScaleSpaceFlow",),
+        "sequences.sequence_model": ("FrameStep", "SequenceModel", "State"),
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -93,6 +99,7 @@ __all__ = [
     "DISTORTIONS",
     "HIGHEST_QUALITY",
     "MAX_PIXELS",
+    "BidirectionalFlow",
     "ChunkReader",
     "ChunkWriter",
     "Codec",
@@ -105,6 +112,7 @@ __all__ = [
     "Encoded",
     "FittedHeader",
     "Found",
+    "FrameStep",
     "Latents",
     "Lost",
     "ModelInfo",
@@ -118,7 +126,10 @@ __all__ = [
     "PlannedStep",
     "Portability",
     "Reconstruction",
+    "ScaleSpaceFlow",
     "SequenceHeader",
+    "SequenceModel",
+    "State",
     "Step",
     "as_picture",
     "as_pixels",

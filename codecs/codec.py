@@ -165,11 +165,15 @@ def load(model: str | Path = "default", device: str = "cpu", trusted: Sequence[s
     """Load an embedded model by name, or a model file by path.
 
     device: "cpu" or "cuda". trusted: packages, besides kodec, whose classes a model file may name;
-    their code runs. Raises `InvalidInputError` for an unknown name, `BitstreamError` for a damaged
-    file and for one that names classes of other packages.
+    their code runs. Raises `InvalidInputError` for an unknown name and for a model of videos,
+    `BitstreamError` for a damaged file and for one that names classes of other packages.
     """
     check_device(device)
     network, info = load_model(find_model(model), trusted)
+    if not isinstance(network, PictureCodec):
+        raise InvalidInputError(
+            f"{info.name} is a model for videos, and this is a picture: name a model for pictures"
+        )
     return Codec(network, info, device)
 
 

@@ -201,12 +201,29 @@ class CodedTransform(CodingModel):
         y_hat = self._pass(self.latent_model, latents.y, cond, port, latents.z)
         return CodedLatents(y_hat, latents.side)
 
-    def synthesise(self, coded: CodedLatents, quality: Tensor | None) -> Tensor:
-        """What is behind the port: (N, channels, H, W), sides multiples of the stride."""
-        y_hat = coded.y_hat.float()
+    @property
+    def precision(self) -> torch.dtype:
+        """What the synthesis computes in: float64 where it is shared and not of class local."""
+        return next((p.dtype for p in self.synthesis.parameters()), torch.float32)
+
+    def without_gain(self, coded: CodedLatents, quality: Tensor | None) -> Tensor:
+        """The latents (N, C, h, w) as the synthesis sees them, in its precision."""
+        y_hat = coded.y_hat.to(self.precision)
         if self.gain is not None and quality is not None:
             with self.uncast():
                 y_hat = self.gain.remove_gain(y_hat, quality)
+        return y_hat
+
+    def synthesise(
+        self, coded: CodedLatents, quality: Tensor | None, beside: Tensor | None = None
+    ) -> Tensor:
+        """What is behind the port: (N, channels, H, W), sides multiples of the stride.
+
+        beside: (N, C', h, w), for a synthesis of more channels than the latents: its last ones.
+        """
+        y_hat = self.without_gain(coded, quality)
+        if beside is not None:
+            y_hat = torch.cat([y_hat, beside], dim=1)
         if coded.side is None:
             return self._strip_by_strip(self.synthesis, y_hat, quality, 1, self.stride)
         x_hat: Tensor = self.synthesis(y_hat, quality, coded.side)

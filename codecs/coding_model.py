@@ -93,17 +93,30 @@ class CodingModel(nn.Module):
         }
 
     def encoder_only_arguments(self) -> dict[str, tuple[str, ...]]:
-        """By part of the config, the init arguments that decoding does not depend on."""
-        named = {
-            name: tuple(getattr(part, "encoder_only_arguments", ()))
-            for name, part in self.named_children()
-        }
-        return {name: arguments for name, arguments in named.items() if arguments}
+        """By part of the config, the init arguments that decoding does not depend on.
+
+        Parts of parts are joined by dots; those of a model that makes parts itself, by arguments of
+        its own, are in no config.
+        """
+        named = {}
+        for name, part in self.named_children():
+            if isinstance(part, CodingModel):
+                for inner, arguments in part.encoder_only_arguments().items():
+                    named[f"{name}.{inner}"] = arguments
+            elif arguments := tuple(getattr(part, "encoder_only_arguments", ())):
+                named[name] = arguments
+        return named
 
     def encoder_parts(self) -> tuple[str, ...]:
-        """Parts of the config that are the encoder's altogether."""
+        """Parts of the config that are the encoder's altogether; parts of parts joined by dots."""
         roles = roles_of(self)
-        return tuple(name for name, _ in self.named_children() if roles[name] == "encoder")
+        found = []
+        for name, part in self.named_children():
+            if roles[name] == "encoder":
+                found.append(name)
+            elif isinstance(part, CodingModel):
+                found += [f"{name}.{inner}" for inner in part.encoder_parts()]
+        return tuple(found)
 
     def uncast(self) -> torch.autocast:
         """A context without autocasting: for all that ends in a mean, a scale or a likelihood."""

@@ -19,10 +19,10 @@ from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 from .atomic_file import write_atomically
 from .building import build_module, check_section, class_paths, fill, public_config
+from .coding_model import CodingModel
 from .container.head_fields import CLASSES, Portability
 from .finite_weights import check_finite
 from .objective import MAX_NAME, Objective
-from .pictures.picture_codec import PictureCodec
 from .tensor_file import read_tensors
 
 FORMAT = "kodec-model-0"
@@ -49,7 +49,7 @@ class ModelInfo:
     """What it was trained for; None where that is not known."""
 
 
-def round_weights(network: PictureCodec) -> None:
+def round_weights(network: CodingModel) -> None:
     """Round every parameter to float16, in place: what a model file stores is what codes."""
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -59,7 +59,7 @@ def round_weights(network: PictureCodec) -> None:
                 parameter.copy_(rounded)
 
 
-def _in_single_precision(network: PictureCodec) -> None:
+def _in_single_precision(network: CodingModel) -> None:
     """Parameters, and buffers of fewer bits, to float32; what else a buffer holds stays."""
     for parameter in network.parameters():
         if parameter.is_floating_point():
@@ -87,18 +87,18 @@ def _stored(value: Tensor, parameter: bool) -> Tensor:
     return out.detach().to("cpu", copy=True).contiguous()
 
 
-def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
+def model_id(network: CodingModel, config: Mapping[str, Any]) -> bytes:
     """Hash of decode-side weights, tables and config; the encoder's own parts don't count.
 
     config: with public class paths, see `public_config`.
     """
     decoder_config = copy.deepcopy(dict(config))
-    arguments = decoder_config.get("init_args") or {}
     for part in network.encoder_parts():
-        arguments.pop(part, None)
+        above, _, name = part.rpartition(".")
+        _arguments(decoder_config, above).pop(name, None)
     for part, names in network.encoder_only_arguments().items():
         for name in names:
-            (arguments[part].get("init_args") or {}).pop(name, None)
+            _arguments(decoder_config, part).pop(name, None)
     digest = hashlib.sha256(json.dumps(decoder_config, sort_keys=True).encode())
     parameters = {name for name, _ in network.named_parameters()}
     for name, value in sorted(network.decoder_state().items()):
@@ -112,8 +112,22 @@ def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
     return digest.digest()[:ID_BYTES]
 
 
+def _arguments(section: dict[str, Any], part: str) -> dict[str, Any]:
+    """The init arguments of a part of the config, named by dots; empty where it has no such part.
+
+    "" is the whole. A model that makes parts by arguments of its own has no sections for them.
+    """
+    arguments: dict[str, Any] = section.get("init_args") or {}
+    for name in part.split(".") if part else ():
+        inner = arguments.get(name)
+        if not isinstance(inner, dict):
+            return {}
+        arguments = inner.get("init_args") or {}
+    return arguments
+
+
 def save_model(
-    network: PictureCodec,
+    network: CodingModel,
     config: Mapping[str, Any],
     path: Path,
     name: str,
@@ -240,7 +254,7 @@ def _json(text: str) -> Any:
     return json.loads(text)
 
 
-def load_model(path: Path, trusted: Sequence[str] = ()) -> tuple[PictureCodec, ModelInfo]:
+def load_model(path: Path, trusted: Sequence[str] = ()) -> tuple[CodingModel, ModelInfo]:
     """Read a model file; nothing is unpickled, and see `build_module` for what is built.
 
     trusted: packages, besides kodec, whose classes may be built. Raises `BitstreamError` for
@@ -255,13 +269,11 @@ def load_model(path: Path, trusted: Sequence[str] = ()) -> tuple[PictureCodec, M
     return network, info
 
 
-def _network(
-    info: ModelInfo, tensors: Mapping[str, Tensor], trusted: Sequence[str]
-) -> PictureCodec:
+def _network(info: ModelInfo, tensors: Mapping[str, Tensor], trusted: Sequence[str]) -> CodingModel:
     weights = _weights(tensors)
     network = build_module(info.config, trusted, weights)
-    if not isinstance(network, PictureCodec):
-        raise BitstreamError(f"it holds a {class_paths(info.config)[0]}, not a picture codec")
+    if not isinstance(network, CodingModel):
+        raise BitstreamError(f"it holds a {class_paths(info.config)[0]}, not a codec")
     for key, tables in tables_of(network).items():
         prefix = f"{TABLE_PREFIX}{key}/"
         parts = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -12,7 +12,8 @@ from .latents.companded import CompandedIntegers
 from .latents.exact_scan import ExactAutoregression
 from .latents.factorised import FactorisedLatents
 from .latents.frequency_slices import FrequencySlices
-from .latents.hyperprior import HYPER_STRIDE, MeanScaleHyperprior, ScaleHyperprior
+from .latents.hyper_networks import HYPER_STRIDE
+from .latents.hyperprior import MeanScaleHyperprior, ScaleHyperprior
 from .latents.multi_reference import MultiReference
 from .latents.orders import channel_spans
 from .latents.raster import RasterAutoregression

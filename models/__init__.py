@@ -3,6 +3,7 @@
 from .convolutional import GDNAnalysis, GDNSynthesis
 from .elic import ELICAnalysis, ELICSynthesis
 from .lapped import LappedAnalysis, LappedSynthesis
+from .rectified import RectifiedAnalysis, RectifiedSynthesis
 from .refined_lapped import RefinedLappedAnalysis, RefinedLappedSynthesis
 from .region_adaptive import RegionAdaptiveAnalysis, RegionAdaptiveSynthesis
 from .residual import ResidualAnalysis, ResidualSynthesis
@@ -18,6 +19,8 @@ __all__ = [
     "GDNSynthesis",
     "LappedAnalysis",
     "LappedSynthesis",
+    "RectifiedAnalysis",
+    "RectifiedSynthesis",
     "RefinedLappedAnalysis",
     "RefinedLappedSynthesis",
     "RegionAdaptiveAnalysis",

@@ -63,6 +63,7 @@ class LatentRefinement:
             "objective": f"{lam!r} x {objective.distortion}",
         }
         self.single = copy.deepcopy(network).float().requires_grad_(False)
+        self.hyper_stride = int(getattr(network.latents, "hyper_stride", HYPER_STRIDE))
         self.tiled = self._pixels > MOST_PIXELS
         self.reach = int(getattr(network.synthesis, "reach", 0)) + CONTEXT_REACH
         if self.tiled and (self.side is not None or not self._in_parts()):
@@ -81,7 +82,7 @@ class LatentRefinement:
         if not self.tiled:
             self._backward(self.latents(), self.x, self.size, relaxation)
             return
-        for tile in tiles(h, w, TILE, self.reach, HYPER_STRIDE):
+        for tile in tiles(h, w, TILE, self.reach, self.hyper_stride):
             self._descend_tile(tile, relaxation)
 
     def _descend_tile(self, tile: Tile, relaxation: Relaxation) -> None:
@@ -90,7 +91,8 @@ class LatentRefinement:
         z = self.values.get("z")
         if z is not None:
             spans = (tile.rows, tile.columns, tile.own_rows, tile.own_columns)
-            z = _window(z, *((a // HYPER_STRIDE, -(-b // HYPER_STRIDE)) for a, b in spans))
+            stride_z = self.hyper_stride
+            z = _window(z, *((a // stride_z, -(-b // stride_z)) for a, b in spans))
         rows, columns = ([stride * end for end in span] for span in (tile.rows, tile.columns))
         x = self.x[..., rows[0] : rows[1], columns[0] : columns[1]]
         seen = (slice(stride * a, stride * b) for a, b in (tile.seen_rows, tile.seen_columns))

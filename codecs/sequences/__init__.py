@@ -1,1 +1,1 @@
-"""Sequences: frames of video, and the files that they are read from and written to."""
+"""Sequences: frames of video, the files that they come from and go to, and their codecs."""

@@ -1,13 +1,13 @@
 """Hyper-analysis and hyper-synthesis networks, by the paper that they come from.
 
-All of them have stride 4. Layers stand in the order of the public implementations, so that their
-weights can be mapped by name.
+All of them have stride 4, but those of `STRIDES`. Layers stand in the order of the public
+implementations, so that their weights can be mapped by name.
 """
 
 import torch
 from torch import Tensor, nn
 
-from kodec.models.blocks import PaddedConv2d, SubpixelConv2d
+from kodec.models.blocks import BoundedRectifier, PaddedConv2d, SubpixelConv2d
 from kodec.native import InvalidInputError
 
 
@@ -103,7 +103,7 @@ class _Twin(nn.Module):
         self.scales = scales
 
     def forward(self, z: Tensor) -> Tensor:
-        """(N, hyper, h, w) -> (N, outputs, 4 h, 4 w)."""
+        """(N, hyper, h, w) -> (N, outputs, s h, s w)."""
         return torch.cat([self.means(z), self.scales(z)], dim=1)
 
 
@@ -135,6 +135,18 @@ def _stf2022(channels: int, hyper: int, outputs: int) -> tuple[nn.Module, nn.Mod
     return analysis, _Twin(synthesis(), synthesis())
 
 
+def _ssf2020(channels: int, hyper: int, outputs: int) -> tuple[nn.Module, nn.Module]:
+    """From "Scale-space flow for end-to-end optimized video compression" (2020)."""
+    analysis = _chain(nn.ReLU, _conv(channels, hyper), _conv(hyper, hyper), _conv(hyper, hyper))
+
+    def layers() -> list[nn.Module]:
+        return [_deconv(hyper, hyper), _deconv(hyper, hyper), _deconv(hyper, outputs // 2)]
+
+    # Scales are rectified as well as what leads to them.
+    scales = _chain(BoundedRectifier, *layers()).append(BoundedRectifier())
+    return analysis, _Twin(_chain(nn.ReLU, *layers()), scales)
+
+
 NETWORKS = {
     "bmshj2018": _bmshj2018,
     "mbt2018": _mbt2018,
@@ -142,15 +154,18 @@ NETWORKS = {
     "elic2022": _elic2022,
     "stf2022": _stf2022,
     "mlic2023": _mlic2023,
+    "ssf2020": _ssf2020,
 }
+HYPER_STRIDE = 4
+STRIDES = {"ssf2020": 8}
 
 
 def hyper_networks(
     name: str, channels: int, hyper: int, outputs: int
 ) -> tuple[nn.Module, nn.Module]:
-    """Networks (N, channels, 4 h, 4 w) -> (N, hyper, h, w) -> (N, outputs, 4 h, 4 w).
+    """Networks (N, channels, s h, s w) -> (N, hyper, h, w) -> (N, outputs, s h, s w).
 
-    name: one of `NETWORKS`; anything else raises `InvalidInputError`.
+    name: one of `NETWORKS`; anything else raises `InvalidInputError`. s: 4, or that of `STRIDES`.
     """
     if name not in NETWORKS:
         raise InvalidInputError(f"hyper networks are one of {sorted(NETWORKS)}, not {name!r}")

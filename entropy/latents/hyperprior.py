@@ -22,22 +22,15 @@ from kodec.entropy.roles import encoder_only
 from kodec.models.blocks import lower_bound
 from kodec.native import InvalidInputError
 
-from .hyper_networks import hyper_networks
+from .hyper_networks import HYPER_STRIDE, STRIDES, hyper_networks
 
-HYPER_STRIDE = 4
 SMALLEST_SCALE = 0.11
 
 
-def hyper_shape(latent_shape: Sequence[int], channels: int) -> torch.Size:
-    """Shape (N, `channels`, h', w') of the hyper-latents of latents (N, C, h, w)."""
-    n, _, h, w = latent_shape
-    return torch.Size((n, channels, -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)))
-
-
-def pad_to_hyper_stride(y: Tensor) -> Tensor:
+def pad_to_hyper_stride(y: Tensor, stride: int = HYPER_STRIDE) -> Tensor:
     """Latents (N, C, h, w), replicated at the right and bottom up to a multiple of the stride."""
     h, w = y.shape[-2:]
-    return nn.functional.pad(y, (0, -w % HYPER_STRIDE, 0, -h % HYPER_STRIDE), mode="replicate")
+    return nn.functional.pad(y, (0, -w % stride, 0, -h % stride), mode="replicate")
 
 
 def _unchanged(x: Tensor) -> Tensor:
@@ -50,13 +43,21 @@ class WithHyperLatents(nn.Module):
     encoder_only_arguments: tuple[str, ...] = ("lagrangian",)
 
     channels: int
+    hyper_stride: int = HYPER_STRIDE
+    """Latent positions per position of the hyper-latents, each way."""
     hyper_prior: FactorisedPrior
     scale_tables: ScaleTables
 
     def symbols(self, h: int, w: int) -> int:
         """Symbols that one item of h x w latent positions puts through the port."""
         latents = (1, self.channels, h, w)
-        return math.prod(latents) + hyper_shape(latents, self.hyper_prior.channels).numel()
+        return math.prod(latents) + self.hyper_shape(latents).numel()
+
+    def hyper_shape(self, latent_shape: Sequence[int]) -> torch.Size:
+        """Shape (N, `hyper`, h', w') of the hyper-latents of latents (N, C, h, w)."""
+        n, _, h, w = latent_shape
+        stride = self.hyper_stride
+        return torch.Size((n, self.hyper_prior.channels, -(-h // stride), -(-w // stride)))
 
     def check(self, cond: Conditions) -> None:
         """Raise `InvalidInputError` where the latents are not for this model."""
@@ -66,17 +67,18 @@ class WithHyperLatents(nn.Module):
 
     def code_z(self, z: Tensor | None, cond: Conditions, port: SymbolPort) -> Tensor:
         """Pass the hyper-latents through the port."""
-        shape = hyper_shape(cond.latent_shape, self.hyper_prior.channels)
+        shape = self.hyper_shape(cond.latent_shape)
         return port.code("z", z, self.hyper_prior.distribution(shape))
 
 
 class Hyperprior(WithHyperLatents):
     """Latent models whose hyper-latents come from convolutional networks.
 
-    channels: of the latents. hyper: of the hyper-latents, at a quarter of the size. networks: see
-    `hyper_networks`. outputs: features that they predict, by default 2 `channels` (means, then
-    scales). scales: "log" where networks predict natural logs, with skipping below the smallest
-    table; "linear" where they predict the scale itself, never below 0.11, as published models do.
+    channels: of the latents. hyper: of the hyper-latents, whose size is that of the latents by the
+    stride of the networks. networks: see `hyper_networks`. outputs: features that they predict, by
+    default 2 `channels` (means, then scales). scales: "log" where networks predict natural logs,
+    with skipping below the smallest table; "linear" where they predict the scale itself, never
+    below 0.11, as published models do.
     prior_filters, centred_prior: see `FactorisedPrior`. family, guard: see `ScaleTables`.
     lagrangian: see `LocationScale`, at the encoder only. adaptation: of the hyper-networks to the
     latents' regions, whose prototypes are coded first.
@@ -101,6 +103,7 @@ class Hyperprior(WithHyperLatents):
             raise InvalidInputError(f"scales are 'log' or 'linear', not {scales!r}")
         self.channels = channels
         self.outputs = outputs or 2 * channels
+        self.hyper_stride = STRIDES.get(networks, HYPER_STRIDE)
         self.log_scales = scales == "log"
         self.lagrangian = lagrangian
         analysis, self.hyper_synthesis = hyper_networks(networks, channels, hyper, self.outputs)
@@ -136,7 +139,9 @@ class Hyperprior(WithHyperLatents):
     def _hyper_latents(self, seen: Tensor) -> Tensor:
         """Of latents as the hyper-analysis sees them; in the precision of the prior."""
         seen = seen.to(next(self.hyper_analysis.parameters()))
-        z: Tensor = self.hyper_analysis(self.hyper_input(pad_to_hyper_stride(seen)))
+        z: Tensor = self.hyper_analysis(
+            self.hyper_input(pad_to_hyper_stride(seen, self.hyper_stride))
+        )
         return z.to(self.hyper_prior.matrices[0])
 
     def code_hyper(

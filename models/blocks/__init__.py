@@ -2,6 +2,7 @@
 
 from .activation import Activation
 from .bottleneck import Bottleneck, GatedAttention, RectifiedBottleneck
+from .bounded_rectifier import BoundedRectifier
 from .convolution import PaddedConv2d, PointwiseConv2d
 from .depthwise import DepthwiseConv2d
 from .elementwise import GELU, asinh, gelu
@@ -23,6 +24,7 @@ __all__ = [
     "QUALITY_STEPS",
     "Activation",
     "Bottleneck",
+    "BoundedRectifier",
     "DepthwiseBlock",
     "DepthwiseConv2d",
     "DownResidual",

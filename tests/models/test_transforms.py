@@ -12,6 +12,8 @@ from kodec.models import (
     ELICSynthesis,
     GDNAnalysis,
     GDNSynthesis,
+    RectifiedAnalysis,
+    RectifiedSynthesis,
     ResidualAnalysis,
     ResidualSynthesis,
     SwinAnalysis,
@@ -40,6 +42,7 @@ def pair(
 
 PAIRS = {
     "gdn": pair(GDNAnalysis, GDNSynthesis, 7, width=5, latents=7),
+    "rectified": pair(RectifiedAnalysis, RectifiedSynthesis, 7, width=5, latents=7),
     "residual": pair(ResidualAnalysis, ResidualSynthesis, 5, width=5),
     "attention": pair(ResidualAnalysis, ResidualSynthesis, 6, width=6, attention=True),
     "mlic++": pair(ResidualAnalysis, ResidualSynthesis, 7, width=4, latents=7, activation="gelu"),
