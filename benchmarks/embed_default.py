@@ -88,8 +88,8 @@ def main() -> int:
     """Run the subcommand."""
     parser = parser_of(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("export").add_argument("checkpoint", type=Path)
-    card_ = commands.add_parser("card")
+    commands.add_parser("export", allow_abbrev=False).add_argument("checkpoint", type=Path)
+    card_ = commands.add_parser("card", allow_abbrev=False)
     card_.add_argument("--kodak", type=Path, required=True, help="results of `kodec eval`")
     card_.add_argument("--speed", type=Path, required=True, help="JSON of `kodec bench picture`")
     options = parser.parse_args()

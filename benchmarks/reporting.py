@@ -14,7 +14,9 @@ from kodec.native import KodecError
 
 def parser_of(doc: str | None) -> argparse.ArgumentParser:
     """A parser that describes the script by the first line of its docstring."""
-    return argparse.ArgumentParser(description=doc.splitlines()[0] if doc else None)
+    description = doc.splitlines()[0] if doc else None
+    # A mistyped option is an error, and no other one's beginning.
+    return argparse.ArgumentParser(description=description, allow_abbrev=False)
 
 
 def heading(codec: Codec, pictures: int) -> str:

@@ -5,18 +5,11 @@ import re
 import stat
 from pathlib import Path
 
+from kodec.codecs.file_kind import SNIFF_BYTES, identify_file
 from kodec.native import InvalidInputError, KodecError
 
 _LARGEST = 1 << 28
 """Bytes; no log or table is larger, but a bitstream or a clip in the folder may be."""
-_COMPRESSED = {
-    b"\x1f\x8b": "gzip",
-    b"\xfd7zXZ\0": "xz",
-    b"BZh": "bzip2",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"PK\x03\x04": "zip",
-    b"7z\xbc\xaf\x27\x1c": "7z",
-}
 # UTF-32's mark begins with UTF-16's.
 _MARKS = {
     b"\xef\xbb\xbf": "utf-8",
@@ -57,9 +50,9 @@ def read_text(path: Path) -> str:
     what can't be read.
     """
     data = _read(path)
-    for mark, kind in _COMPRESSED.items():
-        if data.startswith(mark):
-            raise UnknownFormatError(f"{path} is {kind}-compressed: unpack it first")
+    kind = identify_file(data[:SNIFF_BYTES])
+    if kind is not None and kind.family == "packed":
+        raise UnknownFormatError(f"{path} is {kind.title}: unpack it first")
     text = _ESCAPES.sub("", _MOVES.sub("\n", _decoded(data))).rstrip("\x1a")
     head = text[: 1 << 16]
     if "\0" in head or len(_CONTROLS.findall(head)) > len(head) / 50:

@@ -285,6 +285,10 @@ class ChunkReader:
         base, guess = self._base(chunk), self._next + failed
         if chunk.follows(base ^ guess & _MASK):
             return guess
+        if self.lost_metadata and not self._next:
+            # The checksum of damaged metadata may be damaged, too: what packets continue from is
+            # then off by some bits, as another packet's number would be.
+            return None
         # Packets may have been cut out, or repeated.
         for number in range(max(self._next, guess - _SEARCH), guess + _SEARCH + 1):
             if number != self._count and chunk.follows(base ^ number & _MASK):

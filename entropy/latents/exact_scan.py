@@ -91,7 +91,7 @@ class ExactAutoregression(nn.Module):
         return ScanProgram(self.channels, self.side, places, layers)
 
     def step(self, items: int, rows: int, columns: int, side: Tensor | None = None) -> "ExactStep":
-        """The `ScanStep` over a grid; side: (items, rows * columns, `side`) integers."""
+        """The `CompiledStep` over a grid; side: (items, rows * columns, `side`) integers."""
         if side is None:
             side = torch.zeros(items, rows * columns, 0)
         if side.shape != (items, rows * columns, self.side):
@@ -103,7 +103,7 @@ class ExactAutoregression(nn.Module):
 
 
 class ExactStep:
-    """A `ScanStep` of an `ExactAutoregression`."""
+    """A `CompiledStep` of an `ExactAutoregression`."""
 
     def __init__(
         self, model: ExactAutoregression, items: int, rows: int, columns: int, side: Tensor

@@ -83,9 +83,6 @@ class _RasterStep:
         places, reach = block.places, KERNEL // 2
         self.canvas[:, places // self.w + reach, places % self.w + reach] = values
 
-    def compiled(self) -> None:
-        """There is none: its networks are not exact."""
-
     def result(self) -> Tensor:
         """All tokens."""
         reach = KERNEL // 2

@@ -5,7 +5,7 @@ What a program codes against. Who is at the other end: `RateMeter`, `SymbolWrite
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class SymbolPort(Protocol):
         """Pass tokens (N, P, C) through the channel in a serial order.
 
         fronts: blocks of all channels; the positions of one do not depend on each other.
-        A step that is compiled has an order of its own.
+        A `CompiledStep` has an order of its own.
         """
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
@@ -123,11 +123,16 @@ class ScanStep(BlockStep, Protocol):
     def whole(self, y: Tensor) -> Distribution:
         """The distribution of all tokens at once, where the latents `y` (N, P, C) are known."""
 
-    def compiled(self) -> CompiledScan | None:
-        """The same order for the core, of integer tokens, row by row; None where there is none.
 
-        Ports then code all tokens as one block, and use `whole` alone of the step.
-        """
+@runtime_checkable
+class CompiledStep(ScanStep, Protocol):
+    """A serial pass over integer tokens, row by row, which the core can run.
+
+    Ports code all its tokens as one block, and use `whole` and `compiled` alone.
+    """
+
+    def compiled(self) -> CompiledScan:
+        """The same order for the core."""
 
 
 def code_blocks(

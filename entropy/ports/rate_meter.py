@@ -9,7 +9,7 @@ from kodec.entropy.distributions import Distribution, Uniform
 
 from .blocks import Block
 from .passed_values import BYTE_BITS, digits_of, given, lengths_of, packed
-from .port import ForeignCoder, ScanStep, code_blocks
+from .port import CompiledStep, ForeignCoder, ScanStep, code_blocks
 from .relaxation import Relaxation, under_noise
 from .snapping import Snap
 
@@ -53,7 +53,7 @@ class RateMeter:
         """In training one pass over everything, whose contexts see the latents under noise."""
         assert y is not None
         if not self.training:
-            if step.compiled() is None:
+            if not isinstance(step, CompiledStep):
                 return code_blocks(self, name, y, fronts, step)
             integers = torch.round(y)
             self._count(name, step.whole(integers).bits(integers))

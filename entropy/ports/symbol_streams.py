@@ -20,7 +20,7 @@ from .passed_values import (
     packed,
     places_of,
 )
-from .port import ForeignCoder, ScanStep, code_blocks
+from .port import CompiledStep, ForeignCoder, ScanStep, code_blocks
 from .snapping import Snap
 
 
@@ -53,9 +53,9 @@ class SymbolWriter:
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Block], step: ScanStep) -> Tensor:
         """Write the tokens front by front, or by the core's program."""
-        compiled = step.compiled()
-        if compiled is None:
+        if not isinstance(step, CompiledStep):
             return code_blocks(self, name, y, fronts, step)
+        compiled = step.compiled()
         values = codable(name, torch.round(given(name, y)).contiguous())
         integers = values.to(torch.int32).reshape(len(self._encoders), -1).cpu().numpy()
         for encoder, item, side in zip(self._encoders, integers, compiled.side, strict=True):
@@ -124,9 +124,9 @@ class SymbolReader:
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Block], step: ScanStep) -> Tensor:
         """Read the tokens front by front, or by the core's program."""
-        compiled = step.compiled()
-        if compiled is None:
+        if not isinstance(step, CompiledStep):
             return code_blocks(self, name, y, fronts, step)
+        compiled = step.compiled()
         size = compiled.rows, compiled.columns
         items = [
             decoder.scan(compiled.program, *size, side, compiled.tables)

@@ -58,6 +58,8 @@ class Categorical(WithTables):
         self.entries = entries
         self.register_buffer("counts", torch.ones(entries, dtype=torch.float64))
         self.coder = IntegerTables()
+        self._ranked: tuple[Tensor, Tensor, Tensor] | None = None
+        """Counts, and the entries by them and their ranks: sorted once while counts stay."""
 
     @property
     def digits(self) -> int:
@@ -72,10 +74,13 @@ class Categorical(WithTables):
 
     def ranks(self) -> tuple[Tensor, Tensor]:
         """The entries by falling count, and each entry's rank; both (entries,) int64."""
-        by_rank = torch.argsort(-self.counts, stable=True)
-        rank = torch.empty_like(by_rank)
-        rank[by_rank] = torch.arange(self.entries, device=rank.device)
-        return by_rank, rank
+        counts, ranked = self.counts, self._ranked
+        if ranked is None or ranked[0].device != counts.device or not ranked[0].equal(counts):
+            by_rank = torch.argsort(-counts, stable=True)
+            rank = torch.empty_like(by_rank)
+            rank[by_rank] = torch.arange(self.entries, device=rank.device)
+            ranked = self._ranked = counts.clone(), by_rank, rank
+        return ranked[1:]
 
     def class_counts(self, by_rank: Tensor) -> NDArray[np.float64]:
         """How often each class is used, (classes,), given the entries by rank; never 0."""

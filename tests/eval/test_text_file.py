@@ -61,10 +61,10 @@ def test_pipes_are_read_as_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\x1f\x8b\x08rest", "gzip-compressed: unpack it"),
-        (b"\xfd7zXZ\0rest", "xz-compressed: unpack it"),
-        (b"\x28\xb5\x2f\xfdrest", "zstd-compressed: unpack it"),
-        (b"PK\x03\x04rest", "zip-compressed: unpack it"),
+        (b"\x1f\x8b\x08rest", "is a gzip archive: unpack it"),
+        (b"\xfd7zXZ\0rest", "is an xz archive: unpack it"),
+        (b"\x28\xb5\x2f\xfdrest", "is a zstd archive: unpack it"),
+        (b"PK\x03\x04rest", "is a zip archive.*: unpack it"),
         (b"text\0\0\0text", "binary, not text"),
         (bytes(range(256)) * 4, "binary, not text"),
         (bytes(100), "binary, not text"),

@@ -179,6 +179,21 @@ def test_swapped_repeated_and_removed_packets(order: list[int], came: list[int])
     assert reader.cut is None
 
 
+@pytest.mark.parametrize("change", range(8))
+def test_no_packet_is_taken_for_another_where_metadata_and_their_checksum_are_damaged(
+    change: int,
+) -> None:
+    """Numbers enter checksums by XOR, and so does what damage does to where they begin."""
+    whole = frames(FILE)
+    profile = bytearray(whole[FRONTS - 1])
+    profile[4] ^= 1
+    profile[-4] ^= change
+    items, reader = kept(b"".join((*whole[: FRONTS - 1], profile, *whole[FRONTS:])))
+    assert numbers(items) == (list(range(COUNT)) if change == 0 else [], [])
+    assert (reader.cut is None) == (change == 0)
+    assert reader.lost_metadata == ["icc"]
+
+
 def test_packets_of_another_file_are_lost() -> None:
     other = frames(sequence_file(COUNT, header=replace(HEADER, quality=21)))
     mine = frames(FILE)

@@ -1,5 +1,7 @@
 """Codebook indices through the ports."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -57,6 +59,23 @@ def test_frequent_entries_are_cheaper() -> None:
         code_tokens(meter, "t", indices, categorical, indices.shape)
         costs.append(meter.total().item() / 100)
     assert costs[0] < 1 < 9 < costs[1]
+
+
+def test_ranks_follow_the_counts_however_these_change() -> None:
+    categorical = Categorical(5)
+    other = Categorical(5)
+    other.count(torch.tensor([4, 4]))
+    changes: list[Callable[[], object]] = [
+        lambda: categorical.count(torch.tensor([2])),
+        lambda: categorical.load_state_dict(other.state_dict()),
+        lambda: categorical.counts[1].add_(9),
+    ]
+    first = [int(categorical.ranks()[0][0])]
+    for change in changes:
+        change()
+        first.append(int(categorical.ranks()[0][0]))
+        assert categorical.ranks()[1][first[-1]] == 0
+    assert first == [0, 2, 4, 1]
 
 
 def test_entries_that_a_codebook_lacks_are_refused() -> None:

@@ -119,7 +119,7 @@ def test_empty_binary_and_cut(kind: str, tmp_path: Path) -> None:
         (b" \n\r\n", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
         (text.encode() + bytes(9), "binary, not text"),
-        (b"\x1f\x8b\x08" + text.encode(), "compressed: unpack it first"),
+        (b"\x1f\x8b\x08" + text.encode(), "archive: unpack it first"),
     ):
         path.write_bytes(data)
         with pytest.raises(InvalidInputError, match=message):
@@ -235,7 +235,7 @@ def test_foreign_files_of_a_folder_are_left_out(tmp_path: Path) -> None:
     for name, reason in (
         ("DONE", "is empty"),
         ("x_qp22.err", "is empty"),
-        ("old.log.gz", "is gzip-compressed"),
+        ("old.log.gz", "is a gzip archive"),
         ("x.dec.txt", "a decoder's log"),
     ):
         assert any(name in note and reason in note for note in found.notes), name
@@ -254,7 +254,7 @@ def test_a_point_that_is_not_whole_ends_the_reading(end: str, tmp_path: Path) ->
 
 def test_a_folder_of_nothing_says_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(b"\x1f\x8b\x08rest")
-    with pytest.raises(InvalidInputError, match="holds none.*x.gz is gzip-compressed"):
+    with pytest.raises(InvalidInputError, match="holds none.*x.gz is a gzip archive"):
         read_curve_sets([tmp_path])
-    with pytest.raises(UnknownFormatError, match="gzip-compressed: unpack it first"):
+    with pytest.raises(UnknownFormatError, match="gzip archive: unpack it first"):
         read_curve_sets([tmp_path / "x.gz"])

@@ -174,7 +174,7 @@ def test_lossless_points_are_left_out(tmp_path: Path) -> None:
 
 def test_compressed_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(b"\x1f\x8b\x08rest")
-    with pytest.raises(InvalidInputError, match="compressed: unpack"):
+    with pytest.raises(InvalidInputError, match="archive: unpack"):
         read_curves([tmp_path / "x.gz"])
     with pytest.raises(InvalidInputError, match="No such file"):
         read_curves([tmp_path / "none"])
