@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .sequences.bidirectional_flow import BidirectionalFlow
     from .sequences.scale_space_flow import ScaleSpaceFlow
     from .sequences.sequence_model import FrameStep, SequenceModel, State
+    from .sequences.temporal_entropy import TemporalEntropy
 else:
     _HOMES = {
         "building": (
@@ -80,6 +81,7 @@ else:
         "sequences.bidirectional_flow": ("BidirectionalFlow",),
         "sequences.scale_space_flow": ("ScaleSpaceFlow",),
         "sequences.sequence_model": ("FrameStep", "SequenceModel", "State"),
+        "sequences.temporal_entropy": ("TemporalEntropy",),
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -131,6 +133,7 @@ __all__ = [
     "SequenceModel",
     "State",
     "Step",
+    "TemporalEntropy",
     "as_picture",
     "as_pixels",
     "build_module",

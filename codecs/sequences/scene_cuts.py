@@ -20,7 +20,7 @@ class SceneCuts:
 
     def __init__(self) -> None:
         self._last: NDArray[np.float64] | None = None
-        self._usual = 0.0
+        self._usual = _LEAST / 2
 
     def is_cut(self, luma: NDArray[np.uint8] | NDArray[np.uint16], bit_depth: int) -> bool:
         """Whether the next frame, of luma (H, W), begins another scene."""

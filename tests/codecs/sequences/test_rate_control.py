@@ -1,0 +1,72 @@
+"""Rates are met on sequences whose frames take what no model of theirs says exactly."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from kodec.codecs import Step
+from kodec.codecs.sequences.rate_control import RateControl
+from kodec.codecs.sequences.scheduling import Schedule, schedule
+from kodec.codecs.sequences.structures import Structure
+
+FPS = 25.0
+
+
+def steps_of(structure: Structure, frames: int, period: int = 0) -> list[Step]:
+    plan = Schedule[int](structure, 1, period)
+    return [s.step for s in schedule(((n, False) for n in range(frames)), plan)]
+
+
+def bits_of(step: Step, quality: int, slope: float, busy: Sequence[float]) -> int:
+    """A refresh takes eight times what others do; some parts of the sequence more than others."""
+    base = 40_000.0 if step.refresh else 5_000.0
+    return round(base * busy[step.first] * math.exp(slope * (quality - 24)))
+
+
+def coded(control: RateControl, steps: list[Step], slope: float, busy: Sequence[float]) -> float:
+    """Bits a frame."""
+    for step in steps:
+        quality = control.quality(step)
+        assert 0 <= quality <= 63
+        control.spent(step, quality, bits_of(step, quality, slope, busy))
+    return sum(spent.bits for spent in control.steps) / len(steps)
+
+
+def busy_frames(frames: int) -> list[float]:
+    rng = np.random.default_rng(1)
+    return list(np.exp(0.3 * np.sin(np.arange(frames) / 9) + 0.1 * rng.normal(size=frames)))
+
+
+@pytest.mark.parametrize("slope", [0.05, 0.065, 0.09])
+@pytest.mark.parametrize(
+    "structure",
+    [Structure("intra"), Structure("low-delay", (0, -6, -3)), Structure("hierarchical", (0, -3))],
+    ids=lambda structure: structure.name,
+)
+def test_a_rate_is_met_in_one_pass_and_closer_in_two(structure: Structure, slope: float) -> None:
+    frames, busy = 97, busy_frames(97)
+    for rate in (20_000.0, 90_000.0) if structure.name == "intra" else (2_500.0, 20_000.0):
+        steps = steps_of(structure, frames)
+        first = RateControl(rate, FPS, frames)
+        assert coded(first, steps, slope, busy) == pytest.approx(rate, rel=0.05)
+        second = RateControl(rate, FPS, frames, first.steps)
+        assert coded(second, steps, slope, busy) == pytest.approx(rate, rel=0.02)
+
+
+def test_an_endless_sequence_keeps_its_rate() -> None:
+    frames, busy = 500, busy_frames(500)
+    control = RateControl(8_000, FPS)
+    assert coded(control, steps_of(Structure("low-delay"), frames, 100), 0.07, busy) == (
+        pytest.approx(8_000, rel=0.03)
+    )
+
+
+def test_a_rate_out_of_reach_runs_up_no_debt() -> None:
+    """After frames that can't take as many bits, others do not get more than they should."""
+    still, busy = [1e-3] * 100, [1.0] * 100
+    control = RateControl(5_000, FPS)
+    coded(control, steps_of(Structure("low-delay"), 200), 0.065, still + busy)
+    late = [spent.bits for spent in control.steps[150:]]
+    assert sum(late) / len(late) < 3 * 5_000
