@@ -7,8 +7,16 @@ from numpy.typing import NDArray
 
 Matrix = Literal["bt709", "bt601"]
 
-# Kr and Kb: ITU-R BT.709-6 (2015), item 3.2; BT.601-7 (2011), item 2.5.1.
-_WEIGHTS: dict[Matrix, tuple[float, float]] = {"bt709": (0.2126, 0.0722), "bt601": (0.299, 0.114)}
+LUMA_WEIGHTS: dict[int, tuple[float, float]] = {
+    1: (0.2126, 0.0722),  # BT.709
+    4: (0.30, 0.11),  # FCC
+    5: (0.299, 0.114),  # BT.601, 625 lines
+    6: (0.299, 0.114),  # BT.601, 525 lines
+    7: (0.212, 0.087),  # SMPTE 240M
+    9: (0.2627, 0.0593),  # BT.2020, non-constant luminance
+}
+"""Kr and Kb by the code point of the matrix: ITU-T H.273 (2021), table 4."""
+_WEIGHTS: dict[Matrix, tuple[float, float]] = {"bt709": LUMA_WEIGHTS[1], "bt601": LUMA_WEIGHTS[6]}
 
 
 def rgb_to_yuv(
@@ -23,7 +31,7 @@ def rgb_to_yuv(
     r, g, b = np.moveaxis(rgb.astype(np.float64) / 255, 2, 0)
     y = red * r + (1 - red - blue) * g + blue * b
     u, v = (b - y) / (2 - 2 * blue), (r - y) / (2 - 2 * red)
-    luma, offset, chroma, middle = _scales(full_range, bit_depth)
+    luma, offset, chroma, middle = scales(full_range, bit_depth)
     return np.stack([offset + luma * y, middle + chroma * u, middle + chroma * v], axis=2)
 
 
@@ -32,7 +40,7 @@ def yuv_to_rgb(
 ) -> NDArray[np.uint8]:
     """Y, U, V (H, W, 3) in code values of `bit_depth` as 8-bit RGB (H, W, 3), rounded, clipped."""
     red, blue = _WEIGHTS[matrix]
-    luma, offset, chroma, middle = _scales(full_range, bit_depth)
+    luma, offset, chroma, middle = scales(full_range, bit_depth)
     y, u, v = np.moveaxis(yuv.astype(np.float64), 2, 0)
     y, u, v = (y - offset) / luma, (u - middle) / chroma, (v - middle) / chroma
     r, b = y + (2 - 2 * red) * v, y + (2 - 2 * blue) * u
@@ -63,8 +71,8 @@ def doubled(plane: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(plane)
 
 
-def _scales(full_range: bool, bit_depth: int) -> tuple[float, float, float, float]:
-    """Luma's scale and offset, chroma's scale and middle."""
+def scales(full_range: bool, bit_depth: int) -> tuple[float, float, float, float]:
+    """Luma's scale and offset, chroma's scale and middle, in code values of `bit_depth`."""
     if full_range:
         return 2**bit_depth - 1, 0, 2**bit_depth - 1, 2 ** (bit_depth - 1)
     step = 2.0 ** (bit_depth - 8)

@@ -1,7 +1,7 @@
 """Frames of video as planes of Y, U and V, their format, and raw files of them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
@@ -9,20 +9,26 @@ from typing import IO, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.native import InvalidInputError
+from kodec.codecs.container.sequence_head import Colour
+from kodec.native import BitstreamError, InvalidInputError
 
 from .colour_conversion import doubled, halved, quantised, rgb_to_yuv, yuv_to_rgb
 
 Chroma = Literal["400", "420", "422", "444"]
 Frame = tuple[NDArray[Any], ...]
-"""Planes Y, U, V, or Y alone (4:0:0): uint8, or uint16 above 8 bits."""
+"""Planes Y, U, V, or G, B, R, or Y alone (4:0:0): uint8, or uint16 above 8 bits."""
 
-_STEPS: dict[Chroma, tuple[int, int]] = {"420": (2, 2), "422": (1, 2), "444": (1, 1)}
+_STEPS: dict[Chroma, tuple[int, int]] = {
+    "400": (1, 1),
+    "420": (2, 2),
+    "422": (1, 2),
+    "444": (1, 1),
+}
 
 
 @dataclass(frozen=True)
 class VideoFormat:
-    """Size, sampling and frame rate of a sequence.
+    """Size, sampling, frame rate and colour of a sequence.
 
     Raises InvalidInputError for a size without pixels, an unknown chroma format, a bit depth
     outside of 8 to 16 and a frame rate that is not positive.
@@ -33,6 +39,7 @@ class VideoFormat:
     chroma: Chroma = "420"
     bit_depth: int = 8
     fps: Fraction = Fraction(30)
+    colour: Colour = Colour()
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 1:
@@ -43,10 +50,21 @@ class VideoFormat:
             raise InvalidInputError(f"a frame rate is above 0, not {self.fps}")
 
     @property
+    def is_rgb(self) -> bool:
+        """Whether planes are G, B and R: matrix 0, the identity, of 4:4:4."""
+        return self.chroma == "444" and self.colour.matrix == 0
+
+    @property
     def pixel_format(self) -> str:
-        """FFmpeg's name, `yuv420p` or `yuv444p10le` for instance."""
+        """FFmpeg's name, `yuv420p`, `yuv444p10le` or `gbrp` for instance."""
         name = "gray" if self.chroma == "400" else f"yuv{self.chroma}p"
+        name = "gbrp" if self.is_rgb else name
         return name if self.bit_depth == 8 else f"{name}{self.bit_depth}le"
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """How many rows and columns share a sample of chroma."""
+        return _STEPS[self.chroma]
 
     @property
     def plane_shapes(self) -> list[tuple[int, int]]:
@@ -54,7 +72,7 @@ class VideoFormat:
         luma = (self.height, self.width)
         if self.chroma == "400":
             return [luma]
-        down, across = _STEPS[self.chroma]
+        down, across = self.steps
         half = (-(-self.height // down), -(-self.width // across))
         return [luma, half, half]
 
@@ -69,7 +87,7 @@ class VideoFormat:
         width, height = (
             -(-max(side, smallest) // multiple) * multiple for side in (self.width, self.height)
         )
-        return VideoFormat(width, height, self.chroma, self.bit_depth, self.fps)
+        return replace(self, width=width, height=height)
 
 
 def fitted(frame: Frame, target: VideoFormat) -> Frame:
@@ -118,8 +136,8 @@ def write_raw(file: IO[bytes], frame: Frame) -> None:
         file.write(np.ascontiguousarray(plane, dtype=plane.dtype.newbyteorder("<")).tobytes())
 
 
-def read_raw(path: Path, form: VideoFormat) -> Iterator[Frame]:
-    """The frames of a raw file.
+def read_raw(path: Path, form: VideoFormat, start: int = 0) -> Iterator[Frame]:
+    """The frames of a raw file from frame `start` on.
 
     Raises InvalidInputError when the file does not hold a whole number of frames.
     """
@@ -129,11 +147,23 @@ def read_raw(path: Path, form: VideoFormat) -> Iterator[Frame]:
             f"{path}: {size} bytes are not a whole number of {form.width}x{form.height} "
             f"{form.pixel_format} frames of {form.frame_bytes} bytes: check size and pixel format"
         )
-    kind = np.dtype(np.uint8 if form.bit_depth == 8 else "<u2")
     with path.open("rb") as file:
-        while data := file.read(form.frame_bytes):
-            samples, planes, start = np.frombuffer(data, kind), [], 0
-            for height, width in form.plane_shapes:
-                planes.append(samples[start : start + height * width].reshape(height, width))
-                start += height * width
-            yield tuple(planes)
+        file.seek(start * form.frame_bytes)
+        yield from raw_frames(file, form, str(path))
+
+
+def raw_frames(file: IO[bytes], form: VideoFormat, name: str) -> Iterator[Frame]:
+    """The frames of raw bytes, which errors call `name`; raises BitstreamError if they are cut."""
+    kind, count = np.dtype(np.uint8 if form.bit_depth == 8 else "<u2"), 0
+    while data := file.read(form.frame_bytes):
+        if len(data) < form.frame_bytes:
+            raise BitstreamError(
+                f"{name} ends within frame {count + 1} of {form.width}x{form.height} "
+                f"{form.pixel_format}: get a sound copy, or check size and pixel format"
+            )
+        samples, planes, start = np.frombuffer(data, kind), [], 0
+        for height, width in form.plane_shapes:
+            planes.append(samples[start : start + height * width].reshape(height, width))
+            start += height * width
+        yield tuple(planes)
+        count += 1

@@ -5,7 +5,7 @@ file ended there. Both say so in the log alone, which is therefore listened to.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import IO
@@ -27,6 +27,12 @@ _WHILE_OPENED = re.compile(
     r"|Unknown entry 0x\w+ at pos\. (?P<position>\d+)"
 )
 _TS_PACKETS = (188, 192, 204)
+# Containers and streams of video. Other demuxers open files that a file names (playlists), or show
+# texts and pictures as video.
+_DEMUXERS = (
+    "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,yuv4mpegpipe,mpegts,mpeg,mpegvideo,m4v,h264,hevc,"
+    "vvc,av1,obu,ivf,flv,nut,asf,ogg,mxf,h263,dv,rm"
+)
 
 
 @contextmanager
@@ -51,17 +57,21 @@ def open_quietly(
     Raises as `av.open`.
     """
     with heard(av.logging.DEBUG) as lines:
-        return av.open(file, "r", format=form), lines
+        return av.open(file, "r", format=form, options={"format_whitelist": _DEMUXERS}), lines
 
 
 def sound_frames(
-    container: InputContainer, name: str, said: Sequence[_Line] = ()
+    container: InputContainer,
+    name: str,
+    said: Sequence[_Line] = (),
+    size: Callable[[], int] | None = None,
 ) -> Iterator[av.VideoFrame]:
     """The frames of the first video stream in display order, up to the first that is not sound.
 
-    `name` is what errors call the container, `said` what libav said when it was opened. Raises
-    BitstreamError, naming the frame, where the stream is damaged as far as it can tell (checksums,
-    syntax) and where it ends before what its container states.
+    `name` is what errors call the container, `said` what libav said when it was opened, `size`
+    gives its bytes where it is read from a pipe. Raises BitstreamError, naming the frame, where the
+    stream is damaged as far as it can tell (checksums, syntax) and where it ends before what its
+    container states.
     """
     stream = container.streams.video[0]
     context = stream.codec_context
@@ -95,11 +105,19 @@ def sound_frames(
                 raise BitstreamError(f"{name} is damaged {where}: {shown.advice}")
             shown.add(frame)
             yield frame
-    why = _early_end(container, read, end, shown) or _met_early(said, start)
+    bytes_there = container.size if size is None else size()
+    why = _early_end(container, bytes_there, read, end, shown) or _met_early(said, start)
     if why is not None:
         raise BitstreamError(
             f"{name} is cut off or damaged after {shown.count} frames ({why}): {shown.advice}"
         )
+
+
+def seconds_of(frame: av.VideoFrame) -> Fraction | None:
+    """When a frame is shown, if it says so."""
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return frame.pts * Fraction(frame.time_base)
 
 
 class _Damage(Exception):
@@ -124,9 +142,9 @@ class _Shown:
 
     def add(self, frame: av.VideoFrame) -> None:
         self.count += 1
-        if frame.pts is None or frame.time_base is None:
+        at = seconds_of(frame)
+        if at is None:
             return
-        at = frame.pts * Fraction(frame.time_base)
         if self.last is not None:
             gap = at - self.last
             low, high = self.gaps or (gap, gap)
@@ -146,8 +164,10 @@ def _reason(error: Exception) -> str:
     return " ".join(str(said).split())
 
 
-def _early_end(container: InputContainer, read: int, end: int | None, shown: _Shown) -> str | None:
-    """What says that the file should have gone on, None where nothing does.
+def _early_end(
+    container: InputContainer, size: int, read: int, end: int | None, shown: _Shown
+) -> str | None:
+    """What says that the file, of `size` bytes, should have gone on, None where nothing does.
 
     `read` is the number of packets, `end` the byte after the last.
     """
@@ -155,9 +175,9 @@ def _early_end(container: InputContainer, read: int, end: int | None, shown: _Sh
     kind = container.format.name
     if shown.count == 0:
         return "no frame of it can be decoded"
-    if kind == "yuv4mpegpipe" and end is not None and end < container.size:
+    if kind == "yuv4mpegpipe" and end is not None and end < size:
         return "the rest is no whole frame"
-    if kind == "mpegts" and all(container.size % size for size in _TS_PACKETS):
+    if kind == "mpegts" and all(size % packet for packet in _TS_PACKETS):
         return "its last packet is incomplete"
     if kind == "avi" and len(stream.index_entries) < stream.frames:
         return f"its head says {stream.frames}"

@@ -21,8 +21,8 @@ from kodec.codecs.sequences.frames import (
     frame_of_picture,
     picture_of_frame,
 )
+from kodec.codecs.sequences.pixel_formats import format_of, libav_frame, planes_of
 from kodec.codecs.sequences.sound_decoding import open_quietly, sound_frames
-from kodec.codecs.sequences.video_reading import format_of, planes_of
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 from .framing import framed, unframed
@@ -205,7 +205,9 @@ class LibavCodec:
         packets: list[bytes] = []
         try:
             for number, frame in enumerate(frames):
-                packets += map(bytes, context.encode(_video_frame(frame, form, number)))
+                packets += map(
+                    bytes, context.encode(libav_frame(frame, form, number, 1 / form.fps))
+                )
             packets += map(bytes, context.encode(None))
         except av.FFmpegError as error:
             raise KodecError(
@@ -283,7 +285,10 @@ class LibavCodec:
         context.time_base, context.thread_count = Fraction(1, 25), 1
         context.options = {"x265-params": "log-level=none"} if self.name == "x265" else {}
         black = tuple(np.zeros(shape, np.uint8) for shape in form.plane_shapes)
-        packets = [*context.encode(_video_frame(black, form, 0)), *context.encode(None)]
+        packets = [
+            *context.encode(libav_frame(black, form, 0, 1 / form.fps)),
+            *context.encode(None),
+        ]
         text = b"".join(map(bytes, packets)).decode("latin-1")
         found = re.search(r"x264 - core (\d+(?: r\d+\w*)?)|x265 \(build \d+\) - ([\w.+-]+)", text)
         return found and (found[1] or found[2])
@@ -300,16 +305,6 @@ def _version_in_wheel(library: str) -> str | None:
     for path in folder.glob("libSvtAv1Enc*.so.*"):
         return path.name.partition(".so.")[2]
     return None
-
-
-def _video_frame(frame: Frame, form: VideoFormat, number: int) -> av.VideoFrame:
-    made = av.VideoFrame(form.width, form.height, form.pixel_format)
-    for plane, samples in zip(made.planes, frame, strict=True):
-        lines = np.zeros((plane.height, plane.line_size // samples.itemsize), samples.dtype)
-        lines[:, : samples.shape[1]] = samples
-        plane.update(lines.tobytes())
-    made.pts, made.time_base = number, 1 / form.fps
-    return made
 
 
 def _without_version(packet: bytes) -> bytes:

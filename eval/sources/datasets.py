@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Any, Literal
 
 import yaml
 
+from kodec.codecs.natural_order import natural_key
+from kodec.codecs.sequences.picture_folder import PICTURE_SUFFIXES
 from kodec.codecs.sequences.video_reading import VIDEO_SUFFIXES
 from kodec.native import KodecError
 
@@ -24,10 +25,6 @@ Kind = Literal["pictures", "video"]
 
 _log = logging.getLogger(__name__)
 _NAMED = 5
-
-_IMAGE_SUFFIXES = frozenset(
-    ".avif .bmp .jfif .jpe .jpeg .jpg .pgm .png .pnm .ppm .tif .tiff .webp".split()
-)
 
 
 class DatasetError(KodecError):
@@ -96,7 +93,7 @@ def kind_of_dataset(name_or_folder: str) -> Kind:
         return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "pictures"
     if not path.is_dir() or not _files_in(path, VIDEO_SUFFIXES):
         return "pictures"
-    if _files_in(path, _IMAGE_SUFFIXES):
+    if _files_in(path, PICTURE_SUFFIXES):
         raise DatasetError(f"{path} holds pictures and video; a data set is of one kind: part them")
     return "video"
 
@@ -228,7 +225,7 @@ def _folder_of(entry: Dataset, root: Path | None, location: str | None = None) -
 
 
 def _all_in(folder: Path, kind: Kind) -> list[Path]:
-    suffixes = VIDEO_SUFFIXES if kind == "video" else _IMAGE_SUFFIXES
+    suffixes = VIDEO_SUFFIXES if kind == "video" else PICTURE_SUFFIXES
     files = _files_in(folder, suffixes)
     if not files:
         raise DatasetError(f"no {kind} in {folder}: looked for " + " ".join(sorted(suffixes)))
@@ -269,10 +266,6 @@ def _is_held_out(source: str, validation: Validation) -> bool:
 
 
 def _in_natural_order(paths: Iterable[Path]) -> list[Path]:
-    def key(path: Path) -> tuple[list[tuple[bool, int, str]], str]:
-        parts = re.findall(r"\d+|\D+", path.name)
-        return [(p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts], path.name
-
     files: list[Path] = []
     others: list[Path] = []
     for path in paths:
@@ -281,7 +274,7 @@ def _in_natural_order(paths: Iterable[Path]) -> list[Path]:
         named = ", ".join(f"{path} ({_what_is(path)})" for path in sorted(others)[:_NAMED])
         rest = f" and {len(others) - _NAMED} others" if len(others) > _NAMED else ""
         _note_once(f"left out, as no file can be read there: {named}{rest}")
-    return sorted(files, key=key)
+    return sorted(files, key=natural_key)
 
 
 @lru_cache

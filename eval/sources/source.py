@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kodec.codecs import read_picture
-from kodec.codecs.sequences.video_reading import Video, open_video
-from kodec.native import InvalidInputError
+from kodec.codecs.sequences.video import Video
+from kodec.codecs.sequences.video_reading import open_video
+from kodec.native import InvalidInputError, UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,14 @@ class VideoSource:
         return {"file": self.path.name, "sha256": _digest(self.path), "read": how}
 
     def open(self) -> Video:
-        """The sequence. Raises as `open_video`."""
-        return open_video(self.path, self.size, self.fps, self.limit)
+        """The sequence as it is stored. Raises as `open_video`; UnsupportedError for RGB."""
+        video = open_video(self.path, self.size, self.fps, self.limit, as_stored=True)
+        if video.form.is_rgb:
+            raise UnsupportedError(
+                f"{self.path} holds RGB ({video.form.pixel_format}): planar YUV and gray are "
+                "measured as they are stored, nothing is converted; convert it first and say how"
+            )
+        return video
 
 
 Source = PictureSource | VideoSource
