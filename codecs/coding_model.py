@@ -43,6 +43,11 @@ class CodingModel(nn.Module):
             return "local"
         return "guarded" if self.inexact_parts() else "exact"
 
+    @property
+    def variable_rate(self) -> bool:
+        """Whether it takes a quality."""
+        return False
+
     def check_exact(self) -> None:
         """Raise `InvalidInputError` where "exact" was asked for and is not so."""
         parts = self.inexact_parts()
