@@ -28,6 +28,11 @@ class CodingModel(nn.Module):
             )
         self._asked_for: Portability = portability
 
+    @property
+    def variable_rate(self) -> bool:
+        """Whether it takes a quality."""
+        return False
+
     def inexact_parts(self) -> list[str]:
         """The shared parts, by name and class, that don't say that they are `exact`."""
         return [
@@ -42,11 +47,6 @@ class CodingModel(nn.Module):
         if self._asked_for == "local":
             return "local"
         return "guarded" if self.inexact_parts() else "exact"
-
-    @property
-    def variable_rate(self) -> bool:
-        """Whether it takes a quality."""
-        return False
 
     def check_exact(self) -> None:
         """Raise `InvalidInputError` where "exact" was asked for and is not so."""

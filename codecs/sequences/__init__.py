@@ -1,0 +1,1 @@
+"""Sequences: frames of video, and the files that they are read from and written to."""
