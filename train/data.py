@@ -1,7 +1,7 @@
 """Random crops for training and fixed ones for validation."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,24 +11,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset
 
 from kodec.codecs import read_pixels
 from kodec.codecs.pictures.picture_check import Checked
-from kodec.eval import DatasetError, find_dataset, find_labels, known_datasets
+from kodec.eval import find_dataset, find_labels, known_datasets
 from kodec.native import InvalidInputError
 
 from .checked_pictures import check_pictures
 from .decoded_files import DecodedFiles
+from .numbered_batches import BatchLoader, NumberedBatches, batches_done
 from .regions import LabelPictures, RandomRectangles, RegionSource
+from .unreadable import without_unreadable
 
 _log = logging.getLogger(__name__)
 
 # Of a folder without a validation set, one picture in so many is held out.
 HELD_OUT = 16
 CACHE_BYTES = 2**30
-# So many of the pictures that can't be used are named in one line.
-_NAMED = 40
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
@@ -55,13 +55,11 @@ def pixels_and_regions(crops: Crops) -> tuple[Tensor, Tensor | None]:
     return crops if isinstance(crops, LabelledCrops) else (crops, None)
 
 
-class RandomCrops(IterableDataset[Crops]):
+class RandomCrops(NumberedBatches[Crops]):
     """Endless batches of random crops, a function of (seed, number of the batch, rank) alone.
 
-    Whoever asks for the batches from `first` on gets the same ones, whatever ran before: that is
-    what makes a resumed run equal to an unbroken one. Yields float32 (N, 3, crop, crop) in
-    [0, 1], or with a source of regions `LabelledCrops`; crops are flipped and transposed at random.
-    Decoded pictures stay in memory, up to `cache_bytes`.
+    Yields float32 (N, 3, crop, crop) in [0, 1], or with a source of regions `LabelledCrops`; crops
+    are flipped and transposed at random. Decoded pictures stay in memory, up to `cache_bytes`.
     """
 
     def __init__(
@@ -95,48 +93,24 @@ class RandomCrops(IterableDataset[Crops]):
             top = int(rng.integers(h - self.crop + 1))
             left = int(rng.integers(w - self.crop + 1))
             turns = [bool(rng.integers(2)) for _ in range(3)]
-            crops.append(_turned(pixels[top : top + self.crop, left : left + self.crop], turns))
+            crops.append(turned(pixels[top : top + self.crop, left : left + self.crop], turns))
             if self.regions is not None:
                 seen = self.regions.crop(picture, (h, w), (top, left), self.crop, rng)
-                labels.append(_turned(seen, turns))
+                labels.append(turned(seen, turns))
         # Contiguous: in channels-last order oneDNN (torch 2.14, AVX2) damages the heap in the
         # backward pass of some convolutions, those of the residual transform among them.
         stacked = np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2))
         x = torch.from_numpy(stacked).float() / 255
         return LabelledCrops(x, torch.from_numpy(np.stack(labels))) if labels else x
 
-    def __iter__(self) -> Iterator[Crops]:
-        worker = get_worker_info()
-        number, count = (worker.id, worker.num_workers) if worker else (0, 1)
-        at = self.first + number
-        while True:
-            yield self.batch(at)
-            at += count
 
-
-def _turned(crop: NDArray[Any], turns: Sequence[bool]) -> NDArray[Any]:
+def turned(crop: NDArray[Any], turns: Sequence[bool]) -> NDArray[Any]:
     """A crop (H, W, ...), mirrored, turned upside down and transposed where `turns` say so."""
     if turns[0]:
         crop = crop[:, ::-1]
     if turns[1]:
         crop = crop[::-1]
     return crop.swapaxes(0, 1) if turns[2] else crop
-
-
-class _CropLoader(DataLoader[Crops]):
-    """Starts, each time it is iterated, at the batch that the run is at.
-
-    Lightning iterates it anew in every epoch and after a restart.
-    """
-
-    def __init__(self, crops: RandomCrops, present: Callable[[], int], workers: int) -> None:
-        super().__init__(crops, batch_size=None, num_workers=workers)
-        self._crops = crops
-        self._present = present
-
-    def __iter__(self) -> Any:
-        self._crops.first = self._present()
-        return super().__iter__()
 
 
 class Pictures(Dataset[Tensor]):
@@ -248,7 +222,9 @@ class CropData(lightning.LightningDataModule):
         labels = self._label_paths(paths)
         if labels is not None:
             troubles = _troubles_of_labels(paths, labels, checked) | troubles
-        usable, notes = self._without(paths, troubles, "training")
+        usable, notes = without_unreadable(
+            paths, troubles, "training pictures", self.leave_out_unreadable
+        )
         small = [path for path in usable if min(checked[path][:2]) < self.crop]
         if small and (not self.leave_out_small or len(small) == len(usable)):
             width, height = checked[small[0]][:2]
@@ -282,30 +258,9 @@ class CropData(lightning.LightningDataModule):
         chosen = [paths[int(place)] for place in places]
         found = check_pictures(chosen)
         troubles = {path: found[path].trouble for path in chosen if found[path].trouble}
-        return self._without(chosen, troubles, "validation")
-
-    def _without(
-        self, paths: list[Path], troubles: dict[Path, str], what: str
-    ) -> tuple[list[Path], list[str]]:
-        """The pictures without those that can't be read, and a note on these.
-
-        Raises `InvalidInputError` where they must not be left out, or none is left.
-        """
-        if not troubles:
-            return paths, []
-        reasons = [trouble.partition("; ")[0] for trouble in troubles.values()]
-        named = "; ".join(reasons[:_NAMED])
-        if len(reasons) > _NAMED:
-            named += f"; and {len(reasons) - _NAMED} others"
-        count = f"{len(troubles)} of {len(paths)} {what} pictures can't be read"
-        usable = [path for path in paths if path not in troubles]
-        if not self.leave_out_unreadable:
-            raise InvalidInputError(
-                f"{count}: {named}; convert or remove them, or set data.leave_out_unreadable"
-            )
-        if not usable:
-            raise DatasetError(f"{count}, so that none is left: {named}")
-        return usable, [f"{count} and are left out: {named}"]
+        return without_unreadable(
+            chosen, troubles, "validation pictures", self.leave_out_unreadable
+        )
 
     def _label_paths(self, paths: list[Path]) -> list[Path] | None:
         """The label pictures of the training pictures `paths`, where regions come from such."""
@@ -326,11 +281,7 @@ class CropData(lightning.LightningDataModule):
         rank = self.trainer.global_rank if self.trainer else 0
         paths, source, _ = self._training
         crops = RandomCrops(paths, self.crop, self.batch_size, self.seed, rank, regions=source)
-        return _CropLoader(crops, self._batches_done, self.workers)
-
-    def _batches_done(self) -> int:
-        trainer = self.trainer
-        return trainer.global_step * trainer.accumulate_grad_batches if trainer else 0
+        return BatchLoader(crops, lambda: batches_done(self.trainer), self.workers)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Validation pictures, one a batch."""

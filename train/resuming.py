@@ -9,10 +9,10 @@ from kodec.native import InvalidInputError
 from .finite import checkpoint_tensors
 
 if TYPE_CHECKING:
-    from .rate_distortion import RateDistortion
+    from .codec_training import CodecTraining
 
 
-def check_resumable(module: "RateDistortion", checkpoint: dict[str, Any]) -> None:
+def check_resumable(module: "CodecTraining[Any]", checkpoint: dict[str, Any]) -> None:
     """Raise `InvalidInputError` where the run that is asked for can't go on from the checkpoint."""
     own = {name: value.shape for name, value in module.state_dict().items()}
     given = {name: value.shape for name, value in checkpoint["state_dict"].items()}

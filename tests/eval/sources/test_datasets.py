@@ -34,7 +34,7 @@ def test_every_entry_says_what_a_user_needs() -> None:
     clic = {
         f"clic2020-{part}-{s}" for part in ("professional", "mobile") for s in ("valid", "test")
     }
-    video = {"uvg", "mcl-jcv", "hevc-b", "hevc-c", "hevc-d", "hevc-e"}
+    video = {"uvg", "mcl-jcv", "hevc-b", "hevc-c", "hevc-d", "hevc-e", "video_train"}
     others = {"kodak", "natural-crops", "coco-train2017", "tecnick", "bsds500"}
     assert set(known_datasets()) == {*others, *clic, *video}
     assert {name for name, entry in known_datasets().items() if entry.kind == "video"} == video

@@ -1,0 +1,5 @@
+"""Clips for training: windows of consecutive frames, cut at random from video."""
+
+from .clip_data import ClipData
+
+__all__ = ["ClipData"]

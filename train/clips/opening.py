@@ -1,0 +1,116 @@
+"""Clips looked at before a training: sound heads, formats that can be read, one decoded frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from kodec.codecs.container.sequence_head import Colour
+from kodec.codecs.pictures.picture_check import check_picture
+from kodec.eval.sources.decoding import open_quietly, sound_frames
+from kodec.eval.sources.frames import VideoFormat
+from kodec.eval.sources.video_file import format_of, open_video
+from kodec.native import InvalidInputError, KodecError, UnsupportedError
+
+from .clip_file import ClipFile, PictureClip, RawClip
+from .colour import IDENTITY, stated_colour
+from .video_clip import VideoClip, frame_times
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """Where a clip lies, before it was looked at.
+
+    path: a video file, or the folder of its pictures. origin: what clips of the same scene share,
+    so that none of it is trained on where another is held out. pictures: its files, of a folder.
+    """
+
+    path: Path
+    origin: str
+    pictures: tuple[Path, ...] = ()
+
+
+def open_clips(sources: Sequence[ClipSource]) -> tuple[dict[Path, ClipFile], dict[Path, str]]:
+    """The clips that can be read, and of the others why not, in one line each."""
+    clips, troubles = {}, {}
+    for source in sources:
+        try:
+            clips[source.path] = open_clip(source)
+        except (KodecError, OSError, av.FFmpegError) as error:
+            text = " ".join(str(error).split())
+            named = str(source.path) in text
+            troubles[source.path] = text if named else f"{source.path} can't be read: {text}"
+    return clips, troubles
+
+
+def open_clip(source: ClipSource) -> ClipFile:
+    """A clip whose head is sound, and whose first frame can be decoded.
+
+    Raises `KodecError`, `OSError` or `av.FFmpegError` where it is not.
+    """
+    if source.pictures:
+        return _of_pictures(source)
+    if source.path.suffix.lower() == ".yuv":
+        form = open_video(source.path).form
+        count = source.path.stat().st_size // form.frame_bytes
+        return RawClip(source.path, form, _colour(Colour(), form), count)
+    return _of_video(source.path)
+
+
+def _of_pictures(source: ClipSource) -> ClipFile:
+    absent = next((path for path in source.pictures if not path.is_file()), None)
+    if absent is not None:
+        raise InvalidInputError(f"{source.path} lacks {absent.name}")
+    first = check_picture(str(source.pictures[0]), labels=False, decode=False)
+    if first.trouble:
+        raise InvalidInputError(first.trouble)
+    form = VideoFormat(first.width, first.height, "444")
+    colour = Colour(matrix=IDENTITY, full_range=True)
+    return PictureClip(source.path, form, colour, len(source.pictures), source.pictures)
+
+
+def _of_video(path: Path) -> ClipFile:
+    container, said = open_quietly(str(path))
+    with container:
+        if not container.streams.video:
+            raise InvalidInputError(f"{path} holds no video")
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        name = None if context is None else context.pix_fmt
+        if name is None:
+            raise InvalidInputError(f"{path} is damaged or of an unknown codec")
+        rate = Fraction(stream.average_rate or stream.guessed_rate or 30)
+        form = format_of(name, stream.width, stream.height, rate)
+        if form is None:
+            raise UnsupportedError(f"{path} holds {name}, which is no planar YUV or gray")
+        full = name.startswith("yuvj") or context.color_range == _FULL_RANGE
+        colour = _colour(Colour(matrix=context.colorspace, full_range=full), form)
+        clip = VideoClip(path, form, colour, 0)
+        next(sound_frames(container, str(path), said))
+    # What was decoded of a container that can't go back is gone.
+    container, _ = open_quietly(str(path))
+    with container:
+        return replace(clip, count=_frames(container))
+
+
+def _frames(container: InputContainer) -> int:
+    """How many frames there are: by the index of a file that has one, else by its packets."""
+    stream = container.streams.video[0]
+    if container.format.name.startswith("mov,"):
+        return sum(entry.size > 0 and not entry.is_discard for entry in stream.index_entries)
+    return len(frame_times(container))
+
+
+def _colour(colour: Colour, form: VideoFormat) -> Colour:
+    known = stated_colour(colour, form)
+    if known is None:
+        raise UnsupportedError(
+            f"its colours are of matrix {colour.matrix}; BT.601, BT.709 and BT.2020 are known"
+        )
+    return known
+
+
+_FULL_RANGE = 2
