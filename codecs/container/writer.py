@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import IO, Self
 
 from kodec.native import InvalidInputError, crc32c
 
@@ -40,7 +40,7 @@ class ChunkWriter:
     """
 
     def __init__(
-        self, file: BinaryIO, header: Header, metadata: Mapping[str, bytes] | None = None
+        self, file: IO[bytes], header: Header, metadata: Mapping[str, bytes] | None = None
     ) -> None:
         self.header = header
         self.packets = 0

@@ -76,6 +76,16 @@ class VideoFormat:
         half = (-(-self.height // down), -(-self.width // across))
         return [luma, half, half]
 
+    def check(self, frame: Frame) -> None:
+        """Raise InvalidInputError for planes of another format."""
+        shapes = [plane.shape for plane in frame]
+        kind = "uint8" if self.bit_depth == 8 else "uint16"
+        if shapes != self.plane_shapes or any(plane.dtype != kind for plane in frame):
+            raise InvalidInputError(
+                f"a frame of {self.pixel_format} has {kind} planes of {self.plane_shapes}, not "
+                f"{[str(plane.dtype) for plane in frame]} of {shapes}"
+            )
+
     @property
     def frame_bytes(self) -> int:
         """Bytes of a frame in a raw file."""

@@ -33,6 +33,8 @@ class LibavVideo(NamedTuple):
     form: VideoFormat
     time_base: Fraction
     read: Reader
+    stated: int | None
+    """How many frames its head says that it has, or how long it lasts."""
 
 
 def open_libav_file(path: Path, as_stored: bool) -> LibavVideo:
@@ -40,6 +42,7 @@ def open_libav_file(path: Path, as_stored: bool) -> LibavVideo:
     name = str(path)
     with (opened := _Opened(name, name)).container:
         form, time_base = _form_of(opened), _time_base_of(opened)
+        stated = _stated_frames(opened, form)
         turn = Orientation()
         if not as_stored:
             turn = _orientation_of(next(_sound(opened, form), None), name)
@@ -49,7 +52,7 @@ def open_libav_file(path: Path, as_stored: bool) -> LibavVideo:
         with (opened := _Opened(name, name)).container:
             yield from _planes(_sound(opened, form), form, turn, start)
 
-    return LibavVideo(turn.form_of(form, name), time_base, read)
+    return LibavVideo(turn.form_of(form, name), time_base, read, stated)
 
 
 class CountedPipe:
@@ -135,6 +138,15 @@ def _form_of(opened: _Opened) -> VideoFormat:
             "nothing is converted; convert it first and say how, to yuv420p for instance"
         )
     return form
+
+
+def _stated_frames(opened: _Opened, form: VideoFormat) -> int | None:
+    container = opened.container
+    if container.streams.video[0].frames:
+        return int(container.streams.video[0].frames)
+    if container.duration is None:
+        return None
+    return round(Fraction(container.duration, av.time_base) * form.fps)
 
 
 def _time_base_of(opened: _Opened) -> Fraction:

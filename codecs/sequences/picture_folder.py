@@ -30,8 +30,8 @@ _SRGB = 1, 13
 _log = logging.getLogger(__name__)
 
 
-def open_folder(folder: Path, fps: Fraction | None) -> tuple[VideoFormat, Reader]:
-    """The format of the pictures in a folder, and what reads them in natural order.
+def open_folder(folder: Path, fps: Fraction | None) -> tuple[VideoFormat, Reader, int]:
+    """The format of the pictures in a folder, what reads them in natural order, their number.
 
     All are 8-bit RGB, or all are gray, and of one size. Raises InvalidInputError for a folder
     without any, and what `read_picture` does of the first.
@@ -70,7 +70,7 @@ def open_folder(folder: Path, fps: Fraction | None) -> tuple[VideoFormat, Reader
         for path in files[start:]:
             yield _frame_in(path, first.pixels.shape), None
 
-    return form, read
+    return form, read, len(files)
 
 
 def _frame_in(path: Path, shape: tuple[int, ...]) -> Frame:

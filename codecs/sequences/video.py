@@ -27,6 +27,17 @@ class Video:
     time_base: Fraction | None = None
     """Seconds of a tick of the file's times; None where frames are evenly spaced."""
 
+    stated: int | None = None
+    """How many frames its file says that it has, which need not be true."""
+
+    @property
+    def count(self) -> int | None:
+        """How many frames are to be expected; None where nothing says."""
+        if self.stated is None:
+            return self.limit
+        left = max(self.stated - self.start, 0)
+        return left if self.limit is None else min(left, self.limit)
+
     @property
     def clock(self) -> FrameClock:
         """What the file's times are whole ticks of."""

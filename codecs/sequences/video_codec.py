@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import IO, Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kodec.codecs.catalogue import find_model, model_path
@@ -15,6 +17,7 @@ from kodec.codecs.container import (
     Chroma,
     ChunkReader,
     ChunkWriter,
+    Kind,
     Lost,
     SequenceHeader,
     Step,
@@ -27,6 +30,7 @@ from kodec.native import BitstreamError, InvalidInputError, MismatchError, Unsup
 
 from .display_order import DisplayOrder, Shown
 from .frame_times import FrameClock
+from .frames import Chroma as Sampling
 from .frames import Frame, VideoFormat
 from .intra_frames import IntraFrames
 from .rate_control import RateControl
@@ -74,13 +78,17 @@ class _Source:
     seconds: Fraction | None
 
 
-_SAMPLINGS: dict[str, Chroma] = {
+_SAMPLINGS: dict[Sampling, Chroma] = {
     "444": "4:4:4",
     "422": "4:2:2",
     "420": "4:2:0",
     # Gray has no chroma; its head says this.
     "400": "4:4:4",
 }
+
+
+SEQUENCES: tuple[Kind, ...] = ("sequence",)
+"""What a reader of videos takes."""
 
 
 def format_of_header(header: SequenceHeader) -> VideoFormat:
@@ -112,7 +120,7 @@ class VideoCodec(LoadedModel[SequenceModel]):
 
     def encoder(
         self,
-        file: BinaryIO,
+        file: IO[bytes],
         form: VideoFormat,
         coding: Coding = Coding(),
         clock: FrameClock | None = None,
@@ -140,7 +148,7 @@ class VideoEncoder:
     def __init__(
         self,
         codec: VideoCodec,
-        file: BinaryIO,
+        file: IO[bytes],
         form: VideoFormat,
         coding: Coding,
         clock: FrameClock | None,
@@ -211,7 +219,9 @@ class VideoEncoder:
             step = replace(step, quality=wanted - self._quality)
         form, device = self._form, self._codec.device
         with MemoryGuard(form.width, form.height):
-            x = torch.stack([rgb_of_frame(frame, form) for frame in sources])[None].to(device)
+            x = torch.from_numpy(np.stack([rgb_of_frame(f, form) for f in sources]))[None].to(
+                device
+            )
             data, shown = self._stepper.encode([step], [x])
         before = self._chunks.bytes_written
         self._chunks.write(data, [step])
@@ -317,9 +327,9 @@ class VideoDecoder:
                 raise BitstreamError(f"frame {steps[0].first}: {error}") from None
 
 
-def _pictures(x_hat: Tensor) -> list[Tensor]:
+def _pictures(x_hat: Tensor) -> list[NDArray[Any]]:
     """Of one step (1, T, 3, H, W), its pictures (3, H, W)."""
-    return list(x_hat[0].cpu())
+    return list(x_hat[0].cpu().numpy())
 
 
 def load_video(
@@ -341,7 +351,7 @@ def load_video(
 def read_video(path: str | Path, device: str = "cpu") -> Iterator[Shown[Frame]]:
     """The frames of a `.kdc` file in display order, by the embedded model that wrote it."""
     with Path(path).open("rb") as file:
-        reader = ChunkReader(file, kinds=("sequence",))
+        reader = ChunkReader(file, kinds=SEQUENCES)
         header = reader.header
         assert isinstance(header, SequenceHeader)
         yield from load_video(model_path(header.model_id), device).decoder(reader)

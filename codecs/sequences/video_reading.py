@@ -57,8 +57,8 @@ def open_video(
     if path == PIPE:
         video = _open_pipe(size, fps, pixels)
     elif path.is_dir():
-        form, read = open_folder(path, fps)
-        video = Video(path, form, read)
+        form, read, count = open_folder(path, fps)
+        video = Video(path, form, read, stated=count)
     elif not path.exists():
         raise InvalidInputError(f"cannot read {path}: no such file")
     elif not path.is_file():
@@ -66,15 +66,16 @@ def open_video(
     elif raw:
         form = raw_format(str(path), size, fps, pixels)
         check_pixels("video", form.width, form.height, MAX_PIXELS)
-        video = Video(path, form, raw_file_reader(path, form))
+        count = path.stat().st_size // form.frame_bytes
+        video = Video(path, form, raw_file_reader(path, form), stated=count)
     else:
         try:
             with path.open("rb") as file:
                 check_kind(str(path), file.read(SNIFF_BYTES))
         except OSError as error:
             raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
-        form, time_base, read = open_libav_file(path, as_stored)
-        video = Video(path, form, read, time_base=time_base)
+        form, time_base, read, stated = open_libav_file(path, as_stored)
+        video = Video(path, form, read, time_base=time_base, stated=stated)
         if fps is not None:
             video = replace(video, form=replace(form, fps=fps), time_base=None)
     return replace(video, start=start, limit=limit)

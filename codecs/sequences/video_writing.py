@@ -126,14 +126,7 @@ class VideoWriter:
     def write(self, frame: Frame, time: Fraction | None = None) -> None:
         """Append a frame that is shown at `time` seconds, by default as long after the first as its
         number says. Times must grow. Raises InvalidInputError for planes of another format."""
-        shapes = [plane.shape for plane in frame]
-        kind = "uint8" if self._form.bit_depth == 8 else "uint16"
-        if shapes != self._form.plane_shapes or any(plane.dtype != kind for plane in frame):
-            raise InvalidInputError(
-                f"a frame of {self._form.pixel_format} has {kind} planes of "
-                f"{self._form.plane_shapes}, not {[str(plane.dtype) for plane in frame]} of "
-                f"{shapes}"
-            )
+        self._form.check(frame)
         even = Fraction(self.count) / self._form.fps
         time = even if time is None else time
         if time != even:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kodec.codecs import read_pixels
 from kodec.codecs.container.sequence_head import Colour
-from kodec.eval.sources.frames import Frame, VideoFormat
+from kodec.codecs.sequences.frames import Frame, VideoFormat
 from kodec.native import InvalidInputError, KodecError
 
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from kodec.codecs.sequences.video_reading import VIDEO_SUFFIXES
 from kodec.eval import DatasetError, find_dataset, known_datasets
-from kodec.eval.sources.video_file import VIDEO_SUFFIXES
 from kodec.native import InvalidInputError
 
 from .opening import ClipSource

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kodec.codecs.container.sequence_head import Colour
-from kodec.eval.sources.frames import Frame, VideoFormat
+from kodec.codecs.sequences.frames import Frame, VideoFormat
 
 IDENTITY, UNSPECIFIED = 0, 2
 

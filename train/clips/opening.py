@@ -10,9 +10,10 @@ from av.container import InputContainer
 
 from kodec.codecs.container.sequence_head import Colour
 from kodec.codecs.pictures.picture_check import check_picture
-from kodec.eval.sources.decoding import open_quietly, sound_frames
-from kodec.eval.sources.frames import VideoFormat
-from kodec.eval.sources.video_file import format_of, open_video
+from kodec.codecs.sequences.frames import VideoFormat
+from kodec.codecs.sequences.pixel_formats import format_of
+from kodec.codecs.sequences.sound_decoding import open_quietly, sound_frames
+from kodec.codecs.sequences.video_reading import open_video
 from kodec.native import InvalidInputError, KodecError, UnsupportedError
 
 from .clip_file import ClipFile, PictureClip, RawClip

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kodec.eval.sources.frames import Frame
+from kodec.codecs.sequences.frames import Frame
 from kodec.train.data import CACHE_BYTES, turned
 from kodec.train.numbered_batches import NumberedBatches
 

@@ -137,14 +137,14 @@ def _within(options: argparse.Namespace) -> "Callable[[Figures], bool]":
     return keeps
 
 
-def decode(options: argparse.Namespace) -> int | None:
+def decode(options: argparse.Namespace) -> int:
     """Decode a file to a picture or a video."""
     if video_coding.is_coded_video(options.input):
         return video_coding.decode(options)
     return _decode_picture(options)
 
 
-def _decode_picture(options: argparse.Namespace) -> None:
+def _decode_picture(options: argparse.Namespace) -> int:
     from kodec.codecs import check_picture_output, write_picture
 
     from .coded_file import naming, read_coded
@@ -168,6 +168,7 @@ def _decode_picture(options: argparse.Namespace) -> None:
     if not options.quiet:
         colour = "gray" if header.components == 1 else "RGB"
         print(f"{output}: {header.width}x{header.height}, {colour}, model {codec.name}")
+    return 0
 
 
 # Options for videos, with what they are where they are not given.

@@ -38,9 +38,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments)
         with _calm(options):
-            status: int | None = options.run(options)
+            ended: int | None = options.run(options)
             sys.stdout.flush()
-            return SUCCESS if status is None else status
+            return SUCCESS if ended is None else ended
     except SystemExit as stop:
         # argparse after --help; Lightning after an interrupt, which it has cleaned up after.
         if isinstance(stop.__context__, KeyboardInterrupt):

@@ -16,7 +16,8 @@ from . import usage
 from .progress import Show, progress
 
 if TYPE_CHECKING:
-    from kodec.codecs.sequences import CodedStep, Coding, Video, VideoCodec
+    from kodec.codecs.sequences.video import Video
+    from kodec.codecs.sequences.video_codec import CodedStep, Coding, VideoCodec
 
 PIPE = Path("-")
 LOST_FRAMES = 3
@@ -85,7 +86,7 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
 def is_video(source: Path, options: argparse.Namespace) -> bool:
     """Whether `encode` takes an input for a video: by its first bytes, or what was said of it."""
     from kodec.codecs.file_kind import SNIFF_BYTES, identify_file
-    from kodec.codecs.sequences import VIDEO_SUFFIXES
+    from kodec.codecs.sequences.video_reading import VIDEO_SUFFIXES
 
     if source == PIPE or options.pixels is not None or options.size is not None or source.is_dir():
         return True
@@ -116,7 +117,7 @@ def is_coded_video(source: Path) -> bool:
 
 def encode(options: argparse.Namespace) -> None:
     """Encode a video to a file."""
-    from kodec.codecs.sequences import open_video
+    from kodec.codecs.sequences.video_reading import open_video
 
     _check_options(options)
     video = open_video(
@@ -127,7 +128,8 @@ def encode(options: argparse.Namespace) -> None:
         start=options.start,
         pixels=options.pixels,
     )
-    from kodec.codecs.sequences import Structure, load_video
+    from kodec.codecs.sequences.structures import Structure
+    from kodec.codecs.sequences.video_codec import load_video
 
     from .video_rates import coding_for
 
@@ -180,7 +182,7 @@ class Tally:
 
     def add(self, coded: "CodedStep") -> None:
         """Count a step."""
-        from kodec.eval import measure_frame
+        from kodec.eval.metrics.metric_set import measure_frame
 
         for source, shown in zip(coded.sources, coded.shown, strict=True):
             # Without loss PSNR is infinite: 100 dB, as in the field's programs, for the mean.
@@ -233,14 +235,17 @@ def decode(options: argparse.Namespace) -> int:
     from kodec.codecs.catalogue import model_path
     from kodec.codecs.container import ChunkReader, SequenceHeader
     from kodec.codecs.interrupts import interrupts_noted
-    from kodec.codecs.sequences import VideoWriter, check_video_output, load_video
+    from kodec.codecs.sequences.video_writing import VideoWriter, check_video_output
 
     from .coded_file import naming
 
     check_video_output(options.output, options.codec)
+    # From here on torch is there.
+    from kodec.codecs.sequences.video_codec import SEQUENCES, load_video
+
     with _coded_input(options.input) as file, naming(options.input):
         damaged: Literal["keep", "refuse"] = "keep" if options.partial else "refuse"
-        reader = ChunkReader(file, damaged=damaged, kinds=("sequence",))
+        reader = ChunkReader(file, damaged=damaged, kinds=SEQUENCES)
         header = reader.header
         assert isinstance(header, SequenceHeader)
         model = options.model or model_path(header.model_id)

@@ -1,8 +1,8 @@
 """What a video is coded with so that it meets a rate or a PSNR: passes over the input."""
 
 import argparse
-import io
 import math
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,17 +11,11 @@ from kodec.native import InvalidInputError, KodecError
 from .progress import Show
 
 if TYPE_CHECKING:
-    from kodec.codecs.sequences import Coding, Structure, Video, VideoCodec
+    from kodec.codecs.sequences.structures import Structure
+    from kodec.codecs.sequences.video import Video
+    from kodec.codecs.sequences.video_codec import Coding, VideoCodec
 
     from .video_coding import Tally
-
-
-class _Nowhere(io.RawIOBase):
-    """Takes bytes and keeps none."""
-
-    def write(self, data: object) -> int:
-        """All of them."""
-        return len(data)  # type: ignore[arg-type]
 
 
 def coding_for(
@@ -32,7 +26,8 @@ def coding_for(
     show: Show,
 ) -> "Coding":
     """What the options ask for, found by coding the video beforehand where that is needed."""
-    from kodec.codecs.sequences import Coding, RateControl
+    from kodec.codecs.sequences.rate_control import RateControl
+    from kodec.codecs.sequences.video_codec import Coding
 
     coding = Coding(
         codec.check_quality(options.quality),
@@ -89,7 +84,8 @@ def _measured(
 
     if video.path == PIPE:
         raise InvalidInputError(f"{flag} codes a video more than once, and a pipe comes once")
-    tally = code(codec, video, coding, _Nowhere(), show)
+    with open(os.devnull, "wb") as nowhere:
+        tally = code(codec, video, coding, nowhere, show)
     if tally.interrupted:
         raise KeyboardInterrupt
     return tally

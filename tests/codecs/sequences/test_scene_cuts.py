@@ -13,7 +13,9 @@ def scene(seed: int, shift: int = 0, height: int = 96, width: int = 128) -> Luma
     y, x = np.mgrid[:height, :width]
     rng = np.random.default_rng(seed)
     waves = sum(
-        np.sin((x + shift) * rng.uniform(0.02, 0.2) + y * rng.uniform(0.02, 0.2) + rng.uniform(0, 6))
+        np.sin(
+            (x + shift) * rng.uniform(0.02, 0.2) + y * rng.uniform(0.02, 0.2) + rng.uniform(0, 6)
+        )
         for _ in range(4)
     )
     return np.asarray(np.clip(128 + 40 * waves, 0, 255), np.uint8)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from kodec.codecs.container.sequence_head import Colour
-from kodec.eval.sources.frames import VideoFormat
+from kodec.codecs.sequences.frames import VideoFormat
 from kodec.train.clips.clip_data import FramesByBatch
 from kodec.train.clips.clip_file import ClipFile
 from kodec.train.clips.colour import rgb_of_frames, stated_colour
