@@ -97,6 +97,10 @@ class RateControl:
             ahead.append((complexity, times * spent.step.frames, spent.step))
         return ahead
 
+    def charge(self, bits: int) -> None:
+        """What the file takes beside its steps."""
+        self._saved -= bits
+
     def spent(self, step: Step, quality: int, bits: int) -> None:
         """Learn what a step took."""
         spent = Spent(step, quality, bits)

@@ -174,6 +174,8 @@ class VideoEncoder:
         self.frames = 0
         """How many were pushed."""
         self._chunks = ChunkWriter(file, self._header())
+        if self._control is not None:
+            self._control.charge(8 * self._chunks.bytes_written)
 
     def _header(self) -> SequenceHeader:
         form, codec = self._form, self._codec
