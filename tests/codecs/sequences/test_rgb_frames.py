@@ -3,7 +3,7 @@ import pytest
 
 from kodec.codecs.container.sequence_head import Colour
 from kodec.codecs.sequences.colour_conversion import yuv_to_rgb
-from kodec.codecs.sequences.frames import Chroma, VideoFormat
+from kodec.codecs.sequences.frames import Chroma, Frame, VideoFormat
 from kodec.codecs.sequences.rgb_frames import frame_of_rgb, matrix_of, rgb_of_frame
 from kodec.native import InvalidInputError, UnsupportedError
 from video_frames import assert_same, make_frames
@@ -27,10 +27,9 @@ def test_a_neutral_chart_passes_unchanged(
     form = VideoFormat(257, 259, chroma, depth, colour=Colour(1, 1, matrix, full_range))
     kind = np.uint8 if depth == 8 else np.uint16
     y = np.resize(np.arange(low, high + 1), (259, 257)).astype(kind)
-    frame = (y,) if chroma == "400" else (y, y, y)
+    frame: Frame = (y,) if chroma == "400" else (y, y, y)
     if chroma != "400" and matrix != 0:
-        grays = (np.full(shape, levels // 2, kind) for shape in form.plane_shapes[1:])
-        frame = (y, *grays)
+        frame = (y, *(np.full(shape, levels // 2, kind) for shape in form.plane_shapes[1:]))
     rgb = rgb_of_frame(frame, form)
     assert rgb.dtype == np.float32 and rgb.shape == (3, 259, 257)
     assert rgb.min() == 0 and rgb.max() == 1

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from kodec.codecs.container.sequence_head import Colour
+from kodec.codecs.sequences import frame_sinks
 from kodec.codecs.sequences.frames import Chroma, VideoFormat
 from kodec.codecs.sequences.video_reading import open_video
 from kodec.codecs.sequences.video_writing import VideoWriter, check_video_output
@@ -274,3 +275,17 @@ def test_frames_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         with pytest.raises(InvalidInputError, match="not shown after"):
             writer.write(make_frames(form, 1)[0], Fraction(0))
     assert len(list(open_video(tmp_path / "a.mkv").frames())) == 1
+
+
+def test_a_system_error_names_the_output_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    form = VideoFormat(16, 16)
+    monkeypatch.setattr(frame_sinks, "write_raw", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.yuv'"):
+        with VideoWriter(tmp_path / "a.yuv", form) as writer:
+            writer.write(make_frames(form, 1)[0])
+    assert os.listdir(tmp_path) == []
