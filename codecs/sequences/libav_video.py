@@ -198,6 +198,9 @@ def _orientation_of(frame: av.VideoFrame | None, name: str) -> Orientation:
 
 
 def _note_what_is_left_out(opened: _Opened) -> None:
+    aspect = opened.container.streams.video[0].sample_aspect_ratio
+    if aspect not in (None, 0, 1):
+        _log.warning("%s: its samples are %s wide, which is left out", opened.name, aspect)
     kinds = Counter(stream.type for stream in opened.container.streams)
     kinds["video"] -= 1
     others = [f"{n} {kind}" for kind, n in sorted(kinds.items()) if n > 0]

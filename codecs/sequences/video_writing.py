@@ -138,7 +138,10 @@ class VideoWriter:
             raise InvalidInputError(
                 f"frame {self.count} at {float(time):.6f} s is not shown after the one before it"
             )
-        self._sink.write(frame, tick)
+        try:
+            self._sink.write(frame, tick)
+        except OSError as error:
+            raise self._named(error) from None
         self._last = tick
         self.count += 1
 
@@ -153,9 +156,9 @@ class VideoWriter:
             self.open = False
             if self._target is not None:
                 self._target.finish()
-        except BaseException:
+        except BaseException as error:
             self.abort()
-            raise
+            raise self._named(error) from None
 
     def abort(self) -> None:
         """Remove what was written."""
@@ -179,6 +182,12 @@ class VideoWriter:
             self.finish()
         elif self.open:
             self.abort()
+
+    def _named(self, error: BaseException) -> BaseException:
+        """The error, which names the output where it is the system's."""
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = self._name
+        return error
 
     def _note(self, what: str) -> None:
         """Say once what the output cannot hold."""

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from kodec.codecs.atomic_file import check_output_target, write_atomically
+from kodec.codecs.atomic_file import (
+    AtomicFile,
+    AtomicFolder,
+    check_output_target,
+    write_atomically,
+)
 from kodec.native import InvalidInputError
 
 
@@ -94,3 +99,49 @@ def test_refuses_what_is_no_ordinary_file(tmp_path: Path) -> None:
         check_output_target("")
     assert not Path(os.devnull).is_file()
     assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_visible_part_lies_beside_its_target(tmp_path: Path) -> None:
+    target, part = tmp_path / "a.mkv", tmp_path / "a.mkv.part"
+    target.write_bytes(b"old")
+    part.write_bytes(b"left by a run that was killed")
+    with AtomicFile(target, visible=True) as out:
+        out.file.write(b"new")
+        out.file.flush()
+        assert (target.read_bytes(), part.read_bytes()) == (b"old", b"new")
+    assert os.listdir(tmp_path) == ["a.mkv"] and target.read_bytes() == b"new"
+    with pytest.raises(KeyboardInterrupt), AtomicFile(target, visible=True) as out:
+        out.file.write(b"newer")
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == ["a.mkv"] and target.read_bytes() == b"new"
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    for make_first in (False, True):
+        target = tmp_path / f"out{make_first}"
+        if make_first:
+            target.mkdir()
+        out = AtomicFolder(target)
+        (out.folder / "a").write_bytes(b"a")
+        assert not target.exists() or os.listdir(target) == []
+        out.finish()
+        assert os.listdir(target) == ["a"]
+    gone = AtomicFolder(tmp_path / "gone")
+    (gone.folder / "a").write_bytes(b"a")
+    gone.abort()
+    assert sorted(os.listdir(tmp_path)) == ["outFalse", "outTrue"]
+
+
+def test_folders_that_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "new.part").mkdir()
+    cases = {
+        tmp_path: "not empty",
+        tmp_path / "file": "no folder",
+        tmp_path / "missing" / "a": "does not exist",
+        tmp_path / "new": "in the way.*remove it",
+    }
+    for path, message in cases.items():
+        with pytest.raises(InvalidInputError, match=message):
+            AtomicFolder(path)
+    assert sorted(os.listdir(tmp_path)) == ["file", "new.part"]

@@ -159,6 +159,15 @@ def test_sound_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert "only its video is coded: 1 audio stream left out" in caplog.text
 
 
+def test_samples_that_are_not_square_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (tmp_path / "a.y4m").open("wb") as file:
+        file.write(b"YUV4MPEG2 W4 H2 F25:1 A16:15 Cmono\nFRAME\n" + bytes(8))
+    open_video(tmp_path / "a.y4m")
+    assert "samples are 16/15 wide" in caplog.text
+
+
 def test_rgb_is_planes_of_the_identity_matrix(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (27, 35, 3), dtype=np.uint8)
     padded = np.concatenate([pixels[:, :, ::-1], np.zeros((27, 35, 1), np.uint8)], axis=2)
