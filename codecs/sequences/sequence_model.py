@@ -61,3 +61,7 @@ class SequenceModel(CodingModel, ABC):
     ) -> Tensor:
         """State on the grid of `step`: see `SymbolPort.snap`; of class local as it is."""
         return x if self.portability == "local" else port.snap(name, x, step, guard)
+
+    def snapped(self, values: int) -> int:
+        """Symbols of an item's stream that so many snapped values count as."""
+        return 0 if self.portability == "local" else values
