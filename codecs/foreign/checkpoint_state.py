@@ -18,8 +18,8 @@ MAX_INDEX = 16 * 2**20
 
 # What wrappers of modules put into names, anywhere.
 _WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-# The analysis, which every family has.
-_ANALYSIS = {"g_a", "g_a1"}
+# The analysis, which every family has: of pictures, or of a video's keyframes.
+_ANALYSIS = {"g_a", "g_a1", "img_encoder"}
 # Averages and teachers are only taken where there is nothing else.
 _SECOND = re.compile(r"ema|average|teacher|swa", re.IGNORECASE)
 # What belongs to training, and to no codec: losses, their networks, counters of operations.
@@ -44,8 +44,9 @@ def read_state(checkpoint: Path) -> ForeignState:
     """The tensors of a codec in a checkpoint, a safetensors file or the index of a sharded one.
 
     A state dict may lie at any depth, and its names may have any prefix, which the names of the
-    analysis (`g_a`) tell; what wrappers put between is taken out, and what belongs to training left
-    out. Raises `BitstreamError` where there are none or several codecs in the file.
+    analysis (`g_a`, `img_encoder`) tell; what wrappers put between is taken out, and what belongs
+    to training left out. Raises `BitstreamError` where there are none or several codecs in the
+    file.
     """
     content = _content(checkpoint)
     found: list[tuple[str, dict[str, Any]]] = []
@@ -66,7 +67,8 @@ def read_state(checkpoint: Path) -> ForeignState:
     if not found:
         every = (m.items() for _, m in _mappings(content, "", MAX_DEPTH))
         first = next((n for items in every for n, v in items if isinstance(v, Tensor)), None)
-        holds = "holds no tensors" if first is None else f"has no tensors g_a.*; one is {first!r}"
+        none = "has no tensors g_a.* or img_encoder.*"
+        holds = "holds no tensors" if first is None else f"{none}; one is {first!r}"
         raise BitstreamError(
             f"{checkpoint} {holds}: save the codec's own state with "
             "torch.save(model.state_dict(), FILE)"

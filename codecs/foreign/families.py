@@ -129,6 +129,15 @@ def _segpic(state: State) -> Config:
     return _codec("RegionAdaptive", transform, latents, side=side)
 
 
+def _ssf(state: State) -> Config:
+    return _part(
+        "codecs.ScaleSpaceFlow",
+        width=len(state["img_encoder.0.weight"]),
+        latents=len(state["img_encoder.6.weight"]),
+        hyper=len(state["img_hyperprior.hyper_encoder.4.weight"]),
+    )
+
+
 CONFIGS: dict[str, Callable[[State], Config]] = {
     "bmshj2018-factorized": _gdn("FactorisedLatents"),
     "bmshj2018-hyperprior": _gdn("ScaleHyperprior"),
@@ -139,4 +148,5 @@ CONFIGS: dict[str, Callable[[State], Config]] = {
     "elic": _elic,
     "mlic++": _mlic,
     "segpic": _segpic,
+    "ssf2020": _ssf,
 }

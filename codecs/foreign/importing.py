@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from kodec.codecs.building import build_module
+from kodec.codecs.coding_model import CodingModel
 from kodec.codecs.finite_weights import check_finite
 from kodec.codecs.model_file import ModelInfo, save_model
-from kodec.codecs.pictures.picture_codec import PictureCodec
 from kodec.native import BitstreamError, InvalidInputError
 
 from .checkpoint_state import read_state
@@ -48,7 +48,7 @@ def import_checkpoint(checkpoint: Path, output: Path, family: str) -> ModelInfo:
             new: found.prefix + old for old in state for new in renamed({old: state[old]}, rules)
         }
         raise BitstreamError(_misfit(checkpoint, family, reason, theirs)) from None
-    assert isinstance(network, PictureCodec)
+    assert isinstance(network, CodingModel)
     notes = {"source": f"imported from a checkpoint of {family}; its licence is its authors'"}
     if found.left_out:
         notes["left out"] = ", ".join(found.left_out)[:1000]

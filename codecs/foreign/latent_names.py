@@ -1,8 +1,8 @@
 """What the latent models' tensors are called in public code, and how they are laid out there.
 
 One entry a family; its rules turn names of everything but `g_a` and `g_s` into those of a
-`PictureCodec`'s `latents`. Tensors that give scales before means, and 1x1 convolutions that are
-linear layers here, are rearranged by `rearranged`.
+`PictureCodec`'s `latents`, or of each of a `ScaleSpaceFlow`'s parts. Tensors that give scales
+before means, and 1x1 convolutions that are linear layers here, are rearranged by `rearranged`.
 """
 
 import re
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .renaming import Rules, prior_rules
-from .transform_names import region_adaptive_rules
+from .transform_names import CLOSED_LOOP, region_adaptive_rules
 
 _PRIOR: Rules = prior_rules("entropy_bottleneck", "latents.hyper_prior")
 _HYPER: Rules = (
@@ -90,6 +90,19 @@ _SEGPIC: Rules = (
     (r"^lrp_transforms\.(\d+)\.", _SLICE + "residuals.0.layers."),
 )
 
+
+def _closed_loop(theirs: str, ours: str) -> Rules:
+    """Names of one of `ssf2020`'s hyperpriors."""
+    scales = rf"^{theirs}\.hyper_decoder_scale\.deconv"
+    return (
+        *prior_rules(rf"{theirs}\.entropy_bottleneck", f"{ours}.hyper_prior"),
+        (rf"^{theirs}\.hyper_encoder\.", f"{ours}.hyper_analysis."),
+        (rf"^{theirs}\.hyper_decoder_mean\.", f"{ours}.hyper_synthesis.means."),
+        # Every second layer is an activation here.
+        *((f"{scales}{n}\\.", f"{ours}.hyper_synthesis.scales.{2 * n - 2}.") for n in (1, 2, 3)),
+    )
+
+
 LATENT_NAMES: dict[str, Rules] = {
     "bmshj2018-factorized": prior_rules("entropy_bottleneck", "latents.prior"),
     "bmshj2018-hyperprior": _HYPER,
@@ -100,6 +113,11 @@ LATENT_NAMES: dict[str, Rules] = {
     "elic": _ELIC,
     "mlic++": _MLIC,
     "segpic": _SEGPIC,
+    "ssf2020": tuple(
+        rule
+        for theirs, ours in CLOSED_LOOP.items()
+        for rule in _closed_loop(f"{theirs}_hyperprior", f"{ours}.latents")
+    ),
 }
 
 # Constants and tables that are made anew here, and tensors that SegPIC's checkpoints hold twice.

@@ -1,7 +1,8 @@
 """What the transforms' tensors are called in CompressAI and in the authors' own code.
 
 One entry a family; its rules turn names of the transforms, in most families `g_a` and `g_s`, into
-those of a `PictureCodec`'s `analysis`, `synthesis` and `side`, and touch no others.
+those of a `PictureCodec`'s `analysis`, `synthesis` and `side`, or of a `ScaleSpaceFlow`'s parts,
+and touch no others.
 """
 
 from .renaming import Rules, prior_rules
@@ -66,6 +67,9 @@ _GDN = tuple(_SEQUENCES)
 _CHENG = (*_SEQUENCES, *_ATTENTION, *_RESIDUAL)
 _ELIC = (*_SEQUENCES, *_ATTENTION, *_BOTTLENECK)
 
+CLOSED_LOOP = {"img": "keyframe", "motion": "motion", "res": "residual"}
+"""What a closed loop's three autoencoders are called there, and here."""
+
 TRANSFORM_NAMES: dict[str, Rules] = {
     "bmshj2018-factorized": _GDN,
     "bmshj2018-hyperprior": _GDN,
@@ -80,4 +84,9 @@ TRANSFORM_NAMES: dict[str, Rules] = {
         *_RESIDUAL,
     ),
     "segpic": _REGION_ADAPTIVE,
+    "ssf2020": tuple(
+        (rf"^{theirs}_{side}coder\.", f"{ours}.{transform}.layers.")
+        for theirs, ours in CLOSED_LOOP.items()
+        for side, transform in (("en", "analysis"), ("de", "synthesis"))
+    ),
 }

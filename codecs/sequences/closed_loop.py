@@ -154,7 +154,7 @@ class ClosedLoop(SequenceModel):
         _, height, width = step.size
         parts = (self.motion, self.residual) if step.references else (self.keyframe,)
         counts = [part.symbols(self._latent_shape(part, step)) for part in parts]
-        snapped = 0 if self.portability == "local" else PLANES * height * width
+        snapped = self.snapped(PLANES * height * width)
         least, most = sum(c[0] for c in counts), sum(c[-1] for c in counts)
         return range(least + snapped, most + snapped + 1)
 

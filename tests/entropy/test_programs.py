@@ -57,6 +57,9 @@ MODELS: dict[str, Callable[[], Any]] = {
     "mean-scale hyperprior, cheng2020": lambda: MeanScaleHyperprior(12, 6, "cheng2020"),
     "mean-scale hyperprior, stf2022": lambda: MeanScaleHyperprior(12, 6, "stf2022"),
     "mean-scale hyperprior, elic2022": lambda: MeanScaleHyperprior(12, 6, "elic2022"),
+    "mean-scale hyperprior, ssf2020": lambda: MeanScaleHyperprior(
+        12, 6, "ssf2020", scales="linear"
+    ),
     "mean-scale hyperprior, laplace": lambda: MeanScaleHyperprior(12, 6, family="laplace"),
     "mean-scale hyperprior, optimised": lambda: MeanScaleHyperprior(12, 6, lagrangian=0.1),
     "checkerboard": lambda: Checkerboard(12, 6),
