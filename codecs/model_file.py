@@ -19,6 +19,7 @@ from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 from .atomic_file import write_atomically
 from .building import build_module, check_section, class_paths, fill, public_config
+from .coding_model import CodingModel
 from .container.head_fields import CLASSES, Portability
 from .finite_weights import check_finite
 from .objective import MAX_NAME, Objective
@@ -49,7 +50,7 @@ class ModelInfo:
     """What it was trained for; None where that is not known."""
 
 
-def round_weights(network: PictureCodec) -> None:
+def round_weights(network: CodingModel) -> None:
     """Round every parameter to float16, in place: what a model file stores is what codes."""
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -59,7 +60,7 @@ def round_weights(network: PictureCodec) -> None:
                 parameter.copy_(rounded)
 
 
-def _in_single_precision(network: PictureCodec) -> None:
+def _in_single_precision(network: CodingModel) -> None:
     """Parameters, and buffers of fewer bits, to float32; what else a buffer holds stays."""
     for parameter in network.parameters():
         if parameter.is_floating_point():
@@ -87,7 +88,7 @@ def _stored(value: Tensor, parameter: bool) -> Tensor:
     return out.detach().to("cpu", copy=True).contiguous()
 
 
-def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
+def model_id(network: CodingModel, config: Mapping[str, Any]) -> bytes:
     """Hash of decode-side weights, tables and config; the encoder's own parts don't count.
 
     config: with public class paths, see `public_config`.
@@ -113,7 +114,7 @@ def model_id(network: PictureCodec, config: Mapping[str, Any]) -> bytes:
 
 
 def save_model(
-    network: PictureCodec,
+    network: CodingModel,
     config: Mapping[str, Any],
     path: Path,
     name: str,
