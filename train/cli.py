@@ -1,4 +1,8 @@
-"""`kodec train`: LightningCLI over `RateDistortion` and `CropData`."""
+"""`kodec train`: LightningCLI over the module and the data that a config names.
+
+A config whose `model` or `data` has a class path names its classes itself; without, they are
+`RateDistortion` and `CropData`, for pictures.
+"""
 
 import logging
 import re
@@ -7,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning
+import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -14,6 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from kodec.codecs import public_config
 from kodec.native import InvalidInputError
 
+from .codec_training import CodecTraining
 from .data import CropData
 from .export import check_whole
 from .rate_distortion import RateDistortion
@@ -59,7 +66,9 @@ class KodecCLI(LightningCLI):
                 raise InvalidInputError(f"there is no checkpoint {checkpoint} to go on from")
             check_whole(Path(checkpoint))
         # The module stores it in checkpoints, and `kodec export` builds the codec from it.
-        self.model.codec_config = public_config(_plain(self.config["model"]["codec"]))
+        given = self.config["model"]
+        section = given["init_args"]["codec"] if self.subclass_mode_model else given["codec"]
+        self.model.codec_config = public_config(_plain(section))
         try:
             self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
         except MisconfigurationException as error:
@@ -78,9 +87,12 @@ def train(arguments: Sequence[str]) -> None:
         with warnings.catch_warnings():
             for message in _USELESS_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
+            named = [_names_class(arguments, key) for key in ("model", "data")]
             KodecCLI(
-                RateDistortion,
-                CropData,
+                CodecTraining if named[0] else RateDistortion,
+                lightning.LightningDataModule if named[1] else CropData,
+                subclass_mode_model=named[0],
+                subclass_mode_data=named[1],
                 trainer_class=Trainer,
                 save_config_kwargs={"overwrite": True},
                 seed_everything_default=0,
@@ -94,6 +106,26 @@ def train(arguments: Sequence[str]) -> None:
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:
     return "Tip:" not in record.getMessage()
+
+
+def _names_class(arguments: Sequence[str], key: str) -> bool:
+    """Whether the configs or the other arguments give a class path for `key`."""
+    for text, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        option, _, value = text.partition("=")
+        if option in (f"--{key}", f"--{key}.class_path"):
+            return True
+        if option in ("--config", "-c") and _has_class(Path(value or following), key):
+            return True
+    return False
+
+
+def _has_class(config: Path, key: str) -> bool:
+    try:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        return "class_path" in content[key]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        # The parser says what is wrong with it.
+        return False
 
 
 def _plain(value: Any) -> Any:

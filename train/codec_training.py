@@ -220,7 +220,7 @@ class CodecTraining(lightning.LightningModule, Generic[Model]):
         for q in qualities:
             quality = torch.full((n,), float(q), device=self.device)
             with torch.autocast(x.device.type, enabled=False), self._codable():
-                x_hat, coded = self._write(self._deployed, x, self._given(quality))
+                x_hat, coded = self._write(self._deployed, x, quality)
             if not x_hat.isfinite().all():
                 what = f"pixels of quality {q} are not finite in validation at step"
                 raise self._diverged(f"{what} {self.global_step}")
@@ -237,8 +237,8 @@ class CodecTraining(lightning.LightningModule, Generic[Model]):
         )
 
     @abstractmethod
-    def _write(self, codec: Model, x: Tensor, quality: Tensor | None) -> tuple[Tensor, int]:
-        """Code a validation batch to streams: what a decoder shows, and their bytes."""
+    def _write(self, codec: Model, x: Tensor, quality: Tensor) -> tuple[Tensor, int]:
+        """Code a validation batch to streams at qualities (N,): what a decoder shows, and bytes."""
 
     def on_validation_epoch_end(self) -> None:
         """Drop the frozen copy."""

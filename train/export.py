@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from kodec.codecs import (
+    CodingModel,
     ModelInfo,
     Objective,
-    PictureCodec,
     build_module,
     check_section,
     check_tensors,
@@ -50,8 +50,8 @@ def export_checkpoint(
         check_section(content["codec_config"])
         config = public_config(content["codec_config"])
         network = build_module(config, trusted, weights)
-        if not isinstance(network, PictureCodec):
-            raise BitstreamError("it holds no picture codec")
+        if not isinstance(network, CodingModel):
+            raise BitstreamError("it holds no codec")
         objective = _objective(content)
         return save_model(network, config, output, name or output.stem, notes, objective=objective)
     except (BitstreamError, InvalidInputError) as error:

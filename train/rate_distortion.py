@@ -60,8 +60,8 @@ class RateDistortion(CodecTraining[PictureCodec]):
         self._record(figures, n, last_part)
         return loss
 
-    def _write(self, codec: PictureCodec, x: Tensor, quality: Tensor | None) -> tuple[Tensor, int]:
+    def _write(self, codec: PictureCodec, x: Tensor, quality: Tensor) -> tuple[Tensor, int]:
         n, _, h, w = x.shape
         writer = SymbolWriter(n)
-        x_hat = codec.code(x, (n, h, w), quality, writer).x_hat
+        x_hat = codec.code(x, (n, h, w), self._given(quality), writer).x_hat
         return x_hat, sum(len(stream) for stream in writer.finish())
