@@ -296,13 +296,19 @@ def _network(info: ModelInfo, tensors: Mapping[str, Tensor], trusted: Sequence[s
 def fill_from_model(network: nn.Module, path: Path) -> None:
     """Give a network, of whatever classes, the weights that a model file holds for it.
 
-    Nothing that the file names is built. Raises `InvalidInputError` where the file is of another
+    Nothing that the file names is built. One with `adopt_picture` takes a picture model for the
+    part that it holds. Raises `InvalidInputError` where the file is of another
     codec, otherwise as `load_model`.
     """
     info, tensors = _read(path)
     weights = _weights(tensors)
+    adopt = getattr(network, "adopt_picture", None)
+    of_pictures = str(info.config.get("class_path", "")).endswith(".PictureCodec")
     try:
-        fill(network, weights)
+        if adopt is not None and of_pictures:
+            adopt(lambda picture: fill(picture, weights))
+        else:
+            fill(network, weights)
     except BitstreamError as error:
         raise InvalidInputError(
             f"the model {info.name} is of another codec than the config describes: {error}; start "

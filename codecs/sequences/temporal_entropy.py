@@ -8,6 +8,7 @@ own latents only. Source: "Spatiotemporal entropy model is all you need for lear
 compression" (2021), for which there is no public code: a reading.
 """
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -51,8 +52,9 @@ class TemporalEntropy(SequenceModel):
         """Whether the picture model takes a quality."""
         return self.picture.variable_rate
 
-    def start_from_picture(self) -> None:
-        """Let the temporal latent model start from the picture's, as far as it has its weights."""
+    def adopt_picture(self, fill: Callable[[nn.Module], None]) -> None:
+        """Let `fill` give the picture model weights, and the latent model start from them."""
+        fill(self.picture)
         own = self.latents.state_dict()
         given = self.picture.latents.state_dict()
         shared = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}

@@ -39,7 +39,7 @@ def test_neither_fades_nor_noise_nor_still_pictures_are_cuts() -> None:
 
 
 def test_deep_samples_and_tiny_frames() -> None:
-    deep = [scene(n // 4).astype(np.uint16) << 2 for n in range(8)]
+    deep = [np.left_shift(scene(n // 4), 2, dtype=np.uint16) for n in range(8)]
     cuts = SceneCuts()
     assert [n for n, luma in enumerate(deep) if cuts.is_cut(luma, 10)] == [4]
     assert cuts_of([np.zeros((1, 1), np.uint8)] * 3 + [np.full((1, 1), 255, np.uint8)]) == [3]

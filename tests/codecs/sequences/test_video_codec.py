@@ -56,7 +56,7 @@ def codec_of(name: str) -> VideoCodec:
             arguments: dict[str, Any] = {"slices": (3, 5), "phases": (4, 2), "width": 8}
             latents = FrequencySlices(**arguments, context=4, hyper=4, temporal=True)
             model = TemporalEntropy(picture, latents)
-            model.start_from_picture()
+            model.adopt_picture(lambda part: None)
             with torch.no_grad():
                 for parameter in latents.parameters():
                     parameter.add_(0.05 * torch.randn_like(parameter))
