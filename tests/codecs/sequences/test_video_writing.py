@@ -289,3 +289,15 @@ def test_a_system_error_names_the_output_and_leaves_nothing(
         with VideoWriter(tmp_path / "a.yuv", form) as writer:
             writer.write(make_frames(form, 1)[0])
     assert os.listdir(tmp_path) == []
+
+
+def test_clocks_and_times_that_no_file_holds(tmp_path: Path) -> None:
+    form = VideoFormat(16, 16, fps=Fraction(1, 1000))
+    fine = Fraction(1, 2**31 * 2**24)
+    with VideoWriter(tmp_path / "a.mkv", form, time_base=fine) as writer:
+        for frame, time in zip(make_frames(form, 2), (0, 2 + fine), strict=True):
+            writer.write(frame, Fraction(time))
+        with pytest.raises(InvalidInputError, match="later than a file can say"):
+            writer.write(make_frames(form, 1)[0], Fraction(2**62))
+    times = [time for _, time in open_video(tmp_path / "a.mkv").timed_frames()]
+    assert times == [0, 2]
