@@ -57,7 +57,14 @@ def open_quietly(
     Raises as `av.open`.
     """
     with heard(av.logging.DEBUG) as lines:
-        return av.open(file, "r", format=form, options={"format_whitelist": _DEMUXERS}), lines
+        container = av.open(
+            file,
+            "r",
+            format=form,
+            options={"format_whitelist": _DEMUXERS},
+            metadata_errors="replace",  # titles that are no UTF-8 cost no frame
+        )
+        return container, lines
 
 
 def sound_frames(
@@ -206,8 +213,10 @@ def _missing_time(container: InputContainer, shown: _Shown) -> str | None:
     if stated is None or shown.last is None or shown.gaps is None:
         return None
     low, high = shown.gaps
-    rounding = Fraction(2, 1000)
-    if high - low > rounding or stated - shown.last < Fraction(5, 2) * high:
+    rounding, rate = Fraction(2, 1000), container.streams.video[0].average_rate
+    # A writer may have the last frame last as long as the stated rate says.
+    longest = max(high, 1 / Fraction(rate)) if rate else high
+    if high - low > rounding or stated - shown.last < Fraction(5, 2) * longest:
         return None
     return f"its head says {float(stated):.3f} s, and these last {float(shown.last + high):.3f} s"
 

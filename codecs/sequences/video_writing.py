@@ -30,6 +30,10 @@ _USUAL = {".mp4": "libx264", ".mov": "libx264", ".webm": "libvpx-vp9"}
 _PLAIN = (".y4m", ".yuv")
 _MILLISECONDS = Fraction(1, 1000)
 
+# libav's clocks have terms of 32 bits, and its times must be converted between them in 64.
+_MAX_TERM = (1 << 31) - 1
+_MAX_TICK = 1 << 48
+
 _log = logging.getLogger(__name__)
 
 Kind = Literal["pipe", "folder", "plain", "libav"]
@@ -94,7 +98,7 @@ class VideoWriter:
     ) -> None:
         kind = check_video_output(path, codec)
         self._name, self._form = os.fspath(path), form
-        self._time_base = time_base or 1 / form.fps
+        self._time_base = _in_bounds(time_base or 1 / form.fps)
         self._suffix = Path(path).suffix.lower() if kind in ("plain", "libav") else ""
         self._target: AtomicFile | AtomicFolder | None = None
         self._sink: FrameSink
@@ -134,6 +138,10 @@ class VideoWriter:
             if (time / _MILLISECONDS).denominator != 1:
                 self._note("microseconds")
         tick = int((time / self._time_base + Fraction(1, 2)) // 1)
+        if tick >= _MAX_TICK:
+            raise InvalidInputError(
+                f"frame {self.count} at {float(time):.3e} s is later than a file can say"
+            )
         if tick <= self._last:
             raise InvalidInputError(
                 f"frame {self.count} at {float(time):.6f} s is not shown after the one before it"
@@ -208,3 +216,10 @@ class VideoWriter:
             codec=codec or _LOSSLESS[self._suffix],
             options=options,
         )
+
+
+def _in_bounds(time_base: Fraction) -> Fraction:
+    """A time base as libav can hold it, microseconds where it is too fine."""
+    if max(time_base.numerator, time_base.denominator) <= _MAX_TERM:
+        return time_base
+    return Fraction(1, 1_000_000)

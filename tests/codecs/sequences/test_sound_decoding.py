@@ -159,6 +159,7 @@ IRREGULAR = [0, 33, 103, 303, 319, 1819, 1852, 1922, 2122, 2138, 3638, 9000]
         ("a.mkv", lambda: make(*FFV1, times=[1000 + 40 * i for i in range(COUNT)])),
         ("a.mkv", lambda: make(*FFV1, piped=True)),
         ("a.mkv", lambda: make(*FFV1, audio=2)),
+        ("a.mkv", lambda: make(*FFV1).replace(b"Lavf", b"\xffavf")),
         ("a.mkv", lambda: make("matroska", "libx264", {**X264, "x264-params": "open-gop=1"})),
         ("a.mp4", lambda: make("mp4", "libx264", X264, times=IRREGULAR)),
         ("a.mp4", lambda: make("mp4", "libx264", X264, audio=2, container=FAST)),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kodec.codecs.container.sequence_head import Colour
 from kodec.codecs.sequences import frame_sinks
-from kodec.codecs.sequences.frames import Chroma, VideoFormat
+from kodec.codecs.sequences.frames import Chroma, Frame, VideoFormat
 from kodec.codecs.sequences.video_reading import open_video
 from kodec.codecs.sequences.video_writing import VideoWriter, check_video_output
 from kodec.native import InvalidInputError, KodecError, UnsupportedError
@@ -23,12 +23,12 @@ BT2020 = Colour(9, 16, 9, False)
 SRGB = Colour(1, 13, 0, True)
 
 
-def write(path: Path, form: VideoFormat, count: int = 3, **more: object) -> list[object]:
+def write(path: Path, form: VideoFormat, count: int = 3, **more: object) -> list[Frame]:
     frames = make_frames(form, count)
     with VideoWriter(path, form, **more) as writer:  # type: ignore[arg-type]
         for frame in frames:
             writer.write(frame)
-    return list(frames)
+    return frames
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_matroska_keeps_samples_and_tags(
     frames = write(tmp_path / "a.mkv", form)
     video = open_video(tmp_path / "a.mkv")
     assert video.form == form
-    assert_same(list(video.frames()), frames)  # type: ignore[arg-type]
+    assert_same(list(video.frames()), frames)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_y4m_keeps_samples_and_range(
     frames = write(tmp_path / "a.y4m", form)
     video = open_video(tmp_path / "a.y4m")
     assert video.form == form
-    assert_same(list(video.frames()), frames)  # type: ignore[arg-type]
+    assert_same(list(video.frames()), frames)
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".y4m", ".yuv"])
@@ -89,7 +89,7 @@ def test_odd_sizes_and_single_frames(suffix: str, width: int, height: int, tmp_p
     frames = write(tmp_path / f"a{suffix}", form, 1)
     video = open_video(tmp_path / f"a{suffix}", (width, height), pixels=None, fps=Fraction(25))
     assert video.form == form
-    assert_same(list(video.frames()), frames)  # type: ignore[arg-type]
+    assert_same(list(video.frames()), frames)
 
 
 def test_formats_say_what_they_lose(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -178,7 +178,7 @@ def test_a_pipe_gets_y4m(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     form = VideoFormat(35, 27, "422", 8, Fraction(25))
     frames = write(Path("-"), form)
     (tmp_path / "a.y4m").write_bytes(Output.buffer.getvalue())
-    assert_same(list(open_video(tmp_path / "a.y4m").frames()), frames)  # type: ignore[arg-type]
+    assert_same(list(open_video(tmp_path / "a.y4m").frames()), frames)
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.y4m", "folder/"])
@@ -289,3 +289,15 @@ def test_a_system_error_names_the_output_and_leaves_nothing(
         with VideoWriter(tmp_path / "a.yuv", form) as writer:
             writer.write(make_frames(form, 1)[0])
     assert os.listdir(tmp_path) == []
+
+
+def test_clocks_and_times_that_no_file_holds(tmp_path: Path) -> None:
+    form = VideoFormat(16, 16, fps=Fraction(1, 1000))
+    fine = Fraction(1, 2**31 * 2**24)
+    with VideoWriter(tmp_path / "a.mkv", form, time_base=fine) as writer:
+        for frame, time in zip(make_frames(form, 2), (Fraction(0), 2 + fine), strict=True):
+            writer.write(frame, time)
+        with pytest.raises(InvalidInputError, match="later than a file can say"):
+            writer.write(make_frames(form, 1)[0], Fraction(2**62))
+    times = [time for _, time in open_video(tmp_path / "a.mkv").timed_frames()]
+    assert times == [0, 2]
