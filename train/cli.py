@@ -18,7 +18,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from kodec.codecs import public_config
-from kodec.native import InvalidInputError
+from kodec.native import InvalidInputError, KodecError
 
 from .codec_training import CodecTraining
 from .data import CropData
@@ -58,6 +58,19 @@ class KodecCLI(LightningCLI):
         except ArgumentError as error:
             raise InvalidInputError(_one_line(error)) from error
 
+    def instantiate_classes(self) -> None:
+        """Build module, data and trainer; what they refuse is told in their own words."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            # Of classes that the config names, the parser wraps errors in its own.
+            refused: BaseException | None = error
+            while refused is not None and not isinstance(refused, KodecError):
+                refused = refused.__cause__
+            if refused is None:
+                raise
+            raise refused from None
+
     def fit(self) -> None:
         """Train, from the checkpoint that was given or from the start."""
         checkpoint = self.config["ckpt_path"]
@@ -87,21 +100,29 @@ def train(arguments: Sequence[str]) -> None:
         with warnings.catch_warnings():
             for message in _USELESS_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
-            named = [_names_class(arguments, key) for key in ("model", "data")]
-            KodecCLI(
-                CodecTraining if named[0] else RateDistortion,
-                lightning.LightningDataModule if named[1] else CropData,
-                subclass_mode_model=named[0],
-                subclass_mode_data=named[1],
-                trainer_class=Trainer,
-                save_config_kwargs={"overwrite": True},
-                seed_everything_default=0,
-                parser_kwargs=PARSER,
-                args=list(arguments),
-                run=False,
-            ).fit()
+            read_config(arguments).fit()
     finally:
         advice.removeFilter(_is_no_advertisement)
+
+
+def read_config(arguments: Sequence[str]) -> KodecCLI:
+    """The command line's module, data and trainer, of the classes that it or its config names.
+
+    Raises `InvalidInputError` in one line for anything wrong with it.
+    """
+    named = [_names_class(arguments, key) for key in ("model", "data")]
+    return KodecCLI(
+        CodecTraining if named[0] else RateDistortion,
+        lightning.LightningDataModule if named[1] else CropData,
+        subclass_mode_model=named[0],
+        subclass_mode_data=named[1],
+        trainer_class=Trainer,
+        save_config_kwargs={"overwrite": True},
+        seed_everything_default=0,
+        parser_kwargs=PARSER,
+        args=list(arguments),
+        run=False,
+    )
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

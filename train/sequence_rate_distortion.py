@@ -61,6 +61,11 @@ class SequenceRateDistortion(CodecTraining[SequenceModel]):
 
     def training_step(self, x: Tensor, batch_idx: int) -> Tensor:
         """One step's loss on clips (N, T, 3, H, W); logs bpp per stream, PSNR, loss and speed."""
+        if x.ndim != 5:
+            raise InvalidInputError(
+                "sequences are trained on clips, and the data are pictures: let the config's data "
+                "be kodec.train.ClipData"
+            )
         last_part = self._last_part(batch_idx)
         phase = self._enter_phase()
         n, count, _, h, w = x.shape

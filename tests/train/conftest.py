@@ -11,6 +11,7 @@ import yaml
 from PIL import Image
 
 from compositions import part
+from video_clips import moving, write_video
 
 Config = dict[str, Any]
 
@@ -78,6 +79,48 @@ def tiny_config(pictures: Path) -> Config:
             "warmup": 2,
             "validation_qualities": [8],
             "codec": codec,
+        },
+    }
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three videos of 64 x 48, 24 frames each."""
+    folder = tmp_path_factory.mktemp("videos")
+    for seed in range(3):
+        write_video(folder / f"{seed}.mkv", moving(24, seed=seed))
+    return folder
+
+
+@pytest.fixture
+def sequence_config(videos: Path, tiny_config: Config) -> Config:
+    """A model of sequences, 12 steps in three phases, a checkpoint after every fifth."""
+    return {
+        "trainer": tiny_config["trainer"],
+        "data": {
+            "class_path": "kodec.train.ClipData",
+            "init_args": {
+                "dataset": str(videos),
+                "crop": 32,
+                "batch_size": 2,
+                "validation_frames": 3,
+            },
+        },
+        "model": {
+            "class_path": "kodec.train.SequenceRateDistortion",
+            "init_args": {
+                "phases": [
+                    {"steps": 4, "frames": 2},
+                    {"steps": 3, "frames": 3, "detach": "intra"},
+                    {"steps": 1, "frames": 4, "checkpointing": True, "learning_rate": 0.5},
+                ],
+                "lambda_low": 0.001,
+                "lambda_high": 0.1,
+                "learning_rate": 1e-3,
+                "warmup": 2,
+                "validation_qualities": [8],
+                "codec": {"class_path": "toy_sequence.ToySequence", "init_args": {}},
+            },
         },
     }
 

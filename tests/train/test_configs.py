@@ -14,27 +14,23 @@ from torch import Tensor
 import kodec.train
 from kodec.codecs import PictureCodec, build_module
 from kodec.entropy import RateMeter
-from kodec.train import CropData, RateDistortion, Trainer, train
-from kodec.train.cli import KodecCLI
+from kodec.train import ClipData, RateDistortion, SequenceRateDistortion, train
+from kodec.train.cli import read_config
 from kodec.train.data import Crops
+from video_clips import moving, write_video
 
 CONFIGS = sorted((Path(kodec.train.__file__).parent / "configs").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_builds(path: Path, tmp_path: Path) -> None:
-    cli = KodecCLI(
-        RateDistortion,
-        CropData,
-        trainer_class=Trainer,
-        seed_everything_default=0,
-        parser_kwargs={"exit_on_error": False},
-        args=["--config", str(path), f"--trainer.default_root_dir={tmp_path}"],
-        run=False,
-    )
+    cli = read_config(["--config", str(path), f"--trainer.default_root_dir={tmp_path}"])
     text = path.read_text()
     assert f"kodec train --config train/configs/{path.name}" in text
     assert f"default_root_dir: runs/{path.stem}" in text
+    if isinstance(cli.model, SequenceRateDistortion):
+        assert isinstance(cli.datamodule, ClipData)
+        return
     assert isinstance(cli.model.codec, PictureCodec)
     # MS-SSIM needs 161 pixels; and whole latent positions waste no part of a crop.
     assert cli.datamodule.crop >= (161 if cli.model.objective.distortion == "ms-ssim" else 64)
@@ -75,20 +71,30 @@ def shrunk(value: Any, key: str = "") -> Any:
     return value // 16 if isinstance(value, int) and value >= 16 else value
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+TOY = "a toy sequence"
+
+
+@pytest.mark.parametrize("path", [*CONFIGS, Path(TOY)], ids=lambda path: path.stem)
 def test_config_trains_in_mixed_precision_as_in_single(
     path: Path,
     pictures: Path,
+    sequence_config: dict[str, Any],
     tmp_path: Path,
     arguments: Callable[..., list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two steps; of the first one's weights and batch, single precision gives the same bits."""
-    config = yaml.safe_load(path.read_text())
-    config["model"]["codec"] = shrunk(config["model"]["codec"])
+    config = sequence_config if path.stem == TOY else yaml.safe_load(path.read_text())
+    is_sequence = "class_path" in config["model"]
+    model = config["model"]["init_args"] if is_sequence else config["model"]
+    model["codec"] = shrunk(model["codec"])
     # The rounding of a few latents more or less is no per cent of the bits of so many pixels.
-    crop = 176 if config["model"].get("distortion") == "ms-ssim" else 96
+    crop = 176 if model.get("distortion") == "ms-ssim" else 96
     config["data"] = {"dataset": str(large(pictures, tmp_path)), "crop": crop, "batch_size": 1}
+    if is_sequence:
+        clips = {"dataset": str(large_videos(tmp_path)), "crop": 128, "batch_size": 1}
+        config["data"] = {"class_path": "kodec.train.ClipData", "init_args": clips}
+        model["phases"] = [{"steps": 1, "frames": 3, "checkpointing": True}]
     config["trainer"] = {
         "max_steps": 2,
         "accelerator": "cpu",
@@ -98,21 +104,24 @@ def test_config_trains_in_mixed_precision_as_in_single(
         "logger": False,
     }
     figures: list[dict[str, float]] = []
-    step = RateDistortion.training_step
+    module: Any = SequenceRateDistortion if is_sequence else RateDistortion
+    step = module.training_step
 
-    def both(self: RateDistortion, crops: Crops, batch_idx: int) -> Tensor:
+    def both(self: Any, crops: Crops, batch_idx: int) -> Tensor:
         if self.global_step == 0:
             with torch.autocast("cpu", enabled=False):
                 step(self, crops, batch_idx).backward()
-            assert all(p.grad is not None and p.grad.isfinite().all() for p in self.parameters())
+            trained = [p for p in self.parameters() if p.requires_grad]
+            assert all(p.grad is not None and p.grad.isfinite().all() for p in trained)
             self.zero_grad()
-        return step(self, crops, batch_idx)
+        loss: Tensor = step(self, crops, batch_idx)
+        return loss
 
-    def record(self: RateDistortion, seen: Mapping[str, Tensor], *_: Any, **__: Any) -> None:
+    def record(self: Any, seen: Mapping[str, Tensor], *_: Any, **__: Any) -> None:
         figures.append({name: float(value.detach()) for name, value in seen.items()})
 
-    monkeypatch.setattr(RateDistortion, "training_step", both)
-    monkeypatch.setattr(RateDistortion, "_record", record)
+    monkeypatch.setattr(module, "training_step", both)
+    monkeypatch.setattr(module, "_record", record)
     train(arguments(config, "run"))
     assert len(figures) == 3
     assert all(math.isfinite(f["loss"]) for f in figures)
@@ -126,6 +135,13 @@ def large(pictures: Path, folder: Path) -> Path:
     with Image.open(pictures / "0.png") as image:
         image.resize((192, 176)).save(folder / "large" / "0.png")
     return folder / "large"
+
+
+def large_videos(folder: Path) -> Path:
+    """A folder with one video of 192 x 176."""
+    (folder / "videos").mkdir()
+    write_video(folder / "videos" / "0.mkv", moving(9, 176, 192))
+    return folder / "videos"
 
 
 # Parameters of the authors' public code, or CompressAI's at the same widths, and channels under
