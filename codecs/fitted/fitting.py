@@ -103,13 +103,10 @@ Show = Callable[[int, int, str], None]
 
 
 class Store(Protocol):
-    """Where a fit that is not over is kept."""
+    """Where a fit is kept, until what comes of it is written."""
 
     def save(self, run: Fit, fitting: Fitting, optimiser: torch.optim.Optimizer) -> None:
         """Keep it, whole or not at all."""
-
-    def remove(self) -> None:
-        """The fit is over."""
 
 
 def nothing_shown(done: int, total: int, label: str) -> None:
@@ -128,9 +125,9 @@ def fit(
     """Optimise the values within the budget; they end as the best ones that were measured.
 
     Every step is measured. accept: which states may be kept, beside the first. store: where the fit
-    is kept, every ten seconds and when it is interrupted. begun: a fit from there, to go on with;
-    it ends as if it had not been broken. An interrupt lets the step end, then the fit; a second one
-    ends it at once.
+    is kept, every ten seconds and when it is interrupted; of a whole fit too, until what came of it
+    is safe. begun: a fit from there, to go on with; it ends as if it had not been broken. An
+    interrupt lets the step end, then the fit; a second one ends it at once.
 
     Raises `KodecError` where nothing measured is finite.
     """
@@ -153,11 +150,8 @@ def fit(
                 store.save(run, fitting, optimiser)
                 saved = time.monotonic()
         run.interrupted = bool(interrupts) and not _over(run, budget)
-        if store is not None:
-            if run.interrupted:
-                store.save(run, fitting, optimiser)
-            else:
-                store.remove()
+        if store is not None and run.interrupted:
+            store.save(run, fitting, optimiser)
     with torch.no_grad():
         for name, value in run.best.items():
             fitting.values[name].copy_(value)

@@ -101,10 +101,10 @@ class RefiningCodec:
     ) -> Refined:
         """Refine a picture's latents, and code it.
 
-        accept: which states may be kept; the plain file is, whatever it says. state: a file for a
-        fit that is not over; resume: go on from it. plain: the picture coded without refinement,
-        where that has been done already. Raises `InvalidInputError` and `BitstreamError` as
-        `FitFile.load` does, `KodecError` as `fit` does.
+        accept: which states may be kept; the plain file is, whatever it says. state: a file for the
+        fit, to be removed once the picture is written; resume: go on from it. plain: the picture
+        coded without refinement, where that has been done already. Raises `InvalidInputError` and
+        `BitstreamError` as `FitFile.load` does, `KodecError` as `fit` does.
         """
         codec, quality = self.codec, self.codec.check_quality(quality)
         plain = plain or codec.encode_picture(picture, quality)
