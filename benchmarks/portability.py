@@ -1,14 +1,15 @@
 """Do files written under one instruction set decode under another, and is the guard wide enough?
 
-    python benchmarks/portability.py [--model default] [--qualities 8,48] [--pictures N]
-                                     [--float32-pictures N] [--jobs 2] [--work FOLDER]
-                                     [--json REPORT.json]
+    python benchmarks/portability.py [--model default] [--qualities 8,48] [--effort 0]
+                                     [--pictures N] [--float32-pictures N] [--jobs 2]
+                                     [--work FOLDER] [--json REPORT.json]
 
-Processes with five environments write every Kodak picture; each of them then reads every other's
-files: the best and the oldest instruction set, each with 1 and 2 threads, and the oldest with MKL
-held to its oldest kernels (MKL heeds MKL_ENABLE_INSTRUCTIONS on Intel's processors only, MKL_CBWR
-on all; the kernels' hashes in the report show which environments really compute otherwise). Must
-hold, or the exit status is 1:
+Processes with up to six environments write every Kodak picture, refined where an effort is given;
+each of them then reads every other's files: the best and the oldest instruction set, each with 1
+and 2 threads, AVX2 where there is more than that, and the oldest with MKL held to its oldest
+kernels (MKL heeds MKL_ENABLE_INSTRUCTIONS on Intel's processors only, MKL_CBWR on all; the kernels'
+hashes in the report show which environments really compute otherwise). Must hold, or the exit
+status is 1:
 
 - every reader gets the symbols that the writer wrote, and pixels within 1 of its reconstruction;
 - the guard of the scale tables is at least 100 times the worst difference of a log scale between
@@ -40,9 +41,10 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from kodec.codecs import Codec, load, read_picture
+from kodec.codecs import Codec, Encoded, Picture, load, read_picture
+from kodec.codecs.fitted import Budget, RefiningCodec, usual_schedule
 from kodec.entropy import ScaleTables
-from kodec.eval import describe_machine, find_dataset
+from kodec.eval import available_simd, describe_machine, find_dataset
 from kodec.native import KodecError
 from port_tap import Tap, TappedReader, TappedWriter
 from reporting import heading, parser_of, run, write_report
@@ -51,6 +53,13 @@ OLDEST = {
     "ATEN_CPU_CAPABILITY": "default",
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "KODEC_SIMD": "scalar",
+}
+AVX2 = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "KODEC_SIMD": "avx2",
 }
 OLDEST_MKL = {**OLDEST, "MKL_CBWR": "COMPATIBLE"}
 VARIANTS: dict[str, tuple[int, dict[str, str]]] = {
@@ -59,6 +68,7 @@ VARIANTS: dict[str, tuple[int, dict[str, str]]] = {
     "oldest-1": (1, OLDEST),
     "oldest-2": (2, OLDEST),
     "oldest-mkl": (1, OLDEST_MKL),
+    **({"avx2-1": (1, AVX2)} if "avx2" in available_simd()[1:] else {}),
 }
 FLOAT32_WRITERS = ("best-1", "oldest-mkl")
 GUARD_MARGIN = 100.0
@@ -81,6 +91,7 @@ class Job:
     action: str
     """write, read, or move (read with moved scales)."""
     float32: bool
+    effort: int
 
     @property
     def tasks(self) -> list[tuple[str, int]]:
@@ -112,7 +123,7 @@ def write_files(job: Job) -> dict[str, Any]:
     folder = job.folder_of(job.variant)
     folder.mkdir()
     taps = [
-        write_one(codec, path, quality, folder, keep_scales=not job.float32)
+        write_one(codec, path, quality, folder, job.effort, keep_scales=not job.float32)
         for path, quality in job.tasks
     ]
     return {
@@ -124,12 +135,16 @@ def write_files(job: Job) -> dict[str, Any]:
 
 
 def write_one(
-    codec: Codec, path: str, quality: int, folder: Path, keep_scales: bool = False
+    codec: Codec, path: str, quality: int, folder: Path, effort: int, keep_scales: bool = False
 ) -> Tap:
     """Write one file, and beside it what its readers are judged by."""
-    tap = Tap()
+    picture, tap = read_picture(path), Tap()
+    plain = codec.encode_picture(picture, quality) if effort else None
     with patch("kodec.codecs.codec.SymbolWriter", functools.partial(TappedWriter, tap)):
-        encoded = codec.encode_picture(read_picture(path), quality)
+        if plain is None:
+            encoded = codec.encode_picture(picture, quality)
+        else:
+            encoded = refined(codec, picture, quality, effort, plain)
     file = folder / f"{Path(path).stem}-{quality}"
     file.with_suffix(".kdc").write_bytes(encoded.data)
     file.with_suffix(".symbols").write_text(tap.symbols.hexdigest())
@@ -138,6 +153,15 @@ def write_one(
         np.save(file.with_suffix(".scales.npy"), np.concatenate(tap.log_scales))
     tap.log_scales.clear()
     return tap
+
+
+def refined(codec: Codec, picture: Picture, quality: int, effort: int, plain: Encoded) -> Encoded:
+    """The picture refined, which its plain file is not."""
+    budget = Budget(usual_schedule(codec).steps[effort])
+    found = RefiningCodec(codec, budget).refine(picture, quality, plain=plain)
+    if not found.better:
+        raise KodecError("nothing better than a plain file was found: give a higher --effort")
+    return found.coded
 
 
 def scale_tables(codec: Codec) -> list[ScaleTables]:
@@ -222,7 +246,7 @@ def move_scales(job: Job) -> dict[str, Any]:
         tables.guard = WIDE_GUARD
     folder = folder.with_name("wide-guard")
     folder.mkdir()
-    overrides = sum(write_one(codec, *task, folder).close for task in job.tasks)
+    overrides = sum(write_one(codec, *task, folder, job.effort).close for task in job.tasks)
     found["within a wide guard"] = {
         "guard": WIDE_GUARD,
         "overrides": overrides,
@@ -269,6 +293,7 @@ def main() -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--model", default="default", help="embedded model or model file")
     parser.add_argument("--qualities", default="8,48")
+    parser.add_argument("--effort", type=int, default=0, help="refine before coding: 0 to 9 (0)")
     parser.add_argument("--pictures", type=int, help="only the first N")
     parser.add_argument(
         "--float32-pictures", type=int, default=6, help="pictures of the float32 comparison (6)"
@@ -291,9 +316,8 @@ def main() -> int:
         def run_one(variant: str, action: str, float32: bool = False) -> dict[str, Any]:
             threads = VARIANTS[variant][0]
             shown = pictures[: options.float32_pictures] if float32 else pictures
-            return child(
-                Job(variant, threads, options.model, folder, shown, qualities, action, float32)
-            )
+            where = (variant, threads, options.model, folder)
+            return child(Job(*where, shown, qualities, action, float32, options.effort))
 
         with ThreadPoolExecutor(options.jobs) as pool:
 
@@ -329,7 +353,10 @@ def main() -> int:
     }
 
     print(f"{heading(codec, len(pictures))}, {files}")
-    print(f"files an environment (qualities {options.qualities}); {describe_machine()['cpu']}")
+    print(
+        f"files an environment (qualities {options.qualities}, effort {options.effort}); "
+        f"{describe_machine()['cpu']}"
+    )
     print("\nenvironment  overrides  symbols   kernels")
     for variant, row in written.items():
         shown = " ".join(f"{key}={value}" for key, value in row["kernels"].items())
@@ -352,6 +379,7 @@ def main() -> int:
     report = {
         "pictures": len(pictures),
         "qualities": qualities,
+        "effort": options.effort,
         "checks": checks,
         "guard": guard,
         "worst_log_scale_difference": worst,

@@ -1,4 +1,4 @@
-"""A fit that is not over, on disk."""
+"""A fit on disk, until what comes of it is written."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -53,10 +53,6 @@ class FitFile:
             return self._restored(content, fitting)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
             raise BitstreamError(f"{self.path} is damaged: {_ADVICE}") from None
-
-    def remove(self) -> None:
-        """The fit is over."""
-        self.path.unlink(missing_ok=True)
 
     def _identity(self, fitting: Fitting) -> dict[str, str]:
         return {**fitting.identity, **self.settings}

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,8 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from kodec.codecs import Objective, load, load_model, read_picture, save_model
+from kodec.codecs import (
+    Objective,
+    Picture,
+    load,
+    load_model,
+    read_picture,
+    save_model,
+    write_picture,
+)
 from kodec.eval import read_results
 
 Cli = Callable[..., Any]
@@ -124,6 +134,100 @@ def test_interrupted_it_writes_the_best_and_goes_on(
     assert kodec("encode", source, coded, *line, "--resume").status == 0
     assert kodec("encode", source, whole, *line).status == 0
     assert coded.read_bytes() == whole.read_bytes() and not state.exists()
+
+
+# `kodec encode`, which keeps its state after every step; as the Nth file named FILE takes its name,
+# or a moment before, when a part of it is written, the process is killed.
+KILLED = """
+import os, signal, sys
+from kodec.__main__ import main
+from kodec.codecs.fitted import fitting
+fitting.SAVE_EVERY = 0.0
+name, number, when = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+written, move = 0, os.replace
+def replace(source, target):
+    global written
+    written += os.path.basename(target) == name
+    if written == number and when == "before":
+        os.truncate(source, 1000)
+    elif written == number:
+        move(source, target)
+    if written == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    move(source, target)
+os.replace = replace
+main(sys.argv[4:])
+"""
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
+    kodec: Cli, model: Path, save_picture: SavePicture, tmp_path: Path
+) -> None:
+    source, coded, whole = save_picture(), tmp_path / "a.kdc", tmp_path / "b.kdc"
+    state, line = tmp_path / "a.kdc.fit", ["--model", model, "--effort", 5]
+    threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+
+    def run_killed(*when: str, resume: bool) -> None:
+        options = ["encode", source, coded, *line, *(["--resume"] if resume else [])]
+        command = [sys.executable, "-c", KILLED, *when, *map(str, options)]
+        done = subprocess.run(command, capture_output=True, env=threads, timeout=120)
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        assert not coded.exists()
+
+    assert kodec("encode", source, whole, *line).status == 0
+    run_killed("a.kdc.fit", "4", "after", resume=False)
+    run_killed("a.kdc.fit", "9", "before", resume=True)
+    # As the picture itself is written, its fit is still there.
+    run_killed("a.kdc", "1", "before", resume=True)
+    assert state.exists()
+    assert kodec("encode", source, coded, *line, "--resume").status == 0
+    assert coded.read_bytes() == whole.read_bytes() and not state.exists()
+
+
+def test_other_instructions_decode_the_same_picture(
+    kodec: Cli, model: Path, save_picture: SavePicture, tmp_path: Path
+) -> None:
+    coded, ours, theirs = tmp_path / "a.kdc", tmp_path / "a.png", tmp_path / "b.png"
+    line = ("--model", model, "--effort", 4)
+    assert " % lower after" in kodec("encode", save_picture(), coded, *line).out
+    assert kodec("decode", coded, ours, "--model", model).status == 0
+    oldest = {
+        "KODEC_SIMD": "scalar",
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "OMP_NUM_THREADS": "2",
+        "OMP_WAIT_POLICY": "passive",
+    }
+    files = [str(path) for path in (coded, theirs, "--model", model)]
+    program = [sys.executable, "-m", "kodec", "decode", *files]
+    subprocess.run(program, check=True, timeout=120, env={**os.environ, **oldest})
+    difference = read_picture(ours).pixels.astype(int) - read_picture(theirs).pixels
+    assert abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.full((1, 1, 3), 77), np.full((33, 50, 3), 255), np.zeros((20, 20, 1))]
+)
+def test_pictures_with_nothing_in_them(
+    pixels: Any, kodec: Cli, model: Path, tmp_path: Path
+) -> None:
+    source, coded, out = (tmp_path / name for name in ("in.png", "a.kdc", "out.png"))
+    write_picture(source, Picture(pixels.astype(np.uint8)))
+    outcome = kodec("encode", source, coded, "--model", model, "--effort", 3, "--verify")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "% lower after 8 steps" in outcome.out or "nothing better found in 8" in outcome.out
+    assert kodec("decode", coded, out, "--model", model).status == 0
+    assert read_picture(out).pixels.shape == pixels.shape
+    assert not (tmp_path / "a.kdc.fit").exists()
+
+
+@pytest.mark.parametrize("target", [("--target-psnr", "99"), ("--target-bpp", "0.001")])
+def test_targets_out_of_reach(
+    target: tuple[str, str], kodec: Cli, model: Path, save_picture: SavePicture, tmp_path: Path
+) -> None:
+    line = ("encode", save_picture(), tmp_path / "a.kdc", "--model", model, *target, "--effort", 3)
+    assert "is out of reach" in kodec(*line).complaint
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.png", "m.safetensors"]
 
 
 def test_eval_measures_refined_files(

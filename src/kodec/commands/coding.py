@@ -116,7 +116,7 @@ def _encode_picture(options: argparse.Namespace) -> None:
         _verify(codec, encoded)
     write_atomically(options.output, encoded.data)
     if refined is not None:
-        refining.check_whole(refined, options.output)
+        refining.conclude(refined, options.output)
     if not options.quiet:
         decibels = psnr(picture.pixels, encoded.reconstruction.pixels)
         parts = [f"{len(encoded.data):,} bytes", f"{_bpp(encoded.data, picture):.3f} bpp"]

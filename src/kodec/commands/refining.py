@@ -100,12 +100,12 @@ def refine(
 
 
 def state_of(output: Path) -> Path:
-    """Where a fit that is not over is kept."""
+    """Where a fit is kept, until the output is written."""
     return output.with_name(output.name + STATE_SUFFIX)
 
 
-def check_whole(refined: "Refined", output: Path) -> None:
-    """Say, with `KodecError`, that the refinement was interrupted, where it was."""
+def conclude(refined: "Refined", output: Path) -> None:
+    """What was refined is written: its fit is kept, and `KodecError` raised, if interrupted."""
     run = refined.run
     if run.interrupted:
         steps = f"{run.done} of {run.steps}" if run.steps else f"{run.done}"
@@ -113,6 +113,7 @@ def check_whole(refined: "Refined", output: Path) -> None:
             f"interrupted after {steps} steps: {output} is the best so far; give the same command "
             "with --resume to go on"
         )
+    state_of(output).unlink(missing_ok=True)
 
 
 def gain_in_words(refined: "Refined") -> str:
