@@ -281,16 +281,17 @@ def _network(
     return network
 
 
-def fill_from_model(network: nn.Module, path: Path) -> None:
+def fill_from_model(network: nn.Module, path: Path, grown: bool = False) -> None:
     """Give a network, of whatever classes, the weights that a model file holds for it.
 
-    Nothing that the file names is built. Raises `InvalidInputError` where the file is of another
+    Nothing that the file names is built. grown: the network may have parts that the file's codec
+    has not, which keep their own weights. Raises `InvalidInputError` where the file is of another
     codec, otherwise as `load_model`.
     """
     info, tensors = _read(path)
     weights = _weights(tensors)
     try:
-        fill(network, weights)
+        fill(network, weights, grown)
     except BitstreamError as error:
         raise InvalidInputError(
             f"the model {info.name} is of another codec than the config describes: {error}; start "

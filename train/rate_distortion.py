@@ -63,6 +63,8 @@ class RateDistortion(lightning.LightningModule):
         seed: of the quantisation noise and of the qualities drawn.
         start_from: an embedded model's name or a model file whose weights to start from, of the
             same codec; None starts anew.
+        grown: the codec may have parts that the model of `start_from` has not; they start as those
+            of a new codec do, most of which change nothing at first.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class RateDistortion(lightning.LightningModule):
         validation_qualities: tuple[int, ...] = (8, 24, 40, 56),
         seed: int = 0,
         start_from: str | None = None,
+        grown: bool = False,
     ) -> None:
         super().__init__()
         check_distortion(distortion)
@@ -93,7 +96,7 @@ class RateDistortion(lightning.LightningModule):
         self.codec = codec
         self.start_from = start_from
         if start_from is not None:
-            fill_from_model(codec, find_model(start_from))
+            fill_from_model(codec, find_model(start_from), grown)
         self.learning_rate = learning_rate
         self.slow = dict(slow or {})
         self._check_slow()
@@ -143,6 +146,21 @@ class RateDistortion(lightning.LightningModule):
         part = batch_idx % self.trainer.accumulate_grad_batches
         place = (self.seed, self.global_step, part, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+        loss, port, x_hat = self.loss_of(x, regions)
+        n, _, h, w = x.shape
+        bpp = port.total() / (h * w)
+        mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))
+        figures = {"loss": loss, "bpp": bpp.mean(), "psnr": -10 * torch.log10(mse).mean()}
+        figures |= {f"bpp_{k}": v.mean() / (h * w) for k, v in port.bits.items()}
+        self._losses.add(loss, self.global_step)
+        self._record(figures, n, last_part=part == self.trainer.accumulate_grad_batches - 1)
+        return loss
+
+    def loss_of(self, x: Tensor, regions: Tensor | None = None) -> tuple[Tensor, RateMeter, Tensor]:
+        """The loss of crops (N, 3, H, W) at qualities drawn for them, a number with gradients.
+
+        Besides, the meter that has their bits, and their pixels. regions: as a batch has them.
+        """
         n, _, h, w = x.shape
         quality = torch.randint(HIGHEST_QUALITY + 1, (n,), device=self.device).float()
         if not self.codec.variable_rate:
@@ -154,12 +172,7 @@ class RateDistortion(lightning.LightningModule):
         x_hat = self.codec.code(x, (n, h, w), given, port, hints).x_hat.float()
         bpp = port.total() / (h * w)
         loss = ((bpp + lam * self.objective.distortions(x, x_hat)) / lam.sqrt()).mean()
-        mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))
-        figures = {"loss": loss, "bpp": bpp.mean(), "psnr": -10 * torch.log10(mse).mean()}
-        figures |= {f"bpp_{k}": v.mean() / (h * w) for k, v in port.bits.items()}
-        self._losses.add(loss, self.global_step)
-        self._record(figures, n, last_part=part == self.trainer.accumulate_grad_batches - 1)
-        return loss
+        return loss, port, x_hat
 
     def _record(self, figures: Mapping[str, Tensor], images: int, last_part: bool) -> None:
         """Add to the means since the last logged step; log them when the next is due."""
