@@ -70,7 +70,7 @@ def train_for(
         {"params": [p], "factor": next((f for part, f in plan.slow.items() if part in name), 1.0)}
         for name, p in module.named_parameters()
     ]
-    optimiser = torch.optim.Adam(groups, lr=plan.learning_rate)
+    optimiser = torch.optim.Adam(groups, lr=plan.learning_rate, fused=True)
     curve: list[dict[str, float]] = []
     spent, steps = 0.0, 0
 

@@ -375,8 +375,13 @@ def _check_constants(sketch: nn.Module, weights: Mapping[str, Tensor]) -> None:
         raise BitstreamError("the config describes constants far larger than its weights")
 
 
-def fill(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a module these weights; raises `BitstreamError` where they are not all of its own."""
+def fill(module: nn.Module, weights: Mapping[str, Tensor], grown: bool = False) -> None:
+    """Give a module these weights; raises `BitstreamError` where they are not all of its own.
+
+    grown: what has no weights there keeps its own.
+    """
+    if grown:
+        weights = {**module.state_dict(), **weights}
     _check_weights(module, weights)
     try:
         module.load_state_dict(dict(weights))

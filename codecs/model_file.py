@@ -293,11 +293,12 @@ def _network(info: ModelInfo, tensors: Mapping[str, Tensor], trusted: Sequence[s
     return network
 
 
-def fill_from_model(network: nn.Module, path: Path) -> None:
+def fill_from_model(network: nn.Module, path: Path, grown: bool = False) -> None:
     """Give a network, of whatever classes, the weights that a model file holds for it.
 
     Nothing that the file names is built. One with `adopt_picture` takes a picture model for the
-    part that it holds. Raises `InvalidInputError` where the file is of another
+    part that it holds. grown: the network may have parts that the file's codec has not, which keep
+    their own weights. Raises `InvalidInputError` where the file is of another
     codec, otherwise as `load_model`.
     """
     info, tensors = _read(path)
@@ -306,9 +307,9 @@ def fill_from_model(network: nn.Module, path: Path) -> None:
     of_pictures = str(info.config.get("class_path", "")).endswith(".PictureCodec")
     try:
         if adopt is not None and of_pictures:
-            adopt(lambda picture: fill(picture, weights))
+            adopt(lambda picture: fill(picture, weights, grown))
         else:
-            fill(network, weights)
+            fill(network, weights, grown)
     except BitstreamError as error:
         raise InvalidInputError(
             f"the model {info.name} is of another codec than the config describes: {error}; start "

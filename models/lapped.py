@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from kodec.native import InvalidInputError
 
+from .blocks import product
+
 Matrix = NDArray[np.float64]
 
 # Its matrices have (3 block^2)^2 elements.
@@ -119,7 +121,7 @@ class LappedAnalysis(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W), sides multiples of `block` -> (N, 3 block^2, H/block, W/block)."""
         blocks = nn.functional.pixel_unshuffle(self.boundaries(x - 0.5), self.block)
-        return nn.functional.linear(blocks.movedim(1, -1), self.basis).movedim(-1, 1)
+        return product(blocks.movedim(1, -1), self.basis).movedim(-1, 1)
 
 
 class LappedSynthesis(nn.Module):
@@ -136,6 +138,6 @@ class LappedSynthesis(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """(N, 3 block^2, h, w) -> (N, 3, block h, block w)."""
-        blocks = nn.functional.linear(y.movedim(1, -1), self.basis).movedim(-1, 1)
+        blocks = product(y.movedim(1, -1), self.basis).movedim(-1, 1)
         pixels: Tensor = self.boundaries(nn.functional.pixel_shuffle(blocks, self.block))
         return pixels + 0.5

@@ -63,6 +63,8 @@ class CodecTraining(lightning.LightningModule, Generic[Model]):
         seed: of the quantisation noise and of the qualities drawn.
         start_from: an embedded model's name or a model file whose weights to start from, of the
             same codec; None starts anew.
+        grown: the codec may have parts that the model of `start_from` has not; they start as those
+            of a new codec do, most of which change nothing at first.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class CodecTraining(lightning.LightningModule, Generic[Model]):
         validation_qualities: tuple[int, ...] = (8, 24, 40, 56),
         seed: int = 0,
         start_from: str | None = None,
+        grown: bool = False,
     ) -> None:
         super().__init__()
         check_distortion(distortion)
@@ -93,7 +96,7 @@ class CodecTraining(lightning.LightningModule, Generic[Model]):
         self.codec = codec
         self.start_from = start_from
         if start_from is not None:
-            fill_from_model(codec, find_model(start_from))
+            fill_from_model(codec, find_model(start_from), grown)
         self.learning_rate = learning_rate
         self.slow = dict(slow or {})
         self._check_slow()

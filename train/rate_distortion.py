@@ -45,6 +45,21 @@ class RateDistortion(CodecTraining[PictureCodec]):
         """One step's loss; logs bpp per stream, PSNR, loss and pictures per second."""
         x, regions = pixels_and_regions(crops)
         last_part = self._last_part(batch_idx)
+        loss, port, x_hat = self.loss_of(x, regions)
+        n, _, h, w = x.shape
+        bpp = port.total() / (h * w)
+        mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))
+        figures = {"loss": loss, "bpp": bpp.mean(), "psnr": -10 * torch.log10(mse).mean()}
+        figures |= {f"bpp_{k}": v.mean() / (h * w) for k, v in port.bits.items()}
+        self._losses.add(loss, self.global_step)
+        self._record(figures, n, last_part)
+        return loss
+
+    def loss_of(self, x: Tensor, regions: Tensor | None = None) -> tuple[Tensor, RateMeter, Tensor]:
+        """The loss of crops (N, 3, H, W) at qualities drawn for them, a number with gradients.
+
+        Besides, the meter that has their bits, and their pixels. regions: as a batch has them.
+        """
         n, _, h, w = x.shape
         quality = self._draw_qualities(n)
         lam = self.objective.lambdas(quality)
@@ -53,12 +68,7 @@ class RateDistortion(CodecTraining[PictureCodec]):
         x_hat = self.codec.code(x, (n, h, w), self._given(quality), port, hints).x_hat.float()
         bpp = port.total() / (h * w)
         loss = ((bpp + lam * self.objective.distortions(x, x_hat)) / lam.sqrt()).mean()
-        mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))
-        figures = {"loss": loss, "bpp": bpp.mean(), "psnr": -10 * torch.log10(mse).mean()}
-        figures |= {f"bpp_{k}": v.mean() / (h * w) for k, v in port.bits.items()}
-        self._losses.add(loss, self.global_step)
-        self._record(figures, n, last_part)
-        return loss
+        return loss, port, x_hat
 
     def _write(self, codec: PictureCodec, x: Tensor, quality: Tensor) -> tuple[Tensor, int]:
         n, _, h, w = x.shape

@@ -33,6 +33,7 @@ from kodec.models.blocks import (
     GELU,
     DepthwiseBlock,
     DepthwiseConv2d,
+    Linear,
     PointwiseConv2d,
     QualityEmbedding,
     gelu,
@@ -86,8 +87,8 @@ class _HeadLayer(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(width, width)
-        self.out = zeroed(nn.Linear(width, width))
+        self.hidden = Linear(width, width)
+        self.out = zeroed(Linear(width, width))
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, P, width) -> the same shape."""
@@ -115,17 +116,17 @@ class _Slice(nn.Module):
         self.phase_embedding = nn.Parameter(torch.zeros(phases, width))
         # A slice coded in one phase has no neighbours of its own to look at.
         if phases > 1:
-            self.look = nn.Sequential(nn.Linear(2 * channels, context), GELU())
+            self.look = nn.Sequential(Linear(2 * channels, context), GELU())
             self.spread_out = DepthwiseConv2d(context, 5)
-            self.join = nn.Linear(context, width)
+            self.join = Linear(context, width)
         self.neighbours = nn.ModuleList(
             zeroed(DepthwiseConv2d(channels, 5)) for _ in range(phases - 1)
         )
         self.layers = nn.ModuleList(_HeadLayer(width) for _ in range(layers))
-        self.hidden = nn.Linear(width, width)
-        self.out = zeroed(nn.Linear(width, 2 * channels))
-        self.embed = None if last else nn.Linear(2 * channels, width)
-        self.share = zeroed(nn.Linear(width, channels)) if temporal else None
+        self.hidden = Linear(width, width)
+        self.out = zeroed(Linear(width, 2 * channels))
+        self.embed = None if last else Linear(2 * channels, width)
+        self.share = zeroed(Linear(width, channels)) if temporal else None
 
     def parameters_at(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Features (N, P, width) -> relative means and log scales (N, P, 2 channels).
@@ -175,9 +176,9 @@ class FrequencySlices(WithHyperLatents):
         self.level = nn.Parameter(torch.zeros(channels))
         self.slope = nn.Parameter(torch.zeros(channels))
         self.quality = QualityEmbedding(EMBEDDING)
-        self.quality_to_state = nn.Linear(EMBEDDING, width)
-        self.quality_to_hyper = encoder_only(nn.Linear(EMBEDDING, width))
-        self.hyper_in = encoder_only(nn.Linear(2 * channels, width))
+        self.quality_to_state = Linear(EMBEDDING, width)
+        self.quality_to_hyper = encoder_only(Linear(EMBEDDING, width))
+        self.hyper_in = encoder_only(Linear(2 * channels, width))
         analysis = nn.Sequential(
             DepthwiseBlock(width),
             nn.Conv2d(width, width, 4, stride=2, padding=1),

@@ -9,6 +9,7 @@ from .elementwise import GELU, asinh, gelu
 from .gdn import GDN
 from .lower_bound import lower_bound
 from .memory import add_to, channels_last
+from .products import Linear, product
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .region_adaptation import RegionAdaptive, ScaleAffine
 from .resampling_residual import DownResidual, PlainResidual, UpResidual
@@ -29,6 +30,7 @@ __all__ = [
     "DepthwiseConv2d",
     "DownResidual",
     "GatedAttention",
+    "Linear",
     "Modulation",
     "PaddedConv2d",
     "PlainResidual",
@@ -49,5 +51,6 @@ __all__ = [
     "gelu",
     "lower_bound",
     "normalised",
+    "product",
     "zeroed",
 ]

@@ -9,11 +9,11 @@ from .core_layers import (
     convolved,
     core_convolves,
     core_filters,
-    core_trains,
     core_trains_filters,
     filtered,
     trained_filtering,
 )
+from .products import product
 from .winograd import INPUTS, in_tiles
 
 PHASES = 2
@@ -73,8 +73,8 @@ class PaddedConv2d(nn.Conv2d):
 class PointwiseConv2d(nn.Conv2d):
     """1x1 convolution: (N, inputs, H, W) -> (N, outputs, H, W).
 
-    On CPUs where the core trains, a product of tokens where gradients are asked for: channels last
-    then take no copies, which PyTorch's own makes forth and back.
+    On CPUs a product of tokens where gradients are asked for: channels last then take no copies,
+    which PyTorch's own makes forth and back.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -82,7 +82,6 @@ class PointwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
-        if not core_trains(x):
+        if not torch.is_grad_enabled() or x.device.type != "cpu":
             return super().forward(x)
-        tokens = nn.functional.linear(x.movedim(1, -1), self.weight[..., 0, 0], self.bias)
-        return tokens.movedim(-1, 1)
+        return product(x.movedim(1, -1), self.weight[..., 0, 0], self.bias).movedim(-1, 1)

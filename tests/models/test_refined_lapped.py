@@ -13,15 +13,20 @@ from kodec.models import (
 QUALITY = torch.tensor([3.0, 60.0])
 
 
-def pair() -> tuple[RefinedLappedAnalysis, RefinedLappedSynthesis]:
+def pair(grown: bool = False) -> tuple[RefinedLappedAnalysis, RefinedLappedSynthesis]:
+    """A small pair; grown: with all that is off by default."""
     torch.manual_seed(0)
-    return RefinedLappedAnalysis((4, 8, 12)), RefinedLappedSynthesis((4, 8, 12), blocks=2)
+    return (
+        RefinedLappedAnalysis((4, 8, 12), prefilter=grown),
+        RefinedLappedSynthesis((4, 8, 12), blocks=2, half=6 if grown else 0),
+    )
 
 
 @pytest.mark.parametrize("quality", [QUALITY, None])
+@pytest.mark.parametrize("grown", [False, True])
 @torch.no_grad()
-def test_shapes_and_start(quality: torch.Tensor | None) -> None:
-    analysis, synthesis = pair()
+def test_shapes_and_start(quality: torch.Tensor | None, grown: bool) -> None:
+    analysis, synthesis = pair(grown)
     x = torch.rand(2, 3, 48, 32)
     y = analysis(x, quality)
     assert y.shape == (2, 768, 3, 2)
@@ -45,7 +50,7 @@ def test_networks_see_the_quality_once_they_are_trained() -> None:
 
 
 def test_every_weight_learns() -> None:
-    analysis, synthesis = pair()
+    analysis, synthesis = pair(grown=True)
     for module in (analysis, synthesis):
         for parameter in module.parameters():
             torch.nn.init.normal_(parameter, std=0.05)
@@ -63,3 +68,22 @@ def test_linear_path_keeps_its_precision_under_autocast() -> None:
         x_hat = synthesis(analysis(x))
     assert x_hat.dtype == torch.float32
     assert (x_hat - x).abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_strips_of_what_reaches_are_the_whole_picture() -> None:
+    """Rows further away than the reach change nothing, with all that is off by default."""
+    analysis, synthesis = pair(grown=True)
+    for parameter in [*analysis.parameters(), *synthesis.parameters()]:
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    x = torch.rand(1, 3, 16 * 20, 16)
+    other = x.clone()
+    other[..., -16:, :] = 0
+    y, changed = analysis(x), analysis(other)
+    assert torch.allclose(y[..., : 19 - analysis.reach, :], changed[..., : 19 - analysis.reach, :])
+    assert not torch.allclose(y[..., 18:, :], changed[..., 18:, :])
+    latents = y.clone()
+    latents[..., -1:, :] = 0
+    rows = 16 * (19 - synthesis.reach)
+    x_hat, changed = synthesis(y), synthesis(latents)
+    assert torch.allclose(x_hat[..., :rows, :], changed[..., :rows, :], atol=1e-6)

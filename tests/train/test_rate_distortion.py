@@ -1,5 +1,6 @@
 """What training minimises, and what it logs."""
 
+import copy
 import csv
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 import yaml
 
 from kodec.codecs import PictureCodec, build_module, load_model, save_model
+from kodec.entropy import RateMeter
 from kodec.native import InvalidInputError
 from kodec.train import RateDistortion, train
 
@@ -260,3 +262,27 @@ def test_training_starts_from_a_model_file(
     weights = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     for name, value in stored.items():
         assert torch.allclose(weights[f"codec.{name}"], value, atol=1e-6), name
+
+
+def test_a_grown_codec_starts_as_the_model_that_it_grew_from(
+    tiny_model: Path, tiny_config: dict[str, Any]
+) -> None:
+    """New parts start as no change; without `grown` they are refused by name."""
+    stored, info = load_model(tiny_model)
+    parts = {"analysis": {"prefilter": True}, "synthesis": {"half": 4}}
+    config = copy.deepcopy(dict(info.config))
+    for part, arguments in parts.items():
+        config["init_args"][part]["init_args"].update(arguments)
+    larger = {"model": {"codec": config}}
+    with pytest.raises(InvalidInputError, match="prefilter"):
+        module(larger, start_from=str(tiny_model))
+    grown = module(larger, start_from=str(tiny_model), grown=True).codec.deploy()
+    x, quality = torch.rand(1, 3, 48, 64), torch.tensor([30.0])
+    with torch.no_grad():
+        made = [
+            codec.code(x, (1, 48, 64), quality, RateMeter(training=False)).x_hat
+            for codec in (stored, grown)
+        ]
+    assert torch.allclose(made[0], made[1], atol=1e-5)
+    with pytest.raises(InvalidInputError, match="another codec"):
+        module(tiny_config, start_from=str(tiny_model), grown=True)
