@@ -24,8 +24,11 @@ _Y4M_DEPTHS = {"400": (8, 9, 10, 12, 16)}
 _OPTIONS = {"ffv1": {"level": "3", "slicecrc": "1"}, "libx265": {"x265-params": "log-level=none"}}
 _LIMITED_RANGE, _FULL_RANGE = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
 
-
-# The clock that these are written with.
+_PLAIN_LOST = {
+    "colour": "this format does not say primaries, transfer and matrix; an .mkv does",
+    "times": "this format has evenly spaced frames: their times are lost; an .mkv keeps them",
+}
+# libav writes these with a clock of milliseconds.
 _COARSE = ("matroska", "webm")
 _COARSE_LOST = {"microseconds": "times are rounded to milliseconds; an .mp4 or .mov keeps them"}
 
@@ -42,12 +45,6 @@ class FrameSink(Protocol):
 
     def end(self) -> None:
         """There are no more frames."""
-
-
-_PLAIN_LOST = {
-    "colour": "this format does not say primaries, transfer and matrix; an .mkv does",
-    "times": "this format has evenly spaced frames: their times are lost; an .mkv keeps them",
-}
 
 
 class RawSink:
@@ -188,8 +185,7 @@ class LibavSink:
         form = self._form
         return UnsupportedError(
             f"{self._name}: {self._codec} cannot write {form.width}x{form.height} "
-            f"{form.pixel_format} at {form.fps} frames/s there ({reason}); write an .mkv without "
-            "--codec"
+            f"{form.pixel_format} at {form.fps} frames/s there ({reason}); {_way_out(self._codec)}"
         )
 
 
@@ -205,6 +201,8 @@ def _pixel_format_for(codec: str, form: VideoFormat, name: str) -> str:
     for own in (form.pixel_format, *(other for other in formats if fits_packed(other, form))):
         if own in formats:
             return own
-    raise UnsupportedError(
-        f"{name}: {codec} cannot hold {form.pixel_format}; write an .mkv without --codec"
-    )
+    raise UnsupportedError(f"{name}: {codec} cannot hold {form.pixel_format}; {_way_out(codec)}")
+
+
+def _way_out(codec: str) -> str:
+    return "write a .yuv" if codec == "ffv1" else "write an .mkv without --codec"

@@ -46,7 +46,7 @@ def matrix_of(form: VideoFormat) -> int:
 def rgb_of_frame(frame: Frame, form: VideoFormat) -> NDArray[np.float32]:
     """A frame as R, G, B (3, H, W) in [0, 1]: float32, by the stream's matrix and range.
 
-    Chroma is repeated up; code values beyond the range's ends are clipped. Raises UnsupportedError
+    Chroma is repeated up; what lies beyond [0, 1] is clipped. Raises UnsupportedError
     as `matrix_of`.
     """
     matrix = matrix_of(form)
@@ -56,10 +56,10 @@ def rgb_of_frame(frame: Frame, form: VideoFormat) -> NDArray[np.float32]:
     out = np.empty((3, form.height, form.width), np.float32)
     if matrix == _IDENTITY:
         for channel, plane in zip((1, 2, 0), frame, strict=True):
-            out[channel] = np.clip(light, 0, 1).astype(np.float32)[plane]
+            out[channel] = _looked_up(np.clip(light, 0, 1).astype(np.float32), plane)
         return out
     if form.chroma == "400":
-        out[:] = np.clip(light, 0, 1).astype(np.float32)[frame[0]]
+        out[:] = _looked_up(np.clip(light, 0, 1).astype(np.float32), frame[0])
         return out
     red, blue = LUMA_WEIGHTS[matrix]
     green = 1 - red - blue
@@ -69,9 +69,11 @@ def rgb_of_frame(frame: Frame, form: VideoFormat) -> NDArray[np.float32]:
     green_of_u, green_of_v = -(blue / green) * to_blue, -(red / green) * to_red
     down, across = form.steps
     for top, bottom in _strips(form, down):
-        y = light[frame[0][top:bottom]]
+        y = _looked_up(light, frame[0][top:bottom])
         u, v = (plane[top // down : -(-bottom // down)] for plane in frame[1:])
-        for channel, added in enumerate((to_red[v], green_of_u[u] + green_of_v[v], to_blue[u])):
+        green_added = _looked_up(green_of_u, u) + _looked_up(green_of_v, v)
+        all_added = _looked_up(to_red, v), green_added, _looked_up(to_blue, u)
+        for channel, added in enumerate(all_added):
             if across > 1:
                 added = np.repeat(added, across, axis=1)[:, : form.width]
             for row in range(down):
@@ -118,6 +120,11 @@ def frame_of_rgb(rgb: NDArray[Any], form: VideoFormat) -> Frame:
         _store(planes[1][rows], _mixed(pixels, of_u, chroma, middle), peak)
         _store(planes[2][rows], _mixed(pixels, of_v, chroma, middle), peak)
     return planes
+
+
+def _looked_up(table: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
+    # Files may hold code values above what their bit depth allows.
+    return table.take(codes, mode="clip")
 
 
 def _strips(form: VideoFormat, down: int) -> Iterator[tuple[int, int]]:

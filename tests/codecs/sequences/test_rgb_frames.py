@@ -92,6 +92,12 @@ def test_halves_are_rounded_up_and_what_is_beyond_is_clipped() -> None:
     assert frame_of_rgb(rgb, form)[0].tolist() == [[393, 502, 64, 940]]
 
 
+def test_code_values_above_the_bit_depth_count_as_the_highest() -> None:
+    form = VideoFormat(2, 2, "444", 10, colour=Colour(matrix=1, full_range=True))
+    frame = tuple(np.full((2, 2), value, np.uint16) for value in (65535, 512, 512))
+    assert (rgb_of_frame(frame, form) == 1).all()
+
+
 def test_an_unspecified_matrix_goes_by_the_height() -> None:
     assert matrix_of(VideoFormat(1280, 720)) == 1
     assert matrix_of(VideoFormat(720, 576)) == 6

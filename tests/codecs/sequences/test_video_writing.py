@@ -249,7 +249,7 @@ def test_outputs_are_refused_before_any_work(
     [
         ("a.mkv", VideoFormat(16, 16), "libx999", "no encoder 'libx999'"),
         ("a.mkv", VideoFormat(16, 16, "422", 12), "libx264", "cannot hold yuv422p12le"),
-        ("a.mkv", VideoFormat(16, 16, "420", 11), None, "cannot hold yuv420p11le"),
+        ("a.mkv", VideoFormat(16, 16, "420", 11), None, "cannot hold yuv420p11le; write a .yuv"),
         ("a.mp4", VideoFormat(35, 27), "libx264", "libx264 cannot write 35x27"),
         ("a.webm", VideoFormat(16, 16), "libx264", "cannot write"),
         ("a.y4m", VideoFormat(16, 16, "444", colour=SRGB), None, "Y4M cannot hold gbrp"),
