@@ -55,7 +55,7 @@ class _Recall(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.look = nn.Linear(2 * channels, width)
+        self.look = Linear(2 * channels, width)
         self.mix = DepthwiseBlock(width)
         self.join = zeroed(PointwiseConv2d(width, width))
         # What moves by less than a latent position is still seen.

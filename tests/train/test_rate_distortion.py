@@ -269,6 +269,7 @@ def test_a_grown_codec_starts_as_the_model_that_it_grew_from(
 ) -> None:
     """New parts start as no change; without `grown` they are refused by name."""
     stored, info = load_model(tiny_model)
+    assert isinstance(stored, PictureCodec)
     parts = {"analysis": {"prefilter": True}, "synthesis": {"half": 4}}
     config = copy.deepcopy(dict(info.config))
     for part, arguments in parts.items():
