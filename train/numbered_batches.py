@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import lightning
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from kodec.native import InvalidInputError
+
 Batch = TypeVar("Batch", covariant=True)
 
 
@@ -47,7 +49,17 @@ class BatchLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Any:
         self._batches.first = self._present()
-        return super().__iter__()
+        return _in_own_words(super().__iter__())
+
+
+def _in_own_words(batches: Iterator[Any]) -> Iterator[Any]:
+    """Batches; what a loader process could not read is one line, not the process's traceback."""
+    try:
+        yield from batches
+    except InvalidInputError as error:
+        last = str(error).strip().rpartition("\n")[2]
+        words = last.removeprefix(f"{InvalidInputError.__module__}.{InvalidInputError.__name__}: ")
+        raise InvalidInputError(words) from error
 
 
 def batches_done(trainer: lightning.Trainer | None) -> int:

@@ -26,7 +26,7 @@ def die(*_):
 
 move = os.replace
 def replace(source, target, saved=[]):
-    saved.append(target)
+    saved += [target] * str(target).endswith(".ckpt")
     if len(saved) == 2:
         open(source, "r+b").truncate(1000)
         die()

@@ -42,7 +42,7 @@ class ClipData(lightning.LightningDataModule):
         dataset: a name from datasets.yaml, a folder of video files, or one in the layout of
             Vimeo-90k or BVI-DVC.
         validation: data set of the validation clips; by default one scene in eight of the dataset,
-            32 at most, which training then leaves alone.
+            of large ones fewer, which training then leaves alone.
         crop: side of the training clips, in pixels.
         batch_size: clips per step and process.
         frame_step: at most so many frames of the video from one of a clip to the next.

@@ -18,7 +18,7 @@ from .opening import ClipSource
 
 VIMEO_LIST = "sep_trainlist.txt"
 VIMEO_FRAMES = 7
-# Of a set, one scene in so many is held out, and no more than so many.
+# Of a set, one scene in so many is held out: about so many clips at most, if scenes have few.
 HELD_OUT = 8
 MOST_HELD_OUT = 32
 
@@ -47,7 +47,7 @@ def find_clips(name_or_folder: str) -> list[ClipSource]:
 def split_by_scene(clips: Sequence[ClipSource]) -> tuple[list[ClipSource], list[ClipSource]]:
     """Clips to train on, and clips of other scenes to validate on; a single scene is both."""
     scenes = list(dict.fromkeys(clip.origin for clip in clips))
-    every = max(HELD_OUT, len(scenes) // MOST_HELD_OUT)
+    every = max(HELD_OUT, len(clips) // MOST_HELD_OUT)
     held_out = set(scenes[every // 2 :: every] or scenes[-1:])
     training = [clip for clip in clips if clip.origin not in held_out]
     return training or list(clips), [clip for clip in clips if clip.origin in held_out]

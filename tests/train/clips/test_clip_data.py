@@ -40,6 +40,24 @@ def test_clips_that_can_not_be_read_are_named_in_one_line(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_damage_that_is_met_in_training_is_one_line(
+    workers: int, videos: Path, sequence_config: Config, arguments: Arguments, tmp_path: Path
+) -> None:
+    shutil.copytree(videos, tmp_path / "videos")
+    path = tmp_path / "videos" / "1.mkv"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
+    path.write_bytes(data)
+    changed = {"dataset": str(tmp_path / "videos"), "validation": str(videos), "workers": workers}
+    sequence_config["data"]["init_args"] |= changed
+    sequence_config["trainer"]["limit_val_batches"] = 0
+    with pytest.raises(InvalidInputError, match=r"^\S+1\.mkv can't be read: ") as caught:
+        train(arguments(sequence_config, "run"))
+    assert "\n" not in str(caught.value)
+
+
 def test_unfit_clips_are_refused_or_left_out(
     mixed: Config, arguments: Arguments, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

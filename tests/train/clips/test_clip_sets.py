@@ -44,6 +44,14 @@ def test_vimeo_90k_trains_on_its_list_and_holds_out_whole_videos(tmp_path: Path)
         find_clips(str(tmp_path))
 
 
+def test_of_large_sets_fewer_scenes_are_held_out(tmp_path: Path) -> None:
+    clips = [ClipSource(tmp_path / f"{n}.mkv", str(n // 4)) for n in range(1600)]
+    training, held_out = split_by_scene(clips)
+    assert len(held_out) == 4 * 8 and len(training) == 1600 - 32
+    one = [ClipSource(tmp_path / f"{n}.mkv", str(n // 100)) for n in range(1600)]
+    assert len(split_by_scene(one)[1]) == 100
+
+
 def test_a_single_scene_is_trained_on_and_validated(tmp_path: Path) -> None:
     clips = [ClipSource(tmp_path / "a.mkv", "a")]
     assert split_by_scene(clips) == (clips, clips)
