@@ -29,6 +29,7 @@ from kodec.models.blocks import (
     normalised,
     zeroed,
 )
+from kodec.models.blocks.transposed import in_products
 
 
 @pytest.mark.parametrize("kernel", [3, 5])
@@ -47,6 +48,19 @@ def test_depthwise_float64_equals_conv2d(
     assert torch.allclose(layer(x), expected, rtol=1e-12, atol=1e-13)
     single = layer.float()(x.float())
     assert torch.allclose(single.double(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (33, 40)])
+@pytest.mark.parametrize("outputs", [3, 16])
+@torch.no_grad()
+def test_transposed_float64_equals_conv_transpose2d(size: tuple[int, int], outputs: int) -> None:
+    torch.manual_seed(0)
+    layer = StrideTwoConvTranspose2d(6, outputs).double()
+    x = torch.randn(2, 6, *size, dtype=torch.float64)
+    expected = nn.ConvTranspose2d.forward(layer, x)
+    for found in (layer(x), in_products(x, layer.weight, layer.bias)):
+        assert found.shape == expected.shape
+        assert torch.allclose(found, expected, rtol=1e-12, atol=1e-13)
 
 
 def test_depthwise_gradients_agree() -> None:
