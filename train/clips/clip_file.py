@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kodec.codecs import read_pixels
-from kodec.codecs.container.sequence_head import Colour
 from kodec.codecs.sequences.frames import Frame, VideoFormat
 from kodec.native import InvalidInputError, KodecError
 
@@ -19,12 +18,11 @@ from kodec.native import InvalidInputError, KodecError
 class ClipFile(ABC):
     """A clip that was looked at.
 
-    path: of the file or folder. form: of its frames. colour: how they become RGB. count: frames.
+    path: of the file or folder. form: of its frames. count: how many there are.
     """
 
     path: Path
     form: VideoFormat
-    colour: Colour
     count: int
 
     @property

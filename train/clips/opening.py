@@ -1,8 +1,7 @@
 """Clips looked at before a training: sound heads, formats that can be read, one decoded frame."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -11,13 +10,12 @@ from av.container import InputContainer
 from kodec.codecs.container.sequence_head import Colour
 from kodec.codecs.pictures.picture_check import check_picture
 from kodec.codecs.sequences.frames import VideoFormat
-from kodec.codecs.sequences.pixel_formats import format_of
-from kodec.codecs.sequences.sound_decoding import open_quietly, sound_frames
+from kodec.codecs.sequences.rgb_frames import matrix_of
+from kodec.codecs.sequences.sound_decoding import open_quietly
 from kodec.codecs.sequences.video_reading import open_video
-from kodec.native import InvalidInputError, KodecError, UnsupportedError
+from kodec.native import InvalidInputError, KodecError
 
 from .clip_file import ClipFile, PictureClip, RawClip
-from .colour import IDENTITY, stated_colour
 from .video_clip import VideoClip, frame_times
 
 
@@ -57,7 +55,7 @@ def open_clip(source: ClipSource) -> ClipFile:
     if source.path.suffix.lower() == ".yuv":
         form = open_video(source.path).form
         count = source.path.stat().st_size // form.frame_bytes
-        return RawClip(source.path, form, _colour(Colour(), form), count)
+        return RawClip(source.path, form, count)
     return _of_video(source.path)
 
 
@@ -68,33 +66,19 @@ def _of_pictures(source: ClipSource) -> ClipFile:
     first = check_picture(str(source.pictures[0]), labels=False, decode=False)
     if first.trouble:
         raise InvalidInputError(first.trouble)
-    form = VideoFormat(first.width, first.height, "444")
-    colour = Colour(matrix=IDENTITY, full_range=True)
-    return PictureClip(source.path, form, colour, len(source.pictures), source.pictures)
+    form = VideoFormat(first.width, first.height, "444", colour=Colour(matrix=0, full_range=True))
+    return PictureClip(source.path, form, len(source.pictures), source.pictures)
 
 
 def _of_video(path: Path) -> ClipFile:
-    container, said = open_quietly(str(path))
-    with container:
-        if not container.streams.video:
-            raise InvalidInputError(f"{path} holds no video")
-        stream = container.streams.video[0]
-        context = stream.codec_context
-        name = None if context is None else context.pix_fmt
-        if name is None:
-            raise InvalidInputError(f"{path} is damaged or of an unknown codec")
-        rate = Fraction(stream.average_rate or stream.guessed_rate or 30)
-        form = format_of(name, stream.width, stream.height, rate)
-        if form is None:
-            raise UnsupportedError(f"{path} holds {name}, which is no planar YUV or gray")
-        full = name.startswith("yuvj") or context.color_range == _FULL_RANGE
-        colour = _colour(Colour(matrix=context.colorspace, full_range=full), form)
-        clip = VideoClip(path, form, colour, 0)
-        next(sound_frames(container, str(path), said))
+    video = open_video(path, as_stored=True)
+    matrix_of(video.form)
+    if next(video.frames(), None) is None:
+        raise InvalidInputError(f"{path} has no frame")
     # What was decoded of a container that can't go back is gone.
     container, _ = open_quietly(str(path))
     with container:
-        return replace(clip, count=_frames(container))
+        return VideoClip(path, video.form, _frames(container))
 
 
 def _frames(container: InputContainer) -> int:
@@ -103,15 +87,3 @@ def _frames(container: InputContainer) -> int:
     if container.format.name.startswith("mov,"):
         return sum(entry.size > 0 and not entry.is_discard for entry in stream.index_entries)
     return len(frame_times(container))
-
-
-def _colour(colour: Colour, form: VideoFormat) -> Colour:
-    known = stated_colour(colour, form)
-    if known is None:
-        raise UnsupportedError(
-            f"its colours are of matrix {colour.matrix}; BT.601, BT.709 and BT.2020 are known"
-        )
-    return known
-
-
-_FULL_RANGE = 2

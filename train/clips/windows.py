@@ -1,6 +1,7 @@
 """Windows of clips: random ones for training, fixed ones for validation."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,12 +9,34 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kodec.codecs.sequences.frames import Frame
+from kodec.codecs.sequences.frames import Frame, VideoFormat
+from kodec.codecs.sequences.rgb_frames import matrix_of, rgb_of_frame
 from kodec.train.data import CACHE_BYTES, turned
 from kodec.train.numbered_batches import NumberedBatches
 
 from .clip_file import ClipFile
-from .colour import rgb_of_frames
+
+
+def rgb_of_frames(
+    frames: Sequence[Frame], form: VideoFormat, box: tuple[int, int, int, int]
+) -> NDArray[np.float32]:
+    """A part of frames as RGB (T, 3, H, W) in [0, 1].
+
+    box: top, left, height and width, the first two multiples of what chroma is subsampled by.
+    """
+    top, left, height, width = box
+    # The matrix of the whole frame: what an unspecified one is taken for depends on the height.
+    colour = replace(form.colour, matrix=matrix_of(form))
+    part = replace(form, height=height, width=width, colour=colour)
+    found = []
+    for frame in frames:
+        planes = []
+        for number, (rows, columns) in enumerate(part.plane_shapes):
+            down, across = form.steps if number else (1, 1)
+            y, x = top // down, left // across
+            planes.append(frame[number][y : y + rows, x : x + columns])
+        found.append(rgb_of_frame(tuple(planes), part))
+    return np.stack(found)
 
 
 class DecodedClips:
@@ -90,7 +113,7 @@ class RandomClips(NumberedBatches[Tensor]):
         *turns, backwards = (bool(rng.integers(2)) for _ in range(4))
         frames = self._decoded.frames(chosen, numbers[::-1] if backwards else numbers)
         box = (top, left, self.crop, self.crop)
-        rgb = rgb_of_frames(frames, clip.colour, clip.form.bit_depth, box)
+        rgb = rgb_of_frames(frames, clip.form, box)
         return np.moveaxis(turned(np.moveaxis(rgb, (2, 3), (0, 1)), turns), (0, 1), (2, 3))
 
 
@@ -115,4 +138,4 @@ class Windows(Dataset[Tensor]):
         left = max(w - self.largest, 0) // 2 // across * across
         box = (top, left, min(h, self.largest), min(w, self.largest))
         frames = clip.frames(range(min(self.frames, clip.count)))
-        return torch.from_numpy(rgb_of_frames(frames, clip.colour, clip.form.bit_depth, box))
+        return torch.from_numpy(rgb_of_frames(frames, clip.form, box))

@@ -9,13 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from kodec.codecs.container.sequence_head import Colour
-from kodec.codecs.sequences.frames import VideoFormat
 from kodec.train.clips.clip_data import FramesByBatch
 from kodec.train.clips.clip_file import ClipFile
-from kodec.train.clips.colour import rgb_of_frames, stated_colour
 from kodec.train.clips.opening import ClipSource, open_clip
-from kodec.train.clips.windows import RandomClips, Windows
+from kodec.train.clips.windows import RandomClips, Windows, rgb_of_frames
 from kodec.train.phases import Phase, Phases
 from video_clips import moving, write_raw, write_video
 
@@ -56,7 +53,7 @@ def test_with_accumulated_gradients_a_step_has_one_number_of_frames() -> None:
 def test_windows_are_steps_forth_and_back_through_the_clip(clips: list[ClipFile]) -> None:
     """Every drawn window is found in the clip; steps of 1 to 3 and both directions come up."""
     clip = clips[1]
-    whole = rgb_of_frames(clip.every_frame(), clip.colour, 10, (0, 0, 48, 64))
+    whole = rgb_of_frames(clip.every_frame(), clip.form, (0, 0, 48, 64))
     source = batches([clip], lambda _: 3, crop=48, batch_size=1)
     seen = set()
     for number in range(60):
@@ -88,39 +85,5 @@ def test_validation_windows_are_the_first_frames_of_the_middle(clips: list[ClipF
     windows = Windows(clips, 12, 32)
     assert [tuple(windows[n].shape) for n in range(2)] == [(12, 3, 32, 32), (9, 3, 32, 32)]
     clip = clips[0]
-    whole = rgb_of_frames(clip.frames([0]), clip.colour, 8, (0, 0, 48, 64))[0]
+    whole = rgb_of_frames(clip.frames([0]), clip.form, (0, 0, 48, 64))[0]
     assert np.array_equal(windows[0][0].numpy(), whole[:, 8:40, 16:48])
-
-
-@pytest.mark.parametrize(
-    ("matrix", "full_range", "bit_depth", "planes", "expected"),
-    [
-        # ITU-R BT.709 and BT.601: pure red in limited range, 8 bit; BT.2020 in 10 bit.
-        (1, False, 8, (63, 102, 240), (1.0, 0.0, 0.0)),
-        (6, False, 8, (81, 90, 240), (1.0, 0.0, 0.0)),
-        (9, False, 10, (294, 387, 960), (1.0, 0.0, 0.0)),
-        (1, True, 8, (255, 128, 128), (1.0, 1.0, 1.0)),
-        (5, False, 8, (126, 128, 128), (0.502, 0.502, 0.502)),
-        (0, True, 8, (10, 20, 30), (30 / 255, 10 / 255, 20 / 255)),
-    ],
-)
-def test_colours_follow_matrix_range_and_depth(
-    matrix: int,
-    full_range: bool,
-    bit_depth: int,
-    planes: tuple[int, int, int],
-    expected: tuple[float, float, float],
-) -> None:
-    frame = tuple(np.full((4, 4), value, np.uint16) for value in planes)
-    colour = Colour(matrix=matrix, full_range=full_range)
-    rgb = rgb_of_frames([frame], colour, bit_depth, (1, 2, 3, 2))
-    assert rgb.shape == (1, 3, 3, 2)
-    assert rgb[0, :, 0, 0].tolist() == pytest.approx(expected, abs=0.01)
-
-
-def test_a_matrix_that_is_not_stated_follows_from_the_size() -> None:
-    for height, matrix in ((480, 6), (720, 1)):
-        form = VideoFormat(640, height)
-        assert stated_colour(Colour(), form) == Colour(matrix=matrix)
-    assert stated_colour(Colour(matrix=8), form) is None
-    assert stated_colour(Colour(matrix=0), form) is None
