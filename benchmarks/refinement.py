@@ -15,7 +15,7 @@ import copy
 import itertools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,19 +116,17 @@ def refined(codec: Codec, picture: Picture, quality: int | None, steps: int) -> 
 
 def measure(
     model: str, qualities: Sequence[int | None], steps: Sequence[int], crop: int, pictures: int
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Every picture at every quality and number of steps; prints a line for each of those."""
     codec = load(model)
-    rows: list[dict[str, Any]] = []
     for quality, count in itertools.product(qualities, steps):
         own = []
         for path in find_dataset("kodak")[:pictures]:
             picture = Picture(centre(read_picture(path).pixels, crop))
             row = refined(codec, picture, quality, count)
             own.append({"image": path.stem, "quality": quality, "steps": count, **row})
+            yield own[-1]
         print(in_a_line(codec.name, quality, count, own), flush=True)
-        rows += own
-    return rows
 
 
 def centre(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -166,7 +164,7 @@ def main() -> int:
     parser.add_argument("--crop", type=int, default=0, help="side of a square; 0: whole pictures")
     parser.add_argument("--pictures", type=int, default=24)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write every row")
+    parser.add_argument("--json", type=Path, help="write every row, as it comes")
     options = parser.parse_args()
     if options.action == "train":
         one_thread()
@@ -183,12 +181,12 @@ def main() -> int:
     efforts = [schedule.steps[int(effort)] for effort in options.efforts.split(",")]
     steps = efforts if options.steps is None else [options.steps]
     qualities = [int(q) for q in options.qualities.split(",")] if options.qualities else [None]
-    rows = {
-        model: measure(model, qualities, steps, options.crop, options.pictures)
-        for model in options.names or ["default"]
-    }
-    if options.json:
-        write_json(options.json, {"machine": describe_machine(), "rows": rows}, indent=0)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for model in options.names or ["default"]:
+        for row in measure(model, qualities, steps, options.crop, options.pictures):
+            rows.setdefault(model, []).append(row)
+            if options.json:
+                write_json(options.json, {"machine": describe_machine(), "rows": rows}, indent=0)
     return 0
 
 
