@@ -51,9 +51,12 @@ if TYPE_CHECKING:
     from .pictures.picture_codec import PictureCodec, Reconstruction
     from .pictures.pixels import as_pixels, to_array, to_tensor
     from .sequences.bidirectional_flow import BidirectionalFlow
+    from .sequences.frames import VideoFormat
     from .sequences.scale_space_flow import ScaleSpaceFlow
     from .sequences.sequence_model import FrameStep, SequenceModel, State
+    from .sequences.structures import Structure
     from .sequences.temporal_entropy import TemporalEntropy
+    from .sequences.video_codec import Coding, VideoCodec, load_video, read_video
 else:
     _HOMES = {
         "building": (
@@ -72,6 +75,7 @@ else:
             "ModelInfo",
             "fill_from_model",
             "load_model",
+            "load_video",
             "read_model_info",
             "save_model",
         ),
@@ -79,9 +83,12 @@ else:
         "pictures.picture_codec": ("PictureCodec", "Reconstruction"),
         "pictures.pixels": ("as_pixels", "to_array", "to_tensor"),
         "sequences.bidirectional_flow": ("BidirectionalFlow",),
+        "sequences.frames": ("VideoFormat",),
         "sequences.scale_space_flow": ("ScaleSpaceFlow",),
         "sequences.sequence_model": ("FrameStep", "SequenceModel", "State"),
+        "sequences.structures": ("Structure",),
         "sequences.temporal_entropy": ("TemporalEntropy",),
+        "sequences.video_codec": ("Coding", "VideoCodec", "load_video", "read_video"),
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -108,6 +115,7 @@ __all__ = [
     "Coded",
     "CodedLatents",
     "CodedTransform",
+    "Coding",
     "CodingModel",
     "Container",
     "EmbeddedModel",
@@ -133,7 +141,10 @@ __all__ = [
     "SequenceModel",
     "State",
     "Step",
+    "Structure",
     "TemporalEntropy",
+    "VideoCodec",
+    "VideoFormat",
     "as_picture",
     "as_pixels",
     "build_module",
@@ -153,6 +164,7 @@ __all__ = [
     "load",
     "load_for",
     "load_model",
+    "load_video",
     "lowest_quality",
     "packages_of",
     "picture_from_image",
@@ -165,6 +177,7 @@ __all__ = [
     "read_model_info",
     "read_picture",
     "read_pixels",
+    "read_video",
     "save_model",
     "to_array",
     "to_tensor",

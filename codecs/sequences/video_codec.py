@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -33,6 +34,8 @@ from .frame_times import FrameClock
 from .frames import Chroma as Sampling
 from .frames import Frame, VideoFormat
 from .intra_frames import IntraFrames
+from .picture_folder import frame_of_pixels
+from .pixel_formats import planes_of
 from .rate_control import RateControl
 from .rgb_frames import frame_of_rgb, rgb_of_frame
 from .scene_cuts import SceneCuts
@@ -200,11 +203,18 @@ class VideoEncoder:
         """So far."""
         return self._chunks.bytes_written
 
-    def push(self, frame: Frame, seconds: Fraction | None = None) -> None:
-        """The next frame in display order: planes of the format; when it is shown, from the first.
+    def push(
+        self, frame: Frame | NDArray[np.uint8] | av.VideoFrame, seconds: Fraction | None = None
+    ) -> None:
+        """The next frame in display order; seconds: when it is shown, from the first on.
 
-        Raises InvalidInputError for a frame of another shape or type.
+        frame: planes of the format; uint8 (H, W, 3) for a format of RGB, (H, W, 1) for gray; or
+        what PyAV decoded. Raises InvalidInputError for a frame of another shape or type.
         """
+        if isinstance(frame, np.ndarray):
+            frame = frame_of_pixels(frame)
+        elif isinstance(frame, av.VideoFrame):
+            frame = planes_of(frame, self._form)
         self._form.check(frame)
         cut = self._cuts is not None and self._cuts.is_cut(frame[0], self._form.bit_depth)
         self.frames += 1

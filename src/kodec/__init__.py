@@ -4,6 +4,12 @@
     data = codec.encode(image, quality=32)    # uint8 array (H, W), (H, W, 1 or 3) or Pillow image
     pixels = kodec.decode(data)               # uint8 array (H, W, 1 or 3)
 
+    codec = kodec.load_video()                # a model of videos, or one of pictures
+    with codec.encoder(file, kodec.VideoFormat(416, 240)) as encoder:
+        encoder.push(frame)                   # planes, an array or a PyAV frame, as they come
+    for shown in kodec.read_video("clip.kdc"):
+        shown.picture                         # planes, in display order
+
 What needs torch is imported when it is first asked for: `import kodec` takes no time.
 """
 
@@ -20,7 +26,16 @@ from kodec.native import (
 )
 
 if TYPE_CHECKING:
-    from kodec.codecs import Codec, Encoded, decode, load
+    from kodec.codecs import (
+        Codec,
+        Encoded,
+        VideoCodec,
+        VideoFormat,
+        decode,
+        load,
+        load_video,
+        read_video,
+    )
 else:
 
     def __getattr__(name: str) -> object:
@@ -44,7 +59,11 @@ __all__ = [
     "KodecError",
     "MismatchError",
     "UnsupportedError",
+    "VideoCodec",
+    "VideoFormat",
     "__version__",
     "decode",
     "load",
+    "load_video",
+    "read_video",
 ]

@@ -23,9 +23,12 @@ from kodec.codecs import (
     TemporalEntropy,
     build_module,
 )
+from kodec.codecs.container import Colour
 from kodec.codecs.sequences.frame_times import FrameClock
 from kodec.codecs.sequences.frames import Frame, VideoFormat
 from kodec.codecs.sequences.intra_frames import IntraFrames
+from kodec.codecs.sequences.picture_folder import frame_of_pixels
+from kodec.codecs.sequences.pixel_formats import libav_frame
 from kodec.codecs.sequences.rate_control import RateControl
 from kodec.codecs.sequences.structures import Structure
 from kodec.codecs.sequences.video_codec import CodedStep, Coding, VideoCodec
@@ -270,6 +273,21 @@ def test_what_can_t_be_coded_is_refused() -> None:
         encoded(codec, [])
     with pytest.raises(InvalidInputError, match="quality"):
         encoded(codec, clip(1), Coding(quality=64))
+
+
+def test_frames_may_be_arrays_and_what_pyav_decodes() -> None:
+    codec = codec_of("temporal entropy")
+    form = VideoFormat(20, 16, "444", 8, Fraction(25), Colour(matrix=0, full_range=True))
+    pixels = np.stack(clip(1, form)[0], axis=2)
+    data, steps = encoded(codec, [frame_of_pixels(pixels)], form=form)
+    other = io.BytesIO()
+    with codec.encoder(other, form) as encoder:
+        encoder.push(pixels)
+    assert other.getvalue() == data
+    again = io.BytesIO()
+    with codec.encoder(again, form) as encoder:
+        encoder.push(libav_frame(frame_of_pixels(pixels), form, 0, Fraction(1, 25)))
+    assert again.getvalue() == data
 
 
 def test_frames_come_one_by_one() -> None:
