@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import torch
+from compressai.layers import QReLU
 from torch import nn
 
 from kodec.models.blocks import (
     GDN,
     Bottleneck,
+    BoundedRectifier,
     DepthwiseBlock,
     DepthwiseConv2d,
     DownResidual,
@@ -48,6 +50,20 @@ def test_depthwise_float64_equals_conv2d(
     assert torch.allclose(layer(x), expected, rtol=1e-12, atol=1e-13)
     single = layer.float()(x.float())
     assert torch.allclose(single.double(), expected, atol=1e-5)
+
+
+def test_bounded_rectifier_as_compressai_s() -> None:
+    """Values, and gradients near both ends and far beyond them."""
+    x = torch.tensor([-300.0, -3.0, -0.5, 0.5, 100.0, 254.5, 255.5, 258.0, 900.0])
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    out, expected = BoundedRectifier()(ours), QReLU.apply(theirs, 8, 100)
+    assert torch.equal(out, expected)
+    weights = torch.linspace(-1, 1, len(x))
+    (out * weights).sum().backward()
+    (expected * weights).sum().backward()
+    assert ours.grad is not None and theirs.grad is not None
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-6)
+    assert 0 < abs(float(ours.grad[2])) < abs(float(weights[2]))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (33, 40)])
