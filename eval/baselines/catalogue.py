@@ -47,6 +47,7 @@ class Baseline:
     name: str
     preset: str | None = None
     structure: Structure = "random-access"
+    intra_period: int = 0
     binary: Path | None = None
     configs: tuple[Path, ...] = ()
     decoder: Path | None = None
@@ -81,7 +82,7 @@ class Baseline:
         if self.name in FAMILIES:
             return PillowCodec(self.name)
         if self.name in ENCODERS:
-            return LibavCodec(self.name, self.preset, self.structure)
+            return LibavCodec(self.name, self.preset, self.structure, self.intra_period)
         assert self.binary is not None
         extra = () if self.preset is None else (f"--preset={self.preset}",)
         return ExternalCodec(

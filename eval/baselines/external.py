@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -179,7 +179,11 @@ class ExternalCodec:
         return picture_of_frame(next(frames), height, width, self.bit_depth)
 
     def encode_sequence(
-        self, frames: Iterable[Frame], form: VideoFormat, quality: int | None
+        self,
+        frames: Iterable[Frame],
+        form: VideoFormat,
+        quality: int | None,
+        on_frame: Callable[[int, float], None] | None = None,
     ) -> bytes:
         """The bitstream of a sequence."""
         coded = form.padded(1 if form.chroma in ("400", "444") else 2)

@@ -3,11 +3,11 @@
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import av
 import numpy as np
@@ -27,7 +27,8 @@ from kodec.native import BitstreamError, InvalidInputError, KodecError, Unsuppor
 
 from .framing import framed, unframed
 
-Structure = Literal["intra", "low-delay", "random-access"]
+Structure = Literal["intra", "low-delay", "hierarchical", "random-access"]
+STRUCTURES: tuple[Structure, ...] = get_args(Structure)
 _Frames = Literal["still"] | Structure
 
 
@@ -75,7 +76,12 @@ class LibavCodec:
     name: str
     preset: str | None = None
     structure: Structure = "intra"
-    """Of sequences; pictures are always intra."""
+    """Of sequences; pictures are always intra. low-delay: no B frames. hierarchical: seven B frames
+    between others, which refer to each other as far as the encoder can. random-access: the
+    encoder's own way."""
+    intra_period: int = 0
+    """Frames from one intra frame that decoding can begin with to the next. 0: the first alone; for
+    random-access a second, rounded up to a multiple of 32."""
 
     def __post_init__(self) -> None:
         encoder = self.encoder
@@ -123,12 +129,8 @@ class LibavCodec:
             **self._shared_settings(),
             "colour": "as stored, no conversion",
             "structure": self.structure,
-            "intra period": {
-                "intra": "1",
-                "low-delay": "the first frame only",
-                "random-access": "a second, rounded up to a multiple of 32 frames",
-            }[self.structure],
-            "options": self._described(_PERIOD_SHOWN, self.structure),
+            "intra period": self._period_in_words(),
+            "options": self._described(self._period(None), self.structure),
         }
 
     @property
@@ -164,14 +166,21 @@ class LibavCodec:
         return picture_of_frame(frame, height, width)[:, :, :components]
 
     def encode_sequence(
-        self, frames: Iterable[Frame], form: VideoFormat, quality: int | None
+        self,
+        frames: Iterable[Frame],
+        form: VideoFormat,
+        quality: int | None,
+        on_frame: Callable[[int, float], None] | None = None,
     ) -> bytes:
-        """The elementary stream of a sequence, which is read as it is coded."""
+        """The elementary stream of a sequence, which is read as it is coded.
+
+        on_frame: is told of every frame's number and bits, those of the heads before it included.
+        """
         if form.chroma not in self.encoder.takes or form.bit_depth not in (8, 10):
             raise UnsupportedError(f"{self.name} cannot code {form.pixel_format} as it stands")
         coded = self._coded_format(form)
         fits = (fitted(frame, coded) for frame in frames)
-        data = self._encoded(fits, coded, quality, self.structure)
+        data = self._encoded(fits, coded, quality, self.structure, on_frame)
         if (coded.width, coded.height) != (form.width, form.height):
             return framed(data, form.width, form.height, 1 if form.chroma == "400" else 3)
         return data
@@ -192,7 +201,12 @@ class LibavCodec:
         return form.padded(multiple, self.encoder.smallest_side)
 
     def _encoded(
-        self, frames: Iterable[Frame], form: VideoFormat, quality: int | None, structure: _Frames
+        self,
+        frames: Iterable[Frame],
+        form: VideoFormat,
+        quality: int | None,
+        structure: _Frames,
+        on_frame: Callable[[int, float], None] | None = None,
     ) -> bytes:
         context = av.CodecContext.create(self.encoder.library, "w")
         assert isinstance(context, av.VideoCodecContext)
@@ -200,22 +214,23 @@ class LibavCodec:
         context.pix_fmt = form.pixel_format
         context.framerate, context.time_base = form.fps, 1 / form.fps
         context.thread_count = 1
-        period = 32 * -(-form.fps // 32)
-        context.options = self._options(quality or 0, int(period), structure)
-        packets: list[bytes] = []
+        context.options = self._options(quality or 0, self._period(form), structure)
+        coded: list[av.Packet[Any]] = []
         try:
             for number, frame in enumerate(frames):
-                packets += map(
-                    bytes, context.encode(libav_frame(frame, form, number, 1 / form.fps))
-                )
-            packets += map(bytes, context.encode(None))
+                coded += context.encode(libav_frame(frame, form, number, 1 / form.fps))
+            coded += context.encode(None)
         except av.FFmpegError as error:
             raise KodecError(
                 f"{self.encoder.library} refused {form.width}x{form.height} {form.pixel_format}: "
                 f"{error.strerror}"
             ) from error
+        packets = [bytes(packet) for packet in coded]
         if packets and self.name == "x264":
             packets[0] = _without_version(packets[0])
+        for packet, data in zip(coded, packets, strict=True):
+            if on_frame is not None and packet.pts is not None:
+                on_frame(packet.pts, 8 * len(data))
         return b"".join(packets)
 
     def _decoded(self, data: bytes) -> Iterator[Frame]:
@@ -241,6 +256,21 @@ class LibavCodec:
             f"to {self.encoder.smallest_side} at least; cropped after decoding",
         }
 
+    def _period(self, form: VideoFormat | None) -> int:
+        """The intra period in frames; 0: the first frame alone. Without a format a number that
+        stands for the one that follows from it."""
+        if self.intra_period or self.structure != "random-access":
+            return self.intra_period
+        return _PERIOD_SHOWN if form is None else int(32 * -(-form.fps // 32))
+
+    def _period_in_words(self) -> str:
+        if self.intra_period:
+            return str(self.intra_period)
+        return {
+            "intra": "1",
+            "random-access": "a second, rounded up to a multiple of 32 frames",
+        }.get(self.structure, "the first frame only")
+
     def _described(self, period: int, structure: _Frames) -> str:
         options = self._options(0, period, structure)
         return " ".join(
@@ -255,7 +285,8 @@ class LibavCodec:
             kinds = {
                 "still": "avif=1",
                 "intra": "keyint=1",
-                "low-delay": "pred-struct=1:keyint=-1",
+                "low-delay": f"pred-struct=1:keyint={period or -1}",
+                "hierarchical": f"pred-struct=2:hierarchical-levels=3:keyint={period or -1}",
                 "random-access": f"pred-struct=2:keyint={period}",
             }
             parameters = f"tune=1:lp=1:{kinds[structure]}"
@@ -263,7 +294,8 @@ class LibavCodec:
         kinds = {
             "still": "keyint=1",
             "intra": "keyint=1",
-            "low-delay": "bframes=0:scenecut=0:keyint=-1",
+            "low-delay": f"bframes=0:scenecut=0:keyint={period or -1}",
+            "hierarchical": f"bframes=7:b-adapt=0:scenecut=0:keyint={period or -1}",
             "random-access": f"scenecut=0:keyint={period}:min-keyint={period}",
         }
         parameters = f"qp={quality}:{kinds[structure]}"
@@ -271,6 +303,9 @@ class LibavCodec:
         if self.name == "x264":
             parameters = parameters.replace("keyint=-1", "keyint=infinite")
             return {**shared, "x264-params": f"{parameters}:threads=1"}
+        if structure == "hierarchical":
+            # Frames behind an intra frame may not refer to those before it, as in x264.
+            parameters += ":open-gop=0"
         own = "pools=none:frame-threads=1:info=0:log-level=none"
         return {**shared, "x265-params": f"{parameters}:{own}"}
 

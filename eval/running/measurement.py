@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -24,8 +24,9 @@ from .results import ImageRow
 _WARM_UP_FRAMES = 4
 
 
+@runtime_checkable
 class CodecLike(Protocol):
-    """What can be measured: kodec's own codecs and adapters of others'.
+    """What can be measured on pictures: kodec's own codecs and adapters of others'.
 
     A codec may also have `settings` and `versions` (plain dictionaries for the results file), code
     sequences (`SequenceCodec`), and know its times better than a clock around it (`SelfTimed`).
@@ -47,7 +48,12 @@ class CodecLike(Protocol):
 
 @runtime_checkable
 class SequenceCodec(Protocol):
-    """A codec of video."""
+    """A codec of video; one of nothing else, or a `CodecLike` too."""
+
+    @property
+    def name(self) -> str:
+        """What results and plots call it."""
+        ...
 
     @property
     def sequence_settings(self) -> dict[str, str | int | bool]:
@@ -55,14 +61,24 @@ class SequenceCodec(Protocol):
         ...
 
     def encode_sequence(
-        self, frames: Iterable[Frame], form: VideoFormat, quality: int | None
+        self,
+        frames: Iterable[Frame],
+        form: VideoFormat,
+        quality: int | None,
+        on_frame: Callable[[int, float], None] | None = None,
     ) -> bytes:
-        """The whole file of a sequence."""
+        """The whole file of a sequence.
+
+        on_frame: is told of frames' numbers in display order and bits, by encoders that know them.
+        """
         ...
 
     def decode_sequence(self, data: bytes) -> Iterator[Frame]:
         """The frames of the same format, in display order, from the file alone."""
         ...
+
+
+Measurable = CodecLike | SequenceCodec
 
 
 @runtime_checkable
@@ -89,7 +105,7 @@ class Measurement:
     """
 
     def __init__(
-        self, codec: CodecLike, metrics: Sequence[str], needed: Sequence[str] = ()
+        self, codec: Measurable, metrics: Sequence[str], needed: Sequence[str] = ()
     ) -> None:
         self.codec = codec
         self.metrics = metrics
@@ -114,22 +130,25 @@ class Measurement:
             raise KodecError(f"{self.codec.name} on {source.path}: {error}") from error
 
     def _picture_row(self, source: PictureSource, quality: int | None) -> ImageRow:
+        codec = self.codec
+        if not isinstance(codec, CodecLike):
+            raise UnsupportedError("it codes sequences, and this is a picture")
         picture = self._read(source)
         height, width, components = picture.shape
         self._check_needed(source, height, width, components == 1)
         if not self._warm:
-            self.codec.decode(self.codec.encode(picture, quality))
+            codec.decode(codec.encode(picture, quality))
             self._warm = True
         self._memory.restart()
         start = time.perf_counter()
-        data = self.codec.encode(picture, quality)
+        data = codec.encode(picture, quality)
         encoded = time.perf_counter()
-        decoded = self.codec.decode(data)
+        decoded = codec.decode(data)
         finished = time.perf_counter()
         peak = self._memory.read()
         times: tuple[float, float | None] = (encoded - start, finished - encoded)
-        if isinstance(self.codec, SelfTimed):
-            times = self.codec.seconds_of(data)
+        if isinstance(codec, SelfTimed):
+            times = codec.seconds_of(data)
         if decoded.shape != picture.shape:
             raise KodecError(f"it returned a shape of {decoded.shape}, not {picture.shape}")
         with _not_the_codecs(source):
@@ -164,10 +183,13 @@ class Measurement:
         self._memory.restart()
         frames = _Timed(_read_from(source, video))
         start = time.perf_counter()
-        data = codec.encode_sequence(frames, form, quality)
+        bits: dict[int, float] = {}
+        data = codec.encode_sequence(frames, form, quality, on_frame=bits.__setitem__)
         seconds = time.perf_counter() - start - frames.seconds
         decoded = _Timed(codec.decode_sequence(data))
-        means = self._mean_over_frames(source, video, decoded)
+        per_frame, means = self._measure_frames(source, video, decoded)
+        if len(bits) == frames.count:
+            per_frame = {"bits": [bits[number] for number in sorted(bits)], **per_frame}
         times: tuple[float, float | None] = (seconds, decoded.seconds)
         if isinstance(codec, SelfTimed):
             times = codec.seconds_of(data)
@@ -185,13 +207,16 @@ class Measurement:
             fps=float(form.fps),
             colour_format=form.pixel_format,
             peak_memory=self._memory.read(),
+            encoding_fps=_frames_per_second(frames.count, times[0]),
+            decoding_fps=_frames_per_second(frames.count, times[1]),
+            per_frame=per_frame,
         )
 
-    def _mean_over_frames(
+    def _measure_frames(
         self, source: VideoSource, video: Video, decoded: Iterator[Frame]
-    ) -> dict[str, float]:
-        """The metrics' means over the frames, both sequences being read once."""
-        sums: dict[str, list[float]] = {}
+    ) -> tuple[dict[str, list[float]], dict[str, float]]:
+        """The metrics of the frames, and their means, both sequences being read once."""
+        values: dict[str, list[float]] = {}
         with ExitStack() as stack:
             files: list[IO[bytes]] = []
             paths: list[Path] = []
@@ -206,18 +231,18 @@ class Measurement:
                     raise KodecError(f"only {count} frames came back")
                 count += 1
                 for name, value in measure_frame(frame, other, video.form, self.metrics).items():
-                    sums.setdefault(name, []).append(value)
+                    values.setdefault(name, []).append(value)
                 for file, written in zip(files, (frame, other), strict=False):
                     write_raw(file, written)
             if next(decoded, None) is not None:
                 raise KodecError(f"more frames came back than the {count} that were coded")
-            means = {name: float(np.mean(values)) for name, values in sums.items()}
+            means = {name: float(np.mean(found)) for name, found in values.items()}
             if paths:
                 for file in files:
                     file.close()
                 with _not_the_codecs(source):
                     means["vmaf"] = vmaf_of_files(paths[0], paths[1], video.form)
-        return means
+        return values, means
 
     def _read(self, source: PictureSource) -> NDArray[np.uint8]:
         """The picture; the last one is held, as it usually comes again at another quality."""
@@ -256,6 +281,10 @@ def _read_from(source: VideoSource, video: Video) -> Iterator[Frame]:
         if frame is None:
             return
         yield frame
+
+
+def _frames_per_second(count: int, seconds: float | None) -> float | None:
+    return None if seconds is None else count / max(seconds, 1e-9)
 
 
 class _Timed(Iterator[Frame]):

@@ -14,7 +14,7 @@ from typing import NoReturn
 from kodec.eval.sources.source import Source
 from kodec.native import KodecError
 
-from .measurement import CodecLike, Measurement
+from .measurement import Measurable, Measurement
 from .results import ImageRow
 
 Task = tuple[Source, int | None]
@@ -31,7 +31,7 @@ _leaving = False
 
 
 def rows_of(
-    make_codec: Callable[[], CodecLike],
+    make_codec: Callable[[], Measurable],
     metrics: Sequence[str],
     tasks: Sequence[Task],
     jobs: int,
@@ -117,7 +117,7 @@ def _result(future: "Future[ImageRow]") -> ImageRow | KodecError:
         return error
 
 
-def _begin(make_codec: Callable[[], CodecLike], metrics: list[str], needed: list[str]) -> None:
+def _begin(make_codec: Callable[[], Measurable], metrics: list[str], needed: list[str]) -> None:
     """In a new process: one thread, the codec, and an end when the parent's has come."""
     import torch
 

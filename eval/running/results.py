@@ -41,6 +41,12 @@ class ImageRow:
     """What was coded and compared: `rgb24`, `gray`, or a sequence's pixel format."""
     peak_memory: int | None = None
     """Bytes: the largest resident set of the measuring process during this row."""
+    encoding_fps: float | None = None
+    """Frames a second of a sequence's encoding."""
+    decoding_fps: float | None = None
+    per_frame: dict[str, list[float]] = field(default_factory=dict)
+    """Of a sequence, in display order: `bits` of each frame where its encoder says them, without
+    what the file has beside its frames, and the metrics that frames have."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +230,11 @@ def _number(value: Any, key: str, where: object) -> float:
 def row_from(row: Mapping[str, Any]) -> ImageRow:
     """A row of a results file. Raises TypeError or KeyError where it is none."""
     metrics = {key: _number(value, key, row["image"]) for key, value in row["metrics"].items()}
-    return ImageRow(**{**row, "metrics": metrics})
+    frames = {
+        key: [_number(value, key, row["image"]) for value in values]
+        for key, values in row.get("per_frame", {}).items()
+    }
+    return ImageRow(**{**row, "metrics": metrics, "per_frame": frames})
 
 
 def portable(value: Any, where: str, key: str = "") -> Any:

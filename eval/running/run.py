@@ -13,7 +13,7 @@ from kodec.eval.sources.source import PictureSource, Source, VideoSource
 from kodec.native import InvalidInputError, KodecError
 
 from .machine import describe_machine, describe_versions
-from .measurement import CodecLike, Measurement, SelfTimed, SequenceCodec, SourceError
+from .measurement import Measurable, Measurement, SelfTimed, SequenceCodec, SourceError
 from .partial import PartialRows, key_of
 from .processes import Task, rows_of
 from .results import ImageRow, Results
@@ -21,7 +21,7 @@ from .results import ImageRow, Results
 Progress = Callable[[int, int, str], None]
 """Called with the files done, the files in all (pictures times qualities), and what comes next."""
 
-CodecMaker = Callable[[], CodecLike]
+CodecMaker = Callable[[], Measurable]
 """Makes the codec in a measuring process; it must survive pickling to run in several."""
 
 _TRIES = 3
@@ -29,7 +29,7 @@ _TRIES = 3
 
 
 def evaluate(
-    codec: CodecLike,
+    codec: Measurable,
     images: Sequence[Path],
     qualities: Sequence[int | None] = (None,),
     description: str = "",
@@ -189,7 +189,7 @@ def _label(task: Task) -> str:
     return source.path.name if quality is None else f"{source.path.name}, quality {quality}"
 
 
-def _settings(codec: CodecLike, source: Source) -> dict[str, Any]:
+def _settings(codec: Measurable, source: Source) -> dict[str, Any]:
     if not isinstance(source, VideoSource):
         return dict(getattr(codec, "settings", {}))
     settings = dict(codec.sequence_settings) if isinstance(codec, SequenceCodec) else {}
@@ -214,6 +214,8 @@ def _means(
         if name in columns and max(columns[name]) < 1:
             decibels = name.replace("ssim-", "ssim-db-")
             columns[decibels] = [ms_ssim_db(value) for value in columns[name]]
+    if of == "sequences":
+        columns |= _frames_per_second(points)
     for key in ("encoding_time", "decoding_time"):
         seconds = [[getattr(row, key) for row in point] for point in points]
         if all(value is not None for point in seconds for value in point):
@@ -221,7 +223,20 @@ def _means(
     return columns, [f"{', '.join(names)} {reason}" for reason, names in missing.items()]
 
 
-def _timing(codec: CodecLike, jobs: int) -> str:
+def _frames_per_second(points: Sequence[Sequence[ImageRow]]) -> dict[str, list[float]]:
+    """All frames of a point by all its seconds, each way that was measured."""
+    found: dict[str, list[float]] = {}
+    for verb in ("encoding", "decoding"):
+        seconds = [[getattr(row, f"{verb}_time") for row in point] for point in points]
+        if all(value is not None for point in seconds for value in point):
+            found[f"{verb}_fps"] = [
+                sum(row.frames for row in point) / max(sum(times), 1e-9)
+                for point, times in zip(points, seconds, strict=True)
+            ]
+    return found
+
+
+def _timing(codec: Measurable, jobs: int) -> str:
     if isinstance(codec, SelfTimed):
         return "wall-clock seconds of the whole program, reading and writing files included"
     beside = "" if jobs == 1 else f", with {jobs} processes at work, one thread each"
@@ -239,5 +254,6 @@ _AVERAGING_OF_PICTURES = (
 _AVERAGING_OF_SEQUENCES = (
     "each metric is the mean over a sequence's frames of the frame's value, then the mean over the "
     "sequences, each counting once; bpp is 8 * bytes / (pixels * frames) of a sequence, then the "
-    "mean; ms-ssim-db-* is -10 log10(1 - x) of the mean"
+    "mean; ms-ssim-db-* is -10 log10(1 - x) of the mean; frames a second are all frames by all "
+    "seconds"
 )

@@ -99,6 +99,24 @@ def test_video(kodec: Cli, clip: Path, tmp_path: Path) -> None:
     assert outcome.out.splitlines()[-1] == f"1 sequences; {output} has each of them"
 
 
+def test_models_are_measured_on_video_beside_baselines(
+    kodec: Cli, clip: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "r.json"
+    outcome = kodec(
+        *("eval", "--model", tiny_model, "--dataset", clip.parent, "--qualities", "10,40"),
+        *("--beside", "x264, svt-av1", "--output", output),
+    )
+    assert (outcome.status, outcome.err) == (0, "")
+    found = [read_results(tmp_path / f"r{name}.json") for name in ("", "-x264", "-svt-av1")]
+    assert [results.name for results in found] == ["tiny", "x264", "svt-av1"]
+    assert [results.quality for results in found[:2]] == [[10, 40], [37, 32, 27, 22]]
+    for results in found:
+        assert results.settings["structure"] == "intra"
+        assert all(len(row.per_frame["bits"]) == 3 for row in results.per_image)
+    assert list(tmp_path.glob("*.partial")) == []
+
+
 def test_damaged_video_is_named_and_the_rest_measured(kodec: Cli, tmp_path: Path) -> None:
     folder, output = tmp_path / "clips", tmp_path / "r.json"
     folder.mkdir()
@@ -154,7 +172,14 @@ def test_external_encoder(kodec: Cli, pictures: Path, slow_encoder: list[str]) -
         ("--codec jpeg --metrics psnr-y,, --dataset pictures", 2, "names with commas"),
         ("--codec x265 --preset fastest --dataset pictures", 1, "choose from ultrafast"),
         ("--codec jpeg --dataset clips", 1, "jpeg codes pictures"),
-        ("--model default --dataset clips", 1, "models code pictures"),
+        ("--model default --structure low-delay --dataset clips", 1, "takes 0: name another"),
+        ("--model default --structure random-access --dataset clips", 1, "say --structure hier"),
+        ("--model default --intra-period 4 --dataset clips", 1, "--intra-period changes nothing"),
+        ("--model default --effort 1 --dataset clips", 1, "--effort and --minutes are for pic"),
+        ("--codec x264 --intra-period 4 --structure intra --dataset clips", 1, "changes nothing"),
+        ("--codec x264 --structure low-delay-2 --dataset clips", 1, "no structure low-delay-2"),
+        ("--codec x264 --beside vtm --dataset clips", 2, "--beside takes jpeg, "),
+        ("--codec x264 --beside x265,x264 --dataset clips", 2, "x264 is named twice"),
         ("--codec jpeg --fps 25 --dataset pictures", 1, "--fps is for video"),
         ("--codec vtm --dataset pictures", 1, "brings no vtm: give --binary"),
         ("--codec vtm --binary nowhere --dataset pictures", 1, "no program nowhere"),

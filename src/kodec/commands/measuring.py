@@ -2,30 +2,28 @@
 
 import argparse
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kodec.native import InvalidInputError, KodecError
 
 from . import refining, usage
+from .contestants import LIBAV, OF_PICTURES, PROGRAMS, QUALITIES, STRUCTURES, contestants
 from .progress import progress
 
 if TYPE_CHECKING:
-    from kodec.codecs import Codec
-    from kodec.eval import CodecMaker, Results, Source
+    from kodec.eval import Results, Source
 
-QUALITIES = (8, 16, 24, 32, 40, 48, 56)
+    from .contestants import Contestant
 
-# kodec.eval.baselines has them too, but takes seconds to import.
-_LIBAV, _PROGRAMS = ("x264", "x265", "svt-av1"), ("vtm", "hm", "vvenc")
-_CODECS = ("jpeg", "jpeg2000", "webp", "avif", *_LIBAV, *_PROGRAMS)
+_BESIDE = (*OF_PICTURES, *LIBAV)
+_CODECS = (*_BESIDE, *PROGRAMS)
 
 
 _TAKEN_BY = {
-    "preset": (*_LIBAV, "vvenc"),
-    "structure": _LIBAV,
-    **dict.fromkeys(("binary", "config", "decoder", "bit_depth", "cache"), _PROGRAMS),
+    "preset": (*LIBAV, "vvenc"),
+    **dict.fromkeys(("structure", "intra_period"), LIBAV),
+    **dict.fromkeys(("binary", "config", "decoder", "bit_depth", "cache"), PROGRAMS),
 }
 """The options of baselines, and which have them."""
 
@@ -61,6 +59,12 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     )
     eval_.add_argument("--output", metavar="RESULTS.json", type=usage.path, required=True)
     eval_.add_argument(
+        "--beside",
+        metavar="NAME,NAME,...",
+        type=usage.names,
+        help="baselines to measure in the same run, each into RESULTS-NAME.json",
+    )
+    eval_.add_argument(
         "--metrics",
         metavar="M,M,...",
         type=usage.names,
@@ -74,11 +78,6 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     refining.add_options(eval_)
     of_codecs = eval_.add_argument_group("baselines")
     of_codecs.add_argument("--preset", help="of x264, x265, svt-av1 and vvenc: their own names")
-    of_codecs.add_argument(
-        "--structure",
-        choices=("random-access", "low-delay", "intra"),
-        help="how x264, x265 and svt-av1 code video (random-access)",
-    )
     path = usage.path
     of_codecs.add_argument("--binary", metavar="PATH", type=path, help="encoder of vtm, hm, vvenc")
     of_codecs.add_argument(
@@ -94,6 +93,18 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         "--cache", metavar="FOLDER", type=path, help="where its streams are kept"
     )
     of_video = eval_.add_argument_group("video")
+    of_video.add_argument(
+        "--structure",
+        choices=STRUCTURES,
+        help="which frames are coded from which; models: their own, x264, x265 and svt-av1: "
+        "random-access, beside a model: the model's",
+    )
+    of_video.add_argument(
+        "--intra-period",
+        metavar="N",
+        type=usage.count,
+        help="a frame that decoding can begin with, every N frames (the first alone)",
+    )
     of_video.add_argument("--size", metavar="WxH", type=usage.size, help="of raw .yuv files")
     of_video.add_argument("--fps", metavar="F", type=usage.frame_rate, help="of raw .yuv files")
     of_video.add_argument("--frames", metavar="N", type=usage.count, help="only the first N")
@@ -114,35 +125,49 @@ def evaluate(options: argparse.Namespace) -> None:
     from kodec.eval import evaluate_sources as measure
 
     sources, video = _sources(options)
-    codecs, qualities = _codecs(options, video)
+    asked = contestants(options, video)
     metrics, absent = check_metrics(options.metrics or _usual_metrics(video), video)
-    names = ", ".join(name for name, _ in codecs)
-    description = f"{names} on {options.dataset}"
+    for one in asked:
+        check_output_target(one.output)
     kept = PartialRows(options.output.with_name(f"{options.output.name}.partial"))
     named = {name.replace("ms-ssim-db-", "ms-ssim-") for name in options.metrics or ()}
     needed = [name for name in metrics if name in named]
     left_out: dict[Source, str] = {}
-    parts: list[Results] = []
-    # One curve is of the same pictures at every point: what a later model could not code is left
+    measured: list[list[Results]] = []
+    # All curves are of the same pictures at every point: what a later codec could not code is left
     # out of the earlier ones' points, too, whose other rows are kept.
-    while not parts or any(len(part.left_out) < len(left_out) for part in parts):
+    while not measured or any(
+        len(part.left_out) < len(left_out) for parts in measured for part in parts
+    ):
         with progress(options.quiet) as show:
-            more = (description, show, options.jobs, kept, needed, left_out)
-            parts = [measure(make, sources, qualities, metrics, *more) for _, make in codecs]
-    results = parts[0]
-    if len(parts) > 1:
-        results = join_results(parts, " + ".join(part.name for part in parts), description)
+            measured = [
+                [
+                    measure(
+                        *(make, sources, one.qualities, metrics, _described(one, options), show),
+                        *(options.jobs, kept, needed, left_out),
+                    )
+                    for _, make in one.codecs
+                ]
+                for one in asked
+            ]
     of = "sequences" if video else "pictures"
     without = f"{len(left_out)} of {len(sources)} {of}"
     notes = [f"{without} could not be measured and are in no number"] if left_out else []
-    results = replace(results, notes=[*results.notes, *absent, *notes])
-    write_results(results, options.output)
+    for one, parts in zip(asked, measured, strict=True):
+        results = parts[0]
+        if len(parts) > 1:
+            name = " + ".join(part.name for part in parts)
+            results = join_results(parts, name, _described(one, options))
+        results = replace(results, notes=[*results.notes, *absent, *notes])
+        write_results(results, one.output)
+        if not options.quiet:
+            if len(asked) > 1:
+                print(results.name)
+            print("\n".join([*_table(results), *(f"note: {note}" for note in results.notes)]))
+            print(f"{len(sources) - len(left_out)} {of}; {one.output} has each of them")
     if not left_out:
         kept.remove()
-    if not options.quiet:
-        print("\n".join([*_table(results), *(f"note: {note}" for note in results.notes)]))
-        print(f"{len(sources) - len(left_out)} {of}; {options.output} has each of them")
-    if left_out:
+    else:
         reasons = list(left_out.values())[:_NAMED]
         if len(left_out) > _NAMED:
             reasons.append(f"and {len(left_out) - _NAMED} more")
@@ -152,10 +177,20 @@ def evaluate(options: argparse.Namespace) -> None:
         )
 
 
+def _described(one: "Contestant", options: argparse.Namespace) -> str:
+    return f"{', '.join(name for name, _ in one.codecs)} on {options.dataset}"
+
+
 def _check_usage(options: argparse.Namespace) -> None:
     """Refuse options that do not go together, and those that would change nothing."""
     given = [name for name in _TAKEN_BY if getattr(options, name) is not None]
+    for name in options.beside or ():
+        if name not in _BESIDE:
+            raise usage.UsageError(f"--beside takes {', '.join(_BESIDE)}, not {name!r}")
+        if name == options.codec or options.beside.count(name) > 1:
+            raise usage.UsageError(f"{name} is named twice: name it once")
     if options.codec is None:
+        given = [name for name in given if name not in ("structure", "intra_period")]
         if given:
             raise usage.UsageError(f"{_flag(given[0])} goes with --codec; see `kodec eval --help`")
         beyond = [q for q in options.qualities or () if not 0 <= q <= usage.HIGHEST_QUALITY]
@@ -182,7 +217,8 @@ def _check_usage(options: argparse.Namespace) -> None:
 
 def _check_kind(options: argparse.Namespace, files: list[Path], video: bool) -> None:
     """Refuse options that change nothing of this kind of data set."""
-    for name in ("bit_depth",) if video else ("structure", "size", "fps", "frames"):
+    of_video = ("structure", "intra_period", "size", "fps", "frames")
+    for name in ("bit_depth",) if video else of_video:
         if getattr(options, name) is not None:
             of, is_of = ("pictures", "video") if video else ("video", "pictures")
             raise InvalidInputError(
@@ -211,65 +247,10 @@ def _sources(options: argparse.Namespace) -> "tuple[list[Source], bool]":
     return [PictureSource(path) for path in files], False
 
 
-def _codecs(
-    options: argparse.Namespace, video: bool
-) -> "tuple[list[tuple[str, CodecMaker]], list[int | None]]":
-    """The name of each codec with what makes it, and the qualities to measure at."""
-    if options.codec is None:
-        from kodec.codecs import load
-
-        if video:
-            raise InvalidInputError("models code pictures, and this data set is of video")
-        codecs = [load(model, options.device, options.trust) for model in options.model]
-        qualities = _qualities(codecs, options.qualities)
-        if refining.wanted(options):
-            names = [refining.refining_codec(codec, options).name for codec in codecs]
-            makers = [partial(refining.load_refining, model, options) for model in options.model]
-            return list(zip(names, makers, strict=True)), qualities
-        loads = [partial(load, model, options.device, options.trust) for model in options.model]
-        return [(codec.name, make) for codec, make in zip(codecs, loads, strict=True)], qualities
-    from kodec.eval.baselines import SCALES, Baseline
-
-    baseline = Baseline(
-        options.codec,
-        options.preset,
-        options.structure or "random-access",
-        options.binary,
-        tuple(options.config or ()),
-        options.decoder,
-        options.bit_depth or 8,
-        options.cache,
-    )
-    scale = SCALES[options.codec]
-    if video and scale.usual_video is None:
-        raise InvalidInputError(f"{options.codec} codes pictures, and this data set is of video")
-    beyond = [q for q in options.qualities or () if not scale.lowest <= q <= scale.highest]
-    if beyond:
-        takes = f"{options.codec} takes {scale.unit}, {scale.lowest} to {scale.highest}"
-        raise usage.UsageError(f"{takes}, not {beyond[0]}")
-    return [(options.codec, baseline.open)], [*(options.qualities or baseline.qualities(video))]
-
-
 def _usual_metrics(video: bool) -> list[str]:
     from kodec.eval import usual_metrics
 
     return usual_metrics(video)
-
-
-def _qualities(codecs: "list[Codec]", asked: list[int] | None) -> list[int | None]:
-    variable = [codec for codec in codecs if codec.variable_rate]
-    if variable and len(codecs) > 1:
-        raise InvalidInputError(
-            f"several models make one curve if each has a fixed rate, but {variable[0].name} has a "
-            "variable one: measure it alone"
-        )
-    if variable:
-        return [variable[0].check_quality(quality) for quality in asked or QUALITIES]
-    if asked is not None:
-        raise InvalidInputError(
-            f"the model {codecs[0].name} has one fixed rate: leave --qualities out"
-        )
-    return [None]
 
 
 def _table(results: "Results") -> list[str]:
@@ -279,6 +260,14 @@ def _table(results: "Results") -> list[str]:
         "psnr-yuv-611": ("6:1:1 dB", 1.0, 3),
         "ms-ssim-y": ("MS-SSIM-Y", 1.0, 5),
     }
+    in_time = {
+        "encoding_time": ("encode ms", 1e3, 0),
+        "decoding_time": ("decode ms", 1e3, 0),
+    }
+    in_frames = {
+        "encoding_fps": ("encode f/s", 1.0, 2),
+        "decoding_fps": ("decode f/s", 1.0, 2),
+    }
     titles = {
         "bpp": ("bpp", 1.0, 4),
         "psnr-rgb": ("PSNR dB", 1.0, 3),
@@ -286,8 +275,7 @@ def _table(results: "Results") -> list[str]:
         **({} if "psnr-rgb" in results.results else of_yuv),
         "vmaf": ("VMAF", 1.0, 2),
         "lpips": ("LPIPS", 1.0, 4),
-        "encoding_time": ("encode ms", 1e3, 0),
-        "decoding_time": ("decode ms", 1e3, 0),
+        **(in_time if "encoding_fps" not in results.results else in_frames),
     }
     shown = [(key, *how) for key, how in titles.items() if key in results.results]
     lines = ["".join([f"{'quality':>7}", *(f"{title:>11}" for _, title, _, _ in shown)])]

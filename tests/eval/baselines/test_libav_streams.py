@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from kodec.codecs.sequences.frames import Frame
 from kodec.eval import VideoFormat, psnr
 from kodec.eval.baselines import Baseline, LibavCodec
+from kodec.eval.baselines.libav_streams import STRUCTURES
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 NAMES = ("x264", "x265", "svt-av1")
@@ -59,7 +60,7 @@ def test_any_size_and_gray_come_back_in_shape(name: str, shape: tuple[int, int, 
     assert psnr(original, decoded) > 38
 
 
-@pytest.mark.parametrize("structure", ["intra", "low-delay", "random-access"])
+@pytest.mark.parametrize("structure", STRUCTURES)
 def test_sequences_come_back_in_order(name: str, structure: str) -> None:
     form = VideoFormat(65, 49, fps=Fraction(30))
     codec, frames = LibavCodec(name, structure=structure), clip(form, 9)  # type: ignore[arg-type]
@@ -74,6 +75,17 @@ def test_sequences_come_back_in_order(name: str, structure: str) -> None:
     if name != "svt-av1" and structure != "intra":  # whose offsets spend bits elsewhere
         assert len(data) < len(intra)
     assert codec.sequence_settings["structure"] == structure
+
+
+@pytest.mark.parametrize("structure", ["low-delay", "hierarchical"])
+def test_frames_have_their_bits_and_an_intra_period_is_kept(name: str, structure: str) -> None:
+    form = VideoFormat(64, 64, fps=Fraction(30))
+    codec = LibavCodec(name, structure=structure, intra_period=4)  # type: ignore[arg-type]
+    bits: dict[int, float] = {}
+    data = codec.encode_sequence(iter(clip(form, 10)), form, FINE[name], bits.__setitem__)
+    assert sorted(bits) == list(range(10)) and sum(bits.values()) == 8 * len(data)
+    assert min(bits[0], bits[4], bits[8]) > max(bits[n] for n in (1, 2, 5, 6))
+    assert codec.sequence_settings["intra period"] == "4"
 
 
 def test_ten_bits_stay_ten_bits(name: str) -> None:

@@ -1,7 +1,7 @@
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -230,7 +230,11 @@ class RawSequences(PillowCodec):
     decoded: Sequence[Frame] = ()
 
     def encode_sequence(
-        self, frames: Iterable[Frame], form: VideoFormat, quality: int | None
+        self,
+        frames: Iterable[Frame],
+        form: VideoFormat,
+        quality: int | None,
+        on_frame: Callable[[int, float], None] | None = None,
     ) -> bytes:
         return b"".join(plane.tobytes() for frame in frames for plane in frame)
 
