@@ -90,6 +90,8 @@ class Y4MSink:
         self._file.write(self._head + b"FRAME\n")
         self._head = b""
         write_raw(self._file, frame)
+        # For who watches at the other end of a pipe.
+        self._file.flush()
 
     def end(self) -> None:
         self._file.flush()

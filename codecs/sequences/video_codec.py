@@ -163,6 +163,7 @@ class VideoEncoder:
             raise InvalidInputError(
                 f"the model {codec.name} has one fixed rate: it can't be held to another"
             )
+        self._file = file
         self._form = form
         self._control = coding.control
         self._codec = codec
@@ -237,6 +238,8 @@ class VideoEncoder:
             data, shown = self._stepper.encode([step], [x])
         before = self._chunks.bytes_written
         self._chunks.write(data, [step])
+        # What a live pipe's reader waits for, and what a kill must not take away.
+        self._file.flush()
         bits = 8 * (self._chunks.bytes_written - before)
         quality = self._stepper.quality_of(step)
         if self._control is not None and quality is not None:

@@ -214,10 +214,10 @@ def bad(tmp_path: Path, save_picture: SavePicture, tiny_model: Path) -> Path:
     [
         # encode: inputs
         ("encode none.png out.kdc", "none.png: No such file"),
-        ("encode folder out.kdc", "folder is a folder"),
+        ("encode folder out.kdc", "folder holds no pictures"),
         ("encode empty.png out.kdc", "empty.png is empty"),
         ("encode text.png out.kdc", "not a picture"),
-        ("encode video.mp4 out.kdc", "an MP4 video"),
+        ("encode video.mp4 out.kdc", "not a video or is damaged"),
         ("encode cut.png out.kdc", "damaged or truncated"),
         ("encode alpha.png out.kdc", "transparency"),
         ("encode deep.png out.kdc", "16 bits"),

@@ -58,7 +58,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         action="store_true",
         help="decode the file's bytes and compare before writing them",
     )
-    video_coding.add_encode_options(encode_)
+    video_coding.add_encode_options(encode_, rate)
     usage.add_trust(encode_)
     usage.add_device(encode_)
     encode_.set_defaults(run=encode)
@@ -151,7 +151,6 @@ def _decode_picture(options: argparse.Namespace) -> int:
 
     _refuse_video_options(options, _OF_DECODED_VIDEOS)
     output = Path(options.output)
-    check_picture_output(output)
     _, container = read_coded(options.input)
     header = container.header
     check_picture_output(output, header.components)
@@ -174,8 +173,11 @@ def _decode_picture(options: argparse.Namespace) -> int:
 # Options for videos, with what they are where they are not given.
 _OF_ENCODED_VIDEOS = {
     "bitrate": None,
+    "passes": 1,
     "structure": None,
+    "offsets": (0,),
     "intra_period": 0,
+    "no_scene_cuts": False,
     "start": 0,
     "frames": None,
     "fps": None,

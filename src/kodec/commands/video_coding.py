@@ -24,15 +24,17 @@ LOST_FRAMES = 3
 """Exit status where frames were lost and the others written."""
 
 
-def add_encode_options(parser: argparse.ArgumentParser) -> None:
-    """What `encode` takes for videos alone."""
-    video = parser.add_argument_group("videos")
-    video.add_argument(
+def add_encode_options(
+    parser: argparse.ArgumentParser, rate: "argparse._MutuallyExclusiveGroup"
+) -> None:
+    """What `encode` takes for videos alone; `rate` are the options of which one may be given."""
+    rate.add_argument(
         "--bitrate",
         metavar="B",
         type=usage.bitrate,
-        help="bits a second, 500k or 1.5M say, in place of a quality",
+        help="of a video, bits a second, 500k or 1.5M say",
     )
+    video = parser.add_argument_group("videos")
     video.add_argument(
         "--passes", type=int, choices=(1, 2), default=1, help="of --bitrate: 2 codes twice (1)"
     )
@@ -226,8 +228,16 @@ def code(
                 if interrupts:
                     tally.interrupted = True
                     break
+            if not encoder.frames:
+                raise _none_to_code(video)
         tally.bytes = encoder.bytes_written
     return tally
+
+
+def _none_to_code(video: "Video") -> KodecError:
+    if video.start:
+        return InvalidInputError(f"{video.path} has no frame {video.start}: give a smaller --start")
+    return InvalidInputError(f"{video.path} has no frames: there is nothing to code")
 
 
 def decode(options: argparse.Namespace) -> int:
