@@ -17,6 +17,8 @@ from .latents.hyperprior import MeanScaleHyperprior, ScaleHyperprior
 from .latents.multi_reference import MultiReference
 from .latents.orders import channel_spans
 from .latents.raster import RasterAutoregression
+from .latents.spatiotemporal import Spatiotemporal
+from .latents.temporal import TEMPORAL
 from .lossless_picture import LosslessPicture
 from .ports.blocks import Block, whole_blocks
 from .ports.passed_values import payload_symbols
@@ -43,6 +45,7 @@ __all__ = [
     "BlockStep",
     "Categorical",
     "ChannelSlices",
+    "TEMPORAL",
     "Checkerboard",
     "CompandedIntegers",
     "CompiledScan",
@@ -71,6 +74,7 @@ __all__ = [
     "ScaleHyperprior",
     "ScaleTables",
     "ScanStep",
+    "Spatiotemporal",
     "SymbolPort",
     "SymbolReader",
     "SymbolWriter",

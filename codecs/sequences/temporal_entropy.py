@@ -1,6 +1,6 @@
 """A frozen picture model whose latents are predicted from the frame before.
 
-    x_t --> analysis, gain --> y_t --(latents: known "previous" = y_hat of t-1)--> y_hat_t
+    x_t --> analysis, gain --> y_t --(latents: known "temporal" = y_hat of t-1)--> y_hat_t
     y_hat_t --> inverse gain, synthesis --> x_hat_t
 
 No motion, no residual: time enters through probabilities alone, and a reconstruction depends on its
@@ -16,19 +16,17 @@ from torch import Tensor, nn
 
 from kodec.codecs.coded_transform import CodedLatents, LatentModel
 from kodec.codecs.pictures.picture_codec import PictureCodec
-from kodec.entropy import Conditions, SymbolPort, as_role
+from kodec.entropy import TEMPORAL, Conditions, SymbolPort, as_role
 from kodec.native import InvalidInputError
 
 from .sequence_model import FrameStep, SequenceModel, State
-
-PREVIOUS = "previous"
 
 
 class TemporalEntropy(SequenceModel):
     """Frames coded by a picture model, but for its latent model where there is a frame before.
 
     picture: a trained `PictureCodec` without side latents, which training leaves as it is. latents:
-    a latent model that reads `previous`, (N, C, h, w) in quantisation steps, of what is known.
+    a latent model that reads `TEMPORAL` of what is known.
     """
 
     reference_counts = (0, 1)
@@ -67,14 +65,14 @@ class TemporalEntropy(SequenceModel):
         if not step.references:
             coded = self.picture.code_picture(frame, size, quality, port)
         else:
-            known = {PREVIOUS: self._scaled(step.references[0], quality)}
+            known = {TEMPORAL: self._scaled(step.references[0], quality)}
             cond = Conditions(self.picture.latent_shape(*size), quality, known)
             y = None
             if frame is not None:
                 y = self.picture.analyse(self.picture.pad(frame), cond).y.float()
             with self.uncast():
                 coded = CodedLatents(cast(LatentModel, self.latents).code(y, cond, port))
-        state = {"latents": self.snap(port, PREVIOUS, coded.y_hat)}
+        state = {"latents": self.snap(port, TEMPORAL, coded.y_hat)}
         if quality is not None:
             state["quality"] = quality
         return self.picture.reconstruct(coded, size, quality)[:, None], state

@@ -12,7 +12,7 @@ Slices: "Channel-wise autoregressive entropy models" (2020); phases: "Checkerboa
 (2021). Means and scales are predicted relative to a learned spread per channel and quality, so
 that one network serves all qualities. Everything runs on (N, positions, channels) tokens.
 
-With `temporal`, latents that both sides have of the frame before ("previous") join the first state,
+With `temporal`, latents that both sides have of the frame before join the first state,
 and a part of their values, as the head says, the means.
 """
 
@@ -44,6 +44,7 @@ from kodec.native import InvalidInputError
 
 from .hyperprior import WithHyperLatents, pad_to_hyper_stride
 from .orders import channel_spans
+from .temporal import TEMPORAL
 
 EMBEDDING = 32
 # Before the sigmoid: what is learned starts from a small share.
@@ -147,8 +148,8 @@ class FrequencySlices(WithHyperLatents):
     6 (positions on ever finer grids). layers: residual layers that each slice's head has besides
     its own two, None for none. width: of the state. context: of the spatial context. hyper:
     channels of the hyper-latents at a quarter of the latents' resolution. lagrangian: see
-    `LocationScale`, at the encoder only. temporal: whether it reads "previous" of what is known,
-    latents of the frame before in the same quantisation steps; without them it codes a first frame.
+    `LocationScale`, at the encoder only. temporal: whether it reads `TEMPORAL` of what is
+    known; without it, it codes a first frame.
     """
 
     def __init__(
@@ -272,7 +273,7 @@ class FrequencySlices(WithHyperLatents):
         if z is None and y is not None:
             z = self._hyper_latents(y, e)
         state = self._hyper(z, e, cond, port)
-        previous = cond.known.get("previous") if self.recall is not None else None
+        previous = cond.known.get(TEMPORAL) if self.recall is not None else None
         recalled: Tensor | None = None
         if self.recall is not None and previous is not None:
             previous = previous.to(device, dtype)

@@ -124,6 +124,8 @@ def convolutions(
 class ConvolutionalContext(nn.Module):
     """Convolutions over what is read, put side by side. Widths: the last is of the features."""
 
+    optional = False
+
     def __init__(
         self,
         reads: tuple[str, ...],

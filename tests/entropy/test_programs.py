@@ -27,6 +27,7 @@ from kodec.entropy import (
     RegionAdaptation,
     ScaleHyperprior,
     ScanStep,
+    Spatiotemporal,
     SymbolReader,
     SymbolWriter,
     UnevenSlices,
@@ -83,6 +84,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "adaptive slices, narrow": lambda: AdaptiveSlices(
         12, 6, count=3, points=3, head_widths=(8,), residual_widths=(5,)
     ),
+    "spatiotemporal": lambda: Spatiotemporal(12, 6),
     "quadtree": quadtree,
     "quarters of channels at four phases": four_steps,
     "raster": lambda: RasterAutoregression(12, 6),
@@ -117,7 +119,7 @@ def latents(h: int, w: int, n: int = 2) -> tuple[Tensor, Conditions]:
     y = torch.randn(n, 12, h, w, dtype=torch.float64) * torch.logspace(1, -1, 12)[:, None, None]
     # Of the frame before, for those that look at it.
     previous = torch.roll(y, 1, dims=3)
-    return y, Conditions(y.shape, torch.linspace(5, 60, n), {"previous": previous})
+    return y, Conditions(y.shape, torch.linspace(5, 60, n), {"temporal": previous})
 
 
 @pytest.mark.parametrize("size", SIZES)
