@@ -12,6 +12,10 @@ from kodec.native import InvalidInputError
 from .curve import Curve
 
 _SUFFIXES = frozenset(".png .ppm .bmp .jpg .jpeg .tif .tiff .webp .yuv .y4m .mkv .mp4".split())
+_FORMAT = re.compile(
+    r"(_\d{2,5}x\d{2,5}(_(\d+(\.\d+)?(fps|hz|bits?|p)?|yuv\w*))*)?(_\d+(f|frames))?$"
+)
+"""How a sequence's file name may end: size, frame rate, bits, chroma, frames."""
 
 
 def pool(curves: Sequence[Curve], name: str) -> Curve:
@@ -107,11 +111,13 @@ def pair(
 
 
 def sequence_key(curve: Curve) -> str:
-    """What sequences are matched by: the name in lower case, without folders and suffix."""
+    """What sequences are matched by: the name in lower case, without folders and suffix, and
+    without the size, rate and number of frames that it may end in."""
     name = PurePath((curve.sequence or curve.name).replace("\\", "/")).name.lower()
     stem, dot, suffix = name.rpartition(".")
     name = stem if f"{dot}{suffix}" in _SUFFIXES else name
-    return re.sub(r"[\s_\-]+", "_", name)
+    name = re.sub(r"[\s_\-]+", "_", name)
+    return _FORMAT.sub("", name) or name
 
 
 def by_sequence(

@@ -1,6 +1,7 @@
 """Results files of CompressAI and kodec, of pictures (`bpp`) and of video (`bitrate`, in kbps).
 
-Of pictures: read by `results.results_in`, with kodec's per-image rows as members. Of video:
+Of pictures: read by `results.results_in`, with kodec's per-image rows as members; kodec's of video
+likewise, but one set a sequence. CompressAI's of video:
 parallel lists under `results`, `qp` or `q` naming the points, `bitrate` at the clips' own frame
 rate, and `psnr-yuv`, which CompressAI computes as (4 Y + U + V) / 6 of decibels. One number instead
 of each list is one point: CompressAI's files per picture, which name it as `source`.
@@ -8,7 +9,8 @@ of each list is one point: CompressAI's files per picture, which name it as `sou
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import Any
 
 from kodec.eval.curves.curve import UNKNOWN
@@ -33,7 +35,7 @@ def recognises(document: Any) -> bool:
 
 
 def read(path: Path, document: dict[str, Any]) -> list[CurveSet]:
-    """The one set of a results file.
+    """The one set of a results file; of kodec's results of video one a sequence.
 
     Raises InvalidInputError when its lists differ in length, hold what is no number, or are of
     pictures or frames instead of qualities.
@@ -47,7 +49,7 @@ def read(path: Path, document: dict[str, Any]) -> list[CurveSet]:
         }
         document = {**document, "results": lists}
     _check_are_points(path, lists)
-    return [_of_pictures(path, document) if "bpp" in lists else _of_video(path, document, lists)]
+    return _with_bpp(path, document) if "bpp" in lists else [_of_video(path, document, lists)]
 
 
 def _check_are_points(path: Path, lists: Mapping[str, Any]) -> None:
@@ -74,7 +76,7 @@ def _is_beside(key: str, column: Any) -> bool:
     )
 
 
-def _of_pictures(path: Path, document: dict[str, Any]) -> CurveSet:
+def _with_bpp(path: Path, document: dict[str, Any]) -> list[CurveSet]:
     lists = document.get("results", document)
     kept = {key: value for key, value in lists.items() if not _is_beside(key, value)}
     results = results_in(path, {**document, "results": kept} if "results" in document else kept)
@@ -82,6 +84,11 @@ def _of_pictures(path: Path, document: dict[str, Any]) -> CurveSet:
     # CompressAI's tools and kodec write times; numbers from a paper have none.
     measured = all(key in results.results for key in _TIMES)
     members = _members(results, str(path), notes)
+    averaging = "mean over images" if measured or members else UNKNOWN
+    if results.per_image and all(row.fps is not None for row in results.per_image):
+        if members:
+            return [replace(one, notes=tuple(notes)) for one in members]
+        averaging = "mean over frames, then over sequences"
     meta = document.get("meta")
     source = document.get("source")
     settings = _settings(results.quality, "quality", len(results.results["bpp"]))
@@ -92,7 +99,7 @@ def _of_pictures(path: Path, document: dict[str, Any]) -> CurveSet:
         name=results.name,
         rates=tuple(results.results["bpp"]),
         metrics=_metrics(results.results, path, notes),
-        averaging={"": "mean over images" if measured or members else UNKNOWN},
+        averaging={"": averaging},
         sequence=source if isinstance(source, str) and len(results.results["bpp"]) == 1 else None,
         dataset=meta.get("dataset") if isinstance(meta, dict) else None,
         source=(str(path),),
@@ -101,7 +108,7 @@ def _of_pictures(path: Path, document: dict[str, Any]) -> CurveSet:
         members=members,
     )
     _check_shape(found)
-    return found
+    return [found]
 
 
 def _check_shape(found: CurveSet) -> None:
@@ -219,14 +226,24 @@ def _members(results: Results, source: str, notes: list[str]) -> tuple[CurveSet,
         rows = [rows[i] for i in order]
         names = [key for key in rows[0].metrics if all(key in row.metrics for row in rows)]
         exact = {name: key for key in names if (name := exact_name(key)) is not None}
+        video = rows[0].fps is not None
+        if len({row.frames for row in rows}) > 1:
+            raise InvalidInputError(
+                f"{source}: the rows of {image} are of different numbers of frames: measure it "
+                "again"
+            )
         members.append(
             CurveSet(
                 name=f"{results.name}, {image}",
                 rates=tuple(row.bpp for row in rows),
                 metrics={n: tuple(row.metrics[k] for row in rows) for n, k in exact.items()},
-                sequence=image,
+                averaging={"": "mean over frames"} if video else {},
+                sequence=PurePath(image).stem if video else image,
                 source=(source,),
+                settings=_settings(results.quality, "quality", len(rows)) if video else (),
+                frames=rows[0].frames if video else None,
                 size=(rows[0].width, rows[0].height),
+                fps=rows[0].fps,
             )
         )
     return tuple(members)

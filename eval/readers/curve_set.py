@@ -17,6 +17,9 @@ from kodec.native import InvalidInputError
 LOSSLESS = 999.0
 """Encoders print 999.99 dB, or inf, for a plane that came back identical."""
 
+_LUMA_WEIGHTS = {"psnr-yuv-611": 6, "psnr-yuv-411": 4}
+"""Of combinations of the planes' decibels that a set gives where it has the planes alone."""
+
 
 @dataclass(frozen=True)
 class CurveSet:
@@ -70,7 +73,7 @@ class CurveSet:
                     f"{self.name}: {metric} is infinite (lossless) at every point: {lost}"
                 )
             notes.append(f"lossless, so {metric} is infinite: left out {lost}")
-        members = tuple(member for member in self.members if metric in member.available())
+        members = tuple(member for member in self.members if member._values(metric) is not None)
         complete = len(members) == len(self.members)
         return Curve(
             name=self.name,
@@ -78,7 +81,7 @@ class CurveSet:
             values=tuple(values[i] for i in kept),
             metric=metric,
             rate_unit=self.rate_unit,
-            averaging=self.averaging.get(metric, self.averaging.get("", UNKNOWN)),
+            averaging=self._averaging(metric),
             sequence=self.sequence,
             dataset=self.dataset,
             source=self.source,
@@ -152,10 +155,28 @@ class CurveSet:
         if values is None and linear is not None:
             self._check_values(linear_form(metric) or "", linear)
             values = tuple(-10 * math.log10(1 - v) if v < 1 else math.inf for v in linear)
+        if values is None:
+            values = self._of_planes(metric)
         if values is not None and metric not in AMBIGUOUS:
             find_metric(metric)
             self._check_values(metric, values)
         return values
+
+    def _of_planes(self, metric: str) -> tuple[float, ...] | None:
+        """A weighted sum of the planes' decibels: its mean over frames is that of their means."""
+        planes = [self.metrics.get(f"psnr-{plane}") for plane in "yuv"]
+        if metric not in _LUMA_WEIGHTS or any(plane is None for plane in planes):
+            return None
+        if len({self._averaging(f"psnr-{plane}") for plane in "yuv"}) > 1:
+            return None
+        weight = _LUMA_WEIGHTS[metric]
+        rows = zip(*(plane for plane in planes if plane is not None), strict=True)
+        return tuple((weight * y + u + v) / (weight + 2) for y, u, v in rows)
+
+    def _averaging(self, metric: str) -> str:
+        known = metric in self.metrics or metric not in _LUMA_WEIGHTS
+        how = metric if known else "psnr-y"
+        return self.averaging.get(how, self.averaging.get("", UNKNOWN))
 
     def _check_values(self, metric: str, values: Sequence[float]) -> None:
         """Raises InvalidInputError for NaN, an infinity that no lossless picture explains, and an

@@ -11,11 +11,13 @@ from .crops import (
 )
 from .entries import Entry, read_entries
 from .figure import report_figure
+from .frame_plots import FrameLine, FramePlot, frame_plots, plot_svg
 from .latex_table import escape_latex, report_latex
 from .line_style import ANCHOR_STYLE, DARK, LIGHT, LineStyle, line_style
 from .page import report_page
 from .report import AgainstAnchor, Report, build_report, picture_comparisons, row_value
 from .results_csv import report_csv
+from .shown_frames import FindSequenceCodec, show_frames
 
 __all__ = [
     "ANCHOR_STYLE",
@@ -26,15 +28,20 @@ __all__ = [
     "CropSet",
     "Entry",
     "FindCodec",
+    "FindSequenceCodec",
+    "FrameLine",
+    "FramePlot",
     "LineStyle",
     "PictureChoice",
     "Report",
     "build_report",
     "data_uri",
     "escape_latex",
+    "frame_plots",
     "line_style",
     "nearest_row",
     "picture_comparisons",
+    "plot_svg",
     "read_entries",
     "report_csv",
     "report_figure",
@@ -42,4 +49,5 @@ __all__ = [
     "report_page",
     "row_value",
     "show_crops",
+    "show_frames",
 ]

@@ -95,7 +95,7 @@ def show_crops(
     sets: list[CropSet] = []
     for number, choice in enumerate(pictures):
         pixels = _read(choice.path)
-        left, upper, right, lower = place = _place(choice, pixels)
+        left, upper, right, lower = place = place_of(choice, *pixels.shape[:2])
         target, absent = target_bpp, list(left_out)
         crops: list[Crop] = []
         for place_in_row, (entry, codec) in enumerate(codecs):
@@ -121,7 +121,7 @@ def show_crops(
                     bpp=_bpp(data, pixels),
                     psnr=psnr(pixels, decoded),
                     pixels=decoded[upper:lower, left:right],
-                    remark=_remark(rows, quality, len(data)),
+                    remark=size_remark(rows, quality, len(data)),
                 )
             )
         original = pixels[upper:lower, left:right]
@@ -176,7 +176,8 @@ def _bpp(data: bytes, pixels: Pixels) -> float:
     return 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
 
 
-def _remark(rows: Sequence[ImageRow], quality: int | None, size: int) -> str:
+def size_remark(rows: Sequence[ImageRow], quality: int | None, size: int) -> str:
+    """What to say where a file's size is not the measured one."""
     measured = next((row.bytes for row in rows if row.quality == quality), size)
     return "" if measured == size else f"{size:,} bytes now, {measured:,} in the results"
 
@@ -190,8 +191,8 @@ def data_uri(pixels: Pixels) -> str:
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _place(choice: PictureChoice, pixels: Pixels) -> tuple[int, int, int, int]:
-    height, width = pixels.shape[:2]
+def place_of(choice: PictureChoice, height: int, width: int) -> tuple[int, int, int, int]:
+    """Left, upper, right and lower edge of the detail. Raises InvalidInputError for one outside."""
     w, h = min(CROP_WIDTH, width), min(CROP_HEIGHT, height)
     left, upper = choice.corner or ((width - w) // 2, (height - h) // 2)
     if left + w > width or upper + h > height:

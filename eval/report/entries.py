@@ -160,8 +160,8 @@ def _entry(group: Sequence[CurveSet], labels: Mapping[str, str]) -> Entry:
         raise InvalidInputError(
             next(iter(missing.values()), f"{first.name} has rates but no quality metric to draw")
         )
-    results = _results(sources) if len(group) == 1 else None
-    name = first.name
+    results = _results(sources)
+    name = first.name if results is None or first.sequence is None else results.name
     if len(group) > 1:
         name = ", ".join(filter(None, (_codec_name(first), first.dataset)))
     given = {labels.get(str(Path(source).resolve()), "") for source in sources}

@@ -14,6 +14,7 @@ from kodec.eval.metrics.metric_names import Metric, find_metric
 
 from .crops import Crop, CropSet, data_uri
 from .entries import Entry
+from .frame_plots import FramePlot, frame_plots, line_facts, plot_svg
 from .line_style import ANCHOR_STYLE, DARK, LIGHT, line_style
 from .report import AgainstAnchor, Report, picture_comparisons, row_value
 
@@ -22,14 +23,20 @@ _KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _NO_NUMBER = "–"
 
 
-def report_page(report: Report, sets: Sequence[CropSet] = (), no_pictures: str = "") -> str:
-    """The page's HTML: curves, BD-rates, details of pictures, numbers per picture, settings.
+def report_page(
+    report: Report,
+    sets: Sequence[CropSet] = (),
+    no_pictures: str = "",
+    frames_bpp: float | None = None,
+) -> str:
+    """The page's HTML: curves, BD-rates, frames of sequences, details of pictures, numbers per
+    picture, settings. `frames_bpp`: the rate that sequences are shown at frame by frame.
 
     It loads nothing: style, script, data and pictures are in it. Where there are no details to
     show, `no_pictures` says why.
     """
     entries = [_entry(report, number) for number in range(len(report.entries))]
-    metrics = [_metric(report, metric, entries) for metric in report.metrics]
+    metrics = [_metric(report, metric, entries, frames_bpp) for metric in report.metrics]
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -49,6 +56,7 @@ def report_page(report: Report, sets: Sequence[CropSet] = (), no_pictures: str =
         entries=entries,
         anchor=entries[-1],
         metrics=metrics,
+        any_frames=any(metric["frame_plots"] for metric in metrics),
         any_rows=any(entry.rows for entry in report.entries),
         rowless=[entry.name for entry in report.entries if not entry.rows],
         sets=[_crop_set(crop_set) for crop_set in sets],
@@ -126,7 +134,9 @@ def _points(report: Report, entry: Entry) -> dict[str, Any]:
     return {"titles": titles, "rows": rows}
 
 
-def _metric(report: Report, name: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+def _metric(
+    report: Report, name: str, entries: list[dict[str, Any]], frames_bpp: float | None
+) -> dict[str, Any]:
     anchor, metric = report.anchor, find_metric(name)
     return {
         "name": name,
@@ -149,10 +159,29 @@ def _metric(report: Report, name: str, entries: list[dict[str, Any]]) -> dict[st
         "anchor_averaging": anchor.averaging(name)
         if anchor is not None and name in anchor.curves
         else "",
+        "frame_plots": [
+            _frame_plot(report, plot, entries) for plot in frame_plots(report, name, frames_bpp)
+        ],
         "picture_tables": [
             _picture_table(report, entry, metric, entries[i])
             for i, entry in enumerate(report.entries)
             if any(row_value(row, name) is not None for row in entry.rows)
+        ],
+    }
+
+
+def _frame_plot(report: Report, plot: FramePlot, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    numbers = [report.entries.index(line.entry) for line in plot.lines]
+    styles = [
+        ANCHOR_STYLE if line.entry is report.anchor else line_style(number)
+        for number, line in zip(numbers, plot.lines, strict=True)
+    ]
+    return {
+        "sequence": plot.sequence,
+        "svg": plot_svg(plot, styles),
+        "lines": [
+            {"entry": entries[number], "facts": line_facts(line, plot.metric)}
+            for number, line in zip(numbers, plot.lines, strict=True)
         ],
     }
 

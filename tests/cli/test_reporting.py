@@ -178,3 +178,23 @@ def test_details_of_a_model_by_file(
     rows = {row["bpp"] for row in json.loads(results.read_text())["per_image"]}
     assert any(f"{bpp:.3f} bpp," in page for bpp in rows)
     assert "in the results</small>" not in page
+
+
+def test_frames_of_sequences_are_decoded_by_models_and_encoders(
+    kodec: Cli, tiny_model: Path, tmp_path: Path
+) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    (clips / "a_32x24_25.yuv").write_bytes(bytes(range(96)) * 12 * 2)
+    base = ("eval", "--dataset", clips, "--output", tmp_path / "ours.json", "--quiet")
+    asked = ("--model", tiny_model, "--qualities", "10,50", "--beside", "x264")
+    assert kodec(*base, *asked).status == 0
+    output = tmp_path / "r.html"
+    outcome = kodec(
+        *("report", tmp_path / "ours.json", tmp_path / "ours-x264.json", "--model", tiny_model),
+        *("--output", output, "--dataset", clips, "--pictures", "1"),
+    )
+    assert (outcome.status, outcome.err) == (0, "")
+    page = output.read_text()
+    assert "Frame by frame" in page and page.count('class="viewer"') == 2
+    assert "Detail of a_32x24_25.yuv, frame 1: x264" in page and "Not shown" not in page

@@ -53,3 +53,51 @@ def write_curve(
     path = folder / (file or f"{len(list(folder.iterdir()))}.json")
     write_results(results, path)
     return path
+
+
+def write_video(
+    folder: Path,
+    name: str,
+    factor: float = 1.0,
+    *,
+    sequences: tuple[str, ...] = ("a_64x48_25_3f.mkv", "b_64x48_25_3f.mkv"),
+    frames: int = 3,
+    fps: tuple[float, ...] = (25.0, 25.0),
+) -> Path:
+    """A results file of sequences, the second at twice the first one's rate, and so on; each frame
+    is half a dB better than the one before it."""
+    rows = [
+        ImageRow(
+            image=sequence,
+            quality=quality,
+            width=64,
+            height=48,
+            bytes=round(64 * 48 * frames * rate * factor * number / 8),
+            bpp=rate * factor * number,
+            metrics={f"psnr-{plane}": value + n for n, plane in enumerate("yuv")},
+            encoding_time=0.5,
+            decoding_time=0.25,
+            frames=frames,
+            fps=fps[number - 1],
+            colour_format="yuv420p",
+            encoding_fps=2.0 * frames,
+            decoding_fps=4.0 * frames,
+            per_frame={
+                "bits": [64 * 48 * rate * factor * number] * frames,
+                "psnr-y": [value + (n - (frames - 1) / 2) / 2 for n in range(frames)],
+            },
+        )
+        for number, sequence in enumerate(sequences, start=1)
+        for quality, rate, value in zip(QUALITIES, RATES, VALUES, strict=True)
+    ]
+    points = [rows[n :: len(QUALITIES)] for n in range(len(QUALITIES))]
+    columns = {
+        "bpp": [sum(row.bpp for row in point) / len(point) for point in points],
+        "psnr-y": list(VALUES),
+        "encoding_time": [0.5] * len(points),
+        "decoding_time": [0.25] * len(points),
+    }
+    path = folder / f"{name}.json"
+    results = Results(name, f"{name} on clips", columns, list(QUALITIES), rows)
+    write_results(results, path)
+    return path

@@ -10,10 +10,10 @@ from kodec.native import InvalidInputError, KodecError, UnsupportedError
 from . import usage
 from .comparing import files
 from .progress import progress
+from .report_codecs import ReportCodecs
 
 if TYPE_CHECKING:
-    from kodec.eval import CodecLike, Results
-    from kodec.eval.report import CropSet, Entry, PictureChoice, Report
+    from kodec.eval.report import CropSet, PictureChoice, Report
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,8 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     report_.add_argument(
         "--pictures",
         metavar="COUNT|PICTURE,...",
-        help="details to look at: so many of the --dataset, or names in it, or files; "
+        help="details to look at: so many of the --dataset, or names in it, or files, of video "
+        "three frames each; "
         "NAME@LEFT+UPPER places the detail",
     )
     report_.add_argument(
@@ -82,7 +83,8 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         "--bpp",
         metavar="BPP",
         type=usage.positive,
-        help=f"the rate that details are matched at ({TARGET_BPP})",
+        help=f"the rate that details are matched at ({TARGET_BPP}; of video the middle one of the "
+        "first results)",
     )
     report_.add_argument(
         "--model",
@@ -146,7 +148,7 @@ def report(options: argparse.Namespace) -> None:
     )
     if kind == "html":
         sets, no_pictures = _details(content, options)
-        data = report_page(content, sets, no_pictures).encode()
+        data = report_page(content, sets, no_pictures, options.bpp).encode()
     elif kind == "csv":
         data = report_csv(content).encode()
     elif kind == "latex":
@@ -189,8 +191,9 @@ def _labelled(argument: Path, labels: dict[Path, str]) -> list[Path]:
 
 def _details(content: "Report", options: argparse.Namespace) -> "tuple[list[CropSet], str]":
     """The details to embed, or none and why."""
+    from kodec.codecs.sequences.video_reading import VIDEO_SUFFIXES
     from kodec.eval import DatasetError
-    from kodec.eval.report import show_crops
+    from kodec.eval.report import show_crops, show_frames
 
     if options.pictures is None:
         return [], "No pictures were asked for (--pictures)."
@@ -199,9 +202,14 @@ def _details(content: "Report", options: argparse.Namespace) -> "tuple[list[Crop
     except DatasetError as error:
         _log.warning("the report shows no pictures: %s", error)
         return [], f"The pictures are not at hand: {error}."
-    codecs = _Codecs(options.model or [], options.device, options.trust)
+    codecs = ReportCodecs(options.model or [], options.device, options.trust)
+    videos = [choice for choice in pictures if choice.path.suffix.lower() in VIDEO_SUFFIXES]
+    stills = [choice for choice in pictures if choice not in videos]
     with progress(options.quiet) as show:
-        sets = show_crops(content.entries, pictures, options.bpp or TARGET_BPP, codecs.find, show)
+        entries, bpp = content.entries, options.bpp
+        sets = show_crops(entries, stills, bpp or TARGET_BPP, codecs.find, show) if stills else []
+        if videos:
+            sets += show_frames(entries, videos, bpp, codecs.find_sequence_codec, show)
     if not sets:
         reason = "none of the results names a codec that can be run here and these pictures"
         _log.warning("the report shows no pictures: %s", reason)
@@ -211,10 +219,10 @@ def _details(content: "Report", options: argparse.Namespace) -> "tuple[list[Crop
 
 def _pictures(asked: str, dataset: str | None) -> "list[PictureChoice]":
     """The pictures of `--pictures`. Raises DatasetError where they are not at hand."""
-    from kodec.eval import DatasetError, find_dataset
+    from kodec.eval import DatasetError, find_dataset, kind_of_dataset
     from kodec.eval.report import PictureChoice
 
-    known = [] if dataset is None else find_dataset(dataset)
+    known = [] if dataset is None else find_dataset(dataset, kind=kind_of_dataset(dataset))
     if asked.isdecimal():
         if dataset is None:
             raise usage.UsageError("a number of --pictures needs a --dataset to take them from")
@@ -252,50 +260,6 @@ def _corner(text: str) -> tuple[int, int]:
     if len(parts) != 2 or not all(part.isdecimal() for part in parts):
         raise usage.UsageError(f"a place is LEFT+UPPER in pixels, 120+40, not {text!r}")
     return int(parts[0]), int(parts[1])
-
-
-class _Codecs:
-    """The codecs that can be run here, each opened once."""
-
-    def __init__(self, files: list[str], device: str, trusted: list[str]) -> None:
-        from kodec.codecs import load
-
-        self._device = device
-        self._codecs: dict[str, CodecLike] = {}
-        for file in files:
-            codec = load(file, device, trusted)
-            self._codecs[codec.name] = codec
-
-    def find(self, entry: "Entry") -> "CodecLike":
-        """The codec of an entry. Raises KodecError where it cannot be run as its results say."""
-        if entry.results is None or not entry.rows:
-            raise UnsupportedError("its results do not say how to run it")
-        results = entry.results
-        if results.name not in self._codecs:
-            self._codecs[results.name] = self._opened(results)
-        codec = self._codecs[results.name]
-        here = dict(getattr(codec, "settings", {}))
-        differing = [key for key, value in results.settings.items() if here.get(key) != value]
-        if differing:
-            raise UnsupportedError(
-                f"run here it would have other settings than its results: {', '.join(differing)}"
-            )
-        return codec
-
-    def _opened(self, results: "Results") -> "CodecLike":
-        from kodec.codecs import embedded_models, load
-        from kodec.eval.baselines import BASELINES, EXTERNAL, Baseline
-
-        if results.name in {model.name for model in embedded_models()}:
-            return load(results.name, self._device)
-        if results.name not in BASELINES:
-            raise UnsupportedError(
-                "its codec cannot be run here (a model file is named by --model)"
-            )
-        if results.name in EXTERNAL:
-            raise UnsupportedError("kodec brings no encoder of it")
-        preset = results.settings.get("preset")
-        return Baseline(results.name, None if preset is None else str(preset)).open()
 
 
 def _summary(content: "Report") -> list[str]:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.interpolate import PchipInterpolator  # type: ignore[import-untyped]
 
-from kodec.eval import bd_rate, read_curve_sets, read_curves
+from kodec.eval import bd_rate, compare, read_curve_sets, read_curves
 from kodec.native import InvalidInputError
+from reported_results import write_video
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("KODEC_DATA"), reason="KODEC_DATA does not say where the data lie"
@@ -93,3 +94,15 @@ def test_the_folder_of_real_logs_reads_as_a_whole() -> None:
     assert len(curves["vtm-14.0_RA_RaceHorses"].rates) == 4
     assert curves["vtm-17.0_LB_BasketballPass_32f"].frames == 32
     assert any("4 pictures' lines for 24" in n for n in curves["hm-16.x_AI_kodak_excerpt"].notes)
+
+
+@needs_data
+def test_logs_of_low_delay_are_anchors_of_our_sequences(tmp_path: Path) -> None:
+    clips = ("foreman_qcif_176x144_30_48f.mkv", "BasketballPass_416x240_50_96f.mkv")
+    ours = write_video(tmp_path, "ours", sequences=clips, frames=48, fps=(30, 50))
+    logs = [*LOGS.glob("vtm-17.0_LB_fore*qp??.log"), *LOGS.glob("vtm-17.0_LB_Bask*.log")]
+    found = compare(read_curves([ours], "psnr-yuv-611"), read_curves(logs, "psnr-yuv-611"))
+    assert len(found.results) == 2
+    warned = [warning for result in found.results for warning in result.warnings]
+    assert any("differ in frames: 48 and 32" in line for line in warned)
+    assert not any("48 and 48" in line for line in warned)

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from kodec.eval import available_metrics, bd_rate, pool, read_curve_sets, read_curves
+from encoder_logs import vtm_log
+from kodec.eval import available_metrics, bd_rate, compare, pool, read_curve_sets, read_curves
+from kodec.eval.curves.pooling import sequence_key
 from kodec.native import InvalidInputError, KodecError
+from reported_results import write_video
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("KODEC_DATA"), reason="KODEC_DATA does not say where the data lie"
@@ -299,3 +302,38 @@ def test_summaries_are_no_sequences_of_dcvc(tmp_path: Path) -> None:
     (curve,) = read_curves([write(tmp_path / "x.json", document)])
     assert curve.sequence == "MeanStreet"
     assert any("UVG, Average" in note for note in curve.notes)
+
+
+def test_kodecs_video_is_a_set_a_sequence(tmp_path: Path) -> None:
+    first, second = read_curve_sets([write_video(tmp_path, "ours")])
+    assert (first.sequence, first.frames, first.size, first.fps) == (
+        *("a_64x48_25_3f", 3),
+        *((64, 48), 25.0),
+    )
+    assert second.rates == tuple(2 * rate for rate in first.rates)
+    curve = first.curve("psnr-yuv-611")
+    assert curve.values[0] == pytest.approx((6 * 30 + 31 + 32) / 8)
+    assert curve.averaging == "mean over frames" and curve.settings[0] == "quality 10"
+
+
+def test_sequences_meet_their_anchors_in_other_formats(tmp_path: Path) -> None:
+    ours = write_video(tmp_path, "ours", 0.5, frames=96)
+    rates = {"32": (0.2, 30.0), "27": (0.4, 33.0), "22": (0.8, 36.0), "17": (1.6, 39.0)}
+    records = {key: record(*numbers) for key, numbers in rates.items()}
+    anchor = write(tmp_path / "vtm.json", {"set": {"A_64x48_25.yuv": records, "c.yuv": records}})
+    found = compare(read_curves([ours], "psnr-y"), read_curves([anchor], "psnr-y"))
+    assert found.value_percent == pytest.approx(-50)
+    assert not any("differ" in note for note in found.notes)
+    log = tmp_path / "a_2f_qp22.log"
+    log.write_text(vtm_log([(30.0, 31.0, 32.0)] * 2, [600, 600], 22))
+    (of_log,) = read_curves([log], "psnr-yuv-611")
+    assert of_log.values == (pytest.approx((6 * 30 + 31 + 32) / 8),)
+    assert sequence_key(of_log) == sequence_key(read_curves([ours], "psnr-y")[0]) == "a"
+
+
+def test_rows_of_other_numbers_of_frames_are_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path, "ours")
+    document = json.loads(path.read_text())
+    document["per_image"][1]["frames"] = 2
+    with pytest.raises(InvalidInputError, match=r"a_64x48_25_3f\.mkv are of different numbers"):
+        read_curve_sets([write(path, document)])
