@@ -11,6 +11,7 @@ from .bench.layers_benchmark import LayerRow, LayersReport, bench_layers
 from .bench.picture_benchmark import PictureReport, PictureRow, bench_pictures
 from .bench.race import Contestant, Race, Ratio, Spread
 from .bench.systems_benchmark import SystemRow, SystemsReport, bench_systems
+from .bench.video_benchmark import VideoReport, VideoRow, bench_video
 from .curves.bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
 from .curves.bootstrap import Interval, interval_over_members
 from .curves.comparison import Comparison, SequenceResult, compare, describe_comparison
@@ -82,6 +83,8 @@ __all__ = [
     "Validation",
     "Video",
     "VideoFormat",
+    "VideoReport",
+    "VideoRow",
     "VideoSource",
     "available_metrics",
     "available_simd",
@@ -91,6 +94,7 @@ __all__ = [
     "bench_layers",
     "bench_pictures",
     "bench_systems",
+    "bench_video",
     "check_metrics",
     "common_metrics",
     "compare",

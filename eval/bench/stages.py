@@ -1,7 +1,8 @@
 """Where a codec's time goes: seconds of each stage of coding a picture."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -23,8 +24,8 @@ STAGES = {
 class Stopwatch:
     """Seconds by stage, each without those of the stages inside it."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.seconds = dict.fromkeys(STAGES, 0.0)
+    def __init__(self, clock: Callable[[], float], stages: Iterable[str] = STAGES) -> None:
+        self.seconds = dict.fromkeys(stages, 0.0)
         self._clock = clock
         self._inner = [0.0]
 
@@ -41,11 +42,18 @@ class Stopwatch:
             self._inner[-1] += whole
 
 
-class _Timed:
-    """Stands in for an object and times its methods as a stage."""
+class Timed:
+    """Stands in for an object and times its methods as a stage, or some as others."""
 
-    def __init__(self, inner: Any, stage: str, watch: Stopwatch) -> None:
+    def __init__(
+        self,
+        inner: Any,
+        stage: str,
+        watch: Stopwatch,
+        others: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._inner, self._stage, self._watch = inner, stage, watch
+        self._others = others
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
@@ -53,27 +61,27 @@ class _Timed:
             return method
 
         def timed(*arguments: Any, **named: Any) -> Any:
-            with self._watch.stage(self._stage):
+            with self._watch.stage(self._others.get(name, self._stage)):
                 return method(*arguments, **named)
 
         return timed
 
 
-class _TimedWriter(SymbolWriter):
+class TimedWriter(SymbolWriter):
     """A writer of one item whose encoder is timed."""
 
     def __init__(self, watch: Stopwatch) -> None:
         super().__init__(1)
-        self._encoders = [_Timed(one, "coder", watch) for one in self._encoders]  # type: ignore[misc]
+        self._encoders = [Timed(one, "coder", watch) for one in self._encoders]  # type: ignore[misc]
 
 
-class _TimedReader(SymbolReader):
+class TimedReader(SymbolReader):
     """A reader of one item whose decoder is timed."""
 
     def __init__(self, stream: bytes, watch: Stopwatch) -> None:
         with watch.stage("coder"):
             super().__init__([stream])
-        self._decoders = [_Timed(one, "coder", watch) for one in self._decoders]  # type: ignore[misc]
+        self._decoders = [Timed(one, "coder", watch) for one in self._decoders]  # type: ignore[misc]
 
 
 @torch.inference_mode()
@@ -91,8 +99,8 @@ def time_stages(
     cond = network.conditions(size, condition)
     encoding, decoding = Stopwatch(clock), Stopwatch(clock)
 
-    writer = _TimedWriter(encoding)
-    port = cast(SymbolPort, _Timed(writer, "symbols", encoding))
+    writer = TimedWriter(encoding)
+    port = cast(SymbolPort, Timed(writer, "symbols", encoding))
     with encoding.stage("pixels"):
         x = network.pad(to_tensor(pixels).to(codec.device))
     with encoding.stage("transform"):
@@ -101,8 +109,8 @@ def time_stages(
         network.code_latents(latents, cond, port)
     (stream,) = writer.finish()
 
-    reader = _TimedReader(stream, decoding)
-    port = cast(SymbolPort, _Timed(reader, "symbols", decoding))
+    reader = TimedReader(stream, decoding)
+    port = cast(SymbolPort, Timed(reader, "symbols", decoding))
     with decoding.stage("networks"):
         coded = network.code_latents(None, cond, port)
     reader.finish()

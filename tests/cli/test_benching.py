@@ -4,12 +4,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import kodec.eval.bench.instruction_sets as instruction_sets
 import kodec.eval.bench.race as race
-from kodec.commands.benching import SIMD
-from kodec.eval import SIMD_NAMES, available_simd, bench_layers
+from kodec.commands.benching import SIMD, _write_pan
+from kodec.eval import SIMD_NAMES, VideoSource, available_simd, bench_layers
 from kodec.models.blocks import PaddedConv2d
 
 Cli = Callable[..., Any]
@@ -169,7 +170,11 @@ def test_systems_are_measured_beside_compressais(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("systems --configs nonsense", "no config 'nonsense': choose from bmshj2018-factorized,"),
+        (
+            "systems --configs nonsense",
+            "no config of pictures 'nonsense': choose from bmshj2018-factorized,",
+        ),
+        ("systems --configs stem", "no config of pictures 'stem': choose"),
         ("systems --picture GRAY", "gray.png is gray or below 64x64"),
         ("picture GRAY --peer", "codes RGB pictures"),
         ("picture missing.png", "missing.png: No such file"),
@@ -245,3 +250,29 @@ def test_what_cannot_be_measured_is_one_line(
     monkeypatch.setattr(instruction_sets, "SIMD_NAMES", ("scalar",))
     outcome = kodec(*SMALL, *arguments.replace("FIXED", str(fixed_model)).split())
     assert outcome.status == 1 and words in outcome.complaint
+
+
+def test_video_by_stage(kodec: Cli, tiny_model: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "a.yuv"
+    clip.write_bytes(bytes(range(96)) * 12 * 3)
+    base = ("bench", "video", "--model", tiny_model, "--qualities", "40", "--repeats", 1)
+    named = (*base, "--video", clip, "--size", "32x24", "--fps", "25", "--frames", "2")
+    outcome = kodec(*named)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "a.yuv, 2 frames of 32x24 yuv420p" in outcome.out
+    titles = "reading colour analysis networks symbols coder synthesis state writing"
+    assert titles in " ".join(outcome.out.split())
+    report = json.loads(kodec(*named, "--json").out)
+    assert report["settings"]["structure"] == "intra"
+    assert set(report["rows"][0]["stages"]["decode"]) == set(titles.split())
+    assert "name it" in kodec(*base, "--size", "8x8").complaint
+    assert "takes 0: name another" in kodec(*named, "--structure", "low-delay").complaint
+
+
+def test_the_clip_that_is_measured_without_one_moves(tmp_path: Path) -> None:
+    source = VideoSource(_write_pan(tmp_path, 3))
+    first, second, third = source.open().frames()
+    assert source.open().form.height == 288
+    # Three pixels to the right and two down, from frame to frame.
+    assert np.array_equal(first[0][2:, 3:], second[0][:-2, :-3])
+    assert np.array_equal(second[0][2:, 3:], third[0][:-2, :-3])

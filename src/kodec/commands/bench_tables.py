@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         Ratio,
         ShortStreams,
         SystemsReport,
+        VideoReport,
     )
 
 
@@ -40,6 +41,39 @@ def describe_pictures(report: "PictureReport") -> list[str]:
             cells = "".join(f"{1e3 * seconds:>11.1f}" for seconds in parts.values())
             memory = row.peak_memory[verb] / 2**20
             lines.append(f"{row.picture:<20} {quality:>7} {verb:<7}{cells} {memory:>8.0f}")
+    return lines
+
+
+def describe_video(report: "VideoReport") -> list[str]:
+    """The machine, a line for each quality and direction, and frames a second by stage."""
+    settings = report.settings
+    size = f"{settings['width']}x{settings['height']} {settings['pixels']}"
+    lines = [
+        f"{report.model} ({report.model_id}), {settings['structure']}; {_machine(report.machine)}",
+        f"{report.video}, {report.rows[0].frames} frames of {size}",
+        f"Frames a second, {_how(settings).removesuffix('; ratios with quartiles')}",
+        f"{'quality':>7} {'bytes':>10} {'bpp':>7} {'encode':>8} {'range':>15} {'decode':>8} "
+        f"{'range':>15}",
+    ]
+    for row in report.rows:
+        quality = "-" if row.quality is None else row.quality
+        cells = ""
+        for spread in (row.encode, row.decode):
+            cells += f" {spread.median:>8.2f} {f'{spread.least:.2f}..{spread.most:.2f}':>15}"
+        lines.append(f"{quality:>7} {row.bytes:>10,} {row.bpp:>7.3f}{cells}")
+    titles = "".join(f"{stage:>10}" for stage in report.rows[0].stages["encode"])
+    lines += [
+        "",
+        "Frames a second of each stage, and below them its ms a frame (runs of their own)",
+        f"{'quality':>7} {'':<7}{titles}",
+    ]
+    for row in report.rows:
+        quality = "-" if row.quality is None else row.quality
+        for verb, parts in row.stages.items():
+            speeds = [f"{row.frames / s:,.1f}" if s > 0 else "-" for s in parts.values()]
+            lines.append(f"{quality:>7} {verb:<7}" + "".join(f"{cell:>10}" for cell in speeds))
+            each = [f"{1e3 * s / row.frames:.2f}" for s in parts.values()]
+            lines.append(f"{'':>7} {'':<7}" + "".join(f"{cell:>10}" for cell in each))
     return lines
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,10 +20,14 @@ from .progress import progress
 
 if TYPE_CHECKING:
     from kodec.codecs import Codec
+    from kodec.codecs.sequences.video_codec import VideoCodec
     from kodec.eval.bench.bench_report import BenchReport
 
 QUALITIES = (8, 32, 56)
 SIMD = ("scalar", "avx2", "avx512")
+_FRAMES = 8
+_PAN = (352, 288)
+"""Width and height of the clip that is measured where none is named."""
 
 
 def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
@@ -41,6 +46,27 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         "--peer", action="store_true", help="CompressAI's bmshj2018-hyperprior too"
     )
     _add_common(picture_, bench_picture, repeats=5, threads=cores or 1)
+
+    video_ = parts.add_parser("video", help="a model on a sequence", description=_VIDEO)
+    video_.add_argument(
+        "--video", metavar="FILE", type=usage.path, help="a clip that pans over the demo's picture"
+    )
+    _add_model(video_, "to measure, of sequences or pictures (default)")
+    video_.add_argument(
+        "--structure",
+        choices=("intra", "low-delay", "low-delay-2", "hierarchical"),
+        help="which frames are coded from which (the model's own)",
+    )
+    video_.add_argument(
+        "--frames",
+        metavar="N",
+        type=usage.count,
+        default=_FRAMES,
+        help=f"only the first N ({_FRAMES})",
+    )
+    video_.add_argument("--size", metavar="WxH", type=usage.size, help="of a raw .yuv file")
+    video_.add_argument("--fps", metavar="F", type=usage.frame_rate, help="of a raw .yuv file")
+    _add_common(video_, bench_video, repeats=3, threads=cores or 1)
 
     systems_ = parts.add_parser("systems", help="all packaged configs", description=_SYSTEMS)
     systems_.add_argument(
@@ -132,6 +158,51 @@ def bench_picture(options: argparse.Namespace) -> None:
     _print(options, report, bench_tables.describe_pictures)
 
 
+def bench_video(options: argparse.Namespace) -> None:
+    """Measure a model on a sequence and print tables, or JSON."""
+    from kodec.codecs.sequences.structures import Structure
+    from kodec.codecs.sequences.video_codec import load_video
+    from kodec.eval import VideoSource
+    from kodec.eval import bench_video as measure
+
+    codec = load_video(options.model, trusted=options.trust)
+    structure = None if options.structure is None else Structure(options.structure)
+    with tempfile.TemporaryDirectory(prefix="kodec-") as folder:
+        path = options.video
+        if path is None:
+            if options.size is not None or options.fps is not None:
+                raise usage.UsageError("--size and --fps are of a raw --video: name it")
+            path = _write_pan(Path(folder), options.frames)
+        source = VideoSource(path, options.size, options.fps, options.frames)
+        with progress(options.quiet) as show:
+            report = measure(
+                *(codec, source, _qualities_for(codec, options), structure),
+                *(options.repeats, options.threads, show),
+            )
+    _print(options, report, bench_tables.describe_video)
+
+
+def _write_pan(folder: Path, frames: int) -> Path:
+    """A raw clip that pans over the demo's picture, to and fro."""
+    from kodec.codecs.sequences.frames import VideoFormat, write_raw
+    from kodec.codecs.sequences.rgb_frames import frame_of_rgb
+
+    picture = sample_picture().transpose(2, 0, 1) / 255
+    form = VideoFormat(*_PAN)
+    room = picture.shape[1] - form.height, picture.shape[2] - form.width
+    path = folder / f"pan_{form.width}x{form.height}_{form.fps}.yuv"
+    with path.open("wb") as file:
+        for number in range(frames):
+            top, left = (_there_and_back(speed * number, r) for speed, r in zip((2, 3), room))
+            window = picture[:, top : top + form.height, left : left + form.width]
+            write_raw(file, frame_of_rgb(window, form))
+    return path
+
+
+def _there_and_back(way: int, room: int) -> int:
+    return room - abs(way % (2 * room) - room)
+
+
 def bench_systems(options: argparse.Namespace) -> None:
     """Measure the packaged configs and print a table, or JSON."""
     import yaml
@@ -143,13 +214,18 @@ def bench_systems(options: argparse.Namespace) -> None:
     package = find_spec("kodec.train")
     assert package is not None and package.origin is not None
     files = {path.stem: path for path in Path(package.origin).parent.glob("configs/*.yaml")}
-    names = options.configs or sorted(files)
-    if unknown := [name for name in names if name not in files]:
-        raise InvalidInputError(f"no config {unknown[0]!r}: choose from {', '.join(sorted(files))}")
-    sections = {
-        name: yaml.safe_load(files[name].read_text(encoding="utf-8"))["model"]["codec"]
-        for name in names
+    models = {
+        name: yaml.safe_load(path.read_text(encoding="utf-8"))["model"]
+        for name, path in sorted(files.items())
     }
+    # A module of its own trains models of sequences, which `bench video` is for.
+    known = {name: model["codec"] for name, model in models.items() if "codec" in model}
+    names = options.configs or list(known)
+    if unknown := [name for name in names if name not in known]:
+        raise InvalidInputError(
+            f"no config of pictures {unknown[0]!r}: choose from {', '.join(known)}"
+        )
+    sections = {name: known[name] for name in names}
     picture = ("demo's picture", sample_picture())
     if options.picture is not None:
         picture = (options.picture.name, read_picture(options.picture).pixels)
@@ -216,11 +292,15 @@ def _model(options: argparse.Namespace) -> "tuple[Codec, list[int | None]]":
     from kodec.codecs import load
 
     codec = load(options.model, trusted=options.trust)
+    return codec, _qualities_for(codec, options)
+
+
+def _qualities_for(codec: "Codec | VideoCodec", options: argparse.Namespace) -> "list[int | None]":
     if codec.variable_rate:
-        return codec, list(options.qualities or QUALITIES)
+        return list(options.qualities or QUALITIES)
     if options.qualities:
         codec.check_quality(options.qualities[0])  # Refuses it.
-    return codec, [None]
+    return [None]
 
 
 _BENCH = "Measure how fast a part of kodec is on this machine."
@@ -228,6 +308,10 @@ _PICTURES = "the demo's picture, and the first of Kodak where KODEC_DATA has it"
 _PICTURE = (
     "Encode and decode pictures, from memory to memory, and print seconds, where they go, and the "
     "peak memory."
+)
+_VIDEO = (
+    "Code a sequence from its file to a coded one and back, and print frames a second, whole and "
+    "stage by stage."
 )
 _SYSTEMS = (
     "Code a picture with every packaged training config, random weights set so that there is as "

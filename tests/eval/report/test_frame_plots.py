@@ -81,7 +81,7 @@ def measured(tmp_path: Path) -> tuple[Path, list[Entry]]:
             write_raw(file, (luma, luma[::2, ::2] // 2, luma[1::2, 1::2] // 3))
     paths = []
     for structure in ("low-delay", "intra"):
-        codec = LibavCodec("x264", structure=structure)  # type: ignore[arg-type]
+        codec = LibavCodec("x264", structure=structure)
         results = evaluate_sources(lambda: codec, [VideoSource(clip)], [40, 30, 20], ["psnr-y"])
         paths.append(tmp_path / f"{structure}.json")
         write_results(results, paths[-1])
