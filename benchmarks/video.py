@@ -6,9 +6,9 @@
     python benchmarks/video.py portability [--frames N]
     python benchmarks/video.py damage [--inputs 1000000] [--seconds S]
 
-Each prints one table of docs/experiments/video.md; its part of the code says what must hold, and the
-exit status is 1 where that fails. Without `--model`, untrained models are taken for what does not
-depend on weights. KODEC_DATA names the folder with video_test/.
+Each prints one table of docs/experiments/video.md; its part of the code says what must hold, and
+the exit status is 1 where that fails. Where weights do not matter an untrained model is taken.
+KODEC_DATA names the folder with video_test/.
 """
 
 import argparse

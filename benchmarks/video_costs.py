@@ -203,7 +203,7 @@ def coded_size(codec: VideoCodec, frames: list[Frame], form: VideoFormat, coding
 
 
 def rates_met(options: argparse.Namespace) -> bool:
-    """Ask for the rates that two fixed qualities take, off by a tenth so that no quality has them."""
+    """Ask for rates a tenth below those of two qualities, which no quality has."""
     codec = codec_of(options.model)
     print(f"model {codec.name}, the middle {options.crop[0]}x{options.crop[1]} of each clip\n")
     print(f"{'clip':28s} {'frames':>6s} {'kbit/s':>8s} {'one pass':>9s} {'two':>7s}")

@@ -5,9 +5,9 @@ and variable times. A third of the inputs is mutated from outside; the others in
 container's checksums made right again: heads and plans, steps, indexes, coded bytes, packets
 swapped, repeated and removed. Each is read with damage refused or kept.
 
-Failures: another exception than kodec's or one of several lines; a damaged file that passes for sound,
-or a frame that is not the one with its number in the sound file, where checksums were not made right
-again; more than a second of CPU time; memory that grows by more than 64 MB.
+Failures: another exception than kodec's or one of several lines; where checksums were not made
+right again, a damaged file that passes for sound, or a frame that is not the one with its number in
+the sound file; more than a second of CPU time; memory that grows by more than 64 MB.
 
 What a sound file's packets come to is remembered, so that an input costs what is damaged in it.
 """

@@ -1,10 +1,10 @@
 """Table of `video.py portability`: chains of frames between instruction sets, and moved states.
 
-Writers with the best and with the oldest kernels, on one thread and on two, code 300 frames of 64x64
-and 48 of foreman in one chain each, with an untrained closed loop. Every environment reads every
-writer's files: each frame must be the writer's, every sample of it. Then everything that enters a
-state is moved in the reader, up or down at random: by 0.99 of its guard all frames must be the same;
-by 1e-3 in one frame that frame must be an error.
+Writers with the best and with the oldest kernels, on one thread and on two, code 300 frames of
+64x64 and 48 of foreman in one chain each, with an untrained closed loop, a packet a frame. Every
+environment reads every writer's files: each frame must be the writer's, every sample of it. Then
+everything that enters a state is moved in the reader, up or down at random: by 0.99 of its guard
+all frames must be the same; by 1e-3 in one frame that frame must be an error.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def write(codec: VideoCodec, folder: Path, limit: int) -> dict[str, str]:
         with (
             (folder / f"{name}.kdc").open("wb") as file,
             codec.encoder(
-                *(file, form, Coding(scene_cuts=False)),
+                *(file, form, Coding(scene_cuts=False, share=1)),
                 on_step=lambda coded: shown.extend(map(hash_of, coded.shown)),  # noqa: B023
             ) as encoder,
         ):
