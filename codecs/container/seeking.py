@@ -4,7 +4,7 @@ from bisect import bisect_left
 
 from kodec.native import KodecError
 
-from .chunks import CRC_BYTES, MAX_PACKETS, PACKET, Source
+from .chunks import CRC_BYTES, MAX_PACKETS, PACKET, SMALLEST_CHUNK, Source
 from .refresh_index import Entry, read_index
 from .steps import refresh_frame
 
@@ -75,12 +75,16 @@ class Resumption:
 
     def behind(self, offset: int, packet: int) -> Entry | None:
         """The next refresh that the index lists and the file has, from `offset` and number `packet`
-        on; the source is left anywhere."""
+        on, with no more packets before it than there is room for; the source is left anywhere."""
         begin = bisect_left(self._entries, offset, key=lambda entry: entry.offset)
         for number in range(begin, len(self._entries)):
             if self._source.work > self._most_work:
                 break
             entry = self._entries[number]
-            if entry.packet >= packet and is_sound_refresh(self._source, entry, self._seed):
+            # Else a few bytes could stand for years of lost frames.
+            room = (entry.offset - offset) // SMALLEST_CHUNK
+            if packet <= entry.packet <= packet + room and is_sound_refresh(
+                self._source, entry, self._seed
+            ):
                 return entry
         return None

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from kodec.codecs.container import Step
-from kodec.entropy import SymbolPort, SymbolReader, SymbolWriter
+from kodec.entropy import SymbolPort, SymbolReader
 from kodec.native import BitstreamError, InvalidInputError
 
 from .sequence_model import FrameStep, SequenceModel, State
+from .shared_writer import SharedWriter
 
 HIGHEST_QUALITY = 63
 
@@ -63,8 +64,11 @@ class Stepper:
         return x_hat
 
     @torch.no_grad()
-    def encode(self, steps: Sequence[Step], frames: Sequence[Tensor]) -> tuple[bytes, list[Tensor]]:
-        """A packet's coded bytes, and the frames that its decoder will show, step by step."""
+    def encode(
+        self, steps: Sequence[Step], frames: Sequence[Tensor]
+    ) -> tuple[bytes, list[Tensor], list[float]]:
+        """A packet's coded bytes, and step by step the frames that its decoder will show and its
+        share of the bytes, which sum to 1."""
         for step in steps:
             if not self.fits(step):
                 raise InvalidInputError(
@@ -72,9 +76,12 @@ class Stepper:
                     f"{' or '.join(map(str, self._model.reference_counts))} references, not "
                     f"{step.frames} from {len(step.references)}: choose another structure"
                 )
-        port = SymbolWriter(1)
-        shown = [self.run(x, step, port) for x, step in zip(frames, steps, strict=True)]
-        return port.finish()[0], shown
+        port = SharedWriter(several=len(steps) > 1)
+        shown, sizes = [], []
+        for x, step in zip(frames, steps, strict=True):
+            shown.append(self.run(x, step, port))
+            sizes.append(port.next_step())
+        return port.finish()[0], shown, [size / sum(sizes) for size in sizes]
 
     @torch.no_grad()
     def decode(self, data: bytes, steps: Sequence[Step]) -> list[Tensor]:

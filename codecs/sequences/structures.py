@@ -95,9 +95,9 @@ class Structure:
             for step in self.round(number + 2 * rounds, self.span)
         )
 
-    def plan(self, group: int = 1) -> Plan:
-        """What a file's head says, for steps of `group` frames."""
-        return Plan(self._cycle, group)
+    def plan(self, group: int = 1, share: int = 1) -> Plan:
+        """What a file's head says, for steps of `group` frames, `share` of them in a packet."""
+        return Plan(self._cycle, group, share)
 
 
 STRUCTURES = ("intra", "low-delay", "low-delay-2", "hierarchical")

@@ -63,7 +63,9 @@ class Coding:
 
     quality: 0 to 63, by default 32; None for a model of fixed rate. structure: None for the
     model's own. intra_period: frames from one refresh to the next; 0: the first alone. scene_cuts:
-    whether a cut is a refresh too. control: chooses qualities in place of `quality`.
+    whether a cut is a refresh too. control: chooses qualities in place of `quality`. share: steps
+    in a packet, which is written when they are there, refreshes apart; None: 4 of small frames,
+    which may take less than a packet's framing, but 1 with a control, which learns from each.
     """
 
     quality: int | None = None
@@ -71,6 +73,7 @@ class Coding:
     intra_period: int = 0
     scene_cuts: bool = True
     control: RateControl | None = None
+    share: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,10 @@ _SAMPLINGS: dict[Sampling, Chroma] = {
     "400": "4:4:4",
 }
 
+
+_SMALL_FRAME = 1 << 17
+"""Pixels of a frame that may share a packet: up to 416x240 and 352x288."""
+_SHARE = 4
 
 SEQUENCES: tuple[Kind, ...] = ("sequence",)
 """What a reader of videos takes."""
@@ -175,6 +182,10 @@ class VideoEncoder:
         )
         self._clock = FrameClock(form.fps) if clock is None else clock
         self._on_step = on_step
+        small = form.width * form.height <= _SMALL_FRAME
+        self._share = coding.share or (_SHARE if small and coding.control is None else 1)
+        self._waiting: list[Scheduled[_Source]] = []
+        """Steps that are to share a packet."""
         self.frames = 0
         """How many were pushed."""
         self._chunks = ChunkWriter(file, self._header())
@@ -190,7 +201,7 @@ class VideoEncoder:
             self._quality,
             codec.info.model_id,
             codec.network.portability,
-            self._structure.plan(codec.network.group),
+            self._structure.plan(codec.network.group, self._share),
             self._clock.rate,
             self._clock.ticks,
             form.bit_depth,
@@ -223,30 +234,49 @@ class VideoEncoder:
             self._write(scheduled)
 
     def _write(self, scheduled: Scheduled[_Source]) -> None:
-        step, sources = scheduled.step, [source.frame for source in scheduled.frames]
+        if scheduled.step.refresh:
+            self._write_packet()
+        self._waiting.append(scheduled)
+        if scheduled.step.refresh or len(self._waiting) == self._share:
+            self._write_packet()
+
+    def _write_packet(self) -> None:
+        """All steps that wait."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        form, device = self._form, self._codec.device
+        steps = [self._described(scheduled) for scheduled in waiting]
+        sources = [[source.frame for source in scheduled.frames] for scheduled in waiting]
+        with MemoryGuard(form.width, form.height):
+            x = [
+                torch.from_numpy(np.stack([rgb_of_frame(f, form) for f in frames]))[None].to(device)
+                for frames in sources
+            ]
+            data, shown, shares = self._stepper.encode(steps, x)
+        before = self._chunks.bytes_written
+        self._chunks.write(data, steps)
+        # What a live pipe's reader waits for, and what a kill must not take away.
+        self._file.flush()
+        bits = 8 * (self._chunks.bytes_written - before)
+        for number, (step, frames) in enumerate(zip(steps, sources, strict=True)):
+            quality, own_bits = self._stepper.quality_of(step), round(shares[number] * bits)
+            if self._control is not None and quality is not None:
+                self._control.spent(waiting[number].step, quality, own_bits)
+            if self._on_step is not None:
+                decoded = [frame_of_rgb(x_hat, form) for x_hat in _pictures(shown[number])]
+                self._on_step(CodedStep(step, quality, own_bits, frames, decoded))
+
+    def _described(self, scheduled: Scheduled[_Source]) -> Step:
+        """The step with its times and its quality."""
+        step = scheduled.step
         seconds = [source.seconds for source in scheduled.frames if source.seconds is not None]
         if seconds:
             step = replace(step, times=self._clock.times_of(step.first, seconds))
         if self._control is not None and self._quality is not None:
             wanted = self._control.quality(step)
             step = replace(step, quality=wanted - self._quality)
-        form, device = self._form, self._codec.device
-        with MemoryGuard(form.width, form.height):
-            x = torch.from_numpy(np.stack([rgb_of_frame(f, form) for f in sources]))[None].to(
-                device
-            )
-            data, shown = self._stepper.encode([step], [x])
-        before = self._chunks.bytes_written
-        self._chunks.write(data, [step])
-        # What a live pipe's reader waits for, and what a kill must not take away.
-        self._file.flush()
-        bits = 8 * (self._chunks.bytes_written - before)
-        quality = self._stepper.quality_of(step)
-        if self._control is not None and quality is not None:
-            self._control.spent(scheduled.step, quality, bits)
-        if self._on_step is not None:
-            decoded = [frame_of_rgb(x_hat, form) for x_hat in _pictures(shown[0])]
-            self._on_step(CodedStep(step, quality, bits, sources, decoded))
+        return step
 
     def close(self) -> None:
         """Code the frames that wait, and end the file. Raises InvalidInputError without frames."""
@@ -254,6 +284,7 @@ class VideoEncoder:
             raise InvalidInputError("a video has frames: none was given")
         for scheduled in self._schedule.flush():
             self._write(scheduled)
+        self._write_packet()
         self._chunks.close()
 
     def __enter__(self) -> Self:

@@ -1,45 +1,20 @@
 """Small closed loops of sequences, and chains of frames through them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from kodec.codecs import (
-    BidirectionalFlow,
-    FrameStep,
-    ScaleSpaceFlow,
-    SequenceModel,
-    State,
-)
+from kodec.codecs import FrameStep, SequenceModel, State
 from kodec.entropy import RateMeter, SymbolPort, SymbolReader, SymbolWriter
+from small_loops import KINDS as KINDS
+from small_loops import SMALL as SMALL
+from small_loops import Loop as Loop
+from small_loops import small_model as small_model
 
-SMALL: dict[str, Any] = {"width": 8, "latents": 12, "hyper": 8}
 QUALITIES = (20.0, 31.5, 44.0)
 
-Loop = ScaleSpaceFlow | BidirectionalFlow
-KINDS: dict[str, type[Loop]] = {
-    "scale-space": ScaleSpaceFlow,
-    "bidirectional": BidirectionalFlow,
-}
 Ports = Callable[[int], SymbolPort]
-
-
-def small_model(kind: str, **arguments: Any) -> Loop:
-    """Untrained, but with something to code everywhere; ready to code."""
-    torch.manual_seed(0)
-    model: Loop = KINDS[kind](**{**SMALL, **arguments})
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.03 * torch.randn_like(parameter))
-        part: Any
-        for part in (model.keyframe, model.motion, model.residual):
-            part.analysis.layers[-1].weight.mul_(200)
-            part.latents.hyper_analysis[-1].weight.mul_(50)
-            # Scales that are those of such latents.
-            part.latents.hyper_synthesis.scales[-2].bias.add_(20)
-    return model.deploy()
 
 
 def order_of(model: SequenceModel) -> list[tuple[int, ...]]:

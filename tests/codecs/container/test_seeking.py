@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from fifo import Fifo
 from forging import frames, numbered, seal, split
-from kodec.codecs import ChunkReader, ChunkWriter, Packet, PictureHeader, Step, write_container
+from kodec.codecs import (
+    ChunkReader,
+    ChunkWriter,
+    Lost,
+    Packet,
+    PictureHeader,
+    Step,
+    write_container,
+)
 from kodec.codecs.container import chunks, refresh_index
 from kodec.codecs.container.chunks import Source
 from kodec.codecs.container.refresh_index import MAX_ENTRIES, Entry, RefreshIndex, read_index
@@ -134,6 +142,23 @@ def test_a_maze_takes_time_in_proportion_to_the_file(monkeypatch: pytest.MonkeyP
     assert reader.cut is not None
     # Each look at a packet compares it with up to 18 numbers.
     assert checked < 18 * 12 * len(data)
+
+
+def test_a_few_bytes_do_not_stand_for_years_of_lost_packets() -> None:
+    def behind_a_hole(lost: int) -> list[object]:
+        """A refresh as packet number 1 + `lost`, behind as many bytes that are no chunk."""
+        file = io.BytesIO()
+        with ChunkWriter(file, HEADER) as writer:
+            writer.write(b"first", steps_of(0))
+            file.write(bytes(40))
+            writer.bytes_written += 40
+            writer.packets += lost
+            writer.write(b"second", (Step(1 + lost, refresh=True),))
+        return list(ChunkReader(file.getvalue(), damaged="keep"))
+
+    first, gap, second = behind_a_hole(4)
+    assert gap == Lost(1, 4) and isinstance(second, Packet) and second.data == b"second"
+    assert len(behind_a_hole(2**31)) == 1
 
 
 def test_only_sequences_in_seekable_files_are_searched() -> None:

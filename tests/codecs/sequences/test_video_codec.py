@@ -17,6 +17,7 @@ from compositions import config_of
 from kodec.codecs import (
     ChunkReader,
     ModelInfo,
+    Packet,
     PictureCodec,
     SequenceHeader,
     SequenceModel,
@@ -182,6 +183,24 @@ def test_a_cut_is_a_refresh_and_a_change_of_scene_alone() -> None:
     assert [step.step.first for step in steps if step.step.refresh] == [0]
 
 
+@pytest.mark.parametrize("structure", ["low-delay", "hierarchical"])
+def test_small_frames_share_packets_and_know_what_each_takes(structure: str) -> None:
+    codec, frames = codec_of("bidirectional"), clip(21)
+    alone, shared = (
+        encoded(codec, frames, Coding(0, Structure(structure, (0, -4)), 12, share=share))
+        for share in (1, None)
+    )
+    assert_same(decoded(codec, shared[0]), shown_by(alone[1]))
+    assert_same(decoded(codec, shared[0], 15), shown_by(alone[1])[15:])
+    packets = [len(packet.steps) for packet in ChunkReader(shared[0]) if isinstance(packet, Packet)]
+    assert packets == [1, 4, 4, 3, 1, 4, 4]
+    # Of 19 frames that are no refresh, three quarters of a header, its checksums and a packet's.
+    assert len(alone[0]) - len(shared[0]) > 19 * 0.7 * 15
+    assert sum(step.bits for step in shared[1]) / 8 < len(shared[0])
+    for one, other in zip(alone[1], shared[1], strict=True):
+        assert one.step == other.step and 0.5 * one.bits < other.bits < one.bits + 8
+
+
 def test_quality_is_the_sequence_s_and_the_step_s() -> None:
     codec = codec_of("scale-space")
     coding = Coding(quality=60, structure=Structure("low-delay", (8, -8)))
@@ -194,7 +213,7 @@ def test_quality_is_the_sequence_s_and_the_step_s() -> None:
 
 def test_a_rate_is_held() -> None:
     codec, frames = codec_of("temporal entropy"), clip(24)
-    sizes = [len(encoded(codec, frames, Coding(quality=q))[0]) for q in (20, 40)]
+    sizes = [len(encoded(codec, frames, Coding(quality=q, share=1))[0]) for q in (20, 40)]
     rate = 8 * sum(sizes) / 2 / len(frames)
     control = RateControl(rate, 25.0, len(frames))
     data, _ = encoded(codec, frames, Coding(control=control))
@@ -255,7 +274,7 @@ def test_another_model_s_file_and_forged_heads_are_refused() -> None:
 
 def with_head(data: bytes, header: SequenceHeader) -> bytes:
     """The same packets under another head, every checksum right."""
-    from kodec.codecs import ChunkWriter, Packet
+    from kodec.codecs import ChunkWriter
 
     file = io.BytesIO()
     with ChunkWriter(file, header) as writer:
