@@ -25,10 +25,13 @@ import numpy as np
 from container import resident
 from forging import PREAMBLE_BYTES, NeverRightError, Tally, mutate, mutate_chunks, seal, split
 from kodec.codecs import ChunkReader, Step
-from kodec.codecs.sequences.frame_times import FrameClock
-from kodec.codecs.sequences.frames import Frame, VideoFormat
+from kodec.codecs.sequences.stream_format import SEQUENCES
 from kodec.codecs.sequences.structures import Structure
-from kodec.codecs.sequences.video_codec import SEQUENCES, Coding, VideoCodec, VideoDecoder
+from kodec.codecs.sequences.video_codec import VideoCodec
+from kodec.codecs.sequences.video_decoder import VideoDecoder
+from kodec.codecs.sequences.video_encoder import Coding
+from kodec.codecs.video_files.frame_times import FrameClock
+from kodec.codecs.video_files.frames import Frame, VideoFormat
 from video_costs import made_frames, small_codec
 
 FORM = VideoFormat(16, 16, "420", 8, Fraction(25))

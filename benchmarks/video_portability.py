@@ -24,8 +24,9 @@ import torch
 from torch import Tensor
 
 from kodec.codecs import ChunkReader
-from kodec.codecs.sequences.frames import Frame, VideoFormat
-from kodec.codecs.sequences.video_codec import Coding, VideoCodec
+from kodec.codecs.sequences.video_codec import VideoCodec
+from kodec.codecs.sequences.video_encoder import Coding
+from kodec.codecs.video_files.frames import Frame, VideoFormat
 from kodec.entropy import SymbolReader
 from kodec.native import KodecError
 from portability import OLDEST_MKL

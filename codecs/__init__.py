@@ -51,12 +51,13 @@ if TYPE_CHECKING:
     from .pictures.picture_codec import PictureCodec, Reconstruction
     from .pictures.pixels import as_pixels, to_array, to_tensor
     from .sequences.bidirectional_flow import BidirectionalFlow
-    from .sequences.frames import VideoFormat
     from .sequences.scale_space_flow import ScaleSpaceFlow
     from .sequences.sequence_model import FrameStep, SequenceModel, State
     from .sequences.structures import Structure
     from .sequences.temporal_entropy import TemporalEntropy
-    from .sequences.video_codec import Coding, VideoCodec, load_video, read_video
+    from .sequences.video_codec import VideoCodec, load_video, read_video
+    from .sequences.video_encoder import Coding
+    from .video_files.frames import VideoFormat
 else:
     _HOMES = {
         "building": (
@@ -83,12 +84,13 @@ else:
         "pictures.picture_codec": ("PictureCodec", "Reconstruction"),
         "pictures.pixels": ("as_pixels", "to_array", "to_tensor"),
         "sequences.bidirectional_flow": ("BidirectionalFlow",),
-        "sequences.frames": ("VideoFormat",),
+        "video_files.frames": ("VideoFormat",),
         "sequences.scale_space_flow": ("ScaleSpaceFlow",),
         "sequences.sequence_model": ("FrameStep", "SequenceModel", "State"),
         "sequences.structures": ("Structure",),
         "sequences.temporal_entropy": ("TemporalEntropy",),
-        "sequences.video_codec": ("Coding", "VideoCodec", "load_video", "read_video"),
+        "sequences.video_codec": ("VideoCodec", "load_video", "read_video"),
+        "sequences.video_encoder": ("Coding",),
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,8 +1,8 @@
 """Numbers about codecs: data sets, metrics, measurements, results files and BD-rate."""
 
-from kodec.codecs.sequences.frames import Frame, VideoFormat
-from kodec.codecs.sequences.video import Video
-from kodec.codecs.sequences.video_reading import open_video
+from kodec.codecs.video_files.frames import Frame, VideoFormat
+from kodec.codecs.video_files.video import Video
+from kodec.codecs.video_files.video_reading import open_video
 
 from .bench.coder_benchmark import CoderReport, Measured, ShortStreams, bench_coder
 from .bench.coder_rows import Row

@@ -1,8 +1,10 @@
 """Running a model's steps on one side: states in slots, packets of one or more steps."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kodec.codecs.container import Step
@@ -105,4 +107,11 @@ class Stepper:
         reader.expect(range(least, most + 1))
         shown = [self.run(None, step, reader) for step in steps]
         reader.finish()
+        if not all(x_hat.isfinite().all() for x_hat in shown):
+            raise BitstreamError("its pixels are not finite: a damaged file, or an unsound model")
         return shown
+
+
+def pictures_of(x_hat: Tensor) -> list[NDArray[Any]]:
+    """Of one step (1, T, 3, H, W), its pictures (3, H, W)."""
+    return list(x_hat[0].cpu().numpy())

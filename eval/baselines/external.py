@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.codecs.sequences.frames import (
+from kodec.codecs.video_files.frames import (
     Chroma,
     Frame,
     VideoFormat,

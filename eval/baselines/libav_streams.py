@@ -13,7 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.codecs.sequences.frames import (
+from kodec.codecs.video_files.frames import (
     Chroma,
     Frame,
     VideoFormat,
@@ -21,8 +21,8 @@ from kodec.codecs.sequences.frames import (
     frame_of_picture,
     picture_of_frame,
 )
-from kodec.codecs.sequences.pixel_formats import format_of, libav_frame, planes_of
-from kodec.codecs.sequences.sound_decoding import open_quietly, sound_frames
+from kodec.codecs.video_files.pixel_formats import format_of, libav_frame, planes_of
+from kodec.codecs.video_files.sound_decoding import open_quietly, sound_frames
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 from .framing import framed, unframed

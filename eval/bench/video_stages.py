@@ -11,12 +11,13 @@ from torch import Tensor
 
 from kodec.codecs.coded_transform import CodedTransform
 from kodec.codecs.container import ChunkReader, ChunkWriter, Packet, SequenceHeader
-from kodec.codecs.sequences.frames import Frame
-from kodec.codecs.sequences.rgb_frames import frame_of_rgb, rgb_of_frame
 from kodec.codecs.sequences.sequence_model import SequenceModel
 from kodec.codecs.sequences.stepping import Stepper
-from kodec.codecs.sequences.video_codec import SEQUENCES, VideoCodec
-from kodec.codecs.sequences.video_writing import VideoWriter
+from kodec.codecs.sequences.stream_format import SEQUENCES
+from kodec.codecs.sequences.video_codec import VideoCodec
+from kodec.codecs.video_files.frames import Frame
+from kodec.codecs.video_files.rgb_frames import frame_of_rgb, rgb_of_frame
+from kodec.codecs.video_files.video_writing import VideoWriter
 from kodec.entropy import SymbolPort
 from kodec.eval.sources.source import VideoSource
 from kodec.native import KodecError

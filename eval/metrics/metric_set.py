@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.codecs.sequences.colour_conversion import rgb_to_yuv
-from kodec.codecs.sequences.frames import Frame, VideoFormat, frame_of_picture
+from kodec.codecs.video_files.colour_conversion import rgb_to_yuv
+from kodec.codecs.video_files.frames import Frame, VideoFormat, frame_of_picture
 from kodec.native import InvalidInputError, UnsupportedError
 
 from .lpips import LPIPS_SMALLEST_SIDE, lpips, why_no_lpips

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from kodec.codecs.sequences.frames import Frame, VideoFormat, write_raw
+from kodec.codecs.video_files.frames import Frame, VideoFormat, write_raw
 from kodec.native import KodecError
 
 

@@ -5,8 +5,8 @@ from itertools import islice
 
 import numpy as np
 
-from kodec.codecs.sequences.frames import Frame, VideoFormat
-from kodec.codecs.sequences.rgb_frames import rgb_of_frame
+from kodec.codecs.video_files.frames import Frame, VideoFormat
+from kodec.codecs.video_files.rgb_frames import rgb_of_frame
 from kodec.eval.metrics.metric_set import measure_frame
 from kodec.eval.running.measurement import SequenceCodec
 from kodec.eval.running.results import ImageRow

@@ -6,15 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kodec.codecs.container import ChunkReader
-from kodec.codecs.sequences.frames import Frame, VideoFormat
+from kodec.codecs.sequences.stream_format import SEQUENCES
 from kodec.codecs.sequences.structures import Structure
-from kodec.codecs.sequences.video_codec import (
-    SEQUENCES,
-    CodedStep,
-    Coding,
-    VideoCodec,
-    load_video,
-)
+from kodec.codecs.sequences.video_codec import VideoCodec, load_video
+from kodec.codecs.sequences.video_encoder import CodedStep, Coding, structure_of
+from kodec.codecs.video_files.frames import Frame, VideoFormat
 from kodec.native import MismatchError
 
 
@@ -31,7 +27,7 @@ class CheckedVideoCodec:
     ) -> None:
         self._codec = codec
         coding = Coding(structure=structure, intra_period=intra_period, scene_cuts=False)
-        self.structure = codec.structure(coding)
+        self.structure = structure_of(codec, coding)
         self._coding = replace(coding, structure=self.structure)
         self._shown: dict[int, bytes] = {}
 

@@ -11,8 +11,8 @@ from typing import IO, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.codecs.sequences.frames import Frame, VideoFormat, write_raw
-from kodec.codecs.sequences.video import Video
+from kodec.codecs.video_files.frames import Frame, VideoFormat, write_raw
+from kodec.codecs.video_files.video import Video
 from kodec.eval.metrics.metric_set import can_have, measure_frame, measure_picture, why_without
 from kodec.eval.metrics.vmaf import vmaf_of_files
 from kodec.eval.sources.source import PictureSource, Source, VideoSource

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import yaml
 
 from kodec.codecs.natural_order import natural_key
-from kodec.codecs.sequences.picture_folder import PICTURE_SUFFIXES
-from kodec.codecs.sequences.video_reading import VIDEO_SUFFIXES
+from kodec.codecs.video_files.picture_folder import PICTURE_SUFFIXES
+from kodec.codecs.video_files.video_reading import VIDEO_SUFFIXES
 from kodec.native import KodecError
 
 # At the repository's root in a checkout, inside the package in a wheel: one level up in both.

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kodec.codecs import read_picture
-from kodec.codecs.sequences.video import Video
-from kodec.codecs.sequences.video_reading import open_video
+from kodec.codecs.video_files.video import Video
+from kodec.codecs.video_files.video_reading import open_video
 from kodec.native import InvalidInputError, UnsupportedError
 
 

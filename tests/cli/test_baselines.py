@@ -17,7 +17,7 @@ import pytest
 from fake_encoder import write_fake_encoder
 from interrupts import heed_interrupts
 from kodec.codecs import read_picture
-from kodec.codecs.sequences.frames import write_raw
+from kodec.codecs.video_files.frames import write_raw
 from kodec.eval import VideoFormat, psnr, read_results
 from kodec.eval.baselines import PillowCodec
 

@@ -19,11 +19,11 @@ from closed_loops import SMALL, small_model
 from compositions import part
 from kodec.codecs import read_picture, save_model
 from kodec.codecs.container import ChunkReader, Packet
-from kodec.codecs.sequences.frames import Frame, VideoFormat
-from kodec.codecs.sequences.rgb_frames import rgb_of_frame
 from kodec.codecs.sequences.video_codec import load_video
-from kodec.codecs.sequences.video_reading import open_video
-from kodec.codecs.sequences.video_writing import VideoWriter
+from kodec.codecs.video_files.frames import Frame, VideoFormat
+from kodec.codecs.video_files.rgb_frames import rgb_of_frame
+from kodec.codecs.video_files.video_reading import open_video
+from kodec.codecs.video_files.video_writing import VideoWriter
 from video_clips import moving, write_raw, write_video
 from video_frames import assert_same
 

@@ -19,9 +19,10 @@ from compositions import part
 from interrupts import heed_interrupts
 from kodec.codecs import save_model
 from kodec.codecs.container import ChunkReader, ChunkWriter, Packet, SequenceHeader, Step
-from kodec.codecs.sequences.frames import Frame, VideoFormat
-from kodec.codecs.sequences.video_codec import Coding, VideoCodec, load_video
-from kodec.codecs.sequences.video_reading import open_video
+from kodec.codecs.sequences.video_codec import VideoCodec, load_video
+from kodec.codecs.sequences.video_encoder import Coding
+from kodec.codecs.video_files.frames import Frame, VideoFormat
+from kodec.codecs.video_files.video_reading import open_video
 from video_frames import assert_same
 
 Cli = Callable[..., Any]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kodec.codecs.sequences.frames import Frame, VideoFormat
+from kodec.codecs.video_files.frames import Frame, VideoFormat
 
 
 def make_frames(form: VideoFormat, count: int) -> list[Frame]:

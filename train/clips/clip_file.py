@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kodec.codecs import read_pixels
-from kodec.codecs.sequences.frames import Frame, VideoFormat
+from kodec.codecs.video_files.frames import Frame, VideoFormat
 from kodec.native import InvalidInputError, KodecError
 
 

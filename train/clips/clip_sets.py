@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kodec.codecs.sequences.video_reading import VIDEO_SUFFIXES
+from kodec.codecs.video_files.video_reading import VIDEO_SUFFIXES
 from kodec.eval import DatasetError, find_dataset, known_datasets
 from kodec.native import InvalidInputError
 

@@ -9,10 +9,10 @@ from av.container import InputContainer
 
 from kodec.codecs.container.sequence_head import Colour
 from kodec.codecs.pictures.picture_check import check_picture
-from kodec.codecs.sequences.frames import VideoFormat
-from kodec.codecs.sequences.rgb_frames import matrix_of
-from kodec.codecs.sequences.sound_decoding import open_quietly
-from kodec.codecs.sequences.video_reading import open_video
+from kodec.codecs.video_files.frames import VideoFormat
+from kodec.codecs.video_files.rgb_frames import matrix_of
+from kodec.codecs.video_files.sound_decoding import open_quietly
+from kodec.codecs.video_files.video_reading import open_video
 from kodec.native import InvalidInputError, KodecError
 
 from .clip_file import ClipFile, PictureClip, RawClip

@@ -7,9 +7,9 @@ from functools import cached_property
 import av
 from av.container import InputContainer
 
-from kodec.codecs.sequences.frames import Frame
-from kodec.codecs.sequences.pixel_formats import format_of, planes_of
-from kodec.codecs.sequences.sound_decoding import heard, open_quietly, sound_frames
+from kodec.codecs.video_files.frames import Frame
+from kodec.codecs.video_files.pixel_formats import format_of, planes_of
+from kodec.codecs.video_files.sound_decoding import heard, open_quietly, sound_frames
 from kodec.native import InvalidInputError, KodecError
 
 from .clip_file import ClipFile

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kodec.codecs.sequences.frames import Frame, VideoFormat
-from kodec.codecs.sequences.rgb_frames import matrix_of, rgb_of_frame
+from kodec.codecs.video_files.frames import Frame, VideoFormat
+from kodec.codecs.video_files.rgb_frames import matrix_of, rgb_of_frame
 from kodec.train.data import CACHE_BYTES, turned
 from kodec.train.numbered_batches import NumberedBatches
 

@@ -184,8 +184,8 @@ def bench_video(options: argparse.Namespace) -> None:
 
 def _write_pan(folder: Path, frames: int) -> Path:
     """A raw clip that pans over the demo's picture, to and fro."""
-    from kodec.codecs.sequences.frames import VideoFormat, write_raw
-    from kodec.codecs.sequences.rgb_frames import frame_of_rgb
+    from kodec.codecs.video_files.frames import VideoFormat, write_raw
+    from kodec.codecs.video_files.rgb_frames import frame_of_rgb
 
     picture = sample_picture().transpose(2, 0, 1) / 255
     form = VideoFormat(*_PAN)

@@ -191,7 +191,7 @@ def _labelled(argument: Path, labels: dict[Path, str]) -> list[Path]:
 
 def _details(content: "Report", options: argparse.Namespace) -> "tuple[list[CropSet], str]":
     """The details to embed, or none and why."""
-    from kodec.codecs.sequences.video_reading import VIDEO_SUFFIXES
+    from kodec.codecs.video_files.video_reading import VIDEO_SUFFIXES
     from kodec.eval import DatasetError
     from kodec.eval.report import show_crops, show_frames
 

@@ -16,8 +16,9 @@ from . import usage
 from .progress import Show, progress
 
 if TYPE_CHECKING:
-    from kodec.codecs.sequences.video import Video
-    from kodec.codecs.sequences.video_codec import CodedStep, Coding, VideoCodec
+    from kodec.codecs.sequences.video_codec import VideoCodec
+    from kodec.codecs.sequences.video_encoder import CodedStep, Coding
+    from kodec.codecs.video_files.video import Video
 
 PIPE = Path("-")
 LOST_FRAMES = 3
@@ -88,7 +89,7 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
 def is_video(source: Path, options: argparse.Namespace) -> bool:
     """Whether `encode` takes an input for a video: by its first bytes, or what was said of it."""
     from kodec.codecs.file_kind import SNIFF_BYTES, identify_file
-    from kodec.codecs.sequences.video_reading import VIDEO_SUFFIXES
+    from kodec.codecs.video_files.video_reading import VIDEO_SUFFIXES
 
     if source == PIPE or options.pixels is not None or options.size is not None or source.is_dir():
         return True
@@ -119,7 +120,7 @@ def is_coded_video(source: Path) -> bool:
 
 def encode(options: argparse.Namespace) -> None:
     """Encode a video to a file."""
-    from kodec.codecs.sequences.video_reading import open_video
+    from kodec.codecs.video_files.video_reading import open_video
 
     _check_options(options)
     video = open_video(
@@ -245,13 +246,14 @@ def decode(options: argparse.Namespace) -> int:
     from kodec.codecs.catalogue import model_path
     from kodec.codecs.container import ChunkReader, SequenceHeader
     from kodec.codecs.interrupts import interrupts_noted
-    from kodec.codecs.sequences.video_writing import VideoWriter, check_video_output
+    from kodec.codecs.video_files.video_writing import VideoWriter, check_video_output
 
     from .coded_file import naming
 
     check_video_output(options.output, options.codec)
     # From here on torch is there.
-    from kodec.codecs.sequences.video_codec import SEQUENCES, load_video
+    from kodec.codecs.sequences.stream_format import SEQUENCES
+    from kodec.codecs.sequences.video_codec import load_video
 
     with _coded_input(options.input) as file, naming(options.input):
         damaged: Literal["keep", "refuse"] = "keep" if options.partial else "refuse"

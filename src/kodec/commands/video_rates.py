@@ -12,8 +12,9 @@ from .progress import Show
 
 if TYPE_CHECKING:
     from kodec.codecs.sequences.structures import Structure
-    from kodec.codecs.sequences.video import Video
-    from kodec.codecs.sequences.video_codec import Coding, VideoCodec
+    from kodec.codecs.sequences.video_codec import VideoCodec
+    from kodec.codecs.sequences.video_encoder import Coding
+    from kodec.codecs.video_files.video import Video
 
     from .video_coding import Tally
 
@@ -27,7 +28,7 @@ def coding_for(
 ) -> "Coding":
     """What the options ask for, found by coding the video beforehand where that is needed."""
     from kodec.codecs.sequences.rate_control import RateControl
-    from kodec.codecs.sequences.video_codec import Coding
+    from kodec.codecs.sequences.video_encoder import Coding
 
     coding = Coding(
         codec.check_quality(options.quality),

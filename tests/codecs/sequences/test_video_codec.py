@@ -25,14 +25,15 @@ from kodec.codecs import (
     build_module,
 )
 from kodec.codecs.container import Colour
-from kodec.codecs.sequences.frame_times import FrameClock
-from kodec.codecs.sequences.frames import Frame, VideoFormat
 from kodec.codecs.sequences.intra_frames import IntraFrames
-from kodec.codecs.sequences.picture_folder import frame_of_pixels
-from kodec.codecs.sequences.pixel_formats import libav_frame
 from kodec.codecs.sequences.rate_control import RateControl
 from kodec.codecs.sequences.structures import Structure
-from kodec.codecs.sequences.video_codec import CodedStep, Coding, VideoCodec
+from kodec.codecs.sequences.video_codec import VideoCodec
+from kodec.codecs.sequences.video_encoder import CodedStep, Coding
+from kodec.codecs.video_files.frame_times import FrameClock
+from kodec.codecs.video_files.frames import Frame, VideoFormat
+from kodec.codecs.video_files.picture_folder import frame_of_pixels
+from kodec.codecs.video_files.pixel_formats import libav_frame
 from kodec.entropy import FrequencySlices
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 from video_frames import assert_same

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kodec.codecs.sequences.frames import Frame
+from kodec.codecs.video_files.frames import Frame
 from kodec.eval import VideoFormat, psnr
 from kodec.eval.baselines import Baseline, LibavCodec
 from kodec.eval.baselines.libav_streams import STRUCTURES

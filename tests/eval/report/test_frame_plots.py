@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from kodec.codecs.sequences.frames import write_raw
+from kodec.codecs.video_files.frames import write_raw
 from kodec.eval import VideoFormat, VideoSource, evaluate_sources, write_results
 from kodec.eval.baselines import LibavCodec
 from kodec.eval.report import (

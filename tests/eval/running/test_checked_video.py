@@ -9,9 +9,9 @@ import pytest
 
 from closed_loops import small_model
 from kodec.codecs import ModelInfo, Picture, write_picture
-from kodec.codecs.sequences.frames import Frame, VideoFormat, write_raw
 from kodec.codecs.sequences.structures import Structure
 from kodec.codecs.sequences.video_codec import VideoCodec
+from kodec.codecs.video_files.frames import Frame, VideoFormat, write_raw
 from kodec.eval import (
     PictureSource,
     Results,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from coded_streams import NO_OVERRIDES, make_tables, sample
 from kodec.codecs import Picture, write_picture
-from kodec.codecs.sequences.frames import read_raw, write_raw
+from kodec.codecs.video_files.frames import read_raw, write_raw
 from kodec.eval import (
     Frame,
     ImageRow,

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kodec.codecs.container.sequence_head import Colour
-from kodec.codecs.sequences.video_writing import VideoWriter
+from kodec.codecs.video_files.video_writing import VideoWriter
 from kodec.eval import VideoFormat, VideoSource
 from kodec.native import UnsupportedError
 from video_frames import assert_same, make_frames

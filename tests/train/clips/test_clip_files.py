@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kodec.codecs.sequences.video_reading import open_video
+from kodec.codecs.video_files.video_reading import open_video
 from kodec.native import InvalidInputError
 from kodec.train.clips.clip_file import ClipFile
 from kodec.train.clips.opening import ClipSource, open_clip, open_clips

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from kodec.codecs.container.sequence_head import Colour
-from kodec.codecs.sequences import frame_sinks
-from kodec.codecs.sequences.frames import Chroma, Frame, VideoFormat
-from kodec.codecs.sequences.video_reading import open_video
-from kodec.codecs.sequences.video_writing import VideoWriter, check_video_output
+from kodec.codecs.video_files import frame_sinks
+from kodec.codecs.video_files.frames import Chroma, Frame, VideoFormat
+from kodec.codecs.video_files.video_reading import open_video
+from kodec.codecs.video_files.video_writing import VideoWriter, check_video_output
 from kodec.native import InvalidInputError, KodecError, UnsupportedError
 from video_frames import assert_same, make_frames
 

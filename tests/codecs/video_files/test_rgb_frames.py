@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from kodec.codecs.container.sequence_head import Colour
-from kodec.codecs.sequences.colour_conversion import yuv_to_rgb
-from kodec.codecs.sequences.frames import Chroma, Frame, VideoFormat
-from kodec.codecs.sequences.rgb_frames import frame_of_rgb, matrix_of, rgb_of_frame
+from kodec.codecs.video_files.colour_conversion import yuv_to_rgb
+from kodec.codecs.video_files.frames import Chroma, Frame, VideoFormat
+from kodec.codecs.video_files.rgb_frames import frame_of_rgb, matrix_of, rgb_of_frame
 from kodec.native import InvalidInputError, UnsupportedError
 from video_frames import assert_same, make_frames
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kodec.codecs.sequences.colour_conversion import (
+from kodec.codecs.video_files.colour_conversion import (
     doubled,
     halved,
     quantised,

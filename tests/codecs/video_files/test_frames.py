@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kodec.codecs.sequences.frames import (
+from kodec.codecs.video_files.frames import (
     fitted,
     frame_of_picture,
     picture_of_frame,

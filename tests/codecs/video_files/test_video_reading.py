@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from kodec.codecs.sequences.frames import VideoFormat, write_raw
-from kodec.codecs.sequences.video_reading import open_video
-from kodec.codecs.sequences.video_writing import VideoWriter
+from kodec.codecs.video_files.frames import VideoFormat, write_raw
+from kodec.codecs.video_files.video_reading import open_video
+from kodec.codecs.video_files.video_writing import VideoWriter
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 from video_frames import assert_same, make_frames
 

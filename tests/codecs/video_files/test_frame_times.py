@@ -3,7 +3,7 @@ from fractions import Fraction
 import pytest
 
 from kodec.codecs.container.sequence_head import MAX_RATE_TERM, MAX_TICKS
-from kodec.codecs.sequences.frame_times import FrameClock, clock_of
+from kodec.codecs.video_files.frame_times import FrameClock, clock_of
 
 NTSC = Fraction(30000, 1001)
 
