@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -240,8 +240,7 @@ def comparable(
             f"averaged differently: {test.name}: {test.averaging}; {anchor.name}: "
             f"{anchor.averaging}"
         )
-    if test.rate_unit != anchor.rate_unit:
-        test, anchor = _one_unit(test, anchor)
+    test, anchor = in_one_unit(test, anchor)
     if test.rate_unit == "kbps":
         if test.fps and anchor.fps and abs(test.fps / anchor.fps - 1) > 1e-3:
             if test.size is None or anchor.size is None:
@@ -336,10 +335,20 @@ def _turn(
     return float(at[np.argmax(values[: deepest + 1])]), float(at[deepest])
 
 
-def _one_unit(test: Curve, anchor: Curve) -> tuple[Curve, Curve]:
-    """Both in bits per pixel, or both in kbps, whichever can be had."""
+def in_one_unit(test: Curve, anchor: Curve) -> tuple[Curve, Curve]:
+    """Both in bits per pixel, or both in kbps, whichever can be had; as they are if they agree.
+
+    What one of them does not say of its pictures' size or rate is taken from the other: they are
+    of one sequence. Raises InvalidInputError where neither can be had.
+    """
+    if test.rate_unit == anchor.rate_unit:
+        return test, anchor
+    size, fps = test.size or anchor.size, test.fps or anchor.fps
+    both = [
+        replace(curve, size=curve.size or size, fps=curve.fps or fps) for curve in (test, anchor)
+    ]
     try:
-        return test.in_bpp(), anchor.in_bpp()
+        return both[0].in_bpp(), both[1].in_bpp()
     except InvalidInputError as error:
         try:
             return test.in_kbps(), anchor.in_kbps()

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from kodec.eval.metrics.metric_names import find_metric
 from kodec.native import InvalidInputError
 
-from .bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe
+from .bdrate import BDQuality, BDResult, Method, bd_quality, bd_rate, describe, in_one_unit
 from .bootstrap import RESAMPLES, Interval, interval_of_mean, interval_over_members
 from .curve import Curve
 from .pooling import pair, pool
@@ -89,6 +89,7 @@ def compare(
     elif average is None:
         average = "sequences"
     if average == "curves":
+        pairs = [in_one_unit(*one) for one in pairs]
         names = [_common_name([curve for curve in side]) for side in zip(*pairs, strict=True)]
         ours, theirs = (
             pool(list(side), name)

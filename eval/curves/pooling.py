@@ -90,7 +90,7 @@ def pair(
         test, anchor = tests[0], anchors[0]
         known = test.sequence is not None and anchor.sequence is not None
         remark = f"compared though named differently: {test.sequence} and {anchor.sequence}"
-        differ = known and sequence_key(test) != sequence_key(anchor)
+        differ = known and _key(test) != _key(anchor)
         return [(test, anchor)], [remark] if differ else []
     for side, curves in (("TEST", tests), ("ANCHOR", anchors)):
         _check_of_sequences(curves, side)
@@ -110,14 +110,18 @@ def pair(
     return pairs, remarks
 
 
-def sequence_key(curve: Curve) -> str:
+def sequence_key(named: str) -> str:
     """What sequences are matched by: the name in lower case, without folders and suffix, and
     without the size, rate and number of frames that it may end in."""
-    name = PurePath((curve.sequence or curve.name).replace("\\", "/")).name.lower()
+    name = PurePath(named.replace("\\", "/")).name.lower()
     stem, dot, suffix = name.rpartition(".")
     name = stem if f"{dot}{suffix}" in _SUFFIXES else name
     name = re.sub(r"[\s_\-]+", "_", name)
     return _FORMAT.sub("", name) or name
+
+
+def _key(curve: Curve) -> str:
+    return sequence_key(curve.sequence or curve.name)
 
 
 def by_sequence(
@@ -135,7 +139,7 @@ def by_sequence(
         lambda curve: curve.sequence or curve.name,
         lambda curve: f"{curve.dataset}/{curve.sequence or curve.name}",
     )
-    keys = {id(curve): sequence_key(curve) for curve in (*tests, *anchors)}
+    keys = {id(curve): _key(curve) for curve in (*tests, *anchors)}
     for level in levels:
         shared = {
             key

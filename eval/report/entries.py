@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kodec.eval.curves.curve import UNKNOWN, Curve
-from kodec.eval.curves.pooling import pool
+from kodec.eval.curves.pooling import pool, sequence_key
 from kodec.eval.metrics.metric_names import linear_form
 from kodec.eval.readers import CurveSet, read_curve_sets
 from kodec.eval.running.results import ImageRow, Results, read_results
@@ -83,12 +83,24 @@ def read_entries(
     """
     of_anchor = {path.resolve() for path in anchor}
     others = [path for path in paths if path.resolve() not in of_anchor]
-    groups = _groups(read_curve_sets(others, size, fps)) if others else []
-    anchors = _groups(read_curve_sets(anchor, size, fps)) if anchor else []
+    sets = read_curve_sets(others, size, fps) if others else []
+    of_anchors = read_curve_sets(anchor, size, fps) if anchor else []
+    sizes = {
+        sequence_key(one.sequence): (one.size, one.fps)
+        for one in (*sets, *of_anchors)
+        if one.sequence is not None and one.size is not None
+    }
+    groups, anchors = (_groups([_sized(one, sizes) for one in side]) for side in (sets, of_anchors))
     if len(anchors) > 1:
         # An anchor on many data sets serves for the one that is compared.
         datasets = {group[0].dataset for group in groups}
         anchors = [group for group in anchors if group[0].dataset in datasets] or anchors
+        known = {sequence_key(one.sequence) for g in groups for one in g if one.sequence}
+        anchors = [
+            group
+            for group in anchors
+            if any(one.sequence and sequence_key(one.sequence) in known for one in group)
+        ] or anchors
     if len(anchors) > 1:
         named = "; ".join(
             ", ".join(filter(None, (_codec_name(group[0]), group[0].dataset)))
@@ -107,6 +119,18 @@ def read_entries(
     by_path = {str(path.resolve()): label for path, label in labels.items()}
     entries = _told_apart([_entry(group, by_path) for group in [*groups, *anchors]])
     return (entries[:-1], entries[-1]) if anchors else (entries, None)
+
+
+def _sized(
+    one: CurveSet, sizes: Mapping[str, tuple[tuple[int, int] | None, float | None]]
+) -> CurveSet:
+    """A set in bits per pixel where another source says how large its sequence is."""
+    if one.rate_unit != "kbps" or one.sequence is None or one.size is not None:
+        return one
+    size, fps = sizes.get(sequence_key(one.sequence), (None, None))
+    if size is None or (one.fps is None and fps is None):
+        return one
+    return one.sized(size, fps if one.fps is None else None)
 
 
 def _groups(sets: Sequence[CurveSet]) -> list[list[CurveSet]]:

@@ -109,8 +109,14 @@ def load_checked_video(
     model: str,
     device: str = "cpu",
     trusted: Sequence[str] = (),
-    structure: Structure | None = None,
+    structure: str | None = None,
     intra_period: int = 0,
+    offsets: tuple[int, ...] | None = None,
 ) -> CheckedVideoCodec:
-    """Load a model of sequences or pictures; arguments and errors as `load_video` and the class."""
-    return CheckedVideoCodec(load_video(model, device, trusted), structure, intra_period)
+    """Load a model of sequences or pictures; arguments and errors as `load_video` and the classes.
+
+    structure: the name of one, None for the model's own. offsets: of its qualities.
+    """
+    codec = load_video(model, device, trusted)
+    chosen = Structure(structure or codec.network.structure, offsets or (0,))
+    return CheckedVideoCodec(codec, chosen, intra_period)

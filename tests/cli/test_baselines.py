@@ -178,6 +178,8 @@ def test_external_encoder(kodec: Cli, pictures: Path, slow_encoder: list[str]) -
         ("--model default --effort 1 --dataset clips", 1, "--effort and --minutes are for pic"),
         ("--codec x264 --intra-period 4 --structure intra --dataset clips", 1, "changes nothing"),
         ("--codec x264 --structure low-delay-2 --dataset clips", 1, "no structure low-delay-2"),
+        ("--codec x264 --offsets 0,-2 --dataset clips", 2, "--offsets goes with --model"),
+        ("--model default --offsets 0,-2 --dataset pictures", 1, "--offsets is for video"),
         ("--codec x264 --beside vtm --dataset clips", 2, "--beside takes jpeg, "),
         ("--codec x264 --beside x265,x264 --dataset clips", 2, "x264 is named twice"),
         ("--codec jpeg --fps 25 --dataset pictures", 1, "--fps is for video"),

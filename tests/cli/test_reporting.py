@@ -187,7 +187,7 @@ def test_frames_of_sequences_are_decoded_by_models_and_encoders(
     clips.mkdir()
     (clips / "a_32x24_25.yuv").write_bytes(bytes(range(96)) * 12 * 2)
     base = ("eval", "--dataset", clips, "--output", tmp_path / "ours.json", "--quiet")
-    asked = ("--model", tiny_model, "--qualities", "10,50", "--beside", "x264")
+    asked = ("--model", tiny_model, "--qualities", "10,50", "--beside", "x264", "--offsets", "0,2")
     assert kodec(*base, *asked).status == 0
     output = tmp_path / "r.html"
     outcome = kodec(

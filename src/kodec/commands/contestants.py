@@ -13,7 +13,6 @@ from . import refining, usage
 
 if TYPE_CHECKING:
     from kodec.codecs import Codec
-    from kodec.codecs.sequences.structures import Structure
     from kodec.eval import CodecMaker
     from kodec.eval.baselines import Baseline
     from kodec.eval.running.checked_video import CheckedVideoCodec
@@ -80,7 +79,7 @@ def _of_videos(options: argparse.Namespace) -> tuple[Contestant, str]:
             "them out"
         )
     structure = _structure(options)
-    how = options.device, options.trust, structure, options.intra_period or 0
+    how = options.device, options.trust, structure, options.intra_period or 0, options.offsets
     makers = [partial(load_checked_video, model, *how) for model in options.model]
     codecs = [make() for make in makers]
     if len(used := {codec.structure.name for codec in codecs}) > 1:
@@ -95,16 +94,15 @@ def _of_videos(options: argparse.Namespace) -> tuple[Contestant, str]:
     return Contestant(named, qualities, options.output), name
 
 
-def _structure(options: argparse.Namespace) -> "Structure | None":
+def _structure(options: argparse.Namespace) -> str | None:
     """The one that was named, None: the model's own."""
-    from kodec.codecs.sequences.structures import Structure
-
     if options.structure == "random-access":
         raise InvalidInputError(
             "random-access is how x264, x265 and svt-av1 code of themselves: of models say "
             "--structure hierarchical, and --intra-period N"
         )
-    return None if options.structure is None else Structure(options.structure)
+    name: str | None = options.structure
+    return name
 
 
 def _check_period(options: argparse.Namespace, structure: str) -> None:

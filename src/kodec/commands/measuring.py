@@ -100,6 +100,12 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         "random-access, beside a model: the model's",
     )
     of_video.add_argument(
+        "--offsets",
+        metavar="O,O,...",
+        type=usage.offsets,
+        help="of models: added to the quality, by level of the hierarchy or frame by frame in turn",
+    )
+    of_video.add_argument(
         "--intra-period",
         metavar="N",
         type=usage.count,
@@ -203,6 +209,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise usage.UsageError(f"no codec {options.codec!r}: choose from {', '.join(_CODECS)}")
     if options.trust:
         raise usage.UsageError("--trust goes with --model")
+    if options.offsets is not None:
+        raise usage.UsageError("--offsets goes with --model: encoders have their own")
     if refining.wanted(options):
         raise usage.UsageError("--effort and --minutes go with --model")
     if options.device != "cpu":
@@ -217,7 +225,7 @@ def _check_usage(options: argparse.Namespace) -> None:
 
 def _check_kind(options: argparse.Namespace, files: list[Path], video: bool) -> None:
     """Refuse options that change nothing of this kind of data set."""
-    of_video = ("structure", "intra_period", "size", "fps", "frames")
+    of_video = ("structure", "offsets", "intra_period", "size", "fps", "frames")
     for name in ("bit_depth",) if video else of_video:
         if getattr(options, name) is not None:
             of, is_of = ("pictures", "video") if video else ("video", "pictures")

@@ -1,5 +1,6 @@
 """The codecs behind a report's results, opened again as they were measured."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from kodec.native import UnsupportedError
@@ -7,6 +8,8 @@ from kodec.native import UnsupportedError
 if TYPE_CHECKING:
     from kodec.eval import CodecLike, Results, SequenceCodec
     from kodec.eval.report import Entry
+
+_OF_OFFSETS, _OFFSETS = "quality offsets", re.compile(r"[+-]?\d{1,2}")
 
 
 class ReportCodecs:
@@ -68,7 +71,9 @@ class ReportCodecs:
         for model in [*embedded, *self._files]:
             codec = load_video(model, self._device, self._trusted)
             if codec.name == name and structure in STRUCTURES:
-                return CheckedVideoCodec(codec, Structure(str(structure)), period)
+                offsets = [int(part) for part in _OFFSETS.findall(str(settings.get(_OF_OFFSETS)))]
+                chosen = Structure(str(structure), tuple(offsets) or (0,))
+                return CheckedVideoCodec(codec, chosen, period)
         _check_baseline(results)
         theirs = next((known for known in libav.STRUCTURES if known == structure), None)
         preset = settings.get("preset")

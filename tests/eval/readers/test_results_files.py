@@ -10,8 +10,9 @@ import pytest
 from encoder_logs import vtm_log
 from kodec.eval import available_metrics, bd_rate, compare, pool, read_curve_sets, read_curves
 from kodec.eval.curves.pooling import sequence_key
+from kodec.eval.report import read_entries
 from kodec.native import InvalidInputError, KodecError
-from reported_results import write_video
+from reported_results import RATES, VALUES, write_video
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("KODEC_DATA"), reason="KODEC_DATA does not say where the data lie"
@@ -328,7 +329,7 @@ def test_sequences_meet_their_anchors_in_other_formats(tmp_path: Path) -> None:
     log.write_text(vtm_log([(30.0, 31.0, 32.0)] * 2, [600, 600], 22))
     (of_log,) = read_curves([log], "psnr-yuv-611")
     assert of_log.values[0] == pytest.approx((6 * 30 + 31 + 32) / 8)
-    assert sequence_key(of_log) == sequence_key(read_curves([ours], "psnr-y")[0]) == "a"
+    assert sequence_key(str(of_log.sequence)) == sequence_key("a_64x48_25_3f.mkv") == "a"
 
 
 def test_rows_of_other_numbers_of_frames_are_refused(tmp_path: Path) -> None:
@@ -337,3 +338,31 @@ def test_rows_of_other_numbers_of_frames_are_refused(tmp_path: Path) -> None:
     document["per_image"][1]["frames"] = 2
     with pytest.raises(InvalidInputError, match=r"a_64x48_25_3f\.mkv are of different numbers"):
         read_curve_sets([write(path, document)])
+
+
+def test_mean_curves_of_logs_and_ours_are_in_bits_per_pixel(tmp_path: Path) -> None:
+    ours = write_video(tmp_path, "ours", fps=(30, 30))
+    for name, factor in (("a", 1), ("b", 2)):
+        for qp, (rate, value) in enumerate(zip(RATES, VALUES, strict=True)):
+            bits = round(64 * 48 * rate * factor * 2)
+            log = vtm_log([(value, value + 1, value + 2)] * 3, [bits] * 3, 22 + qp)
+            (tmp_path / f"vtm-17.0_LB_{name}_3f_qp{22 + qp}.log").write_text(log)
+    logs = sorted(tmp_path.glob("*.log"))
+    tests, anchors = read_curves([ours], "psnr-y"), read_curves(logs, "psnr-y")
+    assert {curve.rate_unit for curve in anchors} == {"kbps"}
+    found = compare(tests, anchors, average="curves")
+    assert found.anchor[0].rate_unit == "bpp"
+    assert found.value_percent == pytest.approx(-50, abs=0.1)
+    (entry,), anchor = read_entries([ours], logs)
+    assert anchor is not None and anchor.curves["psnr-y"].rate_unit == "bpp"
+    assert len(entry.parts["psnr-y"]) == len(anchor.parts["psnr-y"]) == 2
+
+
+def test_an_anchor_of_many_data_sets_serves_for_the_sequences_that_are_compared(
+    tmp_path: Path,
+) -> None:
+    points = {"32": record(0.2, 30.0), "27": record(0.4, 33.0)}
+    sets = {"first": {"a_64x48_25.yuv": points}, "second": {"c.yuv": points}}
+    anchor = write(tmp_path / "vtm.json", sets)
+    _, found = read_entries([write_video(tmp_path, "ours")], [anchor])
+    assert found is not None and found.parts["psnr-y"][0].dataset == "first"
