@@ -17,7 +17,7 @@ from container import resident
 from kodec.codecs import ChunkReader, ModelInfo, Packet
 from kodec.codecs.container.varint import read_varint
 from kodec.codecs.sequences.frames import Frame, VideoFormat
-from kodec.codecs.sequences.rate_control import RateControl
+from kodec.codecs.sequences.rate_control import RateControl, Spent
 from kodec.codecs.sequences.video import Video
 from kodec.codecs.sequences.video_codec import Coding, VideoCodec, load_video
 from kodec.commands.usage import model_qualities, size
@@ -214,7 +214,8 @@ def rates_met(options: argparse.Namespace) -> bool:
         for quality in options.qualities:
             fps = float(form.fps)
             bits = 0.9 * 8 * coded_size(codec, frames, form, Coding(quality)) / len(frames)
-            missed, first = {}, []
+            missed: dict[int, float] = {}
+            first: list[Spent] = []
             for passes in ALLOWED:
                 control = RateControl(bits, fps, len(frames), first)
                 size_ = coded_size(codec, frames, form, Coding(control=control))
