@@ -20,7 +20,7 @@ from compositions import part
 from kodec.codecs import read_picture, save_model
 from kodec.codecs.container import ChunkReader, Packet
 from kodec.codecs.sequences.video_codec import load_video
-from kodec.codecs.video_files.frames import Frame, VideoFormat
+from kodec.codecs.video_files.frames import Frame
 from kodec.codecs.video_files.rgb_frames import rgb_of_frame
 from kodec.codecs.video_files.video_reading import open_video
 from kodec.codecs.video_files.video_writing import VideoWriter
@@ -269,24 +269,6 @@ def test_info_of_a_video(kodec: Cli, clip: Clip) -> None:
     text = kodec("info", clip.coded)
     assert (text.status, text.err) == (0, "")
     assert "refreshes                     2\n" in text.out
-
-
-def test_colour_and_depth_come_back(kodec: Cli, clip: Clip, model: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from kodec.codecs.container.sequence_head import Colour
-
-    colour = Colour(9, 16, 9, full_range=True)
-    form = VideoFormat(WIDTH, HEIGHT, "422", 10, Fraction(30000, 1001), colour)
-    with VideoWriter(tmp_path / "in.mkv", form) as writer:
-        for number in range(2):
-            writer.write(
-                tuple(np.full(shape, 500 + number, np.uint16) for shape in form.plane_shapes)
-            )
-    coded, out = tmp_path / "a.kdc", tmp_path / "out.mkv"
-    assert kodec("encode", tmp_path / "in.mkv", coded, "--model", model).status == 0
-    assert kodec("decode", coded, out, "--model", model).status == 0
-    assert open_video(out).form == replace(form, fps=open_video(tmp_path / "in.mkv").form.fps)
 
 
 @pytest.fixture
