@@ -1,5 +1,7 @@
 """Rows measured in several processes at once."""
 
+import atexit
+import gc
 import multiprocessing
 import os
 import signal
@@ -129,6 +131,14 @@ def _begin(make_codec: Callable[[], Measurable], metrics: list[str], needed: lis
     torch.set_num_threads(1)
     set_threads(1)
     _measurement = Measurement(make_codec(), metrics, needed)
+    atexit.register(_forget)
+
+
+def _forget() -> None:
+    """Before the interpreter ends: what is there then, the core takes for leaked, and says so."""
+    global _measurement
+    _measurement = None
+    gc.collect()
 
 
 def _measure(task: Task) -> ImageRow:

@@ -1,12 +1,17 @@
-"""Several processes: what Ctrl+C may interrupt."""
+"""Several processes: what Ctrl+C may interrupt, and how they end."""
 
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pytest
 
+from kodec.codecs import load
+from kodec.eval import PictureSource, evaluate_sources
 from kodec.eval.running import processes
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -36,3 +41,11 @@ def test_interrupts_wait_until_processes_have_begun(receiver: str) -> None:
         other.join()
     assert reached
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_processes_with_a_model_end_in_silence(
+    tiny_model: Path, save_picture: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    sources = [PictureSource(save_picture("a.png", 24, 32))]
+    evaluate_sources(partial(load, tiny_model), sources, [10, 40], ["psnr-rgb"], jobs=2)
+    assert capfd.readouterr() == ("", "")
