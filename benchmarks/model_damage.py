@@ -97,8 +97,8 @@ def save_small(path: Path, config: dict[str, Any]) -> bytes:
 
 def full_configs() -> list[dict[str, Any]]:
     """The codecs of all training configs."""
-    documents = [yaml.safe_load(path.read_text()) for path in sorted(CONFIGS.glob("*.yaml"))]
-    return [document["model"]["codec"] for document in documents]
+    models = [yaml.safe_load(path.read_text())["model"] for path in sorted(CONFIGS.glob("*.yaml"))]
+    return [model.get("init_args", model)["codec"] for model in models]
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
