@@ -67,11 +67,6 @@ class Budget:
         if self.minutes is not None and not 0 <= self.minutes < math.inf:
             raise InvalidInputError("minutes are 0 or more, and no infinity")
 
-    @property
-    def nothing(self) -> bool:
-        """Whether it allows for no step."""
-        return self.steps == 0 or self.minutes == 0
-
     def reached(self, figures: Figures) -> bool:
         """Whether a target is."""
         return (self.psnr is not None and figures.psnr >= self.psnr) or (
@@ -124,15 +119,13 @@ def fit(
     accept: Callable[[Figures], bool] = lambda figures: True,
     store: Store | None = None,
     begun: tuple[Fit, torch.optim.Adam] | None = None,
-    start: Figures | None = None,
 ) -> Fit:
     """Optimise the values within the budget; they end as the best ones that were measured.
 
     Every step is measured. accept: which states may be kept, beside the first. store: where the fit
     is kept, every ten seconds and when it is interrupted; of a whole fit too, until what came of it
-    is safe. begun: a fit from there, to go on with; it ends as if it had not been broken. start:
-    what to compare with, if not with the values as they are. An interrupt lets the step end, then
-    the fit; a second one ends it at once.
+    is safe. begun: a fit from there, to go on with; it ends as if it had not been broken. An
+    interrupt lets the step end, then the fit; a second one ends it at once.
 
     Raises `KodecError` where nothing measured is finite.
     """
@@ -141,8 +134,7 @@ def fit(
     saved = time.monotonic()
     with interrupts_noted() as interrupts:
         if run.start is None:
-            run.figures = _measured(fitting)
-            run.start = start or run.figures
+            run.start = run.figures = _measured(fitting)
             run.best = _copies(fitting)
         while not interrupts and not _over(run, budget):
             _step(fitting, schedule, run, optimiser)
@@ -171,7 +163,7 @@ def optimiser_of(fitting: Fitting) -> torch.optim.Adam:
 
 def _over(run: Fit, budget: Budget) -> bool:
     assert run.figures is not None
-    if budget.nothing or budget.reached(run.figures):
+    if budget.minutes == 0 or budget.reached(run.figures):
         return True
     return run.steps is not None and run.done >= run.steps
 

@@ -6,7 +6,7 @@ Source: "Improving inference for neural image compression" (2020).
 import copy
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -26,8 +26,6 @@ MOST_PIXELS = 2 * 2**20
 # In latent positions: of a tile's side, and of what contexts and hyper-networks see.
 TILE = 64
 CONTEXT_REACH = 8
-# Of the model's own lagrangian, which was tuned for the mean of many pictures and qualities.
-LAGRANGIANS = (0.85, 0.7, 0.55, 0.4, 0.2)
 
 
 class LatentRefinement:
@@ -77,26 +75,6 @@ class LatentRefinement:
     def latents(self) -> Latents:
         """What is to be coded."""
         return Latents(self.values["y"], self.values.get("z"), self.side)
-
-    def choose_lagrangian(self, accept: Callable[[Figures], bool]) -> Figures:
-        """Set the network's to what suits this picture; returns what its own gives.
-
-        That is for models whose quantisation is optimised; only the encoder knows of it. A smaller
-        one stays if it is better and `accept` takes what it gives.
-        """
-        start = best = self.measure()
-        latents = self.network.latents
-        own = chosen = float(getattr(latents, "lagrangian", 0.0))
-        if own > 0:
-            for factor in LAGRANGIANS:
-                setattr(latents, "lagrangian", factor * own)
-                figures = self.measure()
-                if not (figures.loss < best.loss and accept(figures)):
-                    break
-                best, chosen = figures, factor * own
-            for each in (latents, self.single.latents):
-                setattr(each, "lagrangian", chosen)
-        return start
 
     def descend(self, relaxation: Relaxation) -> None:
         """Gradients of bits per pixel + lambda x distortion; of large pictures tile by tile."""

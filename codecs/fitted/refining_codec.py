@@ -1,7 +1,6 @@
 """A loaded codec that refines each picture's latents before it codes them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,18 +29,6 @@ def usual_schedule(codec: Codec) -> Schedule:
     """The packaged schedule for a model: another one where its quantisation is optimised."""
     optimised = getattr(codec.network.latents, "lagrangian", 0.0) > 0
     return read_schedule(OF_OPTIMISED if optimised else SCHEDULE)
-
-
-@contextmanager
-def _lagrangian_restored(codec: Codec) -> Iterator[None]:
-    """Whatever becomes of it within."""
-    latents = codec.network.latents
-    own = getattr(latents, "lagrangian", None)
-    try:
-        yield
-    finally:
-        if own is not None:
-            setattr(latents, "lagrangian", own)
 
 
 @dataclass(frozen=True)
@@ -134,14 +121,11 @@ class RefiningCodec:
         store = None if state is None else FitFile(state, self._run_with())
         begun = store.load(fitting) if store is not None and resume else None
         height, width, _ = picture.pixels.shape
-        with _lagrangian_restored(codec):
-            with MemoryGuard(width, height):
-                start = None if self.budget.nothing else fitting.choose_lagrangian(accept)
-                how = (fitting, self.schedule, self.budget, show, accept)
-                run = fit(*how, store=store, begun=begun, start=start)
-            if run.figures == run.start:
-                return Refined(plain, run, better=False)
-            coded = codec.reconstruct(codec.code_picture(picture, quality, fitting.latents()))
+        with MemoryGuard(width, height):
+            run = fit(fitting, self.schedule, self.budget, show, accept, store=store, begun=begun)
+        if run.figures == run.start:
+            return Refined(plain, run, better=False)
+        coded = codec.reconstruct(codec.code_picture(picture, quality, fitting.latents()))
         # Estimates led here; what is written is held against bytes and pixels.
         better = self._loss(coded, picture, lam) < self._loss(plain, picture, lam)
         return Refined(coded if better else plain, run, better)

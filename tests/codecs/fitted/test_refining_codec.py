@@ -94,23 +94,6 @@ def test_refined_files_decode_and_are_never_worse(
         assert after < 0.99 * before
 
 
-def test_a_lagrangian_that_suits_the_picture(tiny_model: Path) -> None:
-    codec, pixels, lam = load(tiny_model), picture(37, 51), 0.2
-    latents = codec.network.latents
-    setattr(latents, "lagrangian", 1.0)
-    still = Schedule((Phase(1.0, (1e-9, 1e-9)),), (0, 1))
-    refining = RefiningCodec(codec, Budget(steps=1), still, Objective("mse", lam, lam))
-    refined = refining.refine(Picture(pixels), 40)
-    plain = codec.encode(pixels, 40)
-    assert loss(codec, refined.coded.data, pixels, lam) < 0.95 * loss(codec, plain, pixels, lam)
-    assert latents.lagrangian == 1.0
-    # Its file has more bits, so that a target may rule it out.
-    start = refined.run.start
-    assert start is not None and len(plain) < len(refined.coded.data)
-    kept = refining.refine(Picture(pixels), 40, accept=lambda figures: figures.bpp <= start.bpp)
-    assert kept.coded.data == plain
-
-
 def test_side_latents_and_gray_and_tiny_pictures(codec_of: Callable[..., Codec]) -> None:
     for transform, gain in (("region adaptive", False), ("gdn", True)):
         codec = codec_of("mean-scale hyperprior", transform, gain)
