@@ -123,9 +123,8 @@ def test_pictures_of_a_folder_are_a_video_of_rgb(
     assert kodec("decode", coded, tmp_path / "out.mkv", "--model", model).status == 0
     form = open_video(tmp_path / "out.mkv").form
     assert form.is_rgb and form.fps == 30
-    assert "Y4M cannot hold gbrp" in (
-        kodec("decode", coded, tmp_path / "out.y4m", "--model", model).complaint
-    )
+    complaint = kodec("decode", coded, tmp_path / "out.y4m", "--model", model).complaint
+    assert complaint.startswith(f"{tmp_path}/out.y4m: Y4M cannot hold gbrp")
     assert sorted(os.listdir(tmp_path)) == ["a.kdc", "out.mkv"]
 
 

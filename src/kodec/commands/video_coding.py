@@ -4,11 +4,11 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, Literal, TextIO
+from typing import IO, TYPE_CHECKING, BinaryIO, Literal, TextIO, TypeVar
 
 from kodec.native import BitstreamError, InvalidInputError, KodecError
 
@@ -18,6 +18,8 @@ from .progress import Show, progress
 if TYPE_CHECKING:
     from kodec.codecs.sequences.video import Video
     from kodec.codecs.sequences.video_codec import CodedStep, Coding, VideoCodec
+
+_Item = TypeVar("_Item")
 
 PIPE = Path("-")
 LOST_FRAMES = 3
@@ -253,14 +255,15 @@ def decode(options: argparse.Namespace) -> int:
     # From here on torch is there.
     from kodec.codecs.sequences.video_codec import SEQUENCES, load_video
 
-    with _coded_input(options.input) as file, naming(options.input):
-        damaged: Literal["keep", "refuse"] = "keep" if options.partial else "refuse"
-        reader = ChunkReader(file, damaged=damaged, kinds=SEQUENCES)
-        header = reader.header
-        assert isinstance(header, SequenceHeader)
-        model = options.model or model_path(header.model_id)
-        codec = load_video(model, options.device, options.trust)
-        decoder = codec.decoder(reader, options.start)
+    with _coded_input(options.input) as file:
+        with naming(options.input):
+            damaged: Literal["keep", "refuse"] = "keep" if options.partial else "refuse"
+            reader = ChunkReader(file, damaged=damaged, kinds=SEQUENCES)
+            header = reader.header
+            assert isinstance(header, SequenceHeader)
+            model = options.model or model_path(header.model_id)
+            codec = load_video(model, options.device, options.trust)
+            decoder = codec.decoder(reader, options.start)
         with (
             progress(options.quiet) as show,
             interrupts_noted() as interrupts,
@@ -269,7 +272,7 @@ def decode(options: argparse.Namespace) -> int:
             ) as writer,
         ):
             first: Fraction | None = None
-            for shown in itertools.islice(decoder, options.frames):
+            for shown in itertools.islice(_named(decoder, options.input), options.frames):
                 seconds = decoder.clock.seconds_of(shown.number, shown.time)
                 first = seconds if first is None else first
                 writer.write(shown.picture, seconds - first)
@@ -277,7 +280,8 @@ def decode(options: argparse.Namespace) -> int:
                 if interrupts:
                     break
             if not writer.count:
-                raise _no_frames(options)
+                with naming(options.input):
+                    raise _no_frames(options)
     if not options.quiet:
         form = decoder.form
         what = f"{writer.count} frames of {form.width}x{form.height} {form.pixel_format}"
@@ -288,6 +292,14 @@ def decode(options: argparse.Namespace) -> int:
         _say_what_is_lost(decoder.lost, reader.cut)
         return LOST_FRAMES
     return 0
+
+
+def _named(frames: Iterable[_Item], path: Path) -> Iterator[_Item]:
+    """The frames, with errors that name the file they are read from."""
+    from .coded_file import naming
+
+    with naming(path):
+        yield from frames
 
 
 def _no_frames(options: argparse.Namespace) -> KodecError:
