@@ -159,7 +159,8 @@ class Tally:
         self._decibels = 0.0
         self.frames = 0
         self.bytes = 0
-        self.qualities: list[int] = []
+        self.qualities: range | None = None
+        """From the lowest to the highest."""
         self.interrupted = False
 
     @property
@@ -194,14 +195,15 @@ class Tally:
             self._decibels += min(found, 100.0)
         self.frames += len(coded.sources)
         if coded.quality is not None:
-            self.qualities.append(coded.quality)
+            seen = self.qualities or range(coded.quality, coded.quality + 1)
+            self.qualities = range(min(seen[0], coded.quality), max(seen[-1], coded.quality) + 1)
 
     def in_words(self) -> str:
         """One line, without the file's name."""
         rate = self.bits_per_second
         parts = [f"{self.frames} frames", f"{self.bytes:,} bytes", f"{rate / 1000:,.1f} kbit/s"]
-        if self.qualities:
-            low, high = min(self.qualities), max(self.qualities)
+        if self.qualities is not None:
+            low, high = self.qualities[0], self.qualities[-1]
             parts.append(f"quality {low}" if low == high else f"qualities {low} to {high}")
         label = {"psnr-y": "Y", "psnr-yuv-611": "YUV 6:1:1"}.get(self.name, "RGB")
         parts.append(f"{self.psnr:.2f} dB ({label})")
