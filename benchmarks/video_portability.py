@@ -1,8 +1,8 @@
 """Table of `video.py portability`: chains of frames between instruction sets, and moved states.
 
-Writers with the best and with the oldest kernels, on one thread and on two, code 300 frames of
-64x64 and 48 of foreman in one chain each, with an untrained closed loop, a packet a frame. Every
-environment reads every writer's files: each frame must be the writer's, every sample of it. Then
+The best kernels on one thread and the oldest on two write 300 frames of 64x64 and 48 of foreman in
+one chain each, with an untrained closed loop, a packet a frame. Both kernels on one thread and on
+two read all files: each frame must be the writer's, every sample of it. Then
 everything that enters a state is moved in the reader, up or down at random: by 0.99 of its guard
 all frames must be the same; by 1e-3 in one frame that frame must be an error.
 """
@@ -23,14 +23,16 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from kodec.codecs import ChunkReader
-from kodec.codecs.sequences.video_codec import VideoCodec
+from kodec.codecs import ChunkReader, save_model
+from kodec.codecs.sequences.video_codec import VideoCodec, load_video
 from kodec.codecs.sequences.video_encoder import Coding
 from kodec.codecs.video_files.frames import Frame, VideoFormat
 from kodec.entropy import SymbolReader
 from kodec.native import KodecError
 from portability import OLDEST_MKL
-from video_costs import foreman, made_frames, small_codec
+from small_loops import SMALL as SIZES
+from small_loops import small_model
+from video_costs import foreman, made_frames
 
 VARIANTS: dict[str, tuple[int, dict[str, str]]] = {
     "best-1": (1, {}),
@@ -38,7 +40,9 @@ VARIANTS: dict[str, tuple[int, dict[str, str]]] = {
     "oldest-1": (1, OLDEST_MKL),
     "oldest-2": (2, OLDEST_MKL),
 }
+WRITERS = ("best-1", "oldest-2")
 CHAINS = {"64x64": 300, "foreman": 48}
+MODEL = "model.safetensors"
 WITHIN, OUTSIDE = 0.99, 1e-3
 SMALL = VideoFormat(64, 64, "420", 8, Fraction(25))
 
@@ -49,6 +53,13 @@ def add_to(tables: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     parser.add_argument("--frames", type=int, help="of each chain, at most")
     parser.add_argument("--job", nargs=3, help=argparse.SUPPRESS)
     parser.set_defaults(measure=measure)
+
+
+def save_small_model(path: Path) -> None:
+    """An untrained closed loop's model file."""
+    arguments = {**SIZES, "gain": (1.0, 4.0)}
+    section = {"class_path": "kodec.codecs.ScaleSpaceFlow", "init_args": arguments}
+    save_model(small_model("scale-space", gain=(1.0, 4.0)).float(), section, path, "small")
 
 
 def chain(name: str, count: int) -> tuple[VideoFormat, Iterator[Frame]]:
@@ -122,9 +133,8 @@ def read_all(codec: VideoCodec, folder: Path) -> dict[str, str]:
     """Every writer's files."""
     return {
         f"{writer} {name}": read(codec, folder / writer / f"{name}.kdc")
-        for writer in VARIANTS
+        for writer in WRITERS
         for name in CHAINS
-        if (folder / writer).is_dir()
     }
 
 
@@ -143,7 +153,8 @@ def move(codec: VideoCodec, folder: Path, limit: int) -> dict[str, str]:
 
 def work(action: str, folder: Path, variant: str, limit: int) -> dict[str, str]:
     """What a child process does."""
-    codec = small_codec()
+    # Not built anew: random numbers depend on the kernels too.
+    codec = load_video(folder / MODEL)
     torch.set_num_threads(VARIANTS[variant][0])
     if action == "write":
         (folder / variant).mkdir()
@@ -182,7 +193,8 @@ def measure(options: argparse.Namespace) -> bool:
         print(json.dumps(work(action, Path(folder), variant, limit)))
         return True
     with tempfile.TemporaryDirectory(prefix="kodec-video-") as folder:
-        for variant in VARIANTS:
+        save_small_model(Path(folder) / MODEL)
+        for variant in WRITERS:
             shown = child("write", folder, variant, limit)
             print(f"{variant:9s} writes with {shown}", flush=True)
         held = True

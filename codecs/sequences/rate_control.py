@@ -27,20 +27,21 @@ class Spent:
     bits: int
 
     @property
-    def complexity(self) -> float:
-        """Natural log of the bits that it would take at quality 0."""
-        return math.log(max(self.bits, 1)) - _SLOPE * self.quality
+    def bits_at_base_0(self) -> float:
+        """That it would take were its own offset all of its quality."""
+        return max(self.bits, 1) * math.exp(_SLOPE * (self.step.quality - self.quality))
 
 
 class RateControl:
     """Chooses qualities step by step so that the mean rate is met.
 
     bits_per_frame: the rate to meet. frames_per_second: of the sequence. frames: how many there
-    are, where that is known. first_pass: what each step took before, for a second pass.
+    are, where that is known. first_pass: what each step took before, for a second pass. remember:
+    whether `steps` has what each took, for such a pass: memory grows with their number.
 
     All steps are coded at one base quality plus their own offsets, which follows what is left:
-    bits are taken for exp(complexity + slope x quality), with the complexity of each step of the
-    first pass, or of the last step of its kind.
+    bits are taken to grow by exp(slope x quality) from those of each step of the first pass, or of
+    the last step of its kind.
     """
 
     def __init__(
@@ -50,52 +51,50 @@ class RateControl:
         frames: int | None = None,
         first_pass: Sequence[Spent] = (),
         start: int = 24,
+        remember: bool = True,
     ) -> None:
         self._rate = bits_per_frame
         self._window = max(_WINDOW * frames_per_second, 2.0)
         self._left = frames
-        self._first_pass = list(first_pass)
+        self._rest = _sums_to_the_end(first_pass)
+        self._remember = remember
+        self._done = 0
         self._last: dict[tuple[int, int], Spent] = {}
         self._counts: Counter[tuple[int, int]] = Counter()
         self._saved = 0.0
         self._base = float(start)
         self.steps: list[Spent] = []
-        """What each took, in coding order."""
+        """What each took, in coding order, where it is remembered."""
 
     def quality(self, step: Step) -> int:
         """What the next step in coding order is coded at, 0 to 63."""
-        ahead = self._ahead()
-        if ahead:
-            frames = sum(frames for _, frames, _ in ahead)
-            expected = sum(math.exp(complexity) for complexity, _, _ in ahead)
+        frames, expected = self._ahead()
+        if frames:
             budget = max(self._rate * frames + self._saved, 0.05 * self._rate * frames)
             change = math.log(budget / expected) / _SLOPE - self._base
-            limit = HIGHEST_QUALITY if self._first_pass else _LARGEST_CHANGE
+            limit = HIGHEST_QUALITY if self._rest else _LARGEST_CHANGE
             self._base += min(max(change, -limit), limit)
             # Beyond the ends nothing is to be had: no debt of qualities is run up there.
             self._base = min(max(self._base, 0.0), float(HIGHEST_QUALITY))
         return min(max(round(self._base) + step.quality, 0), HIGHEST_QUALITY)
 
-    def _ahead(self) -> list[tuple[float, float, Step]]:
-        """Of steps to come: log of bits at base quality 0, frames, the step or one of its kind."""
-        if self._first_pass:
-            rest = self._first_pass[len(self.steps) :]
-            return [(s.complexity + _SLOPE * s.step.quality, s.step.frames, s.step) for s in rest]
+    def _ahead(self) -> tuple[float, float]:
+        """Frames of the steps to come and their bits at base quality 0; 0 if nothing is known."""
+        if self._rest:
+            return self._rest[min(self._done, len(self._rest) - 1)]
         if not self._last:
-            return []
+            return 0.0, 0.0
         # A refresh that came once, at the beginning, is not taken to come again.
         kinds = [k for k in self._last if k[0] or self._counts[k] > 1 or len(self._last) == 1]
         if not kinds:
-            return []
+            return 0.0, 0.0
         horizon = self._window if self._left is None else min(self._window, max(self._left, 1))
         seen = sum(self._counts[kind] * self._last[kind].step.frames for kind in kinds)
-        ahead = []
+        bits = 0.0
         for kind in kinds:
-            spent = self._last[kind]
             times = horizon * self._counts[kind] / seen
-            complexity = spent.complexity + _SLOPE * spent.step.quality + math.log(times)
-            ahead.append((complexity, times * spent.step.frames, spent.step))
-        return ahead
+            bits += times * self._last[kind].bits_at_base_0
+        return horizon, bits
 
     def charge(self, bits: int) -> None:
         """What the file takes beside its steps."""
@@ -105,9 +104,22 @@ class RateControl:
         """Learn what a step took."""
         spent = Spent(step, quality, bits)
         kind = len(step.references), step.quality
-        self.steps.append(spent)
+        self._done += 1
+        if self._remember:
+            self.steps.append(spent)
         self._last[kind] = spent
         self._counts[kind] += 1
         self._saved += self._rate * step.frames - bits
         if self._left is not None:
             self._left -= step.frames
+
+
+def _sums_to_the_end(steps: Sequence[Spent]) -> list[tuple[float, float]]:
+    """Frames and bits at base quality 0 from each step on; none at the end."""
+    if not steps:
+        return []
+    sums = [(0.0, 0.0)]
+    for spent in reversed(steps):
+        frames, bits = sums[-1]
+        sums.append((frames + spent.step.frames, bits + spent.bits_at_base_0))
+    return sums[::-1]

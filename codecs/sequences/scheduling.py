@@ -29,7 +29,7 @@ class Schedule(Generic[Frame]):
     def __init__(self, structure: Structure, group: int = 1, intra_period: int = 0) -> None:
         self._structure = structure
         self._group = group
-        self._period = 1 if structure.name == "intra" else intra_period
+        self._period = intra_period
         self._waiting: list[Frame] = []
         self._first = 0
         """Number of the first frame that waits."""

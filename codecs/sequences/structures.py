@@ -51,6 +51,8 @@ class Structure:
         if self.name == "hierarchical":
             return list(self._hierarchy(number, groups))
         offset = self.offsets[number % len(self.offsets)]
+        if self.name == "intra":
+            return [PlannedStep(0, (), None, offset)]
         if self.name == "low-delay-2":
             here = (number + 1) % 2
             # The refresh alone is there before the first one.

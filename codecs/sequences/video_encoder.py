@@ -51,10 +51,11 @@ class Coding:
     """How a sequence is coded.
 
     quality: 0 to 63, by default 32; None for a model of fixed rate. structure: None for the
-    model's own. intra_period: frames from one refresh to the next; 0: the first alone. scene_cuts:
-    whether a cut is a refresh too. control: chooses qualities in place of `quality`. share: steps
-    in a packet, which is written when they are there, refreshes apart; None: 4 of small frames,
-    which may take less than a packet's framing, but 1 with a control, which learns from each.
+    model's own. intra_period: frames from one refresh to the next; 0: the first alone, and where
+    every frame is coded by itself, two packets' frames. scene_cuts: whether a cut is a refresh too.
+    control: chooses qualities in place of `quality`. share: steps in a packet, which is written
+    when they are there, refreshes apart; None: 4 of small frames, which may take less than a
+    packet's framing, but 1 with a control, which learns from each.
     """
 
     quality: int | None = None
@@ -110,13 +111,14 @@ class VideoEncoder:
         self._quality = quality
         self._stepper = Stepper(codec.network, (form.height, form.width), quality, codec.device)
         self._cuts = SceneCuts() if coding.scene_cuts else None
-        self._schedule: Schedule[_Source] = Schedule(
-            self._structure, codec.network.group, coding.intra_period
-        )
-        self._clock = FrameClock(form.fps) if clock is None else clock
-        self._on_step = on_step
         small = form.width * form.height <= _SMALL_FRAME
         self._share = coding.share or (_SHARE if small and coding.control is None else 1)
+        period = coding.intra_period
+        if self._structure.name == "intra" and not period:
+            period = 1 if self._share == 1 else 2 * self._share
+        self._schedule: Schedule[_Source] = Schedule(self._structure, codec.network.group, period)
+        self._clock = FrameClock(form.fps) if clock is None else clock
+        self._on_step = on_step
         self._waiting: list[Scheduled[_Source]] = []
         """Steps that are to share a packet."""
         self.frames = 0

@@ -4,11 +4,11 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, Literal, TextIO
+from typing import IO, TYPE_CHECKING, BinaryIO, Literal, TextIO, TypeVar
 
 from kodec.native import BitstreamError, InvalidInputError, KodecError
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kodec.codecs.sequences.video_codec import VideoCodec
     from kodec.codecs.sequences.video_encoder import CodedStep, Coding
     from kodec.codecs.video_files.video import Video
+
+_Item = TypeVar("_Item")
 
 PIPE = Path("-")
 LOST_FRAMES = 3
@@ -158,7 +160,8 @@ class Tally:
         self._decibels = 0.0
         self.frames = 0
         self.bytes = 0
-        self.qualities: list[int] = []
+        self.qualities: range | None = None
+        """From the lowest to the highest."""
         self.interrupted = False
 
     @property
@@ -193,14 +196,15 @@ class Tally:
             self._decibels += min(found, 100.0)
         self.frames += len(coded.sources)
         if coded.quality is not None:
-            self.qualities.append(coded.quality)
+            seen = self.qualities or range(coded.quality, coded.quality + 1)
+            self.qualities = range(min(seen[0], coded.quality), max(seen[-1], coded.quality) + 1)
 
     def in_words(self) -> str:
         """One line, without the file's name."""
         rate = self.bits_per_second
         parts = [f"{self.frames} frames", f"{self.bytes:,} bytes", f"{rate / 1000:,.1f} kbit/s"]
-        if self.qualities:
-            low, high = min(self.qualities), max(self.qualities)
+        if self.qualities is not None:
+            low, high = self.qualities[0], self.qualities[-1]
             parts.append(f"quality {low}" if low == high else f"qualities {low} to {high}")
         label = {"psnr-y": "Y", "psnr-yuv-611": "YUV 6:1:1"}.get(self.name, "RGB")
         parts.append(f"{self.psnr:.2f} dB ({label})")
@@ -255,14 +259,15 @@ def decode(options: argparse.Namespace) -> int:
     from kodec.codecs.sequences.stream_format import SEQUENCES
     from kodec.codecs.sequences.video_codec import load_video
 
-    with _coded_input(options.input) as file, naming(options.input):
-        damaged: Literal["keep", "refuse"] = "keep" if options.partial else "refuse"
-        reader = ChunkReader(file, damaged=damaged, kinds=SEQUENCES)
-        header = reader.header
-        assert isinstance(header, SequenceHeader)
-        model = options.model or model_path(header.model_id)
-        codec = load_video(model, options.device, options.trust)
-        decoder = codec.decoder(reader, options.start)
+    with _coded_input(options.input) as file:
+        with naming(options.input):
+            damaged: Literal["keep", "refuse"] = "keep" if options.partial else "refuse"
+            reader = ChunkReader(file, damaged=damaged, kinds=SEQUENCES)
+            header = reader.header
+            assert isinstance(header, SequenceHeader)
+            model = options.model or model_path(header.model_id)
+            codec = load_video(model, options.device, options.trust)
+            decoder = codec.decoder(reader, options.start)
         with (
             progress(options.quiet) as show,
             interrupts_noted() as interrupts,
@@ -271,7 +276,7 @@ def decode(options: argparse.Namespace) -> int:
             ) as writer,
         ):
             first: Fraction | None = None
-            for shown in itertools.islice(decoder, options.frames):
+            for shown in itertools.islice(_named(decoder, options.input), options.frames):
                 seconds = decoder.clock.seconds_of(shown.number, shown.time)
                 first = seconds if first is None else first
                 writer.write(shown.picture, seconds - first)
@@ -279,7 +284,8 @@ def decode(options: argparse.Namespace) -> int:
                 if interrupts:
                     break
             if not writer.count:
-                raise _no_frames(options)
+                with naming(options.input):
+                    raise _no_frames(options)
     if not options.quiet:
         form = decoder.form
         what = f"{writer.count} frames of {form.width}x{form.height} {form.pixel_format}"
@@ -290,6 +296,14 @@ def decode(options: argparse.Namespace) -> int:
         _say_what_is_lost(decoder.lost, reader.cut)
         return LOST_FRAMES
     return 0
+
+
+def _named(frames: Iterable[_Item], path: Path) -> Iterator[_Item]:
+    """The frames, with errors that name the file they are read from."""
+    from .coded_file import naming
+
+    with naming(path):
+        yield from frames
 
 
 def _no_frames(options: argparse.Namespace) -> KodecError:

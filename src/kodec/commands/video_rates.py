@@ -44,8 +44,9 @@ def coding_for(
     if options.target_psnr is not None:
         return replace(coding, quality=_quality_for(codec, video, coding, options, show))
     fps = float(video.form.fps)
-    control = RateControl(options.bitrate / fps, fps, video.count)
-    if options.passes == 1:
+    again = options.passes > 1
+    control = RateControl(options.bitrate / fps, fps, video.count, remember=again)
+    if not again:
         return replace(coding, control=control)
     _measured(codec, video, replace(coding, control=control), show, "--passes 2")
     second = RateControl(options.bitrate / fps, fps, len(control.steps), control.steps)

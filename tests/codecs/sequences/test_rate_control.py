@@ -20,8 +20,8 @@ def steps_of(structure: Structure, frames: int, period: int = 0) -> list[Step]:
 
 
 def bits_of(step: Step, quality: int, slope: float, busy: Sequence[float]) -> int:
-    """A refresh takes eight times what others do; some parts of the sequence more than others."""
-    base = 40_000.0 if step.refresh else 5_000.0
+    """By itself a frame takes eight times as much; some parts of the sequence more than others."""
+    base = 5_000.0 if step.references else 40_000.0
     return round(base * busy[step.first] * math.exp(slope * (quality - 24)))
 
 
