@@ -29,7 +29,8 @@ from .blocks import (
     normalised,
     zeroed,
 )
-from .lapped import LappedAnalysis, LappedSynthesis, channel_order
+from .blocks.frequencies import channel_order
+from .lapped import LappedAnalysis, LappedSynthesis
 
 EMBEDDING = 32
 

@@ -19,6 +19,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from kodec.entropy.contexts.block_splitting import BlockSplitting
 from kodec.entropy.contexts.coded_grid import CodedGrid
 from kodec.entropy.contexts.positions import phase_positions, to_grid, to_tokens
 from kodec.entropy.distributions import LocationScale, ScaleTables
@@ -110,7 +111,8 @@ class FrequencySlices(WithHyperLatents):
     6 (positions on ever finer grids). layers: residual layers that each slice's head has besides
     its own two, None for none. width: of the state. context: of the spatial context. hyper:
     channels of the hyper-latents at a quarter of the latents' resolution. lagrangian: see
-    `LocationScale`, at the encoder only.
+    `LocationScale`, at the encoder only. split: blocks may be split into quarters, see
+    `BlockSplitting`; the latents are then a lapped transform's, and the map is coded behind z.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class FrequencySlices(WithHyperLatents):
         family: str = "laplace",
         guard: float = 1e-9,
         lagrangian: float = 0.0,
+        split: bool = False,
     ) -> None:
         super().__init__()
         layers = [0] * len(slices) if layers is None else layers
@@ -161,10 +164,15 @@ class FrequencySlices(WithHyperLatents):
             _Slice(c, width, context, p, n, last=i == len(slices) - 1)
             for i, (c, p, n) in enumerate(zip(slices, phases, layers, strict=True))
         )
+        self.splitting = BlockSplitting(channels, width) if split else None
         if family == "laplace":
             self.scale_tables = ScaleTables("laplace", smallest=0.05, largest=200.0, guard=guard)
         else:
             self.scale_tables = ScaleTables(family, guard=guard)
+
+    def symbols(self, h: int, w: int) -> int:
+        """Symbols that one item of h x w latent positions puts through the port."""
+        return super().symbols(h, w) + (0 if self.splitting is None else h * w)
 
     @torch.no_grad()
     def calibrate(self, y: Tensor, quality: Tensor | None) -> None:
@@ -235,6 +243,13 @@ class FrequencySlices(WithHyperLatents):
         t = normalised(quality.to(dtype))[:, None, None]
         log_spread = self.level + self.slope * t
         y_tokens = None if y is None else to_tokens(y)
+        split: Tensor | None = None
+        if self.splitting is not None:
+            chosen = None if y_tokens is None else self.splitting.choose(y_tokens)
+            split = self.splitting.code(chosen, cond, port)
+            y_tokens = None if y_tokens is None else self.splitting.split(y_tokens, split)
+            log_spread = log_spread + split * self.splitting.level
+            state = state + to_grid(split * self.splitting.embedding, h, w)
         coded = []
         parts = cast(list[_Slice], list(self.slices))
         spans = channel_spans(self.slice_sizes)
@@ -247,13 +262,17 @@ class FrequencySlices(WithHyperLatents):
             if embedded is not None:
                 state = state + to_grid(embedded, h, w)
             coded.append(values)
-        return torch.cat(coded, dim=-1).permute(0, 3, 1, 2)
+        whole = torch.cat(coded, dim=-1)
+        if self.splitting is not None and split is not None:
+            whole = self.splitting.join(whole.flatten(1, 2), split).view(whole.shape)
+        return whole.permute(0, 3, 1, 2)
 
 
 class _SliceStep:
     """A `BlockStep` over one slice of the latents of one call, a block a phase.
 
-    features: of the state, tokens (N, h w, width). log_spread: of each channel.
+    features: of the state, tokens (N, h w, width). log_spread: of each channel, (N, 1, channels)
+    or at each position (N, h w, channels).
     """
 
     def __init__(
@@ -281,9 +300,12 @@ class _SliceStep:
             assert isinstance(neighbours, DepthwiseConv2d)
             predicted = self.values.convolve(neighbours, phase)
         mean, log_scale = part.parameters_at(here).chunk(2, dim=-1)
+        spread = self.log_spread
+        if spread.shape[1] > 1:
+            spread = spread.index_select(1, block.places)
         return LocationScale(
-            mean * torch.exp(self.log_spread) + predicted,
-            log_scale + self.log_spread,
+            mean * torch.exp(spread) + predicted,
+            log_scale + spread,
             self.model.scale_tables,
             self.model.lagrangian,
         )

@@ -89,6 +89,9 @@ MODELS: dict[str, Callable[[], Any]] = {
     "frequency slices, gaussian": lambda: FrequencySlices(
         slices=(3, 9), phases=(2, 2), width=16, context=8, hyper=6, family="gaussian"
     ),
+    "frequency slices, split blocks": lambda: FrequencySlices(
+        slices=(3, 9), phases=(4, 2), width=16, context=8, hyper=6, split=True
+    ),
 }
 SIZES = [(1, 1), (5, 7)]
 
