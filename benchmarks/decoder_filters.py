@@ -4,13 +4,13 @@
     python benchmarks/decoder_filters.py train [NAME...] --seconds 40 --output runs/filters
     python benchmarks/decoder_filters.py report --output runs/filters
 
-`collect` runs the embedded default model over training crops of natural-crops and over 24 validation
-crops held out by source, at five qualities, and keeps what its synthesis gives and its features at
-1/4 of the resolution. `train` trains each network, which starts as no change, on crops of the
-former, for as much CPU time as `--seconds` says; the loss is the objective's at each quality.
-`report` prints squared error and BD-rate on the latter, bits being the same, and the CPU time of
-the network on a picture of 768x512. Never run on a test set. KODEC_DATA names the folder with the
-data. One thread.
+`collect` runs the embedded default model over training crops of natural-crops and over 24
+validation crops held out by source, at five qualities, and keeps what its synthesis gives and its
+features at 1/4 of the resolution. `train` trains each network, which starts as no change, on crops
+of the former, for as much CPU time as `--seconds` says; errors count in units of the mean at their
+quality. `report` prints squared error and BD-rate on the latter, bits being the same, and the CPU
+time of the network on a picture of 768x512. Never run on a test set. KODEC_DATA names the folder
+with the data. One thread.
 """
 
 import json

@@ -1,16 +1,18 @@
 """What smaller windows at edges could save, estimated without training.
 
     python benchmarks/window_switching.py [--json FILE]
+    python benchmarks/window_switching.py --model default [--json FILE]
 
 24 validation crops of natural-crops are transformed by orthonormal lapped transforms with blocks of
 16, 8 and 4 pixels, and by that of 16 with its DCTs split into smaller ones behind the same filters
-across boundaries (16/8, 16/4), quantised with a dead zone, and costed by adaptive code lengths: each symbol's
-by its component, its frequency and the sizes of its coded neighbours, in space and in frequency,
-from counts of its own kind in the same data. Every area of 16x16 then takes the block with the least
-squared error + lagrangian x bits, counts are taken anew of what was chosen, and so on. Windows of
-different blocks fit together for nothing, so that this bounds what switching can bring; split DCTs
-do in truth. The map of choices is counted by its entropy given the choice on its left. Never run on a test set. KODEC_DATA names the folder with
-the data. One thread.
+across boundaries (16/8, 16/4). With a model it is that one's latents at five qualities, in its
+steps, which are split. They are quantised with a dead zone, and costed by adaptive code lengths:
+each symbol's by its component, its frequency and the sizes of its coded neighbours, in space and in
+frequency, from counts of its own kind in the same data. Every area of 16x16 then takes the block
+with the least squared error + lagrangian x bits, counts are taken anew of what was chosen, and so
+on. Windows of different blocks fit together for nothing, so that this bounds what switching can
+bring; split DCTs do in truth. The map of choices is counted by its entropy given the choice on its
+left. Never run on a test set. KODEC_DATA names the folder with the data. One thread.
 """
 
 from collections.abc import Sequence
@@ -22,9 +24,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compare_structures import SIDE, held_out
-from kodec.models.blocks.frequencies import dct2
+from compare_structures import QUALITIES, SIDE, held_out
+from kodec.codecs import find_model, load_model
+from kodec.models import RefinedLappedAnalysis
+from kodec.models.blocks.frequencies import channel_order, dct2
 from kodec.models.lapped import COLOUR, LappedAnalysis
+from kodec.native import InvalidInputError
 from reporting import parser_of, run, write_json
 from timed_training import one_thread
 from where_bits_go import places
@@ -33,7 +38,8 @@ AREA = 16
 # By name: the block of the filters across boundaries, and that of the DCT.
 TRANSFORMS = {"16": (16, 16), "8": (8, 8), "4": (4, 4), "16/8": (16, 8), "16/4": (16, 4)}
 SETS = (("8",), ("16", "8"), ("16", "8", "4"), ("16", "16/8"), ("16", "16/8", "16/4"))
-# Quantisation steps, of pixels in 0..255, from 0.1 to 2 bits a pixel about.
+SPLIT = SETS[-2:]
+# Quantisation steps, of pixels in 0..255.
 STEPS = (240.0, 128.0, 72.0, 40.0, 20.0)
 DEAD_ZONE = 0.2  # Of a step, off what rounds up.
 LAGRANGIAN = 0.12  # In squared steps per bit, as in the default model.
@@ -56,6 +62,31 @@ def spectra(pictures: Tensor, window: int, block: int) -> Floats:
     blocks = components.reshape(n, 3, h // block, block, w // block, block)
     basis = dct2(block)
     found: Floats = basis @ blocks.transpose(0, 1, 2, 4, 3, 5) @ basis.T
+    return found
+
+
+@torch.no_grad()
+def latents(model: str, pictures: Tensor, quality: int) -> dict[str, Floats]:
+    """A model's latents, in its steps, whole and split; shaped as of `spectra`."""
+    network = load_model(find_model(model))[0].float()
+    order, _ = channel_order(AREA)
+    if not isinstance(network.analysis, RefinedLappedAnalysis):
+        raise InvalidInputError("only models of a lapped transform can be taken")
+    q = torch.tensor([float(quality)])
+    cond = [network.conditions((1, SIDE, SIDE), q) for _ in pictures]
+    y = torch.cat([network.analyse(x[None], c).y for x, c in zip(pictures, cond, strict=True)])
+    n, _, h, w = y.shape
+    by_frequency = y[:, np.argsort(order)].double().numpy().reshape(n, 3, AREA, AREA, h, w)
+    whole = np.ascontiguousarray(by_frequency.transpose(0, 1, 4, 5, 2, 3))
+    samples = dct2(AREA).T @ whole @ dct2(AREA)
+    found = {"16": whole}
+    for name in SPLIT[-1][1:]:
+        block = TRANSFORMS[name][1]
+        side = AREA // block
+        parts = samples.reshape(n, 3, h, w, side, block, side, block)
+        parts = parts.transpose(0, 1, 2, 4, 3, 6, 5, 7)
+        quarters = parts.reshape(n, 3, h * side, w * side, block, block)
+        found[name] = dct2(block) @ quarters @ dct2(block).T
     return found
 
 
@@ -152,42 +183,40 @@ def smooth_beside_edges(pixels: Floats) -> Floats:
     return found
 
 
-def measure() -> list[dict[str, Any]]:
-    """A row for each step and each set of transforms; prints them as a table."""
+def measure(model: str | None) -> list[dict[str, Any]]:
+    """A row for each step or quality and each set of transforms; prints them as a table."""
     pictures = held_out()
     crops = torch.stack([pictures[i] for i in range(len(pictures))])
-    coefficients = {name: spectra(crops, *sizes) for name, sizes in TRANSFORMS.items()}
     beside = np.stack(
         [smooth_beside_edges(x.permute(1, 2, 0).double().numpy() * 255) for x in crops]
     )
-    pixels = len(crops) * SIDE**2
-    print("| bpp, dB | transforms | saved, % | by picture | near edges | areas, % |")
-    print("|---|---|---|---|---|---|")
+    near = beside > LEAST_SHARE
+    print("| step | bpp | transforms | saved, % | by picture | near edges | areas, % |")
+    print("|---|---|---|---|---|---|---|")
     rows = []
-    for step in STEPS:
+    if model is None:
+        plain_of = {name: spectra(crops, *sizes) for name, sizes in TRANSFORMS.items()}
+    for at in STEPS if model is None else QUALITIES:
+        coefficients = plain_of if model is None else latents(model, crops, int(at))
+        step = float(at) if model is None else 1.0
         plain, error, _ = switched(coefficients, ("16",), step)
-        bpp = float(plain.sum()) / pixels
-        psnr = float(-10 * np.log10(error.sum() * step**2 / (3 * pixels * 255**2)))
-        for names in SETS:
+        for names in SETS if model is None else SPLIT:
             bits, own, choice = switched(coefficients, names, step)
             # What errors differ by is turned into bits by the lagrangian.
             saved = plain - bits + (error - own) / LAGRANGIAN
-            near = beside > LEAST_SHARE
+            by_picture = 100 * saved.sum((1, 2)) / plain.sum((1, 2))
             row = {
-                "step": step,
-                "bpp": bpp,
-                "psnr": psnr,
+                "step or quality": at,
+                "bpp": float(plain.sum()) / (len(crops) * SIDE**2),
                 "transforms": list(names),
-                "saved": 100 * float(saved.sum() / plain.sum()),
-                "by picture": (100 * saved.sum((1, 2)) / plain.sum((1, 2))).round(2).tolist(),
+                "by picture": by_picture.round(2).tolist(),
                 "near edges": 100 * float(saved[near].sum() / plain[near].sum()),
                 "areas": [100 * float((choice == i).mean()) for i in range(len(names))],
             }
             rows.append(row)
-            values = row["by picture"]
             print(
-                f"| {bpp:.2f}, {psnr:.1f} | {', '.join(names)} | {row['saved']:+.1f} "
-                f"| {min(values):+.1f} to {max(values):+.1f} | {row['near edges']:+.1f} "
+                f"| {at:g} | {row['bpp']:.2f} | {', '.join(names)} | {by_picture.mean():+.1f} "
+                f"| {by_picture.min():+.1f} to {by_picture.max():+.1f} | {row['near edges']:+.1f} "
                 f"| {', '.join(f'{share:.0f}' for share in row['areas'])} |",
                 flush=True,
             )
@@ -197,10 +226,11 @@ def measure() -> list[dict[str, Any]]:
 def main() -> int:
     """Measure and print the table."""
     parser = parser_of(__doc__)
+    parser.add_argument("--model", help="an embedded model, or a file, whose latents to take")
     parser.add_argument("--json", type=Path, help="write every row")
     options = parser.parse_args()
     one_thread()
-    rows = measure()
+    rows = measure(options.model)
     if options.json:
         write_json(options.json, {"rows": rows}, indent=0)
     return 0
