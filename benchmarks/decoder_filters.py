@@ -29,7 +29,7 @@ from kodec.entropy import RateMeter
 from kodec.eval import Curve, bd_rate
 from kodec.eval.curves.bootstrap import interval_of_mean
 from kodec.models.blocks import PaddedConv2d, QualityEmbedding, ResidualBlock, zeroed
-from kodec.models.refined_lapped import EMBEDDING, HalfResolution
+from kodec.models.refined_lapped import EMBEDDING, MENDED, HalfResolution
 from kodec.native import InvalidInputError
 from kodec.train import CropData
 from kodec.train.data import Pictures
@@ -67,7 +67,7 @@ class QuarterResolution(nn.Module):
         """As `HalfResolution`."""
         for block in self.blocks:
             features = block(features, e)
-        return nn.functional.pixel_shuffle(self.out(features), 4).float()
+        return MENDED * nn.functional.pixel_shuffle(self.out(features), 4).float()
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -227,7 +227,7 @@ def main() -> int:
     parser.add_argument("action", choices=("collect", "train", "report"))
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seconds", type=float, default=40, help="CPU time of each training")
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--output", type=Path, default=Path("runs/filters"))
     options = parser.parse_args()
     one_thread()

@@ -30,9 +30,13 @@ from .blocks import (
     zeroed,
 )
 from .blocks.frequencies import channel_order
+from .deringing import REACH, Deringing
 from .lapped import LappedAnalysis, LappedSynthesis
 
 EMBEDDING = 32
+# Of pixels in [0, 1], what is left to mend is about so large: in units of it a layer that starts at
+# zero learns without Adam's first steps, which have a size of their own, being larger than that.
+MENDED = 0.03
 
 
 def cells(x: Tensor, side: int = 4) -> Tensor:
@@ -66,7 +70,7 @@ class HalfResolution(nn.Module):
         h = add_to(self.from_pixels(cells(x - 0.5, 2)), from_features)
         for block in self.blocks:
             h = block(h, e)
-        return nn.functional.pixel_shuffle(self.out(h), 2).float()
+        return MENDED * nn.functional.pixel_shuffle(self.out(h), 2).float()
 
 
 class RefinedLappedAnalysis(nn.Module):
@@ -129,8 +133,9 @@ class RefinedLappedSynthesis(nn.Module):
     """Latents (N, 768, h, w) -> pixels (N, 3, 16 h, 16 w), around [0, 1].
 
     widths: channels of the refining network at 1/4, 1/8 and 1/16 of the resolution.
-    blocks: residual blocks at 1/4 of the resolution. half: channels of the `HalfResolution` network
-    behind them, 0 for none; half_blocks: its residual blocks.
+    blocks: residual blocks at 1/4 of the resolution. half: channels of the `HalfResolution`
+    network behind them, 0 for none; half_blocks: its residual blocks. deringing: a `Deringing`
+    filter at the end.
     """
 
     stride = 16
@@ -142,12 +147,15 @@ class RefinedLappedSynthesis(nn.Module):
         boost: float = 1.4,
         half: int = 0,
         half_blocks: int = 2,
+        deringing: bool = False,
     ) -> None:
         super().__init__()
         fine, middle, coarse = widths
         self.half_resolution = HalfResolution(fine, half, half_blocks) if half else None
         # Latent rows: 1 for the boundary filter, 2 at 1/16, 2 at 1/8, then those at 1/4 and 1/2.
         rows = 2 * blocks + 2 + (0 if self.half_resolution is None else half_blocks + 1)
+        self.deringing = Deringing() if deringing else None
+        rows += -(-REACH // 4) if deringing else 0
         self.reach = 1 + 2 + 1 + -(-rows // 4)
         self.linear = LappedSynthesis(self.stride, boost)
         self.quality = QualityEmbedding(EMBEDDING)
@@ -185,4 +193,6 @@ class RefinedLappedSynthesis(nn.Module):
         for block in self.fine:
             h = block(h, e)
         out: Tensor = x + nn.functional.pixel_shuffle(self.out(h), 4).float()
-        return out if self.half_resolution is None else out + self.half_resolution(out, h, e)
+        if self.half_resolution is not None:
+            out = out + self.half_resolution(out, h, e)
+        return out if self.deringing is None else self.deringing(out, quality)
