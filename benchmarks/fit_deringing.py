@@ -34,6 +34,7 @@ from kodec.codecs import (
 from kodec.entropy import RateMeter
 from kodec.eval import bd_rate
 from kodec.eval.curves.bootstrap import interval_of_mean
+from kodec.models import RefinedLappedSynthesis
 from kodec.models.deringing import (
     FEATURES,
     KINDS,
@@ -136,7 +137,9 @@ def fit(content: dict[str, Any], output: Path) -> None:
     network = build_module(config)
     assert isinstance(network, PictureCodec)
     fill_from_model(network, path, grown=True)
-    network.synthesis.deringing.load_state_dict(filter_.state_dict())  # type: ignore[union-attr,operator]
+    assert isinstance(network.synthesis, RefinedLappedSynthesis)
+    assert network.synthesis.deringing is not None
+    network.synthesis.deringing.load_state_dict(filter_.state_dict())
     save_model(network, config, output / "model.safetensors", "default", objective=info.objective)
 
 

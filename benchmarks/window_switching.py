@@ -93,7 +93,8 @@ def latents(model: str, pictures: Tensor, quality: int) -> dict[str, Floats]:
 def quantised(y: Floats, step: float) -> Integers:
     """Symbols, with a dead zone."""
     size = np.floor(np.abs(y) / step + 0.5 - DEAD_ZONE).clip(0)
-    return (np.sign(y) * size).astype(np.int64)
+    found: Integers = (np.sign(y) * size).astype(np.int64)
+    return found
 
 
 def shifted(x: Floats, axis: int) -> Floats:

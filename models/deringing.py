@@ -31,8 +31,8 @@ REACH = 3 + 2 * NEAR + 2
 
 def _pooled(x: Tensor) -> Tensor:
     """(N, 1, H, W) -> means over 6x6 around each 2x2 cell, (N, 1, H/2, W/2)."""
-    padded = nn.functional.pad(x, (2, 2, 2, 2), mode="replicate")
-    return nn.functional.avg_pool2d(padded, 6, stride=2)
+    cells = nn.functional.pad(nn.functional.avg_pool2d(x, 2), (1, 1, 1, 1), mode="replicate")
+    return nn.functional.avg_pool2d(cells, 3, stride=1)
 
 
 def kinds_of(luma: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ class Deringing(nn.Module):
 def _by_kind(luma: Tensor, kinds: Tensor, taps: Tensor, clip: Tensor) -> Tensor:
     """What is added to luma (1, 1, H, W), with gradients for taps and clip: (H W,)."""
     added = torch.zeros_like(luma).reshape(-1)
-    used = range(KINDS)
+    used = list(range(KINDS))
     if not torch.is_grad_enabled():
         used = taps.abs().amax(1).nonzero().squeeze(1).tolist()
     pieces, sums = [], []

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from kodec.models import RefinedLappedSynthesis, deringing
 from kodec.models.deringing import KINDS, KNOTS, REACH, Deringing, kinds_of, luma_of
+from kodec.native.layers import runs_layers
 
 QUALITY = torch.tensor([3.0, 40.0])
 
@@ -46,7 +47,7 @@ def test_kinds_of_places() -> None:
 
 @torch.no_grad()
 def test_the_core_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not deringing.runs_layers():
+    if not runs_layers():
         pytest.skip("a CPU without AVX2")
     filter_, x = filled(), picture()
     filter_.taps[:, 5] = 0
