@@ -85,8 +85,8 @@ class Deringing(nn.Module):
     """Adds to luma what the taps of each place's kind say; starts as no change.
 
     taps: (knots, `KINDS`, `FEATURES`). clip: largest clipped difference at each knot, as a natural
-    logarithm. Kinds whose taps are all zero take no time where no gradient is asked for. Gradients
-    reach the taps, and pixels unfiltered.
+    logarithm. Kinds whose taps are all zero take no time where no gradient of taps is asked for.
+    Gradients reach the taps, and pixels unfiltered.
     """
 
     def __init__(self) -> None:
@@ -103,29 +103,29 @@ class Deringing(nn.Module):
 
     def forward(self, x: Tensor, quality: Tensor) -> Tensor:
         """Pixels (N, 3, H, W) around [0, 1], sides even, quality (N,) -> the same shape."""
-        return torch.stack(
-            [self._one(item[None], q)[0] for item, q in zip(x, quality, strict=True)]
-        )
+        with torch.autocast(x.device.type, enabled=False):
+            items = zip(x.float(), quality, strict=True)
+            return torch.stack([self._one(item[None], q)[0] for item, q in items])
 
     def _one(self, x: Tensor, quality: Tensor) -> Tensor:
         parts = self.between_knots(quality.to(self.taps))
         taps = torch.einsum("k,kpf->pf", parts, self.taps)
         clip = torch.exp(parts @ self.clip)
-        luma = luma_of(x.detach()).to(taps)
+        luma = luma_of(x.detach())
         kinds = kinds_of(luma)
         core = luma.device.type == "cpu" and luma.dtype == torch.float32 and runs_layers()
-        if core and not torch.is_grad_enabled():
-            added = _by_core(luma, kinds, taps, clip)
+        if core and not taps.requires_grad:
+            added = _by_core(luma, kinds, taps.detach(), clip)
         else:
             added = _by_kind(luma, kinds, taps, clip)
-        return x + added.view(luma.shape).to(x) / math.sqrt(3)
+        return x + added.view(luma.shape) / math.sqrt(3)
 
 
 def _by_kind(luma: Tensor, kinds: Tensor, taps: Tensor, clip: Tensor) -> Tensor:
     """What is added to luma (1, 1, H, W), with gradients for taps and clip: (H W,)."""
     added = torch.zeros_like(luma).reshape(-1)
     used = list(range(KINDS))
-    if not torch.is_grad_enabled():
+    if not taps.requires_grad:
         used = taps.abs().amax(1).nonzero().squeeze(1).tolist()
     pieces, sums = [], []
     for kind in used:

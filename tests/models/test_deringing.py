@@ -58,6 +58,14 @@ def test_the_core_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @torch.no_grad()
+def test_it_keeps_its_precision_under_autocast() -> None:
+    filter_, x = filled(), picture()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = filter_(x, QUALITY)
+    assert torch.equal(found, filter_(x, QUALITY))
+
+
+@torch.no_grad()
 def test_taps_are_those_of_the_quality() -> None:
     """At a knot its own, half way between two knots half of each."""
     filter_, x = filled(), picture()[:1]
