@@ -26,7 +26,8 @@ from kodec.codecs import PictureCodec, as_pixels, load
 from kodec.entropy import FrequencySlices, RateMeter
 from kodec.entropy.distributions import Distribution, LocationScale, ScaleTables
 from kodec.eval.baselines import PillowCodec
-from kodec.models.lapped import COLOUR, dct2
+from kodec.models.blocks.frequencies import dct2
+from kodec.models.lapped import COLOUR
 from kodec.native import InvalidInputError
 from kodec.train import CropData
 from kodec.train.data import Pictures

@@ -9,25 +9,15 @@ import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kodec.native import InvalidInputError
 
 from .blocks import product
-
-Matrix = NDArray[np.float64]
+from .blocks.frequencies import Matrix, channel_order, dct2
 
 # Its matrices have (3 block^2)^2 elements.
 LARGEST_BLOCK = 16
-
-
-def dct2(n: int) -> Matrix:
-    """Orthonormal DCT-II matrix, rows are basis vectors."""
-    k = np.arange(n)
-    m = np.cos(np.pi * (2 * k[None, :] + 1) * k[:, None] / (2 * n)) * math.sqrt(2 / n)
-    m[0] /= math.sqrt(2)
-    return np.asarray(m)
 
 
 def dct4(n: int) -> Matrix:
@@ -59,21 +49,6 @@ def prefilter(block: int, boost: float) -> Matrix:
 
 # Orthonormal: luma, red-blue, green-magenta.
 COLOUR = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3.0], [2.0], [6.0]])
-# Relative standard deviations of the three components, which only order the channels.
-COLOUR_SPREAD = np.array([1.0, 0.3, 0.18])
-
-
-def channel_order(block: int, correlation: float = 0.95) -> tuple[NDArray[np.int64], Matrix]:
-    """Order of the 3 * block**2 channels by variance under a first-order Markov picture.
-
-    Returns (order, standard deviations in that order, relative to a pixel's).
-    """
-    lags = np.abs(np.subtract.outer(np.arange(block), np.arange(block)))
-    d = dct2(block)
-    spectrum = np.diag(d @ (correlation**lags) @ d.T)
-    variance = COLOUR_SPREAD[:, None, None] ** 2 * spectrum[:, None] * spectrum[None, :]
-    order = np.argsort(-variance.reshape(-1), kind="stable")
-    return order, np.sqrt(variance.reshape(-1)[order])
 
 
 def block_matrix(block: int) -> Matrix:

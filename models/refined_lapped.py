@@ -29,70 +29,40 @@ from .blocks import (
     normalised,
     zeroed,
 )
-from .lapped import LappedAnalysis, LappedSynthesis, channel_order
+from .blocks.frequencies import channel_order
+from .deringing import REACH, Deringing
+from .lapped import LappedAnalysis, LappedSynthesis
 
 EMBEDDING = 32
 
 
-def cells(x: Tensor, side: int = 4) -> Tensor:
-    """Pixels (N, 3, H, W) -> (N, 3 side^2, H/side, W/side), channels last in memory.
+def cells(x: Tensor) -> Tensor:
+    """Pixels (N, 3, H, W) -> (N, 48, H/4, W/4), channels last in memory, which convolutions like.
 
-    So convolutions like it. Channels as `torch.nn.functional.pixel_unshuffle` orders them.
+    Channels as `torch.nn.functional.pixel_unshuffle` orders them.
     """
     n, components, height, width = x.shape
-    rows, columns = height // side, width // side
-    parts = x.reshape(n, components, rows, side, columns, side).permute(0, 2, 4, 1, 3, 5)
-    return parts.reshape(n, rows, columns, side**2 * components).permute(0, 3, 1, 2)
-
-
-class HalfResolution(nn.Module):
-    """What is left to mend in decoded pixels, such as ringing at edges, at 1/2 of the resolution.
-
-    It sees the pixels and features at 1/4 of the resolution, and starts as no change. inputs:
-    channels of those. width: its own. blocks: residual blocks.
-    """
-
-    def __init__(self, inputs: int, width: int, blocks: int) -> None:
-        super().__init__()
-        self.from_features = PointwiseConv2d(inputs, 4 * width)
-        self.from_pixels = PaddedConv2d(12, width)
-        self.blocks = nn.ModuleList([ResidualBlock(width, EMBEDDING) for _ in range(blocks)])
-        self.out = zeroed(PaddedConv2d(width, 12))
-
-    def forward(self, x: Tensor, features: Tensor, e: Tensor) -> Tensor:
-        """Pixels (N, 3, H, W), features (N, inputs, H/4, W/4), (N, embedding) -> (N, 3, H, W)."""
-        from_features = nn.functional.pixel_shuffle(self.from_features(features), 2)
-        h = add_to(self.from_pixels(cells(x - 0.5, 2)), from_features)
-        for block in self.blocks:
-            h = block(h, e)
-        return nn.functional.pixel_shuffle(self.out(h), 2).float()
+    parts = x.reshape(n, components, height // 4, 4, width // 4, 4).permute(0, 2, 4, 1, 3, 5)
+    return parts.reshape(n, height // 4, width // 4, 16 * components).permute(0, 3, 1, 2)
 
 
 class RefinedLappedAnalysis(nn.Module):
     """Pixels (N, 3, H, W) in [0, 1] -> latents (N, 768, H/16, W/16), largest variance first.
 
-    widths: channels of the refining network at 1/4, 1/8 and 1/16 of the resolution. prefilter:
-    the network changes the pixels in front of the linear transform, too.
+    widths: channels of the refining network at 1/4, 1/8 and 1/16 of the resolution.
     """
 
     stride = 16
-    # Latent rows: 1 for the boundary filter, 3 rows at 1/4, 2 at 1/8, 2 at 1/16; a prefilter's 4
-    # rows at 1/4 come before the boundary filter alone.
+    # Latent rows: 1 for the boundary filter, 3 rows at 1/4, 2 at 1/8, 2 at 1/16.
     reach = 1 + 1 + 1 + 2
 
-    def __init__(
-        self,
-        widths: tuple[int, int, int] = (48, 96, 192),
-        boost: float = 1.4,
-        prefilter: bool = False,
-    ) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (48, 96, 192), boost: float = 1.4) -> None:
         super().__init__()
         fine, middle, coarse = widths
         self.linear = LappedAnalysis(self.stride, boost)
         self.quality = QualityEmbedding(EMBEDDING)
         self.stem = PaddedConv2d(48, fine)
         self.fine = ResidualBlock(fine, EMBEDDING)
-        self.prefilter = zeroed(PaddedConv2d(fine, 48)) if prefilter else None
         self.to_middle = PointwiseConv2d(4 * fine, middle)
         self.middle = ResidualBlock(middle, EMBEDDING)
         self.to_coarse = PointwiseConv2d(4 * middle, coarse)
@@ -109,13 +79,11 @@ class RefinedLappedAnalysis(nn.Module):
         """(N, 3, H, W), sides multiples of 16; quality (N,) -> (N, 768, H/16, W/16)."""
         if quality is None:
             quality = x.new_full((len(x),), 31.5)
+        with torch.autocast(x.device.type, enabled=False):
+            y = self.linear(x.float())
         e = self.quality(quality)
         h = self.stem(cells(x - 0.5))
         h = self.fine(h, e)
-        if self.prefilter is not None:
-            x = x + nn.functional.pixel_shuffle(self.prefilter(h), 4).float()
-        with torch.autocast(x.device.type, enabled=False):
-            y = self.linear(x.float())
         h = self.middle(self.to_middle(nn.functional.pixel_unshuffle(h, 2)), e)
         h = self.to_coarse(nn.functional.pixel_unshuffle(h, 2))
         for block in self.coarse:
@@ -128,8 +96,7 @@ class RefinedLappedSynthesis(nn.Module):
     """Latents (N, 768, h, w) -> pixels (N, 3, 16 h, 16 w), around [0, 1].
 
     widths: channels of the refining network at 1/4, 1/8 and 1/16 of the resolution.
-    blocks: residual blocks at 1/4 of the resolution. half: channels of the `HalfResolution` network
-    behind them, 0 for none; half_blocks: its residual blocks.
+    blocks: residual blocks at 1/4 of the resolution. deringing: a `Deringing` filter at the end.
     """
 
     stride = 16
@@ -139,15 +106,14 @@ class RefinedLappedSynthesis(nn.Module):
         widths: tuple[int, int, int] = (64, 96, 192),
         blocks: int = 3,
         boost: float = 1.4,
-        half: int = 0,
-        half_blocks: int = 2,
+        deringing: bool = False,
     ) -> None:
         super().__init__()
         fine, middle, coarse = widths
-        self.half_resolution = HalfResolution(fine, half, half_blocks) if half else None
-        # Latent rows: 1 for the boundary filter, 2 at 1/16, 2 at 1/8, then those at 1/4 and 1/2.
-        rows = 2 * blocks + 2 + (0 if self.half_resolution is None else half_blocks + 1)
+        # Latent rows: 1 for the boundary filter, 2 at 1/16, 2 at 1/8, then those at 1/4.
+        rows = 2 * blocks + 2 + (-(-REACH // 4) if deringing else 0)
         self.reach = 1 + 2 + 1 + -(-rows // 4)
+        self.deringing = Deringing() if deringing else None
         self.linear = LappedSynthesis(self.stride, boost)
         self.quality = QualityEmbedding(EMBEDDING)
         # Latents enter as asinh(y * exp(level + slope * t)): about their size in quantisation
@@ -184,4 +150,4 @@ class RefinedLappedSynthesis(nn.Module):
         for block in self.fine:
             h = block(h, e)
         out: Tensor = x + nn.functional.pixel_shuffle(self.out(h), 4).float()
-        return out if self.half_resolution is None else out + self.half_resolution(out, h, e)
+        return out if self.deringing is None else self.deringing(out, quality)

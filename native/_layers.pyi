@@ -93,6 +93,29 @@ def filter_gradient(x: _Floats, gradient: _Floats, threads: int = 1) -> NDArray[
     Source: "Fast algorithms for convolutional neural networks" (2016).
     """
 
+def place_filter(
+    x: _Floats, kinds: Any, taps: _Floats, clip: float, threads: int = 1
+) -> NDArray[np.float32]:
+    """What a filter whose taps follow the kind of place adds: (H, W), float32.
+
+    At each place the differences of its 7x7 neighbours from it, and these clipped to +-clip, times
+    the taps of its kind. Kinds whose taps are all zero take no time; the number of threads changes
+    no bit.
+
+    Args:
+        x: (H + 6, W + 7), neighbours all around, and one column more at the right.
+        kinds: uint8 (H, W), below the count of taps.
+        taps: (count, 2, 7, 8), plain and clipped; the eighth of a row is ignored.
+        clip: of the clipped differences.
+        threads: 1..1024.
+
+    Raises:
+        InvalidInputError: an argument is not so.
+        UnsupportedError: not `runs_layers()`.
+
+    Source: "Adaptive loop filtering for video coding" (2013).
+    """
+
 def gelu(x: _Floats, affine: _Floats | None = None, threads: int = 1) -> NDArray[np.float32]:
     """GELU by tanh of x * scale + shift: (N, P, C) -> (N, P, C), all float32, contiguous.
 

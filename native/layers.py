@@ -7,6 +7,7 @@ from ._layers import (
     gelu,
     gelu_gradient,
     minimal_filtering,
+    place_filter,
     runs_layers,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "gelu",
     "gelu_gradient",
     "minimal_filtering",
+    "place_filter",
     "runs_layers",
 ]

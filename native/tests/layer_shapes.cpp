@@ -187,6 +187,32 @@ void check(std::uint64_t seed) {
     compare(sums, sums_expected, seed, "gelu_gradient of scales and shifts");
   }
   {
+    const std::size_t count = 1 + random.below(5), step = w + 7;
+    const Floats around = random_floats(random, (h + 6) * step);
+    const Floats taps = random_floats(random, count * 2 * kPlaceTaps * kPlaceColumns);
+    std::vector<unsigned char> kinds(h * w);
+    for (unsigned char &kind : kinds) kind = static_cast<unsigned char>(random.below(count));
+    const float clip = 0.5f;
+    const Floats found = run(h * w, seed, "filter_places", [&](float *out, std::size_t threads) {
+      filter_places(around.data(), kinds.data(), taps.data(), count, clip, out, h, w, threads);
+    });
+    std::vector<double> expected;
+    for (std::size_t i = 0; i < h * w; ++i) {
+      const float *const first = around.data() + i / w * step + i % w;
+      const float *const own = taps.data() + kinds[i] * 2 * kPlaceTaps * kPlaceColumns;
+      double sum = 0;
+      for (std::size_t r = 0; r < kPlaceTaps; ++r)
+        for (std::size_t c = 0; c < kPlaceTaps; ++c) {
+          const double difference = double(first[r * step + c]) - first[3 * step + 3];
+          const double bounded = std::fmin(std::fmax(difference, -clip), clip);
+          const std::size_t tap = r * kPlaceColumns + c;
+          sum += difference * own[tap] + bounded * own[tap + kPlaceTaps * kPlaceColumns];
+        }
+      expected.push_back(sum);
+    }
+    compare(found, expected, seed, "filter_places");
+  }
+  {
     Floats gamma = random_floats(random, inputs * inputs), beta = random_floats(random, inputs);
     for (float &value : gamma) value = std::fabs(value);
     for (float &value : beta) value = std::fabs(value) + 0.1f;

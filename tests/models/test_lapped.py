@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from kodec.models import LappedAnalysis, LappedSynthesis
-from kodec.models.lapped import block_matrix, channel_order, dct2, dct4, prefilter
+from kodec.models.blocks.frequencies import channel_order, dct2
+from kodec.models.lapped import block_matrix, dct4, prefilter
 
 
 @pytest.mark.parametrize("size", [(16, 16), (16, 48), (64, 32)])

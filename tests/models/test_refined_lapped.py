@@ -17,8 +17,8 @@ def pair(grown: bool = False) -> tuple[RefinedLappedAnalysis, RefinedLappedSynth
     """A small pair; grown: with all that is off by default."""
     torch.manual_seed(0)
     return (
-        RefinedLappedAnalysis((4, 8, 12), prefilter=grown),
-        RefinedLappedSynthesis((4, 8, 12), blocks=2, half=6 if grown else 0),
+        RefinedLappedAnalysis((4, 8, 12)),
+        RefinedLappedSynthesis((4, 8, 12), blocks=2, deringing=grown),
     )
 
 

@@ -15,6 +15,7 @@ from kodec.native.layers import (
     gelu,
     gelu_gradient,
     minimal_filtering,
+    place_filter,
     runs_layers,
 )
 
@@ -259,3 +260,31 @@ def test_gradients_of_nothing_and_of_what_does_not_fit() -> None:
         gelu_gradient(torch.zeros(2, 4, 3), torch.zeros(2, 3, 4))
     for value in (torch.nan, torch.inf):
         assert not np.isfinite(gelu(torch.full((1, 1, 9), value))).any()
+
+
+@needs_layers
+def test_place_filter() -> None:
+    torch.manual_seed(0)
+    x, taps = torch.randn(11, 16), torch.randn(4, 2, 7, 8)
+    taps[..., 3, 3], taps[2] = 0, 0
+    kinds = torch.randint(4, (5, 9), dtype=torch.uint8)
+    windows = x[:, :15].double().unfold(0, 7, 1).unfold(1, 7, 1)
+    differences = windows - windows[..., 3:4, 3:4]
+    seen = torch.stack([differences, differences.clamp(-0.7, 0.7)], dim=2)
+    expected = (seen * taps[kinds.long()][..., :7].double()).sum((2, 3, 4))
+    found = place_filter(x, kinds, taps, 0.7)
+    assert_near(torch.from_numpy(found), expected)
+    assert np.array_equal(place_filter(x, kinds, taps, 0.7, threads=3), found)
+
+
+@needs_layers
+def test_place_filters_that_do_not_fit() -> None:
+    x, taps, kinds = torch.zeros(11, 16), torch.zeros(4, 2, 7, 8), torch.zeros(5, 9).byte()
+    for wrong, message in (
+        ((x[:, :15].contiguous(), kinds, taps), "x must have"),
+        ((x, kinds, torch.zeros(4, 2, 7, 7)), "taps must be"),
+        ((x, kinds + 4, taps), "kinds must be below"),
+        ((x, kinds.long(), taps), "uint8"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            place_filter(*wrong, clip=1.0)

@@ -217,6 +217,29 @@ nb::object gelu_gradient_argument(nb::handle x, nb::handle gradient, nb::handle 
   return nb::make_tuple(own, affine_gradient.attr("reshape")(items, 2, c));
 }
 
+nb::object place_filter_argument(nb::handle x, nb::handle kinds, nb::handle taps, float clip,
+                                 nb::handle threads) {
+  const Array source = floats(x, "x", 2), weights = floats(taps, "taps", 4);
+  const Array places = array_argument(kinds, "kinds", {nb::dtype<std::uint8_t>()}, "uint8", 2);
+  const std::size_t workers = threads_argument(threads);
+  require_layers();
+  const std::size_t h = places.shape(0), w = places.shape(1), count = weights.shape(0);
+  product({h + 6, w + 7});
+  require(source.shape(0) == h + 6 && source.shape(1) == w + 7,
+          "x must have six rows and seven columns more than kinds");
+  require(weights.shape(1) == 2 && weights.shape(2) == kPlaceTaps &&
+              weights.shape(3) == kPlaceColumns,
+          "taps must be (count, 2, 7, 8)");
+  const std::uint8_t *const own = data_of<std::uint8_t>(places);
+  require(std::all_of(own, own + h * w, [&](std::uint8_t kind) { return kind < count; }),
+          "kinds must be below the count of taps");
+  const nb::object found = results({1, h, w, 1}, [&](std::size_t, float *out) {
+    filter_places(data_of<float>(source), own, data_of<float>(weights), count, clip, out, h, w,
+                  workers);
+  });
+  return found.attr("reshape")(h, w);
+}
+
 void divisive_normalisation_argument(nb::handle x, nb::handle gamma, nb::handle beta,
                                      nb::handle out, bool inverse, nb::handle threads) {
   const Array from = floats(x, "x", 2), weights = floats(gamma, "gamma", 2);
@@ -251,6 +274,8 @@ NB_MODULE(_layers, m) {
         nb::arg("threads").none() = 1);
   m.def("filter_gradient", &filter_gradient_argument, nb::arg("x").none(),
         nb::arg("gradient").none(), nb::arg("threads").none() = 1);
+  m.def("place_filter", &place_filter_argument, nb::arg("x").none(), nb::arg("kinds").none(),
+        nb::arg("taps").none(), nb::arg("clip"), nb::arg("threads").none() = 1);
   m.def("gelu", &gelu_argument, nb::arg("x").none(), nb::arg("affine").none() = nb::none(),
         nb::arg("threads").none() = 1);
   m.def("gelu_gradient", &gelu_gradient_argument, nb::arg("x").none(), nb::arg("gradient").none(),

@@ -68,4 +68,10 @@ void gelu_positions(const float *x, const float *affine, float *out, std::size_t
 void gelu_gradient_positions(const float *x, const float *affine, const float *gradient, float *out,
                              float *affine_gradient, std::size_t positions, std::size_t channels);
 
+// One row of a place filter: x are kPlaceTaps rows of neighbours, `step` floats apart. used: kinds
+// that have taps other than zero. taps: (kinds, 2, kPlaceTaps, 8), zeros behind the last tap.
+void filter_places_row(const float *x, std::size_t step, const unsigned char *kinds,
+                       const float *taps, const unsigned char *used, float clip, float *out,
+                       std::size_t width);
+
 }  // namespace kodec

@@ -65,4 +65,13 @@ void gelu_gradient(const float *x, const float *affine, const float *gradient, f
                    float *affine_gradient, std::size_t items, std::size_t positions,
                    std::size_t channels, std::size_t threads);
 
+// A filter whose taps follow the kind of place: at each of (height, width), the differences of its
+// 7x7 neighbours from it, and these clipped to +-clip, times the taps (2, 7, 8) of its kind, added
+// up. x: (height + 6, width + 7), neighbours all around and one column more. kinds: (height, width),
+// each below `count`. taps: (count, 2, 7, 8), the eighth of a row and the middle one unused.
+constexpr std::size_t kPlaceTaps = 7, kPlaceColumns = 8;
+void filter_places(const float *x, const unsigned char *kinds, const float *taps, std::size_t count,
+                   float clip, float *out, std::size_t height, std::size_t width,
+                   std::size_t threads);
+
 }  // namespace kodec
