@@ -116,10 +116,12 @@ class Step:
 def check_links(references: tuple[int, ...], keep: int | None, quality: int) -> None:
     """Raise InvalidInputError if a slot or the quality's offset is out of range."""
     slots = references if keep is None else (*references, keep)
-    if len(references) > MAX_SLOTS or not all(0 <= slot < MAX_SLOTS for slot in slots):
+    if len(references) > MAX_SLOTS:
         raise InvalidInputError(
-            f"a step refers to at most {MAX_SLOTS} slots of 0 to {MAX_SLOTS - 1}, not {slots}"
+            f"a step refers to at most {MAX_SLOTS} slots, not to {len(references)}"
         )
+    if not all(0 <= slot < MAX_SLOTS for slot in slots):
+        raise InvalidInputError(f"a step refers to slots 0 to {MAX_SLOTS - 1}, not {slots}")
     if quality not in QUALITY_OFFSETS:
         raise InvalidInputError(f"a quality's offset is -64 to 63, not {quality}")
 
