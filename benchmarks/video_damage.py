@@ -25,6 +25,7 @@ import numpy as np
 from container import resident
 from forging import PREAMBLE_BYTES, NeverRightError, Tally, mutate, mutate_chunks, seal, split
 from kodec.codecs import ChunkReader, Step
+from kodec.codecs.sequences.sequence_model import Slots
 from kodec.codecs.sequences.stream_format import SEQUENCES
 from kodec.codecs.sequences.structures import Structure
 from kodec.codecs.sequences.video_codec import VideoCodec
@@ -40,7 +41,7 @@ GROWTH = 64_000_000
 MOST_FRAMES = 100_000
 """That an input of some hundred bytes may come to."""
 
-Known = dict[Hashable, tuple[list[list[Frame]], dict[int, object]]]
+Known = dict[Hashable, tuple[list[list[Frame]], Slots]]
 
 
 class RememberingDecoder(VideoDecoder):
@@ -58,13 +59,13 @@ class RememberingDecoder(VideoDecoder):
         place = hash(key)
         if place in self._known:
             frames, slots = self._known[place]
-            self._stepper._slots = dict(slots)  # type: ignore[arg-type]
+            self._stepper._slots = Slots(slots)
             self._past = place
             return frames
         self._past = object()
         frames = super()._decode(data, steps)
         if self._learn:
-            self._known[place] = frames, dict(self._stepper._slots)
+            self._known[place] = frames, Slots(self._stepper._slots)
             self._past = place
         return frames
 

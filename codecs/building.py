@@ -176,7 +176,7 @@ def _public(value: Any) -> Any:
 
 def public_path(path: str) -> str:
     """The public path of a class of kodec; paths of other packages as they are."""
-    if path.partition(".")[0] != OWN or path in _public_classes():
+    if path.partition(".")[0] != OWN or _public_class(path) is not None:
         return path
     module, _, name = path.rpartition(".")
     for public, found in _public_classes().items():
@@ -185,16 +185,25 @@ def public_path(path: str) -> str:
     raise BitstreamError(_no_part(path))
 
 
+def _public_class(path: str) -> type[nn.Module] | None:
+    """kodec's module of that public path; no other is imported."""
+    home, _, name = path.rpartition(".")
+    package = importlib.import_module(home) if home in HOMES else None
+    if package is None or name not in package.__all__:
+        return None
+    value = getattr(package, name)
+    return value if isinstance(value, type) and issubclass(value, nn.Module) else None
+
+
 @functools.cache
 def _public_classes() -> dict[str, type[nn.Module]]:
     """kodec's modules by their public paths."""
     classes = {}
     for home in HOMES:
-        package = importlib.import_module(home)
-        for name in package.__all__:
-            value = getattr(package, name)
-            if isinstance(value, type) and issubclass(value, nn.Module):
-                classes[f"{home}.{name}"] = value
+        for name in importlib.import_module(home).__all__:
+            found = _public_class(f"{home}.{name}")
+            if found is not None:
+                classes[f"{home}.{name}"] = found
     return classes
 
 
@@ -247,7 +256,7 @@ def _find(path: str, trusted: tuple[str, ...]) -> type[nn.Module]:
     package, _, name = path.rpartition(".")
     top = package.partition(".")[0]
     if top == OWN:
-        found: Any = _public_classes().get(path)
+        found: Any = _public_class(path)
         if found is None:
             raise BitstreamError(_no_part(path))
         return found  # type: ignore[no-any-return]

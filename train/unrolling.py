@@ -8,7 +8,7 @@ from torch import Tensor
 from kodec.codecs import HIGHEST_QUALITY
 from kodec.codecs.container import Step
 from kodec.codecs.sequences.scheduling import Schedule, schedule
-from kodec.codecs.sequences.sequence_model import FrameStep, SequenceModel, State
+from kodec.codecs.sequences.sequence_model import FrameStep, SequenceModel, Slots, State
 from kodec.codecs.sequences.structures import Structure
 
 from .phases import Detach
@@ -48,19 +48,16 @@ def unroll(
     detach: past which states no gradient goes back.
     """
     n, count, _, h, w = x.shape
-    states: dict[int, State] = {}
+    slots = Slots()
     for step in steps_of_clip(count, structure, model.group):
-        if step.refresh:
-            states.clear()
+        read = slots.read(step)
         at = (quality + step.quality).clamp(0, HIGHEST_QUALITY)
-        read = tuple(states[slot] for slot in step.references)
         given = at if model.variable_rate else None
         frames = x[:, step.first : step.first + step.frames].contiguous()
         x_hat, state = code(frames, FrameStep((n, h, w), step.frames, given, read))
         if detach == "every" or (detach == "intra" and step.refresh):
             state = _detached(state)
-        if step.keep is not None:
-            states[step.keep] = state
+        slots.keep(step, state)
         yield UnrolledStep(step, at, frames, x_hat)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kodec.codecs.coding_model import CodingModel
+from kodec.codecs.container import Step
 from kodec.entropy import SymbolPort
 
 State = Mapping[str, Tensor]
@@ -31,6 +32,24 @@ class FrameStep:
     frames: int = 1
     quality: Tensor | None = None
     references: tuple[State, ...] = ()
+
+
+class Slots(dict[int, State]):
+    """States that later steps may read, by slot; whoever runs steps has some."""
+
+    def read(self, step: Step) -> tuple[State, ...]:
+        """What a step reads, in the model's order; a refresh empties all slots first.
+
+        Of a file, the container has checked that the slots are filled.
+        """
+        if step.refresh:
+            self.clear()
+        return tuple(self[slot] for slot in step.references)
+
+    def keep(self, step: Step, state: State) -> None:
+        """Put a step's state where the step says, if anywhere."""
+        if step.keep is not None:
+            self[step.keep] = state
 
 
 class SequenceModel(CodingModel, ABC):

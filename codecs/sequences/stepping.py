@@ -11,7 +11,7 @@ from kodec.codecs.container import Step
 from kodec.entropy import SymbolPort, SymbolReader
 from kodec.native import BitstreamError, InvalidInputError
 
-from .sequence_model import FrameStep, SequenceModel, State
+from .sequence_model import FrameStep, SequenceModel, Slots, State
 from .shared_writer import SharedWriter
 
 HIGHEST_QUALITY = 63
@@ -31,7 +31,7 @@ class Stepper:
         self._size = (1, *size)
         self._quality = quality
         self._device = device
-        self._slots: dict[int, State] = {}
+        self._slots = Slots()
 
     def quality_of(self, step: Step) -> int | None:
         """The quality that a step is coded at."""
@@ -53,16 +53,10 @@ class Stepper:
         )
 
     def run(self, x: Tensor | None, step: Step, port: SymbolPort) -> Tensor:
-        """Pass the step's frames (1, T, 3, H, W) through the port, and keep its state.
-
-        The container has checked that the slots which it refers to are filled.
-        """
-        if step.refresh:
-            self._slots.clear()
-        states = [self._slots[slot] for slot in step.references]
-        x_hat, state = self._model.code(x, self.described(step, states), port)
-        if step.keep is not None:
-            self._slots[step.keep] = state
+        """Pass the step's frames (1, T, 3, H, W) through the port, and keep its state."""
+        described = self.described(step, self._slots.read(step))
+        x_hat, state = self._model.code(x, described, port)
+        self._slots.keep(step, state)
         return x_hat
 
     @torch.no_grad()

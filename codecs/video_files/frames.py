@@ -162,18 +162,24 @@ def read_raw(path: Path, form: VideoFormat, start: int = 0) -> Iterator[Frame]:
         yield from raw_frames(file, form, str(path))
 
 
+def frame_of_bytes(data: bytes, form: VideoFormat) -> Frame:
+    """The planes of one raw frame; raises ValueError for another number of bytes."""
+    samples = np.frombuffer(data, np.dtype(np.uint8 if form.bit_depth == 8 else "<u2"))
+    planes, start = [], 0
+    for height, width in form.plane_shapes:
+        planes.append(samples[start : start + height * width].reshape(height, width))
+        start += height * width
+    return tuple(planes)
+
+
 def raw_frames(file: IO[bytes], form: VideoFormat, name: str) -> Iterator[Frame]:
     """The frames of raw bytes, which errors call `name`; raises BitstreamError if they are cut."""
-    kind, count = np.dtype(np.uint8 if form.bit_depth == 8 else "<u2"), 0
+    count = 0
     while data := file.read(form.frame_bytes):
         if len(data) < form.frame_bytes:
             raise BitstreamError(
                 f"{name} ends within frame {count + 1} of {form.width}x{form.height} "
                 f"{form.pixel_format}: get a sound copy, or check size and pixel format"
             )
-        samples, planes, start = np.frombuffer(data, kind), [], 0
-        for height, width in form.plane_shapes:
-            planes.append(samples[start : start + height * width].reshape(height, width))
-            start += height * width
-        yield tuple(planes)
+        yield frame_of_bytes(data, form)
         count += 1

@@ -3,16 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from kodec.codecs.coded_transform import CodedTransform
 from kodec.codecs.container import ChunkReader, ChunkWriter, Packet, SequenceHeader
 from kodec.codecs.sequences.sequence_model import SequenceModel
-from kodec.codecs.sequences.stepping import Stepper
+from kodec.codecs.sequences.stepping import Stepper, pictures_of
 from kodec.codecs.sequences.stream_format import SEQUENCES
 from kodec.codecs.sequences.video_codec import VideoCodec
 from kodec.codecs.video_files.frames import Frame
@@ -125,7 +124,7 @@ def _decode(
                 with watch.stage("state"):
                     x_hat = stepper.run(None, step, port)
                 with watch.stage("colour"):
-                    decoded = [frame_of_rgb(rgb, form) for rgb in _pictures(x_hat)]
+                    decoded = [frame_of_rgb(rgb, form) for rgb in pictures_of(x_hat)]
                 with watch.stage("writing"):
                     for frame in decoded:
                         out.write(frame)
@@ -139,10 +138,6 @@ def _stepper(codec: VideoCodec, header: SequenceHeader) -> Stepper:
 
 def _timed_port(port: TimedWriter | TimedReader, watch: Stopwatch) -> SymbolPort:
     return cast(SymbolPort, Timed(port, "symbols", watch, {"snap": "state"}))
-
-
-def _pictures(x_hat: Tensor) -> list[np.ndarray[Any, Any]]:
-    return list(x_hat[0].cpu().numpy())
 
 
 @contextmanager

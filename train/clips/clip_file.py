@@ -4,13 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kodec.codecs import read_pixels
-from kodec.codecs.video_files.frames import Frame, VideoFormat
+from kodec.codecs.video_files.frames import Frame, VideoFormat, frame_of_bytes
 from kodec.native import InvalidInputError, KodecError
 
 
@@ -55,15 +53,13 @@ class RawClip(ClipFile):
 
     def frames(self, numbers: Sequence[int]) -> list[Frame]:
         """See `ClipFile`."""
-        kind = np.dtype(np.uint8 if self.form.bit_depth == 8 else "<u2")
         size = self.form.frame_bytes
         found: list[Frame] = []
         try:
             with self.path.open("rb") as file:
                 for number in numbers:
                     file.seek(number * size)
-                    samples = np.frombuffer(file.read(size), kind)
-                    found.append(_planes(samples, self.form))
+                    found.append(frame_of_bytes(file.read(size), self.form))
         except (OSError, ValueError) as error:
             raise InvalidInputError(f"{self.path} can't be read any more: {error}") from error
         return found
@@ -96,11 +92,3 @@ class PictureClip(ClipFile):
 
 
 _GBR = {1: (0, 0, 0), 3: (1, 2, 0)}
-
-
-def _planes(samples: NDArray[Any], form: VideoFormat) -> Frame:
-    planes, start = [], 0
-    for height, width in form.plane_shapes:
-        planes.append(samples[start : start + height * width].reshape(height, width))
-        start += height * width
-    return tuple(planes)
