@@ -3,17 +3,25 @@
 from .frame_designs import FrameDesign, Recipe, StageDesign, e_nerv, encoder_widths, hnerv, nerv
 from .frame_encoder import ConvNeXtEncoder
 from .frame_network import FrameNetwork
+from .hinerv import GridDesign, GridNetwork, GridStageDesign, hinerv
+from .nirvana import PatchDesign, PatchNetwork
 from .positional import PositionalEncoding
 
 __all__ = [
     "ConvNeXtEncoder",
     "FrameDesign",
     "FrameNetwork",
+    "GridDesign",
+    "GridNetwork",
+    "GridStageDesign",
+    "PatchDesign",
+    "PatchNetwork",
     "PositionalEncoding",
     "Recipe",
     "StageDesign",
     "e_nerv",
     "encoder_widths",
+    "hinerv",
     "hnerv",
     "nerv",
 ]

@@ -82,7 +82,8 @@ class GatedConvolution(nn.Module):
         gate, plain, spatial = self.expand(last).split(parts, -1)
         spatial = self.spatial(spatial.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         mixed = functional.gelu(gate) * torch.cat((plain, spatial), -1)
-        return (self.project(mixed) + last).permute(0, 3, 1, 2)
+        out: Tensor = (self.project(mixed) + last).permute(0, 3, 1, 2)
+        return out
 
 
 class GatedUpBlock(nn.Module):

@@ -42,7 +42,8 @@ class ConvNeXtBlock(nn.Module):
         """(N, C, H, W) -> the same shape."""
         hidden = self.norm(self.spatial(x).permute(0, 2, 3, 1))
         hidden = self.gamma * self.project(functional.gelu(self.expand(hidden)))
-        return x + hidden.permute(0, 3, 1, 2)
+        out: Tensor = x + hidden.permute(0, 3, 1, 2)
+        return out
 
 
 class ConvNeXtEncoder(nn.Sequential):

@@ -64,8 +64,9 @@ class GatedStem(nn.Module):
     def forward(self, time: Tensor, embedding: Tensor | None) -> Tensor:
         """(N,) -> (N, channels, rows, columns)."""
         plain, gate = self.expand(self.encoding(time)).chunk(2, -1)
-        out: Tensor = self.project(plain * functional.gelu(gate, approximate="tanh"))
-        return out.unflatten(1, self.shape)
+        out = self.project(plain * functional.gelu(gate, approximate="tanh"))
+        features: Tensor = out.unflatten(1, self.shape)
+        return features
 
 
 class GlobalAttention(nn.Module):

@@ -30,7 +30,8 @@ class AdaptiveInstanceNorm(nn.Module):
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Shapes as above, the same shape out."""
         gamma, beta = self.modulation(code)[..., None, None].chunk(2, 1)
-        return functional.instance_norm(x) * gamma + beta
+        out: Tensor = functional.instance_norm(x) * gamma + beta
+        return out
 
 
 class SpatialFeatureTransform(nn.Module):
@@ -48,7 +49,8 @@ class SpatialFeatureTransform(nn.Module):
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Shapes as above, the same shape out."""
         scale, shift = self.scale(code), self.shift(code)
-        return x * (scale[..., None, None] + 1) + shift[..., None, None]
+        out: Tensor = x * (scale[..., None, None] + 1) + shift[..., None, None]
+        return out
 
 
 class TemporalResidual(nn.Module):

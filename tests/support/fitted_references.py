@@ -32,7 +32,10 @@ NAMES = (
     (r"ffn\.net\.0", "mlp.0"),
     (r"ffn\.net\.3", "mlp.2"),
     (r"^toconv", "stem.project"),
-    (r"^(?:layers|decoder)\.(\d)\.conv\.(?:conv|downconv|upconv\.0)", r"stages.\1.block.convolution"),
+    (
+        r"^(?:layers|decoder)\.(\d)\.conv\.(?:conv|downconv|upconv\.0)",
+        r"stages.\1.block.convolution",
+    ),
     (r"^layers\.(\d)\.conv1\.upconv\.0", r"stages.\1.block.layers.0"),
     (r"^layers\.(\d)\.conv2", r"stages.\1.block.layers.2"),
     (r"^t_layers\.(\d)", r"stages.\1.before.modulation"),
@@ -52,6 +55,22 @@ NAMES = (
     (r"^layers\.(\d)\.rffn\.ffn\.2", r"stages.\1.block.refine.1"),
     (r"^layers\.(\d)\.rffn\.ffn\.5", r"stages.\1.block.refine.3"),
     (r"^head_layers?(\.3)?\.", "head.convolution."),
+    # NIRVANA, HiNeRV.
+    (r"^stem\.(\d)\.linear\.(weight|bias)", r"stem.\1.\2"),
+    (r"^nerv_block\.0", "up"),
+    (r"^last_layer", "head"),
+    (r"^encoding\.grids\.(\d)\.weight", r"grids.levels.\1"),
+    (r"^decoder\.stem\.conv", "stem"),
+    (r"^decoder\.blocks\.(\d)\.1\.enc\.grids\.(\d)\.weight", r"stages.\1.local.levels.\2"),
+    (r"^decoder\.blocks\.(\d)\.1\.enc\.linear", r"stages.\1.local.project"),
+    (
+        r"^decoder\.blocks\.(\d)\.(\d)",
+        lambda m: f"stages.{m[1]}.blocks.{int(m[2]) - 2}",
+    ),
+    (r"\.dconv\.", ".spatial."),
+    (r"\.fc1\.", ".expand."),
+    (r"\.fc2\.", ".project."),
+    (r"^decoder\.head\.linear", "head"),
 )
 GAINS = {"nerv": 1.4, "hnerv": 1.4}
 ONES = re.compile(
@@ -90,14 +109,17 @@ def published_weights(system: str) -> dict[str, Tensor]:
         if len(shape) >= 2:
             drawn = rng.uniform(-1, 1, shape) * np.sqrt(3 / np.prod(shape[1:])) * gain
         else:
-            drawn = rng.uniform(-1, 1, shape) * 0.1 + ("hnerv" in system and bool(ONES.search(name)))
+            drawn = rng.uniform(-1, 1, shape) * 0.1 + (
+                "hnerv" in system and bool(ONES.search(name))
+            )
         found[name] = torch.from_numpy(drawn.astype(np.float32))
     return found
 
 
 def load_published(network: nn.Module, system: str, encoder: nn.Module | None = None) -> None:
     """Fill a network, and an encoder, with the weights; every one must be asked for."""
-    own, encoders = {}, {}
+    own: dict[str, Tensor] = {}
+    encoders: dict[str, Tensor] = {}
     # Of E-NeRV's two, `stem_t` is of the stem, the branch is what stages take; else it is theirs.
     time = (("stem_t", "stem.time"), ("t_branch", "time"))
     rules = time if system.startswith("enerv") else (("stem_t", "time"),)

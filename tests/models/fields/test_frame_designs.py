@@ -12,6 +12,8 @@ from fitted_references import assert_near, load_published, outputs, sizes
 from kodec.models.fields import (
     ConvNeXtEncoder,
     FrameDesign,
+    FrameNetwork,
+    PositionalEncoding,
     Recipe,
     StageDesign,
     e_nerv,
@@ -59,11 +61,11 @@ DESIGNS = {
 }
 
 
-def stage_outputs(network: nn.Module) -> list[Tensor]:
+def stage_outputs(network: FrameNetwork) -> list[Tensor]:
     """What its stem and stages give, as it runs."""
     found: list[Tensor] = []
-    for part in (network.stem, *network.stages):  # type: ignore[misc]
-        part.register_forward_hook(lambda _part, _inputs, out: found.append(out))  # type: ignore[union-attr]
+    for part in (network.stem, *network.stages):
+        part.register_forward_hook(lambda _part, _inputs, out: found.append(out))
     return found
 
 
@@ -79,7 +81,7 @@ def test_nerv_gives_the_authors_frames() -> None:
     network = DESIGNS["nerv"].build()
     load_published(network, "nerv")
     time = torch.from_numpy(stored["nerv/t"])
-    assert_near(network.stem.encoding(time), stored["nerv/pe"])
+    assert_near(PositionalEncoding(1.25, 40, "pairs")(time), stored["nerv/pe"])
     assert_near(network.stem(time, None), stored["nerv/stem"])
     seen = stage_outputs(network)
     assert_near(network(time[1:]), stored["nerv/out"])
@@ -115,7 +117,9 @@ def test_boosted_systems_and_e_nerv_give_the_authors_frames(system: str) -> None
         # Their lists begin behind the stem; the boosted E-NeRV's with the time's code.
         seen[:1] = []
     if system == "enerv_boost":
-        code = network.time(network.encoding(torch.from_numpy(stored["norm_idx"])[:1]))  # type: ignore[misc]
+        assert network.time is not None
+        encoding = PositionalEncoding(1.25, 20)
+        code = network.time(encoding(torch.from_numpy(stored["norm_idx"])[:1]))
         seen.insert(0, code[..., None, None])
     for number, features in enumerate(seen):
         assert_near(features, stored[f"{system}/list{number}"])
@@ -128,21 +132,18 @@ def test_nerv_plus_plus_gives_the_authors_frames() -> None:
     network = DESIGNS["nervpp"].build()
     load_published(network, "nervpp")
     seen = stage_outputs(network)
-    outs = [network(torch.tensor([number / 16])) for number in range(16)]
-    codes = [network.stem.encoding(torch.tensor([number / 16])) for number in range(16)]
-    pe = torch.from_numpy(stored["nervpp/pe"])
-    number = min(range(16), key=lambda n: float((codes[n] - pe).abs().max()))
-    assert_near(codes[number], stored["nervpp/pe"])
-    assert_near(outs[number], stored["nervpp/out"])
-    for place, name in enumerate(("stem", "layer0", "layer1", "layer2", "layer3")):
-        assert_near(seen[5 * number + place], stored[f"nervpp/{name}"])
+    time = torch.tensor([5 / 16])
+    assert_near(PositionalEncoding(1.25, 40, "pairs")(time), stored["nervpp/pe"])
+    assert_near(network(time), stored["nervpp/out"])
+    for features, name in zip(seen, ("stem", "layer0", "layer1", "layer2", "layer3"), strict=True):
+        assert_near(features, stored[f"nervpp/{name}"])
 
 
 def parameters(network: nn.Module) -> int:
     return sum(value.numel() for value in network.parameters())
 
 
-def meta(design: FrameDesign) -> nn.Module:
+def meta(design: FrameDesign) -> FrameNetwork:
     with torch.device("meta"):
         return design.build()
 
@@ -164,7 +165,7 @@ def test_hnerv_s_budgets_give_the_authors_widths_and_counts() -> None:
         widths = [design.channels, *(stage.width for stage in design.stages)]
         assert (design.channels, widths) == (entry["fc"], entry["widths"]), name
         network = meta(design)
-        assert parameters(network.head) == entry["head"]  # type: ignore[arg-type]
+        assert parameters(network.head) == entry["head"]
         assert parameters(network) == entry["decoder"] + entry["head"], name
         values = frames * math.prod(design.embedding_shape)
         assert values == entry["embedding_values"]
