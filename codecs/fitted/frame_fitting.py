@@ -1,0 +1,150 @@
+"""The fitting of a frame network to the frames of one video."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from kodec.codecs.objective import DISTORTIONS, check_distortion
+from kodec.native import InvalidInputError
+
+from .adan import Adan
+from .fitting import Figures, Fitting
+from .schedule import Moment
+
+EMBEDDING = "embedding"
+OPTIMISERS = ("adam", "adan")
+# The frames that are computed at once where no gradients are asked for.
+AT_ONCE = 4
+
+Coding = Callable[[Mapping[str, Tensor]], tuple[Mapping[str, Tensor], float]]
+"""Parameters by name -> the same as a decoder will have them, and the bits that they take."""
+
+
+@dataclass(frozen=True)
+class FrameRecipe:
+    """How frame networks are fitted, beside phases.
+
+    distortion: its name, see `DISTORTIONS`. batch: frames a step; what is left of an epoch is
+    dropped. optimiser: "adam" or "adan". ends_at_one: whether frame i of N has the time (i + 1) / N
+    (Boosting-NeRV), or i / N. halves: whether the network runs in bfloat16 in steps; measurements
+    are in float32. Raises `InvalidInputError`.
+    """
+
+    distortion: str = "mse"
+    batch: int = 2
+    optimiser: str = "adam"
+    ends_at_one: bool = False
+    halves: bool = False
+
+    def __post_init__(self) -> None:
+        check_distortion(self.distortion)
+        if self.batch < 1:
+            raise InvalidInputError(f"a batch has 1 frame or more, not {self.batch}")
+        if self.optimiser not in OPTIMISERS:
+            raise InvalidInputError(f"optimisers are {OPTIMISERS}, not {self.optimiser!r}")
+
+    def steps(self, frames: int, epochs: int) -> int:
+        """Of so many epochs."""
+        return epochs * max(1, frames // self.batch)
+
+
+class FrameFitting(Fitting):
+    """A `Fitting` of a network to frames (T, 3, H, W), uint8.
+
+    network: times (N,) and embeddings or None -> frames (N, 3, H, W) in [0, 1]. encoder: frames to
+    embeddings, which is fitted with it and not sent. coding: what is measured is what it leaves of
+    the parameters. seed: of the order of frames. The loss is the mean squared error x 255^2, at the
+    rate that the coding gives. identity: see `Fitting`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        frames: Tensor,
+        coding: Coding,
+        recipe: FrameRecipe,
+        encoder: nn.Module | None = None,
+        identity: Mapping[str, str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.network, self.encoder = network, encoder
+        self.frames, self.coding, self.recipe, self.seed = frames, coding, recipe, seed
+        parts = {"network": network} | ({} if encoder is None else {"encoder": encoder})
+        self.values = {
+            f"{part}.{name}": value
+            for part, module in parts.items()
+            for name, value in module.named_parameters()
+        }
+        self.identity = {
+            **(identity or {}),
+            "frames": hashlib.sha256(frames.cpu().numpy().tobytes()).hexdigest()[:16],
+            "recipe": repr(recipe),
+            "seed": str(seed),
+        }
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        """The recipe's."""
+        kind = Adan if self.recipe.optimiser == "adan" else torch.optim.Adam
+        return kind(self.values.values(), lr=1.0)
+
+    def descend(self, moment: Moment) -> None:
+        """Of the step's batch of frames."""
+        chosen = self.batch_at(moment.step)
+        x = self._pixels(chosen)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.halves):
+            out = self.network(self.times(chosen), self._embedded(x))
+        DISTORTIONS[self.recipe.distortion](x, out.float()).mean().backward()
+
+    def measure(self) -> Figures:
+        """Of the parameters as they are coded, and all frames."""
+        with torch.no_grad():
+            decoded, bits = self.coding(self.sent())
+            errors = [
+                (self._pixels(part) - self._rendered(decoded, part)).square().mean((1, 2, 3))
+                for part in torch.arange(len(self.frames)).split(AT_ONCE)
+            ]
+        error = torch.cat(errors)
+        psnr = float((-10 * error.clamp(min=1e-10).log10()).mean())
+        _, _, height, width = self.frames.shape
+        bpp = bits / (len(self.frames) * height * width)
+        loss = float(error.mean()) * 255**2
+        return Figures(loss if math.isfinite(psnr) else math.nan, bpp, psnr)
+
+    @torch.no_grad()
+    def sent(self) -> dict[str, Tensor]:
+        """The parameters that a decoder needs, by name: the network's, and frames' embeddings."""
+        found = {name: value.detach() for name, value in self.network.named_parameters()}
+        if self.encoder is not None:
+            parts = torch.arange(len(self.frames)).split(AT_ONCE)
+            found[EMBEDDING] = torch.cat([self.encoder(self._pixels(part)) for part in parts])
+        return found
+
+    def batch_at(self, step: int) -> Tensor:
+        """The numbers of the frames of a step; an epoch has each once, in an order of its own."""
+        batch = min(self.recipe.batch, len(self.frames))
+        epoch, place = divmod(step, len(self.frames) // batch)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        order = torch.randperm(len(self.frames), generator=generator)
+        return order[place * batch : (place + 1) * batch]
+
+    def times(self, numbers: Tensor) -> Tensor:
+        """Of frames by number."""
+        return (numbers + int(self.recipe.ends_at_one)) / len(self.frames)
+
+    def _embedded(self, x: Tensor) -> Tensor | None:
+        return None if self.encoder is None else self.encoder(x)
+
+    def _pixels(self, numbers: Tensor) -> Tensor:
+        return self.frames[numbers].float() / 255
+
+    def _rendered(self, parameters: Mapping[str, Tensor], numbers: Tensor) -> Tensor:
+        own = {name: value for name, value in parameters.items() if name != EMBEDDING}
+        embedding = parameters.get(EMBEDDING)
+        inputs = (self.times(numbers), None if embedding is None else embedding[numbers])
+        out: Tensor = functional_call(self.network, own, inputs)
+        return out
