@@ -17,9 +17,20 @@ class UpBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, kernel: int, activation: str):
         super().__init__()
+        self.stride = stride
         self.convolution = nn.Conv2d(inputs, outputs * stride**2, kernel, padding=kernel // 2)
         self.shuffle = nn.PixelShuffle(stride)
         self.activation = Nonlinearity(activation)
+
+    @property
+    def before(self) -> list[nn.Module]:
+        """Its layers before the shuffle; `behind`: after it."""
+        return [self.convolution]
+
+    @property
+    def behind(self) -> list[nn.Module]:
+        """See `before`."""
+        return []
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, s H, s W)."""
@@ -37,6 +48,7 @@ class FactorisedUpBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, kernel: int, activation: str):
         super().__init__()
+        self.stride = stride
         grows = inputs <= outputs
         middle = inputs // 4 if grows else outputs
         wide, pad = stride**2, kernel // 2
@@ -54,6 +66,20 @@ class FactorisedUpBlock(nn.Module):
             )
         )
         self.activation = Nonlinearity(activation)
+
+    @property
+    def before(self) -> list[nn.Module]:
+        """Its layers before the shuffle; `behind`: after it."""
+        return list(self.layers[: self._shuffle])
+
+    @property
+    def behind(self) -> list[nn.Module]:
+        """See `before`."""
+        return list(self.layers[self._shuffle :])
+
+    @property
+    def _shuffle(self) -> int:
+        return next(n for n, part in enumerate(self.layers) if isinstance(part, nn.PixelShuffle))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, s H, s W)."""
@@ -105,6 +131,16 @@ class GatedUpBlock(nn.Module):
             nn.GELU(),
             nn.Conv2d(outputs, outputs, 1),
         )
+
+    @property
+    def before(self) -> list[nn.Module]:
+        """Its layers before the shuffle; `behind`: after it."""
+        return [self.project, self.gated, self.up]
+
+    @property
+    def behind(self) -> list[nn.Module]:
+        """See `before`."""
+        return [self.refine]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, s H, s W)."""

@@ -5,12 +5,20 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
+import torch
 from torch import nn
 
-from .frame_blocks import FactorisedUpBlock, GatedUpBlock, Head, Stage, UpBlock
+from .frame_blocks import (
+    FactorisedUpBlock,
+    GatedUpBlock,
+    Head,
+    Stage,
+    UpBlock,
+)
 from .frame_network import FrameNetwork, initialise_evenly
+from .network_cost import NetworkCost
 from .positional import PositionalEncoding
-from .stems import DisentangledStem, EmbeddingStem, GatedStem, TimeStem
+from .stems import HEAD_WIDTH, DisentangledStem, EmbeddingStem, GatedStem, TimeStem
 from .temporal import AdaptiveInstanceNorm, TemporalResidual, TimeCode
 
 System = Literal["nerv", "e-nerv", "hnerv", "nerv++"]
@@ -101,6 +109,37 @@ class FrameDesign:
         if self.system == "nerv++":
             initialise_evenly(network)
         return network
+
+    def cost(self) -> NetworkCost:
+        """Of the network, without its embeddings; nothing is allocated."""
+        with torch.device("meta"):
+            network = self.build()
+        found = NetworkCost(sum(value.numel() for value in network.parameters()))
+        places = self.rows * self.columns
+        if self.system == "e-nerv":
+            # Attention among all places, of 1 + 8 heads.
+            found.add(network.stem, places)
+            found.macs += 2 * 9 * HEAD_WIDTH * places**2
+            found.largest = max(found.largest, 8 * places**2)
+        else:
+            found.add(network.stem, 1)
+        found.add(network.time, 1)
+        if self.system == "hnerv":
+            places //= self.unfold**2
+        for stage in network.stages:
+            assert isinstance(stage, Stage)
+            found.add(stage.before, 1)
+            assert isinstance(stage.block, UpBlock | FactorisedUpBlock | GatedUpBlock)
+            for part in stage.block.before:
+                found.add(part, places)
+            places *= stage.block.stride**2
+            for part in stage.block.behind:
+                found.add(part, places)
+            if stage.after is not None:
+                found.add(stage.after.inner, places)
+                found.add(stage.after.outer, places)
+        found.add(network.head, places)
+        return found
 
     def _stem(self, encoding: PositionalEncoding) -> nn.Module:
         shape = (self.channels, self.rows, self.columns)

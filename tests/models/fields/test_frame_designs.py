@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from fitted_references import assert_near, load_published, outputs, sizes
 from kodec.models.fields import (
@@ -220,3 +221,16 @@ def published_nerv(entry: dict[str, Any], lowest: int, full_hd: bool = False) ->
     return FrameDesign(
         "nerv", rows, columns, channels, recipe.stages(channels), levels=40, hidden=512
     )
+
+
+@pytest.mark.parametrize("system", DESIGNS)
+def test_costs_are_what_pytorch_counts_when_the_network_runs(system: str) -> None:
+    design = DESIGNS[system]
+    network = design.build()
+    counter = FlopCounterMode(display=False)
+    embedding = torch.zeros(1, *design.embedding_shape) if design.embedding else None
+    with torch.no_grad(), counter:
+        network(torch.tensor([0.5]), embedding)
+    cost = design.cost()
+    assert cost.parameters == parameters(network)
+    assert 2 * cost.macs == pytest.approx(counter.get_total_flops(), rel=0.1)
