@@ -83,3 +83,21 @@ def family_of(number: int, version: int) -> Family:
         f"the file's network is of family {number}, which this version of kodec does not know; "
         "update kodec"
     )
+
+
+def _frame_networks(*names: tuple[str, str]) -> None:
+    for number, (name, kind) in enumerate(names):
+        home = f"kodec.codecs.fitted.frame_model:{kind}"
+        register(Family(16 + number, 0, name, home, pictures=False, videos=True))
+
+
+_frame_networks(
+    ("nerv", "NeRV"),
+    ("e-nerv", "ENeRV"),
+    ("hnerv", "HNeRV"),
+    ("nerv++", "NeRVPlusPlus"),
+    ("nerv-boost", "BoostedNeRV"),
+    ("e-nerv-boost", "BoostedENeRV"),
+    ("hnerv-boost", "BoostedHNeRV"),
+    ("hinerv", "HiNeRV"),
+)

@@ -4,20 +4,23 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from kodec.codecs.objective import DISTORTIONS, check_distortion
 from kodec.native import InvalidInputError
 
 from .adan import Adan
+from .frame_coding import EMBEDDING
 from .fitting import Figures, Fitting
 from .schedule import Moment
 
-EMBEDDING = "embedding"
 OPTIMISERS = ("adam", "adan")
+Clock = Literal["begins", "ends", "counts"]
 # The frames that are computed at once where no gradients are asked for.
 AT_ONCE = 4
 
@@ -30,15 +33,15 @@ class FrameRecipe:
     """How frame networks are fitted, beside phases.
 
     distortion: its name, see `DISTORTIONS`. batch: frames a step; what is left of an epoch is
-    dropped. optimiser: "adam" or "adan". ends_at_one: whether frame i of N has the time (i + 1) / N
-    (Boosting-NeRV), or i / N. halves: whether the network runs in bfloat16 in steps; measurements
+    dropped. optimiser: "adam" or "adan". clock: what a network gets for frame i of N: "begins" i / N,
+    "ends" (i + 1) / N (Boosting-NeRV), "counts" i. halves: whether the network runs in bfloat16 in steps; measurements
     are in float32. Raises `InvalidInputError`.
     """
 
     distortion: str = "mse"
     batch: int = 2
     optimiser: str = "adam"
-    ends_at_one: bool = False
+    clock: Clock = "begins"
     halves: bool = False
 
     def __post_init__(self) -> None:
@@ -48,15 +51,22 @@ class FrameRecipe:
         if self.optimiser not in OPTIMISERS:
             raise InvalidInputError(f"optimisers are {OPTIMISERS}, not {self.optimiser!r}")
 
+    def times(self, numbers: Tensor, frames: int) -> Tensor:
+        """What the network gets for frames by number, of so many."""
+        if self.clock == "counts":
+            return numbers
+        return (numbers + int(self.clock == "ends")) / frames
+
     def steps(self, frames: int, epochs: int) -> int:
         """Of so many epochs."""
         return epochs * max(1, frames // self.batch)
 
 
 class FrameFitting(Fitting):
-    """A `Fitting` of a network to frames (T, 3, H, W), uint8.
+    """A `Fitting` of a network to frames (T, 3, H, W), whole numbers up to `peak`.
 
-    network: times (N,) and embeddings or None -> frames (N, 3, H, W) in [0, 1]. encoder: frames to
+    network: times (N,) and embeddings or None -> frames (N, 3, H', W') in [0, 1]; frames are padded
+    by repetition to `padded`, H' and W', and measured without. encoder: frames to
     embeddings, which is fitted with it and not sent. coding: what is measured is what it leaves of
     the parameters. seed: of the order of frames. The loss is the mean squared error x 255^2, at the
     rate that the coding gives. identity: see `Fitting`.
@@ -69,11 +79,17 @@ class FrameFitting(Fitting):
         coding: Coding,
         recipe: FrameRecipe,
         encoder: nn.Module | None = None,
+        padded: tuple[int, int] | None = None,
         identity: Mapping[str, str] | None = None,
         seed: int = 0,
+        peak: int = 255,
     ) -> None:
         self.network, self.encoder = network, encoder
         self.frames, self.coding, self.recipe, self.seed = frames, coding, recipe, seed
+        self.peak = peak
+        height, width = frames.shape[-2:]
+        down, across = padded or (height, width)
+        self._padding = (0, across - width, 0, down - height)
         parts = {"network": network} | ({} if encoder is None else {"encoder": encoder})
         self.values = {
             f"{part}.{name}": value
@@ -97,7 +113,9 @@ class FrameFitting(Fitting):
         chosen = self.batch_at(moment.step)
         x = self._pixels(chosen)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.halves):
-            out = self.network(self.times(chosen), self._embedded(x))
+            times = self.recipe.times(chosen, len(self.frames))
+            embedded = () if self.encoder is None else (self.encoder(x),)
+            out = self.network(times, *embedded)
         DISTORTIONS[self.recipe.distortion](x, out.float()).mean().backward()
 
     def measure(self) -> Figures:
@@ -105,7 +123,7 @@ class FrameFitting(Fitting):
         with torch.no_grad():
             decoded, bits = self.coding(self.sent())
             errors = [
-                (self._pixels(part) - self._rendered(decoded, part)).square().mean((1, 2, 3))
+                self._errors(decoded, part)
                 for part in torch.arange(len(self.frames)).split(AT_ONCE)
             ]
         error = torch.cat(errors)
@@ -132,19 +150,20 @@ class FrameFitting(Fitting):
         order = torch.randperm(len(self.frames), generator=generator)
         return order[place * batch : (place + 1) * batch]
 
-    def times(self, numbers: Tensor) -> Tensor:
-        """Of frames by number."""
-        return (numbers + int(self.recipe.ends_at_one)) / len(self.frames)
-
-    def _embedded(self, x: Tensor) -> Tensor | None:
-        return None if self.encoder is None else self.encoder(x)
-
     def _pixels(self, numbers: Tensor) -> Tensor:
-        return self.frames[numbers].float() / 255
+        x = self.frames[numbers].float() / self.peak
+        return functional.pad(x, self._padding, mode="replicate")
+
+    def _errors(self, parameters: Mapping[str, Tensor], numbers: Tensor) -> Tensor:
+        height, width = self.frames.shape[-2:]
+        difference = self._pixels(numbers) - self._rendered(parameters, numbers)
+        return difference[..., :height, :width].square().mean((1, 2, 3))
 
     def _rendered(self, parameters: Mapping[str, Tensor], numbers: Tensor) -> Tensor:
         own = {name: value for name, value in parameters.items() if name != EMBEDDING}
         embedding = parameters.get(EMBEDDING)
-        inputs = (self.times(numbers), None if embedding is None else embedding[numbers])
+        times = self.recipe.times(numbers, len(self.frames))
+        chosen = None if embedding is None else embedding[numbers]
+        inputs = (times,) if chosen is None else (times, chosen)
         out: Tensor = functional_call(self.network, own, inputs)
         return out

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .feature_grids import FeatureGrids, LocalGrids
+from .network_cost import NetworkCost
 
 EPSILON = 1e-6
 
@@ -205,6 +206,26 @@ class GridDesign:
         """Height and width of the frames."""
         stride = prod(stage.stride for stage in self.stages)
         return self.rows * stride, self.columns * stride
+
+    @property
+    def embedding_shape(self) -> tuple[int, int, int]:
+        """Frames have no embeddings of their own."""
+        return 0, 0, 0
+
+    def cost(self) -> NetworkCost:
+        """Of the network; nothing is allocated."""
+        with torch.device("meta"):
+            network = self.build()
+        found = NetworkCost(sum(value.numel() for value in network.parameters()))
+        places = self.rows * self.columns
+        found.add(network.stem, places)
+        for stage in network.stages:
+            assert isinstance(stage, GridStage)
+            found.add(stage.local, stage.stride**2)
+            places *= stage.stride**2
+            found.add(stage.blocks, places)
+        found.add(network.head, places)
+        return found
 
     def margins(self) -> list[int]:
         """How far around a patch each map is computed: the stem's, then each stage's."""

@@ -65,9 +65,9 @@ def test_an_epoch_has_each_frame_once_but_for_what_is_left_of_it() -> None:
 
 
 def test_times_and_optimisers_are_the_recipe_s() -> None:
-    boosted = fitting(TIMED, FrameRecipe("l1-ssim", 1, "adan", ends_at_one=True))
-    assert float(boosted.times(torch.tensor(4))) == 1.0
-    assert float(fitting(TIMED).times(torch.tensor(4))) == pytest.approx(0.8)
+    boosted = fitting(TIMED, FrameRecipe("l1-ssim", 1, "adan", "ends"))
+    assert float(boosted.recipe.times(torch.tensor(4), 5)) == 1.0
+    assert float(FrameRecipe().times(torch.tensor(4), 5)) == pytest.approx(0.8)
     assert fit(boosted, SCHEDULE, Budget(steps=20)).figures is not None
     for wrong in ({"optimiser": "sgd"}, {"batch": 0}, {"distortion": "taste"}):
         with pytest.raises(InvalidInputError):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from fitted_references import assert_near, load_published, outputs, sizes
 from kodec.models.fields import GridDesign, GridStageDesign, hinerv
@@ -96,3 +97,12 @@ def test_a_design_s_network_is_of_its_size() -> None:
     with torch.no_grad():
         frames = design.build()(torch.arange(5))
     assert frames.shape == (5, 3, *design.frame_size)
+
+
+def test_the_cost_is_what_pytorch_counts_when_the_network_runs() -> None:
+    network, counter = SMALL.build(), FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        network(torch.tensor([3]))
+    cost = SMALL.cost()
+    assert cost.parameters == parameters(network)
+    assert 2 * cost.macs == pytest.approx(counter.get_total_flops(), rel=0.01)

@@ -1,0 +1,209 @@
+"""Frame networks: the published HNeRV run on its 16 frames, beside plain PyTorch's.
+
+    python benchmarks/frame_networks.py hnerv --seeds 1,2,3 --epochs 100 [--json FILE]
+    python benchmarks/frame_networks.py speed [--steps 12]
+
+`hnerv` fits 194,188 values to 16 frames of 320x160 with the authors' settings, by the project's own
+loop; with --plain it is the plain loop in PyTorch, with the authors' order of random numbers. It
+prints the mean of frames' PSNRs, of float output, and after the parameters are quantised to 8 bits
+and the embeddings to 6. `speed` times steps, in turn: plain, channels last, in bfloat16, and of
+other batches. KODEC_DATA names the folder with the data.
+"""
+
+import argparse
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from kodec.codecs.fitted import Budget, Phase, Ramp, Schedule, fit
+from kodec.codecs.fitted.frame_fitting import EMBEDDING, FrameFitting, FrameRecipe
+from kodec.models.fields import (
+    ConvNeXtEncoder,
+    FrameDesign,
+    FrameNetwork,
+    Recipe,
+    encoder_widths,
+    hnerv,
+)
+from reporting import parser_of, run, write_json
+
+SIZE, FRAMES, BUDGET = (160, 320), 16, 0.2e6
+STRIDES = (5, 4, 2, 2)
+BATCH, RATE = 2, 1e-3
+TABLE = {100: (26.28, 26.25), 300: (31.45, 31.36)}
+
+
+def clip() -> Tensor:
+    """The 16 frames, uint8 (16, 3, 160, 320)."""
+    path = Path(os.environ["KODEC_DATA"]) / "reference" / "inr-bunny16-160x320.npz"
+    return torch.from_numpy(np.load(path)["frames"]).permute(0, 3, 1, 2).contiguous()
+
+
+def design() -> FrameDesign:
+    """The authors' network for the budget."""
+    return hnerv(SIZE, FRAMES, BUDGET, Recipe(STRIDES, (1, 5), 1.2, 12, rounded=True))
+
+
+def networks(seed: int) -> tuple[FrameNetwork, ConvNeXtEncoder]:
+    """As the authors initialise them."""
+    torch.manual_seed(seed)
+    encoder = ConvNeXtEncoder(STRIDES, encoder_widths(STRIDES))
+    return design().build(), encoder
+
+
+def uncoded(parameters: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], float]:
+    """As they are, at 32 bits."""
+    return parameters, 32.0 * sum(value.numel() for value in parameters.values())
+
+
+def coded(parameters: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], float]:
+    """Each tensor in equal steps between its least and greatest value: 8 bits, embeddings 6."""
+    decoded, bits = {}, 0.0
+    for name, value in parameters.items():
+        steps = 2 ** (6 if name == EMBEDDING else 8) - 1
+        low, high = value.min(), value.max()
+        step = (high - low) / steps
+        codes = ((value - low) / step).round()
+        decoded[name] = low + step * codes
+        counts = codes.flatten().long().bincount().double()
+        shares = counts[counts > 0] / value.numel()
+        bits += 64 - value.numel() * float((shares * shares.log2()).sum())
+    return decoded, bits
+
+
+def fitted(seed: int, epochs: int) -> dict[str, Any]:
+    """The project's loop."""
+    network, encoder = networks(seed)
+    recipe = FrameRecipe("mse", BATCH)
+    fitting = FrameFitting(network, clip(), uncoded, recipe, encoder, seed=seed)
+    steps = recipe.steps(FRAMES, epochs)
+    phase = Phase(1.0, Ramp(RATE, 0.0, "cosine", 0.1, 0.1), measure_every=steps // 10)
+    curve = []
+
+    def shown(done: int, total: int, label: str) -> None:
+        if done % (steps // 10) == 0:
+            curve.append(label)
+            print(f"  {done * BATCH // FRAMES} epochs: {label}", flush=True)
+
+    began = time.process_time()
+    fit(fitting, Schedule((phase,), (steps,)), Budget(steps=steps), shown)
+    seconds = time.process_time() - began
+    plain = fitting.measure()
+    fitting.coding = coded
+    quantised = fitting.measure()
+    return {
+        "seed": seed,
+        "psnr": plain.psnr,
+        "psnr_8_6": quantised.psnr,
+        "bpp_of_entropy": quantised.bpp,
+        "seconds_an_epoch": seconds / epochs,
+    }
+
+
+def plain(seed: int, epochs: int) -> dict[str, Any]:
+    """The same in plain PyTorch, as the authors' script goes on."""
+    network, encoder = networks(seed)
+    x = clip().float() / 255
+    loader = DataLoader(TensorDataset(x), batch_size=BATCH, shuffle=True, drop_last=True)
+    optimiser = torch.optim.Adam([*encoder.parameters(), *network.parameters()])
+    began = time.process_time()
+    for epoch in range(epochs):
+        for number, (batch,) in enumerate(loader):
+            passed = (epoch + number / len(loader)) / epochs
+            cosine = 0.5 * (math.cos(math.pi * (passed - 0.1) / 0.9) + 1)
+            share = 0.1 + 0.9 * passed / 0.1 if passed < 0.1 else cosine
+            for group in optimiser.param_groups:
+                group["lr"] = RATE * share
+            out = network(torch.zeros(len(batch)), encoder(batch))
+            loss = (out - batch).square().flatten(1).mean(1).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    seconds = time.process_time() - began
+    fitting = FrameFitting(network, clip(), uncoded, FrameRecipe(), encoder)
+    return {
+        "seed": seed,
+        "psnr": fitting.measure().psnr,
+        "seconds_an_epoch": seconds / epochs,
+    }
+
+
+def speed(steps: int) -> dict[str, float]:
+    """CPU milliseconds a frame of a step, forward and backward, the least of `steps` in turn."""
+    kinds: dict[str, tuple[bool, bool, int]] = {
+        "plain": (False, False, 2),
+        "channels last": (True, False, 2),
+        "bfloat16": (False, True, 2),
+        "batch of 1": (False, False, 1),
+        "batch of 4": (False, False, 4),
+        "batch of 8": (False, False, 8),
+    }
+    pairs: dict[str, tuple[nn.Module, nn.Module]] = {}
+    for name, (last, _, _) in kinds.items():
+        network, encoder = networks(1)
+        form = torch.channels_last if last else torch.contiguous_format
+        pairs[name] = (network.to(memory_format=form), encoder.to(memory_format=form))  # type: ignore[call-overload]
+    x = clip().float() / 255
+    found: dict[str, float] = {}
+    for _ in range(steps):
+        for name, (last, halves, batch) in kinds.items():
+            network, encoder = pairs[name]
+            part = x[:batch].contiguous(
+                memory_format=torch.channels_last if last else torch.contiguous_format
+            )
+            began = time.process_time()
+            with torch.autocast("cpu", torch.bfloat16, enabled=halves):
+                out = network(torch.zeros(batch), encoder(part))
+            (out.float() - part).square().mean().backward()
+            taken = 1000 * (time.process_time() - began) / batch
+            found[name] = min(taken, found.get(name, math.inf))
+    for name, taken in found.items():
+        print(f"{name}: {taken:.1f} ms a frame, {taken / found['plain']:.2f} of plain")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the commands."""
+    parser = parser_of(__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    first = commands.add_parser("hnerv")
+    first.add_argument("--seeds", default="1")
+    first.add_argument("--epochs", type=int, default=100)
+    first.add_argument("--plain", action="store_true")
+    first.add_argument("--json", type=Path)
+    second = commands.add_parser("speed")
+    second.add_argument("--steps", type=int, default=12)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    if options.command == "speed":
+        speed(options.steps)
+        return 0
+    return _hnerv(options)
+
+
+def _hnerv(options: argparse.Namespace) -> int:
+    rows = []
+    for seed in (int(text) for text in options.seeds.split(",")):
+        print(f"-- seed {seed}", flush=True)
+        row = (plain if options.plain else fitted)(seed, options.epochs)
+        rows.append(row)
+        print("  " + ", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
+    values = [row["psnr"] for row in rows]
+    print(f"{options.epochs} epochs: {sum(values) / len(values):.2f} dB on average")
+    if options.epochs in TABLE:
+        print(f"the table has {TABLE[options.epochs][0]} dB, quantised {TABLE[options.epochs][1]}")
+    if options.json is not None:
+        write_json(options.json, {"epochs": options.epochs, "runs": rows})
+    return 0
+
+
+if __name__ == "__main__":
+    run(main, "frame_networks.py")
