@@ -169,7 +169,7 @@ def _hnerv(
 ) -> FrameDesign:
     greatest = 3 if boosted else 5
     blocks = _blocks(boosted, strides)
-    recipe = Recipe(strides, (1, 5), 1.2, 12, True, blocks=blocks, greatest=greatest)
+    recipe = Recipe(strides, (1, 5), 1.2, _lowest(budget), True, blocks=blocks, greatest=greatest)
     rows, columns = first_features(size, prod(strides))
     # Embeddings of 16 channels, or so many as are a quarter of the budget.
     embedding = max(1, min(16, budget // (4 * rows * columns * size.frames)))
@@ -195,7 +195,7 @@ def _nerv(
     strides: tuple[int, ...],
     width: int,
 ) -> FrameDesign:
-    lowest = 96 if budget >= 2_000_000 and not boosted else 12
+    lowest = 96 if budget >= 2_000_000 and not boosted else _lowest(budget)
     recipe = Recipe(strides, (3, 3), 2, lowest, False, blocks=_blocks(boosted, strides))
     rows, columns = first_features(size, prod(strides))
     hidden = 256 if boosted else 512
@@ -221,7 +221,7 @@ def _e_nerv(
     width: int,
 ) -> FrameDesign:
     blocks = _blocks(boosted, strides)
-    recipe = Recipe(strides, (3, 3), 2, 12, False, expansion=3, blocks=blocks)
+    recipe = Recipe(strides, (3, 3), 2, _lowest(budget), False, expansion=3, blocks=blocks)
     rows, columns = first_features(size, prod(strides))
     attention = 128 if budget >= 1_000_000 else 64 if budget >= 400_000 else 16
     return FrameDesign(
@@ -235,6 +235,11 @@ def _e_nerv(
         hidden=attention,
         code=_code(budget) if boosted else attention,
     )
+
+
+def _lowest(budget: int) -> int:
+    """The least width of a stage: the published one, or a small one."""
+    return 12 if budget >= 60_000 else 4
 
 
 def _code(budget: int) -> int:

@@ -3,15 +3,15 @@
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from kodec.codecs.objective import DISTORTIONS, check_distortion
+from kodec.codecs.objective import DISTORTIONS, SMALLEST_FOR_MS_SSIM, check_distortion
 from kodec.native import InvalidInputError
 
 from .adan import Adan
@@ -20,6 +20,7 @@ from .fitting import Figures, Fitting
 from .schedule import Moment
 
 OPTIMISERS = ("adam", "adan")
+OF_MS_SSIM = ("ms-ssim", "l1-ms-ssim", "frequency")
 Clock = Literal["begins", "ends", "counts"]
 # The frames that are computed at once where no gradients are asked for.
 AT_ONCE = 4
@@ -50,6 +51,12 @@ class FrameRecipe:
             raise InvalidInputError(f"a batch has 1 frame or more, not {self.batch}")
         if self.optimiser not in OPTIMISERS:
             raise InvalidInputError(f"optimisers are {OPTIMISERS}, not {self.optimiser!r}")
+
+    def for_frames(self, height: int, width: int) -> Self:
+        """The same, with SSIM in place of MS-SSIM where frames are too small for it."""
+        if min(height, width) >= SMALLEST_FOR_MS_SSIM or self.distortion not in OF_MS_SSIM:
+            return self
+        return replace(self, distortion="l1-ssim")
 
     def times(self, numbers: Tensor, frames: int) -> Tensor:
         """What the network gets for frames by number, of so many."""

@@ -139,7 +139,7 @@ class FrameFileFitting(FrameFitting, FileFitting):
             model.network,
             pixels.permute(0, 3, 1, 2),
             coded,
-            model.recipe,
+            model.recipe.for_frames(*model.design.frame_size),
             encoder,
             model.design.frame_size,
             {"architecture": str(model.architecture)},
