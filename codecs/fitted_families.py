@@ -87,7 +87,8 @@ def family_of(number: int, version: int) -> Family:
 
 def _frame_networks(*names: tuple[str, str]) -> None:
     for number, (name, kind) in enumerate(names):
-        home = f"kodec.codecs.fitted.frame_model:{kind}"
+        module = "nirvana_model" if name == "nirvana" else "frame_model"
+        home = f"kodec.codecs.fitted.{module}:{kind}"
         register(Family(16 + number, 0, name, home, pictures=False, videos=True))
 
 
@@ -100,4 +101,5 @@ _frame_networks(
     ("e-nerv-boost", "BoostedENeRV"),
     ("hnerv-boost", "BoostedHNeRV"),
     ("hinerv", "HiNeRV"),
+    ("nirvana", "NIRVANA"),
 )

@@ -4,6 +4,7 @@ from .frame_designs import FrameDesign, Recipe, StageDesign, System, e_nerv, enc
 from .frame_encoder import ConvNeXtEncoder
 from .frame_network import FrameNetwork
 from .hinerv import GridDesign, GridNetwork, GridStageDesign, hinerv
+from .network_cost import NetworkCost
 from .nirvana import PatchDesign, PatchNetwork
 from .positional import PositionalEncoding
 
@@ -14,6 +15,7 @@ __all__ = [
     "GridDesign",
     "GridNetwork",
     "GridStageDesign",
+    "NetworkCost",
     "PatchDesign",
     "PatchNetwork",
     "PositionalEncoding",

@@ -35,6 +35,10 @@ class PatchNetwork(nn.Module):
         self.stem = nn.ModuleList(
             nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False)
         )
+        for number, layer in enumerate(self.stem):
+            assert isinstance(layer, nn.Linear)
+            bound = (6 / layer.in_features) ** 0.5 / FREQUENCY if number else 1 / layer.in_features
+            nn.init.uniform_(layer.weight, -bound, bound)
         self.register_buffer("codes", frame_codes(channels, frames), persistent=False)
         inner = channels // 2 * frames
         self.up = nn.Conv2d(channels * frames, 4 * inner, 3, padding=1, groups=frames)
