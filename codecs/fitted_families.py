@@ -87,7 +87,7 @@ def family_of(number: int, version: int) -> Family:
 
 def _frame_networks(*names: tuple[str, str]) -> None:
     for number, (name, kind) in enumerate(names):
-        module = "nirvana_model" if name == "nirvana" else "frame_model"
+        module = {"nirvana": "nirvana_model", "pfnr": "session_model"}.get(name, "frame_model")
         home = f"kodec.codecs.fitted.{module}:{kind}"
         register(Family(16 + number, 0, name, home, pictures=False, videos=True))
 
@@ -102,4 +102,5 @@ _frame_networks(
     ("hnerv-boost", "BoostedHNeRV"),
     ("hinerv", "HiNeRV"),
     ("nirvana", "NIRVANA"),
+    ("pfnr", "PFNR"),
 )

@@ -18,6 +18,7 @@ from .frame_blocks import (
 from .frame_network import FrameNetwork, initialise_evenly
 from .network_cost import NetworkCost
 from .positional import PositionalEncoding
+from .spectral import SpectralUpBlock
 from .stems import HEAD_WIDTH, DisentangledStem, EmbeddingStem, GatedStem, TimeStem
 from .temporal import AdaptiveInstanceNorm, TemporalResidual, TimeCode
 
@@ -44,7 +45,8 @@ class FrameDesign:
     first features. head_kernel: odd. base, levels: of the encoding of times; 0 levels for none.
     hidden: the stem's width; 0 for a stem of one layer. embedding: the channels of a frame's
     embedding (HNeRV), whose sides are rows / unfold and columns / unfold. code: the width of the
-    time's code (E-NeRV: 128).
+    time's code (E-NeRV: 128). sessions: whether times are (N, 2), a frame's and its session's, and
+    spectral: the stage that is a `SpectralUpBlock`, -1 for none (PFNR).
     """
 
     system: System
@@ -60,6 +62,8 @@ class FrameDesign:
     embedding: int = 0
     unfold: int = 1
     code: int = 0
+    sessions: bool = False
+    spectral: int = -1
 
     @property
     def activation(self) -> str:
@@ -129,6 +133,13 @@ class FrameDesign:
         for stage in network.stages:
             assert isinstance(stage, Stage)
             found.add(stage.before, 1)
+            if isinstance(stage.block, SpectralUpBlock):
+                # Of complex numbers, and the transforms about as much again.
+                weights = 4 * stage.block.real.numel()
+                found.macs += 2 * weights
+                found.largest = max(found.largest, weights, places * stage.block.stride**2)
+                places *= stage.block.stride**2
+                continue
             assert isinstance(stage.block, UpBlock | FactorisedUpBlock | GatedUpBlock)
             for part in stage.block.before:
                 found.add(part, places)
@@ -149,7 +160,7 @@ class FrameDesign:
             return DisentangledStem(encoding, self.hidden, shape, self.activation)
         if self.system == "nerv++":
             return GatedStem(encoding, self.hidden, shape)
-        return TimeStem(encoding, self.hidden, shape, self.activation)
+        return TimeStem(encoding, self.hidden, shape, self.activation, 1 + self.sessions)
 
     def _first(self) -> list[nn.Module]:
         """HNeRV's layer at the embedding's resolution."""
@@ -160,6 +171,14 @@ class FrameDesign:
         return [Stage(block, after=after)]
 
     def _stage(self, number: int, inputs: int, stage: StageDesign) -> Stage:
+        if number == self.spectral:
+            enlarged = prod(before.stride for before in self.stages[:number])
+            rows, columns = self.rows * enlarged, self.columns * enlarged
+            return Stage(
+                SpectralUpBlock(
+                    inputs, stage.width, stage.stride, rows, columns, self.activation
+                )
+            )
         kinds = {"nerv++": GatedUpBlock, "e-nerv": UpBlock if number else FactorisedUpBlock}
         kind = kinds.get(self.system, UpBlock)
         block = kind(inputs, stage.width, stage.stride, stage.kernel, self.activation)

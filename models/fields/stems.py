@@ -23,8 +23,9 @@ class EmbeddingStem(nn.Module):
 class TimeStem(nn.Module):
     """Times (N,) -> (N, channels, rows, columns): two activated layers of the encoded time.
 
-    hidden: the width between them; 0 for one layer. Source: "NeRV: Neural Representations for
-    Videos" (2021).
+    hidden: the width between them; 0 for one layer. inputs: so many numbers make a time, each
+    encoded: with 2, times are (N, 2), a frame's and its session's (PFNR). Source: "NeRV: Neural
+    Representations for Videos" (2021).
     """
 
     def __init__(
@@ -33,16 +34,18 @@ class TimeStem(nn.Module):
         hidden: int,
         shape: tuple[int, int, int],
         activation: str,
+        inputs: int = 1,
     ) -> None:
         super().__init__()
         self.encoding, self.shape = encoding, shape
         channels, rows, columns = shape
         widths = (hidden, channels * rows * columns) if hidden else (channels * rows * columns,)
-        self.layers = TimeCode(encoding.width, widths, activation)
+        self.layers = TimeCode(inputs * encoding.width, widths, activation)
 
     def forward(self, time: Tensor, embedding: Tensor | None) -> Tensor:
         """(N,) -> (N, channels, rows, columns)."""
-        out: Tensor = self.layers(self.encoding(time)).unflatten(1, self.shape)
+        encoded = self.encoding(time.flatten()).view(len(time), -1)
+        out: Tensor = self.layers(encoded).unflatten(1, self.shape)
         return out
 
 

@@ -39,7 +39,7 @@ def mean_error(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.abs(a.astype(float) - b.astype(float)).mean())
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "hinerv", "nirvana"])
+@pytest.mark.parametrize("family", [*FAMILIES, "hinerv", "nirvana", "pfnr"])
 def test_a_clip_is_coded_and_decoded_frame_by_frame(family: str) -> None:
     source = clip()
     codec = FittedCodec(family, Budget(steps=3), size=ModelSize(90_000))
