@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from kodec.codecs.fitted import Budget, Phase, Ramp, Schedule, fit
-from kodec.codecs.fitted.frame_fitting import EMBEDDING, FrameFitting, FrameRecipe
+from kodec.codecs.fitted.frame_coding import EMBEDDING
+from kodec.codecs.fitted.frame_fitting import FrameFitting, FrameRecipe
 from kodec.models.fields import (
     ConvNeXtEncoder,
     FrameDesign,
@@ -146,11 +147,11 @@ def speed(steps: int) -> dict[str, float]:
         "batch of 4": (False, False, 4),
         "batch of 8": (False, False, 8),
     }
-    pairs: dict[str, tuple[nn.Module, nn.Module]] = {}
+    pairs = {}
     for name, (last, _, _) in kinds.items():
-        network, encoder = networks(1)
-        form = torch.channels_last if last else torch.contiguous_format
-        pairs[name] = (network.to(memory_format=form), encoder.to(memory_format=form))  # type: ignore[call-overload]
+        pairs[name] = networks(1)
+        for module in pairs[name] if last else ():
+            module.to(memory_format=torch.channels_last)
     x = clip().float() / 255
     found: dict[str, float] = {}
     for _ in range(steps):

@@ -77,7 +77,19 @@ def design_of(
         raise BitstreamError(f"{system} networks have no stride of {stride}: a damaged file")
     rows, columns = first_features(size, stride * head["unfold"], head["unfold"])
     design = FrameDesign(
-        system, rows, columns, stages=stages, boosted=boosted, base=base, **head
+        system,
+        rows,
+        columns,
+        head["channels"],
+        stages,
+        head["head_kernel"],
+        boosted,
+        base,
+        head["levels"],
+        head["hidden"],
+        head["embedding"],
+        head["unfold"],
+        head["code"],
     )
     _check(design)
     return design
@@ -139,7 +151,7 @@ def strides_for(size: FittedSize) -> tuple[int, ...]:
         rows, columns = first_features(size, stride)
         padded = rows * columns * stride**2 / (size.width * size.height)
         few = rows * columns / 8
-        return padded * max(1.0, few) ** 0.2
+        return float(padded * max(1.0, few) ** 0.2)
 
     return STRIDES[min(STRIDES, key=waste)]
 

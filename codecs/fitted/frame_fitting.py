@@ -15,8 +15,8 @@ from kodec.codecs.objective import DISTORTIONS, SMALLEST_FOR_MS_SSIM, check_dist
 from kodec.native import InvalidInputError
 
 from .adan import Adan
-from .frame_coding import EMBEDDING
 from .fitting import Figures, Fitting
+from .frame_coding import EMBEDDING
 from .schedule import Moment
 
 OPTIMISERS = ("adam", "adan")
@@ -34,9 +34,9 @@ class FrameRecipe:
     """How frame networks are fitted, beside phases.
 
     distortion: its name, see `DISTORTIONS`. batch: frames a step; what is left of an epoch is
-    dropped. optimiser: "adam" or "adan". clock: what a network gets for frame i of N: "begins" i / N,
-    "ends" (i + 1) / N (Boosting-NeRV), "counts" i. halves: whether the network runs in bfloat16 in steps; measurements
-    are in float32. Raises `InvalidInputError`.
+    dropped. optimiser: "adam" or "adan". clock: what a network gets for frame i of N: "begins"
+    i / N, "ends" (i + 1) / N (Boosting-NeRV), "counts" i. halves: whether the network runs in
+    bfloat16 in steps; measurements are in float32. Raises `InvalidInputError`.
     """
 
     distortion: str = "mse"

@@ -9,8 +9,8 @@ from .fitted_model import FittedSize
 from .frame_architecture import MAX_STAGES, MAX_STRIDE, first_features, strides_for
 
 MAX_LEVELS = 4
-# channels, stem, levels; of each level: steps, channels; stages, local levels; of each stage: stride,
-# width, depth, hidden, kernel, and of each of its levels: steps, channels.
+# channels, stem, levels; of each level: steps, channels; stages, local levels; of each stage:
+# stride, width, depth, hidden, kernel, and of each of its levels: steps, channels.
 _LEVEL = ((1, 65535), (1, 256))
 _STAGE = ((1, 16), (1, 4096), (1, 8), (1, 16384), (1, 7))
 
@@ -42,13 +42,14 @@ def grid_design_of(integers: tuple[int, ...], size: FittedSize) -> GridDesign:
     def pairs(count: int) -> tuple[tuple[int, int], ...]:
         return tuple((number(*_LEVEL[0]), number(*_LEVEL[1])) for _ in range(count))
 
+    def stage() -> GridStageDesign:
+        stride, width, depth, hidden, kernel = (number(*bounds) for bounds in _STAGE)
+        return GridStageDesign(stride, width, depth, hidden, kernel, pairs(local))
+
     channels, stem = number(1, 4096), number(1, 7)
     levels = pairs(number(1, MAX_LEVELS))
     count, local = number(1, MAX_STAGES), number(1, MAX_LEVELS)
-    stages = tuple(
-        GridStageDesign(*(number(*bounds) for bounds in _STAGE), pairs(local))
-        for _ in range(count)
-    )
+    stages = tuple(stage() for _ in range(count))
     stride = prod(stage.stride for stage in stages)
     odd = stem % 2 and all(stage.kernel % 2 for stage in stages)
     if next(given, None) is not None or stride > MAX_STRIDE or not odd:

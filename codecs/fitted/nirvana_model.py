@@ -134,8 +134,7 @@ SIDE, GROUP = 32, 3
 
 def _design(architecture: tuple[int, ...], size: FittedSize) -> PatchDesign:
     fits = len(architecture) == len(BOUNDS) and all(
-        least <= value <= most
-        for value, (least, most) in zip(architecture, BOUNDS, strict=True)
+        least <= value <= most for value, (least, most) in zip(architecture, BOUNDS, strict=True)
     )
     if not fits or architecture[0] % 2 or architecture[4] % 2 or size.components != 3:
         raise BitstreamError("nirvana networks have no such integers: a damaged file")
@@ -202,7 +201,8 @@ def drawn(
     patches: Tensor = functional_call(network, dict(values), (centres(rows, columns),))
     grid = patches.unflatten(0, (rows, columns)).permute(2, 3, 0, 4, 1, 5)
     whole = grid.reshape(design.frames, 3, rows * design.side, columns * design.side)
-    return whole[..., : size.height, : size.width]
+    shown: Tensor = whole[..., : size.height, : size.width]
+    return shown
 
 
 class GroupFitting(FileFitting):
@@ -215,7 +215,7 @@ class GroupFitting(FileFitting):
     def __init__(self, model: NIRVANA, clip: Clip) -> None:
         self.model, self.clip, self.design = model, clip, model.design
         self.identity = {"architecture": str(model.architecture)}
-        self.values = {}
+        self.values: dict[str, Tensor] = {}
         first = dict(model.network.named_parameters())
         for group in range(model.groups):
             for name, value in first.items():
@@ -228,20 +228,20 @@ class GroupFitting(FileFitting):
                     self.values[f"{group}.{name}.most"] = torch.tensor(reach)
                 self.values[f"{group}.{name}"] = begun
         self.values["begun"] = torch.zeros(())
-        for name, value in self.values.items():
-            value.requires_grad_(name != "begun" and not name.endswith(".most"))
+        for name, own in self.values.items():
+            own.requires_grad_(name != "begun" and not name.endswith(".most"))
         self.rows, self.columns = _patches(clip.size, self.design.side)
         self.places = centres(self.rows, self.columns)
 
     def optimiser(self) -> torch.optim.Optimizer:
         """Adam; whole numbers learn a hundred times as fast."""
-        fast = [v for n, v in self.values.items() if _is_integers(n.partition(".")[2])]
-        slow = [
-            v
-            for n, v in self.values.items()
-            if v.requires_grad and not _is_integers(n.partition(".")[2])
-        ]
-        return torch.optim.Adam([{"params": fast, "scale": FASTER}, {"params": slow}], lr=1.0)
+        fast: list[Tensor] = []
+        slow: list[Tensor] = []
+        for name, value in self.values.items():
+            if value.requires_grad:
+                (fast if _is_integers(name.partition(".")[2]) else slow).append(value)
+        groups: list[dict[str, Any]] = [{"params": fast, "scale": FASTER}, {"params": slow}]
+        return torch.optim.Adam(groups, lr=1.0)
 
     def group_at(self, step: int, steps: int) -> tuple[int, int]:
         """The group of a step, and how many steps of it were done."""
@@ -346,9 +346,7 @@ class GroupFitting(FileFitting):
     def _frames(self, group: int) -> list[Tensor]:
         last = self.clip.size.frames - 1
         first = group * self.design.frames
-        return [
-            self.clip.tensor(min(last, first + place)) for place in range(self.design.frames)
-        ]
+        return [self.clip.tensor(min(last, first + place)) for place in range(self.design.frames)]
 
     def _target(self, group: int) -> Tensor:
         """(patches, frames, 3, side, side)."""
@@ -358,4 +356,5 @@ class GroupFitting(FileFitting):
         padding = (0, self.columns * side - width, 0, self.rows * side - height)
         padded = functional.pad(frames, padding, mode="replicate")
         grid = padded.unflatten(3, (self.columns, side)).unflatten(2, (self.rows, side))
-        return grid.permute(2, 4, 0, 1, 3, 5).flatten(0, 1)
+        patches: Tensor = grid.permute(2, 4, 0, 1, 3, 5).flatten(0, 1)
+        return patches

@@ -11,7 +11,7 @@ weights are found when a session ends, and later sessions begin from the decoded
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -227,7 +227,7 @@ class SessionFitting(FileFitting):
     def __init__(self, model: PFNR, clip: Clip) -> None:
         self.model, self.clip = model, clip
         self.identity = {"architecture": str(model.architecture)}
-        self.values = {}
+        self.values: dict[str, Tensor] = {}
         self.masked = [name for name in model.shapes if not name.startswith(HEAD)]
         for name, value in model.network.named_parameters():
             begun = value.detach().clone()
@@ -244,9 +244,9 @@ class SessionFitting(FileFitting):
                 else:
                     self.values[f"{session}.{name}"] = begun.clone()
         self.values["ended"] = torch.zeros(())
-        for name, value in self.values.items():
-            own = name.rpartition("/")[2]
-            value.requires_grad_(own not in ("union", "kept", "mask", "step", "ended"))
+        for name, state in self.values.items():
+            kind = name.rpartition("/")[2]
+            state.requires_grad_(kind not in ("union", "kept", "mask", "step", "ended"))
         height, width = clip.size.height, clip.size.width
         down, across = model.design.frame_size
         self._padding = (0, across - width, 0, down - height)
@@ -328,7 +328,9 @@ class SessionFitting(FileFitting):
     def _parameters(self) -> dict[str, Any]:
         """What `PFNR.code` takes of all sessions, those that go on or are to come as they stand."""
         found: dict[str, Any] = {}
-        union = {name: torch.zeros(self.model.shapes[name], dtype=torch.bool) for name in self.masked}
+        union = {
+            name: torch.zeros(self.model.shapes[name], dtype=torch.bool) for name in self.masked
+        }
         ended = int(self.values["ended"])
         for session in range(len(self.model.lengths)):
             heads = {

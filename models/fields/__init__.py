@@ -1,6 +1,15 @@
 """Networks that are fitted to one picture or video: coordinates, times, embeddings or grids in."""
 
-from .frame_designs import FrameDesign, Recipe, StageDesign, System, e_nerv, encoder_widths, hnerv, nerv
+from .frame_designs import (
+    FrameDesign,
+    Recipe,
+    StageDesign,
+    System,
+    e_nerv,
+    encoder_widths,
+    hnerv,
+    nerv,
+)
 from .frame_encoder import ConvNeXtEncoder
 from .frame_network import FrameNetwork
 from .hinerv import GridDesign, GridNetwork, GridStageDesign, hinerv

@@ -175,9 +175,7 @@ class FrameDesign:
             enlarged = prod(before.stride for before in self.stages[:number])
             rows, columns = self.rows * enlarged, self.columns * enlarged
             return Stage(
-                SpectralUpBlock(
-                    inputs, stage.width, stage.stride, rows, columns, self.activation
-                )
+                SpectralUpBlock(inputs, stage.width, stage.stride, rows, columns, self.activation)
             )
         kinds = {"nerv++": GatedUpBlock, "e-nerv": UpBlock if number else FactorisedUpBlock}
         kind = kinds.get(self.system, UpBlock)

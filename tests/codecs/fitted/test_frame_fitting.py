@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from kodec.codecs.fitted import Budget, FitFile, Phase, Ramp, Schedule, fit
-from kodec.codecs.fitted.frame_fitting import EMBEDDING, FrameFitting, FrameRecipe
+from kodec.codecs.fitted.frame_coding import EMBEDDING
+from kodec.codecs.fitted.frame_fitting import FrameFitting, FrameRecipe
 from kodec.models.fields import ConvNeXtEncoder, FrameDesign, StageDesign
 from kodec.native import InvalidInputError
 
@@ -71,7 +72,7 @@ def test_times_and_optimisers_are_the_recipe_s() -> None:
     assert fit(boosted, SCHEDULE, Budget(steps=20)).figures is not None
     for wrong in ({"optimiser": "sgd"}, {"batch": 0}, {"distortion": "taste"}):
         with pytest.raises(InvalidInputError):
-            FrameRecipe(**wrong)  # type: ignore[arg-type]
+            FrameRecipe(**wrong)
 
 
 def test_a_broken_fit_goes_on_to_the_same_values(
