@@ -42,9 +42,11 @@ from kodec.models.deringing import (
     KINDS,
     KNOTS,
     Deringing,
+    by_pixel,
     features_at,
-    kinds_of,
     luma_of,
+    places_of,
+    shares_of,
 )
 from kodec.native import InvalidInputError
 from kodec.train import CropData
@@ -91,26 +93,31 @@ def coded(network: PictureCodec, x: Tensor, qualities: tuple[float, ...]) -> dic
 
 
 def prepared(data: dict[str, Tensor], at: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Of each crop: luma as decoded (1, 1, H, W), what it lacks (H W,) and kinds (H W,)."""
+    """Of each crop: luma as decoded (1, 1, H, W), what it lacks (H W,), shares (`KINDS`, H W)."""
     for x, x_hat in zip(data["x"], data["x_hat"], strict=True):
         luma = luma_of(x_hat[at][None].float())
         lacks = luma_of(x[None].float() / 255) - luma
-        yield luma, lacks.reshape(-1), kinds_of(luma).reshape(-1)
+        yield luma, lacks.reshape(-1), by_pixel(shares_of(places_of(luma))[0]).flatten(1)
 
 
 def solved(data: dict[str, Tensor], at: int) -> tuple[Tensor, Tensor]:
-    """Taps (`KINDS`, `FEATURES`) at a knot, and the clip as a logarithm."""
+    """Taps (`KINDS`, `FEATURES`) at a knot, and the clip as a logarithm.
+
+    Each kind's own errors count by its shares. A place's error, which all its kinds' taps make
+    together, is no larger than their mean, as squares are convex.
+    """
     clip = torch.cat([lacks for _, lacks, _ in prepared(data, at)]).square().mean().sqrt()
     products = torch.zeros(KINDS, FEATURES, FEATURES, dtype=torch.float64)
     targets = torch.zeros(KINDS, FEATURES, dtype=torch.float64)
     total = 0.0
-    for luma, lacks, kinds in prepared(data, at):
+    for luma, lacks, shares in prepared(data, at):
         total += float(lacks.square().sum())
-        for kind in kinds.unique():
-            places = (kinds == kind).nonzero().squeeze(1)
+        for kind, share in enumerate(shares):
+            places = share.nonzero().squeeze(1)
             features = features_at(luma, places, clip)
-            products[kind] += (features.t() @ features).double()
-            targets[kind] += (features.t() @ lacks[places]).double()
+            weighted = features * share[places, None]
+            products[kind] += (weighted.t() @ features).double()
+            targets[kind] += (weighted.t() @ lacks[places]).double()
     size = products.diagonal(dim1=1, dim2=2).mean(1)
     ridge = (RIDGE * size + 1e-9)[:, None, None] * torch.eye(FEATURES)
     taps = torch.linalg.solve(products + ridge, targets)
