@@ -1,12 +1,16 @@
-"""Embed a trained checkpoint as the default model, then its measured numbers as its card.
+"""Embed a trained model as the default model, then its measured numbers as its card.
 
-    python benchmarks/embed_default.py export runs/default/checkpoints/last.ckpt
+    kodec export runs/default/checkpoints/last.ckpt runs/default.safetensors
+    python benchmarks/fit_deringing.py collect --model runs/default.safetensors
+    python benchmarks/fit_deringing.py fit
+    python benchmarks/embed_default.py export runs/deringing/model.safetensors
     kodec eval --model default --dataset kodak --qualities 4,16,28,40,52 --output kodak.json
     kodec bench picture KODIM01 --peer --qualities 8,32,48 --json > speed.json
     python benchmarks/embed_default.py card --kodak kodak.json --speed speed.json
 
-`export` writes codecs/embedded/default.safetensors and a card without numbers; `card` fills them in
-from what the two commands measured, which must be of the embedded model, and BD-rates against VTM.
+`export` takes a model file or a checkpoint, and writes codecs/embedded/default.safetensors and a
+card without numbers; `card` fills them in from what the two commands measured, which must be of the
+embedded model, and BD-rates against VTM.
 KODEC_DATA names the folder with results/.
 """
 
@@ -15,7 +19,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kodec.codecs import find_model, read_model_info
+from kodec.codecs import find_model, load_model, read_model_info, save_model
 from kodec.codecs.catalogue import FOLDER
 from kodec.eval import bd_rate, describe, read_results
 from kodec.native import InvalidInputError, KodecError
@@ -35,10 +39,17 @@ NOTES = {
 }
 
 
-def export(checkpoint: Path) -> None:
-    """Write the model file and a card without numbers."""
+def export(source: Path) -> None:
+    """Write the model file, of a checkpoint or another model file, and a card without numbers."""
     FOLDER.mkdir(exist_ok=True)
-    info = export_checkpoint(checkpoint, MODEL, "default", NOTES)
+    if source.suffix == ".ckpt":
+        info = export_checkpoint(source, MODEL, "default", NOTES)
+    else:
+        network, given = load_model(source)
+        objective = given.objective
+        info = save_model(network, given.config, MODEL, "default", NOTES, objective=objective)
+        if info.model_id != given.model_id:
+            raise InvalidInputError(f"{source} has weights of 32 bits: write it in 16")
     write_card(info.model_id.hex(), {})
     print(f"{MODEL}: id {info.model_id.hex()}, {MODEL.stat().st_size:,} bytes")
 
@@ -88,13 +99,13 @@ def main() -> int:
     """Run the subcommand."""
     parser = parser_of(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("export", allow_abbrev=False).add_argument("checkpoint", type=Path)
+    commands.add_parser("export", allow_abbrev=False).add_argument("source", type=Path)
     card_ = commands.add_parser("card", allow_abbrev=False)
     card_.add_argument("--kodak", type=Path, required=True, help="results of `kodec eval`")
     card_.add_argument("--speed", type=Path, required=True, help="JSON of `kodec bench picture`")
     options = parser.parse_args()
     if options.command == "export":
-        export(options.checkpoint)
+        export(options.source)
     else:
         card(options.kodak, options.speed)
     return 0

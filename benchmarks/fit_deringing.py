@@ -5,11 +5,11 @@
     python benchmarks/fit_deringing.py report --output runs/deringing [--json FILE]
 
 `collect` codes training crops of natural-crops with a model (the embedded default, if none is
-named) at the filter's knots of quality, and 24 validation crops held out by source at five
-qualities, and keeps the pixels. `fit` solves for the taps of each kind of place at each knot, and
-writes them to taps.pt and, in the model, to model.safetensors. `report` prints squared error and
-BD-rate of the validation crops, bits being the same. Never run on a test set. KODEC_DATA names the
-folder with the data. One thread.
+named; without its filter, if it has one) at the filter's knots of quality, and 24 validation crops
+held out by source at five qualities, and keeps the pixels. `fit` solves for the taps of each kind
+of place at each knot, and writes them to taps.pt and, in the model, to model.safetensors, which
+`embed_default.py export` embeds. `report` prints squared error and BD-rate of the validation crops,
+bits being the same. Never run on a test set. KODEC_DATA names the folder with the data. One thread.
 """
 
 import copy
@@ -64,6 +64,8 @@ LEAST_SAVED = 2e-4
 def collect(model: str, output: Path) -> None:
     """Code all crops at all qualities; writes `coded.pt`."""
     network = load(model).network.float()
+    if isinstance(network.synthesis, RefinedLappedSynthesis):
+        network.synthesis.deringing = None
     paths = CropData().paths("train")
     spread = np.linspace(0, len(paths) - 1, TRAINING_PICTURES)
     sets = {
@@ -149,7 +151,14 @@ def fit(content: dict[str, Any], output: Path) -> None:
     assert isinstance(network.synthesis, RefinedLappedSynthesis)
     assert network.synthesis.deringing is not None
     network.synthesis.deringing.load_state_dict(filter_.state_dict())
-    save_model(network, config, output / "model.safetensors", "default", objective=info.objective)
+    save_model(
+        network,
+        config,
+        output / "model.safetensors",
+        info.name,
+        info.notes,
+        objective=info.objective,
+    )
 
 
 @torch.no_grad()

@@ -93,9 +93,7 @@ def filter_gradient(x: _Floats, gradient: _Floats, threads: int = 1) -> NDArray[
     Source: "Fast algorithms for convolutional neural networks" (2016).
     """
 
-def place_filter(
-    x: _Floats, taps: _Floats, clip: float, threads: int = 1
-) -> NDArray[np.float32]:
+def place_filter(x: _Floats, taps: _Floats, clip: float, threads: int = 1) -> NDArray[np.float32]:
     """Pixels with what taps of each place's kind say added to luma: (3, H, W), float32.
 
     At each pixel these are the differences of luma's 7x7 neighbours from it, and these clipped to
