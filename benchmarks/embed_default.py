@@ -5,7 +5,7 @@
     python benchmarks/fit_deringing.py fit
     python benchmarks/embed_default.py export runs/deringing/model.safetensors
     kodec eval --model default --dataset kodak --qualities 4,16,28,40,52 --output kodak.json
-    kodec bench picture KODIM01 --peer --qualities 8,32,48 --json > speed.json
+    kodec bench picture KODIM01 --peer --qualities 8,32,48 --threads 1 --json > speed.json
     python benchmarks/embed_default.py card --kodak kodak.json --speed speed.json
 
 `export` takes a model file or a checkpoint, and writes codecs/embedded/default.safetensors and a
@@ -63,6 +63,7 @@ def card(kodak: Path, speed: Path) -> None:
         if found != model_id:
             raise InvalidInputError(f"{path} is of another model: measure again")
     anchor = read_results(Path(os.environ["KODEC_DATA"]) / ANCHOR)
+    threads = report["settings"]["threads"]
     rates = [bd_rate(results.curve(m), anchor.curve(m)) for m in ("psnr-rgb", "ms-ssim-db-rgb")]
     digits = {"bpp": 4, "psnr-rgb": 2, "ms-ssim-rgb": 4}
     measured: dict[str, Any] = {
@@ -73,10 +74,11 @@ def card(kodak: Path, speed: Path) -> None:
             **{key: [round(v, n) for v in results.results[key]] for key, n in digits.items()},
         },
         "speed": {
-            "command": "kodec bench picture --peer --qualities 8,32,48",
-            "picture": "768x512, median seconds",
+            "command": f"kodec bench picture --peer --qualities 8,32,48 --threads {threads}",
+            "picture": "768x512, median seconds" + (" of CPU time" if threads == 1 else ""),
+            "portability": results.settings["portability"],
             "cpu": report["machine"]["cpu"],
-            "threads": report["settings"]["threads"],
+            "threads": threads,
             **{
                 row["codec"] + (f", quality {row['quality']}" if row["stages"] else ""): {
                     verb: round(row[verb]["median"], 3) for verb in ("encode", "decode")
