@@ -2,9 +2,9 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,20 @@ Clock = Literal["begins", "ends", "counts"]
 # The frames that are computed at once where no gradients are asked for.
 AT_ONCE = 4
 
-Coding = Callable[[Mapping[str, Tensor]], tuple[Mapping[str, Tensor], float]]
-"""Parameters by name -> the same as a decoder will have them, and the bits that they take."""
+# A phase's knob: above 0, parameters are used as they will be decoded, gradients pass unchanged.
+ROUNDED = "rounded"
+
+
+class Coding(Protocol):
+    """How parameters are coded."""
+
+    def __call__(
+        self, parameters: Mapping[str, Tensor]
+    ) -> tuple[Mapping[str, Tensor], float]:
+        """Parameters by name -> as a decoder will have them, and the bits that they take."""
+
+    def rounded(self, name: str, value: Tensor) -> Tensor:
+        """One as it will be decoded; gradients pass unchanged."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +132,18 @@ class FrameFitting(Fitting):
         chosen = self.batch_at(moment.step)
         x = self._pixels(chosen)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.halves):
-            times = self.recipe.times(chosen, len(self.frames))
-            embedded = () if self.encoder is None else (self.encoder(x),)
-            out = self.network(times, *embedded)
+            out = self._shown(chosen, x, rounded=moment.knob(ROUNDED, 0.0) > 0)
         DISTORTIONS[self.recipe.distortion](x, out.float()).mean().backward()
+
+    def _shown(self, chosen: Tensor, x: Tensor, rounded: bool) -> Tensor:
+        own = dict(self.network.named_parameters())
+        embedded = {} if self.encoder is None else {EMBEDDING: self.encoder(x)}
+        if rounded:
+            own = {name: self.coding.rounded(name, value) for name, value in own.items()}
+            embedded = {n: self.coding.rounded(n, value) for n, value in embedded.items()}
+        inputs = (self.recipe.times(chosen, len(self.frames)), *embedded.values())
+        out: Tensor = functional_call(self.network, own, inputs)
+        return out
 
     def measure(self) -> Figures:
         """Of the parameters as they are coded, and all frames."""

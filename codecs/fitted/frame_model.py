@@ -12,7 +12,7 @@ from torch.func import functional_call
 from kodec.codecs.fitted_families import family_named
 from kodec.codecs.model_size import ModelSize
 from kodec.entropy import SymbolPort
-from kodec.entropy.parameters.parameter_coder import ParameterCoder
+from kodec.entropy.parameters import ParameterCoder
 from kodec.entropy.roles import as_role
 from kodec.models.fields import ConvNeXtEncoder, FrameDesign, GridDesign, System, encoder_widths
 from kodec.native import BitstreamError, InvalidInputError
@@ -20,8 +20,8 @@ from kodec.native import BitstreamError, InvalidInputError
 from .fitted_model import Clip, Cost, FileFitting, FittedModel, FittedSize, Goal, Reconstruction
 from .fitting import Budget, Show, nothing_shown
 from .frame_architecture import BITS, design_for, design_of, integers_of, sent
-from .frame_coding import EMBEDDING, coded, layout_of, quantised
-from .frame_fitting import FrameFitting, FrameRecipe
+from .frame_coding import EMBEDDING, FrameCoding, layout_of
+from .frame_fitting import ROUNDED, FrameFitting, FrameRecipe
 from .grid_architecture import grid_design_for, grid_design_of, grid_integers_of
 from .schedule import Phase, Ramp, Schedule
 
@@ -29,6 +29,8 @@ from .schedule import Phase, Ramp, Schedule
 DEFAULT_SIZE = ModelSize(0.3, "bpp")
 STEPS = (0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)
 MEASURE_EVERY = 400
+# Of the steps, and of the learning rate: the phase in which weights are as they will be decoded.
+ROUNDED_SHARE, ROUNDED_RATE = 0.2, 0.2
 
 
 class FrameModel(FittedModel):
@@ -43,6 +45,7 @@ class FrameModel(FittedModel):
     system: ClassVar[System]
     boosted: ClassVar[bool] = False
     recipe: ClassVar[FrameRecipe] = FrameRecipe()
+    coding: ClassVar[FrameCoding] = FrameCoding(weight_bits=6.0)
     rate: ClassVar[float] = 1e-3
     warm_up: ClassVar[float] = 0.1
 
@@ -122,9 +125,20 @@ class FrameModel(FittedModel):
 
     @classmethod
     def schedule(cls, goal: Goal, budget: Budget | None) -> Schedule:
-        """See `FittedModel`: half a cosine, behind a warm-up."""
+        """See `FittedModel`: half a cosine, behind a warm-up; then another, of rounded weights."""
         rate = Ramp(cls.rate, 0.0, "cosine", cls.warm_up, 0.1 if cls.warm_up else 0.0)
-        return Schedule((Phase(1.0, rate, measure_every=MEASURE_EVERY),), STEPS)
+        after = Ramp(cls.rate * ROUNDED_RATE, 0.0, "cosine")
+        phases = (
+            Phase(1 - ROUNDED_SHARE, rate, measure_every=MEASURE_EVERY),
+            Phase(
+                ROUNDED_SHARE,
+                after,
+                {ROUNDED: Ramp(1.0, 1.0)},
+                measure_every=MEASURE_EVERY,
+                new_optimiser=True,
+            ),
+        )
+        return Schedule(phases, STEPS)
 
 
 class FrameFileFitting(FrameFitting, FileFitting):
@@ -138,7 +152,7 @@ class FrameFileFitting(FrameFitting, FileFitting):
         super().__init__(
             model.network,
             pixels.permute(0, 3, 1, 2),
-            coded,
+            model.coding,
             model.recipe.for_frames(*model.design.frame_size),
             encoder,
             model.design.frame_size,
@@ -149,7 +163,7 @@ class FrameFileFitting(FrameFitting, FileFitting):
 
     def result(self, show: Show = nothing_shown) -> tuple[FittedModel, Mapping[str, Any]]:
         """See `FileFitting`."""
-        return self.model, quantised(self.sent())
+        return self.model, self.model.coding.quantised(self.sent())
 
 
 class NeRV(FrameModel):

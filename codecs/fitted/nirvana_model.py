@@ -18,8 +18,7 @@ from torch.nn import functional
 from kodec.codecs.fitted_families import family_named
 from kodec.codecs.model_size import ModelSize
 from kodec.entropy import SymbolPort
-from kodec.entropy.parameters import Quantised, TensorLayout
-from kodec.entropy.parameters.parameter_coder import ParameterCoder
+from kodec.entropy.parameters import ParameterCoder, Quantised, TensorLayout
 from kodec.entropy.roles import as_role
 from kodec.models.fields import NetworkCost, PatchDesign, PatchNetwork
 from kodec.native import BitstreamError, InvalidInputError

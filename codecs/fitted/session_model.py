@@ -24,9 +24,13 @@ from kodec.codecs.fitted_families import family_named
 from kodec.codecs.model_size import ModelSize
 from kodec.codecs.objective import DISTORTIONS
 from kodec.entropy import RateMeter, SymbolPort
-from kodec.entropy.parameters import Quantised, TensorLayout
-from kodec.entropy.parameters.masks import code_mask, mask_symbols
-from kodec.entropy.parameters.parameter_coder import ParameterCoder
+from kodec.entropy.parameters import (
+    ParameterCoder,
+    Quantised,
+    TensorLayout,
+    code_mask,
+    mask_symbols,
+)
 from kodec.entropy.roles import as_role
 from kodec.models.fields import FrameDesign
 from kodec.native import BitstreamError, InvalidInputError

@@ -29,17 +29,22 @@ def frames(count: int = 5) -> Tensor:
     return pixels
 
 
-def on_a_grid(parameters: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
+class OnAGrid:
     """To multiples of 2^-10, at 10 bits each."""
-    decoded = {name: torch.round(value * 1024) / 1024 for name, value in parameters.items()}
-    return decoded, 10.0 * sum(value.numel() for value in parameters.values())
+
+    def __call__(self, parameters: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
+        decoded = {name: self.rounded(name, value) for name, value in parameters.items()}
+        return decoded, 10.0 * sum(value.numel() for value in parameters.values())
+
+    def rounded(self, name: str, value: Tensor) -> Tensor:
+        return value + (torch.round(value.detach() * 1024) / 1024 - value.detach())
 
 
 def fitting(design: FrameDesign = HYBRID, recipe: FrameRecipe | None = None) -> FrameFitting:
     torch.manual_seed(3)
     network = design.build()
     encoder = ConvNeXtEncoder((4, 4), (4, 2)) if design.embedding else None
-    return FrameFitting(network, frames(), on_a_grid, recipe or FrameRecipe(), encoder)
+    return FrameFitting(network, frames(), OnAGrid(), recipe or FrameRecipe(), encoder)
 
 
 @pytest.mark.parametrize("design", [HYBRID, TIMED])
