@@ -2,17 +2,26 @@
 
     python benchmarks/frame_networks.py hnerv --seeds 1,2,3 --epochs 100 [--json FILE]
     python benchmarks/frame_networks.py speed [--steps 12]
+    python benchmarks/frame_networks.py families CLIP [NAME...] --size 1.2bpp --steps 200
+    python benchmarks/frame_networks.py differences FILE.kdc
 
 `hnerv` fits 194,188 values to 16 frames of 320x160 with the authors' settings, by the project's own
 loop; with --plain it is the plain loop in PyTorch, with the authors' order of random numbers. It
 prints the mean of frames' PSNRs, of float output, and after the parameters are quantised to 8 bits
 and the embeddings to 6. `speed` times steps, in turn: plain, channels last, in bfloat16, and of
-other batches. KODEC_DATA names the folder with the data.
+other batches. `families` fits each system to a clip and reads its file back, on instruction sets
+one after the other: parameters must be equal, pixels within 1. `differences` says what weights of a
+NIRVANA file take as differences to those of the group before, and without. KODEC_DATA names the
+folder with the data.
 """
 
 import argparse
+import hashlib
 import math
 import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,12 +29,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from kodec.codecs.fitted import Budget, Phase, Ramp, Schedule, fit
+from kodec.codecs.fitted import Budget, FittedCodec, Phase, Ramp, Schedule, fit, read_fitted
 from kodec.codecs.fitted.frame_coding import FrameCoding
 from kodec.codecs.fitted.frame_fitting import FrameFitting, FrameRecipe
+from kodec.codecs.fitted.nirvana_model import NIRVANA, is_whole
+from kodec.codecs.fitted_families import families as all_families
+from kodec.codecs.model_size import parse_model_size
+from kodec.commands.fitted_coding import read_clip
+from kodec.entropy import RateMeter
+from kodec.entropy.parameters import Quantised
+from kodec.eval import psnr
 from kodec.models.fields import (
     ConvNeXtEncoder,
     FrameDesign,
@@ -34,11 +51,14 @@ from kodec.models.fields import (
     encoder_widths,
     hnerv,
 )
+from kodec.native import InvalidInputError
 from reporting import parser_of, run, write_json
 
 SIZE, FRAMES, BUDGET = (160, 320), 16, 0.2e6
 STRIDES = (5, 4, 2, 2)
 BATCH, RATE = 2, 1e-3
+# What PyTorch and oneDNN may use.
+INSTRUCTIONS = (("default", "SSE41"), ("avx2", "AVX2"), ("avx512", "AVX512_CORE"))
 TABLE = {100: (26.28, 26.25), 300: (31.45, 31.36)}
 
 
@@ -161,6 +181,87 @@ def speed(steps: int) -> dict[str, float]:
     return found
 
 
+def hashes(path: Path) -> tuple[str, NDArray[np.uint8], float]:
+    """A file's parameters, its frames, and frames drawn a second."""
+    with path.open("rb") as file:
+        found = read_fitted(file)
+    digest = hashlib.sha256()
+    for name in sorted(found.parameters):
+        value = found.parameters[name]
+        tensor = value.dequantise() if isinstance(value, Quantised) else value
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    began = time.process_time()
+    frames = np.stack(list(found.reconstruction.frames()))
+    return digest.hexdigest(), frames, len(frames) / (time.process_time() - began)
+
+
+def elsewhere(path: Path, own: tuple[str, NDArray[np.uint8]]) -> str:
+    """The same in processes that use other instructions."""
+    worst = []
+    for capability, isa in INSTRUCTIONS:
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "frames.npz"
+            code = (
+                "import sys, numpy as np, frame_networks as f, pathlib;"
+                "h, x, _ = f.hashes(pathlib.Path(sys.argv[1]));"
+                "np.savez(sys.argv[2], h=h, x=x)"
+            )
+            flags = {"ATEN_CPU_CAPABILITY": capability, "ONEDNN_MAX_CPU_ISA": isa}
+            subprocess.run(
+                [sys.executable, "-c", code, str(path), str(out)],
+                check=True,
+                env={**os.environ, **flags, "PYTHONPATH": str(Path(__file__).parent)},
+            )
+            with np.load(out) as stored:
+                if str(stored["h"]) != own[0]:
+                    return f"parameters differ with {capability}"
+                difference = np.abs(stored["x"].astype(int) - own[1].astype(int))
+            worst.append(f"{capability} {difference.max()}")
+    return "parameters equal; pixels differ by at most " + ", ".join(worst)
+
+
+def families(names: Sequence[str], clip_path: Path, frames: int, size: str, steps: int) -> None:
+    """Fit each to a clip, write its file, and read it back."""
+    source = read_clip(clip_path, frames=frames)
+    for name in names:
+        codec = FittedCodec(name, Budget(steps=steps), size=parse_model_size(size))
+        try:
+            coded = codec.fit(source)
+        except InvalidInputError as error:
+            print(f"{name}: {error}", flush=True)
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "a.kdc"
+            path.write_bytes(coded.data)
+            digest, shown, rate = hashes(path)
+            decibels = [psnr(a, b, 255) for a, b in zip(source.pixels, shown, strict=True)]
+            bpp = 8 * path.stat().st_size / source.size.pixels
+            print(
+                f"{name}: {coded.model.cost().parameters:,} parameters, {len(coded.data):,} bytes, "
+                f"{bpp:.4f} bpp, {np.mean(decibels):.2f} dB, {coded.run.seconds:.0f} s of fitting, "
+                f"{rate:.1f} frames a CPU second; {elsewhere(path, (digest, shown))}",
+                flush=True,
+            )
+
+
+def differences(path: Path) -> None:
+    """Bytes of a NIRVANA file's weights with what earlier packets tell, and without."""
+    with path.open("rb") as file:
+        found = read_fitted(file)
+    model = found.model
+    assert isinstance(model, NIRVANA), "groups with differences are NIRVANA's"
+    for told in (True, False):
+        meter = RateMeter(training=False)
+        for packet in range(model.cost().packets):
+            if not told:
+                model.forget()
+            model.code(found.parameters, meter, packet)
+        total = {name: float(bits.sum()) / 8 for name, bits in meter.bits.items()}
+        weights = sum(size for name, size in total.items() if is_whole(name))
+        what = "as differences where they are shorter" if told else "each group by itself"
+        print(f"{what}: {sum(total.values()):,.0f} bytes, of sine layers {weights:,.0f}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands."""
     parser = parser_of(__doc__)
@@ -172,10 +273,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first.add_argument("--json", type=Path)
     second = commands.add_parser("speed")
     second.add_argument("--steps", type=int, default=12)
+    third = commands.add_parser("families")
+    third.add_argument("clip", type=Path)
+    third.add_argument("names", nargs="*")
+    third.add_argument("--frames", type=int, default=8)
+    third.add_argument("--size", default="1.2bpp")
+    third.add_argument("--steps", type=int, default=200)
+    fourth = commands.add_parser("differences")
+    fourth.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if options.command == "speed":
         speed(options.steps)
+        return 0
+    if options.command == "families":
+        known = [family.name for family in all_families() if 16 <= family.number < 32]
+        families(options.names or known, options.clip, options.frames, options.size, options.steps)
+        return 0
+    if options.command == "differences":
+        differences(options.file)
         return 0
     return _hnerv(options)
 

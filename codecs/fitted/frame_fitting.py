@@ -32,9 +32,7 @@ ROUNDED = "rounded"
 class Coding(Protocol):
     """How parameters are coded."""
 
-    def __call__(
-        self, parameters: Mapping[str, Tensor]
-    ) -> tuple[Mapping[str, Tensor], float]:
+    def __call__(self, parameters: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], float]:
         """Parameters by name -> as a decoder will have them, and the bits that they take."""
 
     def rounded(self, name: str, value: Tensor) -> Tensor:
@@ -136,7 +134,7 @@ class FrameFitting(Fitting):
         DISTORTIONS[self.recipe.distortion](x, out.float()).mean().backward()
 
     def _shown(self, chosen: Tensor, x: Tensor, rounded: bool) -> Tensor:
-        own = dict(self.network.named_parameters())
+        own: dict[str, Tensor] = dict(self.network.named_parameters())
         embedded = {} if self.encoder is None else {EMBEDDING: self.encoder(x)}
         if rounded:
             own = {name: self.coding.rounded(name, value) for name, value in own.items()}

@@ -93,8 +93,12 @@ class NIRVANA(FittedModel):
         if parameters is not None:
             own = {name: parameters[f"{packet}.{name}"] for name in self.layout}
         found = self.coder.code(own, port, self._before if packet else None)
-        self._before = {n: found[n].integers for n in self.layout if _is_integers(n)}
+        self._before = {n: found[n].integers for n in self.layout if is_whole(n)}
         return {f"{packet}.{name}": value for name, value in found.items()}
+
+    def forget(self) -> None:
+        """What earlier packets have told: the next one is coded as if it were the first."""
+        self._before = {}
 
     def reconstruct(self, parameters: Mapping[str, Any]) -> Reconstruction:
         """See `FittedModel`."""
@@ -157,7 +161,7 @@ def _patches(size: FittedSize, side: int) -> tuple[int, int]:
     return -(-size.height // side), -(-size.width // side)
 
 
-def _is_integers(name: str) -> bool:
+def is_whole(name: str) -> bool:
     """Whether a tensor is whole numbers in training too: the sine layers' weights."""
     return name.startswith("stem") and name.endswith("weight")
 
@@ -219,7 +223,7 @@ class GroupFitting(FileFitting):
         for group in range(model.groups):
             for name, value in first.items():
                 begun = value.detach().clone()
-                if _is_integers(name):
+                if is_whole(name):
                     scale = begun.abs().max()
                     reach = FIRST if name == "stem.0.weight" else OTHER
                     begun = begun / scale * reach
@@ -238,7 +242,7 @@ class GroupFitting(FileFitting):
         slow: list[Tensor] = []
         for name, value in self.values.items():
             if value.requires_grad:
-                (fast if _is_integers(name.partition(".")[2]) else slow).append(value)
+                (fast if is_whole(name.partition(".")[2]) else slow).append(value)
         groups: list[dict[str, Any]] = [{"params": fast, "scale": FASTER}, {"params": slow}]
         return torch.optim.Adam(groups, lr=1.0)
 
@@ -262,7 +266,7 @@ class GroupFitting(FileFitting):
         weights, bits = self._weights(own, group)
         out: Tensor = functional_call(self.model.network, weights, (self.places[chosen],))
         error = (out - self._target(group)[chosen]).square().mean()
-        count = sum(v.numel() for n, v in own.items() if _is_integers(n))
+        count = sum(v.numel() for n, v in own.items() if is_whole(n))
         (error + RATE_WEIGHT * bits / count * error.detach()).backward()
 
     def measure(self) -> Figures:
@@ -299,7 +303,7 @@ class GroupFitting(FileFitting):
         """From what the group before is decoded to."""
         self.values["begun"].fill_(group)
         for name, value in self._quantised(group - 1).items():
-            whole = _is_integers(name)
+            whole = is_whole(name)
             begun = value.integers.float() if whole else value.dequantise()
             self.values[f"{group}.{name}"].copy_(begun)
             if whole:
@@ -310,7 +314,7 @@ class GroupFitting(FileFitting):
     @torch.no_grad()
     def _look(self, group: int) -> None:
         for name, value in self._own(group).items():
-            if _is_integers(name):
+            if is_whole(name):
                 most = value.round().abs().max().clamp(min=1.0)
                 self.values[f"{group}.{name}.most"].copy_(most)
 
@@ -321,7 +325,7 @@ class GroupFitting(FileFitting):
         """What the network takes, rounded straight through; and an estimate of its bits."""
         found, bits = dict(own), torch.zeros(())
         for name, value in own.items():
-            if not _is_integers(name):
+            if not is_whole(name):
                 continue
             rounded = value + (value.round() - value).detach()
             found[name] = rounded * self._step(group, name)
@@ -333,10 +337,10 @@ class GroupFitting(FileFitting):
 
     def _quantised(self, group: int) -> dict[str, Quantised]:
         own = self._own(group)
-        plain = {name: value for name, value in own.items() if not _is_integers(name)}
+        plain = {name: value for name, value in own.items() if not is_whole(name)}
         found = quantised({name: value.detach() for name, value in plain.items()})
         for name, value in own.items():
-            if _is_integers(name):
+            if is_whole(name):
                 step = self._step(group, name).detach().abs().clamp(min=1e-6)
                 whole = value.detach().round()
                 found[name] = Quantised(whole.int(), step.float())
