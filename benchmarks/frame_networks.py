@@ -6,7 +6,7 @@
     python benchmarks/frame_networks.py differences FILE.kdc
 
 `hnerv` fits 194,188 values to 16 frames of 320x160 with the authors' settings, by the project's own
-loop; with --plain it is the plain loop in PyTorch, with the authors' order of random numbers. It
+loop; with --halves in bfloat16, with --plain it is a plain loop in PyTorch. It
 prints the mean of frames' PSNRs, of float output, and after the parameters are quantised to 8 bits
 and the embeddings to 6. `speed` times steps, in turn: plain, channels last, in bfloat16, and of
 other batches. `families` fits each system to a clip and reads its file back, on instruction sets
@@ -34,12 +34,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from kodec.codecs.fitted import Budget, FittedCodec, Phase, Ramp, Schedule, fit, read_fitted
+from kodec.codecs.fitted.clip_frames import clip_of
 from kodec.codecs.fitted.frame_coding import FrameCoding
 from kodec.codecs.fitted.frame_fitting import FrameFitting, FrameRecipe
 from kodec.codecs.fitted.nirvana_model import NIRVANA, is_whole
 from kodec.codecs.fitted_families import families as all_families
 from kodec.codecs.model_size import parse_model_size
-from kodec.commands.fitted_coding import read_clip
+from kodec.codecs.video_files.video_reading import open_video
 from kodec.entropy import RateMeter
 from kodec.entropy.parameters import Quantised
 from kodec.eval import psnr
@@ -90,10 +91,10 @@ class Uncoded:
         return value
 
 
-def fitted(seed: int, epochs: int) -> dict[str, Any]:
+def fitted(seed: int, epochs: int, halves: bool = False) -> dict[str, Any]:
     """The project's loop."""
     network, encoder = networks(seed)
-    recipe = FrameRecipe("mse", BATCH)
+    recipe = FrameRecipe("mse", BATCH, halves=halves)
     fitting = FrameFitting(network, clip(), Uncoded(), recipe, encoder, seed=seed)
     steps = recipe.steps(FRAMES, epochs)
     phase = Phase(1.0, Ramp(RATE, 0.0, "cosine", 0.1, 0.1), measure_every=steps // 10)
@@ -222,7 +223,8 @@ def elsewhere(path: Path, own: tuple[str, NDArray[np.uint8]]) -> str:
 
 def families(names: Sequence[str], clip_path: Path, frames: int, size: str, steps: int) -> None:
     """Fit each to a clip, write its file, and read it back."""
-    source = read_clip(clip_path, frames=frames)
+    opened = open_video(clip_path, limit=frames)
+    source = clip_of(opened.frames(), opened.form)
     for name in names:
         codec = FittedCodec(name, Budget(steps=steps), size=parse_model_size(size))
         try:
@@ -270,6 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first.add_argument("--seeds", default="1")
     first.add_argument("--epochs", type=int, default=100)
     first.add_argument("--plain", action="store_true")
+    first.add_argument("--halves", action="store_true")
     first.add_argument("--json", type=Path)
     second = commands.add_parser("speed")
     second.add_argument("--steps", type=int, default=12)
@@ -300,7 +303,10 @@ def _hnerv(options: argparse.Namespace) -> int:
     rows = []
     for seed in (int(text) for text in options.seeds.split(",")):
         print(f"-- seed {seed}", flush=True)
-        row = (plain if options.plain else fitted)(seed, options.epochs)
+        if options.plain:
+            row = plain(seed, options.epochs)
+        else:
+            row = fitted(seed, options.epochs, options.halves)
         rows.append(row)
         print("  " + ", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
     values = [row["psnr"] for row in rows]
