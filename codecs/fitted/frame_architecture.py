@@ -131,9 +131,9 @@ def design_for(
 
     width = _widest(at, size, budget)
     if width == 0:
-        least = sent(at(4), size.frames)
+        least, name = sent(at(4), size.frames), system + "-boost" * boosted
         raise InvalidInputError(
-            f"{system} takes {least:,} parameters or more for this video, not {budget:,}: give a "
+            f"{name} takes {least:,} parameters or more for this video, not {budget:,}: give a "
             "larger --size"
         )
     return at(width)

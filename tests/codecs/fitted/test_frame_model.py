@@ -109,3 +109,23 @@ def test_a_damaged_file_is_an_error_or_other_pixels_and_never_anything_else() ->
         damaged[int(random.integers(len(data)))] ^= 1 << int(random.integers(8))
         with pytest.raises((BitstreamError, UnsupportedError)):
             read_fitted(io.BytesIO(bytes(damaged))).reconstruction.frame(0)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "hinerv", "nirvana", "pfnr"])
+def test_random_integers_are_a_cost_or_a_damaged_file(family: str) -> None:
+    model, size = family_named(family).model(), FittedSize(44, 30, 3)
+    right = model.fitting(clip(), Goal(size=ModelSize(90_000))).result()[0].architecture
+    random = np.random.default_rng(5)
+    costs = 0
+    for _ in range(150):
+        integers = list(right)
+        for _ in range(int(random.integers(1, 3))):
+            place = int(random.integers(len(integers)))
+            integers[place] = int(2 ** random.uniform(0, 32)) - 1
+        try:
+            cost = model.cost_of(tuple(integers), size)
+        except BitstreamError:
+            continue
+        costs += 1
+        assert cost.parameters > 0 and cost.peak_bytes >= 4 * cost.parameters
+    assert costs > 0
