@@ -130,7 +130,7 @@ def features_at(luma: Tensor, places: Tensor, clip: Tensor) -> Tensor:
 
 def luma_of(x: Tensor) -> Tensor:
     """Pixels (N, 3, H, W) -> (N, 1, H, W), of the orthonormal colour rotation."""
-    red, green, blue = x.split(1, dim=1)
+    red, green, blue = x[:, :1], x[:, 1:2], x[:, 2:]
     return (red + green + blue) * (1 / math.sqrt(3))
 
 
