@@ -166,8 +166,9 @@ class Deringing(nn.Module):
         taps = torch.einsum("k,kpf->pf", parts, self.taps)
         clip = torch.exp(parts @ self.clip)
         core = x.device.type == "cpu" and runs_layers()
-        if core and not taps.requires_grad and not x.requires_grad:
-            return _by_core(x, taps.detach(), clip)
+        if core and not taps.requires_grad:
+            found = _by_core(x.detach(), taps.detach(), clip)
+            return x + (found - x.detach()) if x.requires_grad else found
         luma = luma_of(x.detach())
         return x + _by_kind(luma, taps, clip).view(luma.shape) * (1 / math.sqrt(3))
 
