@@ -6,8 +6,8 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from cool_chic_reference import arrays
 
+from cool_chic_reference import arrays
 from kodec.codecs.fitted.soap import Soap
 
 SHAPES = {"conv": (12, 7, 1, 1), "conv3": (3, 3, 3, 3), "lin": (20, 20), "bias": (20,)}
