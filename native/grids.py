@@ -12,6 +12,8 @@ from ._grids import (
     small_convolution,
     small_convolution_gradient,
     soft_round,
+    stack_gradient,
+    stack_grids,
 )
 
 __all__ = [
@@ -23,4 +25,6 @@ __all__ = [
     "small_convolution",
     "small_convolution_gradient",
     "soft_round",
+    "stack_gradient",
+    "stack_grids",
 ]

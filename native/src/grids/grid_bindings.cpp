@@ -382,6 +382,64 @@ nb::object pyramid_gradient_argument(nb::handle grids, nb::handle upsampling, nb
   return nb::make_tuple(gradients, up.array, own.array);
 }
 
+// Grids of a stack, with their arrays.
+class StackArgument {
+ public:
+  std::vector<RepeatedGrid> grids;
+  std::size_t height, width;
+
+  StackArgument(nb::handle given, nb::handle times, nb::handle height_, nb::handle width_)
+      : height(count_argument(height_, "height", 1 << 24)),
+        width(count_argument(width_, "width", 1 << 24)) {
+    const nb::sequence all = sequence_argument(times, "times", 1);
+    const std::size_t count = nb::len(all);
+    for (const auto &array : arrays_argument(given, "grids", 2, count)) {
+      require(array.has_value(), "a grid must not be None");
+      const std::int64_t own = integer_argument(all[grids.size()], "times");
+      require(own >= 0 && own <= 24, "times must be 0 to 24");
+      const std::size_t step = std::size_t(1) << own;
+      require(array->shape(0) == (height + step - 1) / step && array->shape(1) == (width + step - 1) / step,
+              "a grid must have the stack's sides divided by 2^times, rounded up");
+      grids.push_back({array->shape(0), array->shape(1), std::size_t(own), data_of<float>(*array), nullptr});
+      arrays_.push_back(*array);
+    }
+  }
+
+ private:
+  std::vector<Array> arrays_;
+};
+
+nb::object stack_grids_argument(nb::handle grids, nb::handle times, nb::handle height,
+                                nb::handle width, nb::handle threads) {
+  const StackArgument given(grids, times, height, width);
+  const std::size_t workers = threads_argument(threads);
+  const NewFloats stack = new_floats({given.grids.size(), given.height, given.width});
+  {
+    nb::gil_scoped_release no_gil;
+    stack_grids(given.grids, given.height, given.width, stack.data, workers);
+  }
+  return stack.array;
+}
+
+nb::object stack_gradient_argument(nb::handle grids, nb::handle times, nb::handle gradient,
+                                   nb::handle threads) {
+  const Array of_stack = floats(gradient, "gradient", 3);
+  StackArgument given(grids, times, nb::int_(of_stack.shape(1)), nb::int_(of_stack.shape(2)));
+  const std::size_t workers = threads_argument(threads);
+  require(of_stack.shape(0) == given.grids.size(), "gradient must be (grids, height, width)");
+  nb::list gradients;
+  for (RepeatedGrid &grid : given.grids) {
+    const NewFloats found = new_floats({grid.height, grid.width});
+    grid.gradient = found.data;
+    gradients.append(found.array);
+  }
+  {
+    nb::gil_scoped_release no_gil;
+    differentiate_stack(given.grids, given.height, given.width, data_of<float>(of_stack), workers);
+  }
+  return gradients;
+}
+
 nb::object soft_round_argument(nb::handle x, nb::handle noise, float gain, float temperature,
                                bool with_slope, nb::handle threads) {
   const Array source = floats(x, "x", 1), added = floats(noise, "noise", 1);
@@ -424,6 +482,10 @@ NB_MODULE(_grids, m) {
   m.def("pyramid_gradient", &pyramid_gradient_argument, nb::arg("grids").none(),
         nb::arg("upsampling").none(), nb::arg("refinement").none(), nb::arg("residual"),
         nb::arg("stacks").none(), nb::arg("gradient").none(), nb::arg("threads").none() = 1);
+  m.def("stack_grids", &stack_grids_argument, nb::arg("grids").none(), nb::arg("times").none(),
+        nb::arg("height").none(), nb::arg("width").none(), nb::arg("threads").none() = 1);
+  m.def("stack_gradient", &stack_gradient_argument, nb::arg("grids").none(),
+        nb::arg("times").none(), nb::arg("gradient").none(), nb::arg("threads").none() = 1);
   m.def("soft_round", &soft_round_argument, nb::arg("x").none(), nb::arg("noise").none(),
         nb::arg("gain"), nb::arg("temperature"), nb::arg("with_slope") = false,
         nb::arg("threads").none() = 1);

@@ -411,6 +411,47 @@ void differentiate_pyramid(const Pyramid &pyramid, const float *gradient, float 
   std::copy_n(of_stack, last.height * last.width, last.gradient);
 }
 
+void stack_grids(const std::vector<RepeatedGrid> &grids, std::size_t height, std::size_t width,
+                 float *stack, std::size_t threads) {
+  share_tasks(grids.size(), threads, [&](std::size_t g, std::size_t) {
+    const RepeatedGrid &grid = grids[g];
+    const std::size_t step = std::size_t(1) << grid.times;
+    float *const plane = stack + g * height * width;
+    for (std::size_t y = 0; y < height; ++y) {
+      float *const to = plane + y * width;
+      if (y % step != 0) {
+        std::copy_n(to - width, width, to);
+        continue;
+      }
+      const float *const from = grid.values + (y >> grid.times) * grid.width;
+      for (std::size_t x = 0, column = 0; x < width; x += step, ++column)
+        std::fill_n(to + x, std::min(step, width - x), from[column]);
+    }
+  });
+}
+
+void differentiate_stack(const std::vector<RepeatedGrid> &grids, std::size_t height,
+                         std::size_t width, const float *gradient, std::size_t threads) {
+  share_tasks(grids.size(), threads, [&](std::size_t g, std::size_t) {
+    const RepeatedGrid &grid = grids[g];
+    const std::size_t step = std::size_t(1) << grid.times;
+    const float *const plane = gradient + g * height * width;
+    std::vector<float> sums(width);
+    for (std::size_t row = 0; row < grid.height; ++row) {
+      const std::size_t first = row << grid.times, last = std::min(height, first + step);
+      std::copy_n(plane + first * width, width, sums.data());
+      for (std::size_t y = first + 1; y < last; ++y)
+        for (std::size_t x = 0; x < width; ++x) sums[x] += plane[y * width + x];
+      float *const to = grid.gradient + row * grid.width;
+      for (std::size_t x = 0, column = 0; x < width; x += step, ++column) {
+        float sum = 0;
+        for (std::size_t i = x; i < std::min(x + step, width); ++i) sum += sums[i];
+        to[column] = sum;
+      }
+    }
+  });
+}
+
 void soft_round(const float *x, const float *noise, const SoftRounding &rounding, float *out,
                 float *slope, std::size_t count, std::size_t threads) {
   const GridKernels &loops = grid_kernels();

@@ -81,6 +81,19 @@ void build_pyramid(const Pyramid &pyramid, std::size_t threads);
 void differentiate_pyramid(const Pyramid &pyramid, const float *gradient, float *up_gradient,
                            float *own_gradient, std::size_t threads);
 
+// One of a stack's grids, whose values are repeated 2^times times along rows and columns and cut off
+// at the stack's size.
+struct RepeatedGrid {
+  std::size_t height, width, times;
+  const float *values;
+  float *gradient;
+};
+// stack: (grids, height, width).
+void stack_grids(const std::vector<RepeatedGrid> &grids, std::size_t height, std::size_t width,
+                 float *stack, std::size_t threads);
+void differentiate_stack(const std::vector<RepeatedGrid> &grids, std::size_t height,
+                         std::size_t width, const float *gradient, std::size_t threads);
+
 void soft_round(const float *x, const float *noise, const SoftRounding &rounding, float *out,
                 float *slope, std::size_t count, std::size_t threads);
 
