@@ -128,13 +128,21 @@ def inter_grid_features(
     return features
 
 
-def arm_outputs(grids: Sequence[Tensor], levels: Sequence[int], arm: GridArm) -> Tensor:
-    """(2, P): mean, and log scale plus `LOG_SCALE_SHIFT`, of all positions of all grids in turn."""
-    x = _Neighbours.apply(arm.neighbours, *grids)
-    features = [f.flatten(1) for f in inter_grid_features(grids, levels, arm.ifce)]
-    if features:
-        rest = x.shape[1] - sum(f.shape[1] for f in features)
-        x = torch.cat([x, torch.cat([*features, x.new_zeros(len(features[0]), rest)], dim=1)])
+def grid_contexts(
+    grids: Sequence[Tensor], levels: Sequence[int], neighbours: int, ifce: Sequence[Affine]
+) -> Tensor:
+    """(D, P): what the network sees of each of the P positions of all grids in turn."""
+    x: Tensor = _Neighbours.apply(neighbours, *grids)
+    features = [f.flatten(1) for f in inter_grid_features(grids, levels, ifce)]
+    if not features:
+        return x
+    rest = x.shape[1] - sum(f.shape[1] for f in features)
+    padding = x.new_zeros(len(features[0]), rest)
+    return torch.cat([x, torch.cat([*features, padding], dim=1)])
+
+
+def arm_outputs(x: Tensor, arm: GridArm) -> Tensor:
+    """(2, P) of contexts (D, P): mean, and log scale plus `LOG_SCALE_SHIFT`."""
     h = x
     for layer in arm.hidden:
         residual = layer.weight + torch.eye(len(layer.bias), dtype=x.dtype, device=x.device)
@@ -191,7 +199,8 @@ def arm_rate(grids: Sequence[Tensor], levels: Sequence[int], arm: GridArm) -> Te
     grids: (h, w) each, finest first, the order in which they are coded backwards; levels: how often
     each one's sides were halved.
     """
-    mean, log_scale = arm_outputs(grids, levels, arm)
+    x = grid_contexts(grids, levels, arm.neighbours, arm.ifce)
+    mean, log_scale = arm_outputs(x, arm)
     values = torch.cat([grid.flatten() for grid in grids])
     bits = laplace_bits(values, mean, log_scale - LOG_SCALE_SHIFT)
     return torch.stack([part.sum() for part in bits.split([grid.numel() for grid in grids])])

@@ -15,6 +15,7 @@ from kodec.entropy.contexts.grid_rate import (
     GridArm,
     arm_outputs,
     arm_rate,
+    grid_contexts,
     inter_grid_features,
     laplace_bits,
 )
@@ -54,7 +55,8 @@ def test_rates(name: str) -> None:
         # Theirs: integers before the last doubling, position by position.
         wanted = picture.values[f"ifce_out_call{call}"] / 256
         assert_near(of_grid[:, ::2, ::2].flatten(1).t(), wanted)
-    out = arm_outputs(picture.latents, picture.levels, picture.arm)
+    x = grid_contexts(picture.latents, picture.levels, picture.arm.neighbours, picture.arm.ifce)
+    out = arm_outputs(x, picture.arm)
     first = picture.latents[0].numel()
     size = picture.latents[0].shape
     assert_near(out[0, :first].unflatten(0, size), picture.values["float_mu0"])
