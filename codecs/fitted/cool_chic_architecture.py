@@ -6,13 +6,14 @@
 Source: "Cool-Chic" 5.0.1 (Orange, 2025).
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 
 from torch import Tensor
 
-from kodec.entropy.contexts.grid_rate import CAUSAL_NEIGHBOURS, Affine, GridArm
+from kodec.entropy import Grid, grids_of
+from kodec.entropy.contexts.grid_rate import Affine, GridArm
+from kodec.entropy.latents.integer_arm import CONTEXTS
 from kodec.models.fields.grid_synthesis import Convolution, GridSynthesis
 from kodec.models.fields.grid_upsampling import GridFilters
 from kodec.native import BitstreamError
@@ -27,19 +28,6 @@ MAX_FEATURES = 16
 MAX_HIDDEN = 256
 MAX_RESIDUALS = 8
 MAX_LEVEL = 14
-
-
-@dataclass(frozen=True)
-class Grid:
-    """One grid of latents: its sides were halved, rounded up, `level` times.
-
-    hyper: it is seen by the entropy model only.
-    """
-
-    level: int
-    hyper: bool
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +54,7 @@ class CoolChicArchitecture:
     def __post_init__(self) -> None:
         """Raise `BitstreamError` for what no encoder writes."""
         for name, least, most in (
-            ("neighbours", 1, len(CAUSAL_NEIGHBOURS)),
+            ("neighbours", 1, len(CONTEXTS)),
             ("features", 0, MAX_FEATURES),
             ("hidden", 1, MAX_HIDDEN),
             ("residuals", 0, MAX_RESIDUALS),
@@ -97,17 +85,12 @@ class CoolChicArchitecture:
 
     def grids(self, height: int, width: int) -> list[Grid]:
         """All grids, finest first; they are coded from the last to the first."""
-        found = []
-        for level in range(self.levels):
-            sides = (math.ceil(height / 2**level), math.ceil(width / 2**level))
-            found.append(Grid(level, False, *sides))
-            if level >= self.hyper_from:
-                found.append(Grid(level, True, *sides))
-        return found
+        hyper_from = self.hyper_from if self.hyper_from < self.levels else None
+        return grids_of(height, width, (0, self.levels - 1), hyper_from)
 
     def positions(self, height: int, width: int) -> int:
         """Latents in all."""
-        return sum(grid.height * grid.width for grid in self.grids(height, width))
+        return sum(grid.rows * grid.columns for grid in self.grids(height, width))
 
     def shapes(self, colours: int) -> dict[str, tuple[int, ...]]:
         """Of the networks' weights, by name, in the order in which they are coded."""

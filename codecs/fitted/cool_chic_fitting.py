@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kodec.entropy.contexts.grid_rate import arm_rate
+from kodec.entropy.latents.integer_arm import LEAST, MOST
 from kodec.entropy.ports.relaxation import kumaraswamy_noise, soft_round_with_noise
 from kodec.models.fields.grid_synthesis import synthesise
 from kodec.models.fields.grid_upsampling import BICUBIC, upsample
@@ -25,7 +26,6 @@ from .schedule import Moment, Phase, PhaseKeys, Schedule, read_schedule
 from .soap import Soap
 
 LATENTS = "latents"
-SMALLEST_LATENT, LARGEST_LATENT = -64, 63
 MOST_OF_NETWORKS = 0.1
 DECAY = 0.01
 
@@ -115,11 +115,11 @@ class CoolChicFitting(Fitting):
     def integers(self) -> Tensor:
         """The latents as they are coded, in float32."""
         scaled = self.values[LATENTS].detach() * self.gain
-        return scaled.round_().clamp_(SMALLEST_LATENT, LARGEST_LATENT)
+        return scaled.round_().clamp_(LEAST, MOST)
 
     def split(self, latents: Tensor) -> list[Tensor]:
         """Of all latents in one, each grid's (h, w)."""
-        sizes = [(grid.height, grid.width) for grid in self.grids]
+        sizes = [(grid.rows, grid.columns) for grid in self.grids]
         parts = latents.split([height * width for height, width in sizes])
         return [part.view(size) for part, size in zip(parts, sizes, strict=True)]
 
@@ -184,8 +184,8 @@ def check_phase(phase: Phase) -> None:
 
 
 # Words of a phase: rounding "soft" (under noise) or "hard" (networks alone are fitted); noise
-# "gaussian" (its deviation is the knob) or "kumaraswamy" (its peak is); eager: the optimiser forgets
-# faster and makes its bases anew in each step.
+# "gaussian" (its deviation is the knob) or "kumaraswamy" (its peak is); eager: the optimiser
+# forgets faster and makes its bases anew in each step.
 KEYS = PhaseKeys(
     frozenset({"temperature", "noise"}),
     frozenset({"rounding", "noise_kind", "eager"}),

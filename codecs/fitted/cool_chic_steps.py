@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 
 from kodec.entropy.contexts.grid_rate import (
-    LOG_SCALE_SHIFT,
     arm_outputs,
     grid_contexts,
     laplace_bits,
 )
+from kodec.entropy.latents.integer_arm import LOG_SCALE_OFFSET
 from kodec.models.fields.grid_synthesis import synthesise
 from kodec.models.fields.grid_upsampling import upsample
 
 from .cool_chic_architecture import arm_of, filters_of, synthesis_of
 from .cool_chic_fitting import LATENTS, CoolChicFitting
 
-# Of each part, n at most: of its weights' steps 2^-n and of its biases'. What decides tables is held
-# in integers, whose fractions end there.
+# Of each part, n at most: of its weights' steps 2^-n and of its biases'. What decides tables is
+# held in integers, whose fractions end there.
 FINEST = {"arm": (8, 16), "ifce": (8, 16), "synthesis": (12, 24), "upsampling": (12, 0)}
 KINDS = ("weight", "bias")
 LARGEST = 2**16 - 1
@@ -57,7 +57,7 @@ def group_of(name: str) -> str:
 
 
 def golomb_bits(values: Tensor) -> int:
-    """Of integers, by the best order of an Exp-Golomb code (0, 1, -1, 2, ... are 0, 1, 2, 3, ...)."""
+    """Of integers, by the best order of an Exp-Golomb code; 0, 1, -1, 2 are 0, 1, 2, 3."""
     if not values.numel():
         return 0
     doubled = values.abs().long() * 2
@@ -110,7 +110,7 @@ class _Losses:
                     ifce = arm_of(values).ifce
                     x = grid_contexts(self.grids, fitting.levels, arm.neighbours, ifce)
                 mean, log_scale = arm_outputs(x, arm_of(values))
-                found = laplace_bits(self.symbols, mean, log_scale - LOG_SCALE_SHIFT)
+                found = laplace_bits(self.symbols, mean, log_scale - LOG_SCALE_OFFSET)
                 return float(found.sum(dtype=torch.float64))
 
             return bits

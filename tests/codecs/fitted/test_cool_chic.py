@@ -44,7 +44,7 @@ def test_grids() -> None:
     grids = PRESETS["hop"].at(61, 83).grids(61, 83)
     assert [grid.level for grid in grids] == [0, 1, 2, 3, 4, 4, 5, 5, 6, 6]
     assert [grid.hyper for grid in grids[4:]] == [False, True] * 3
-    assert [(grid.height, grid.width) for grid in grids[:4]] == [
+    assert [(grid.rows, grid.columns) for grid in grids[:4]] == [
         (61, 83),
         (31, 42),
         (16, 21),

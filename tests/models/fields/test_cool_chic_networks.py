@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from cool_chic_reference import arrays, coded_picture
 from kodec.entropy.contexts.grid_rate import (
-    LOG_SCALE_SHIFT,
     Affine,
     GridArm,
     arm_outputs,
@@ -19,6 +18,7 @@ from kodec.entropy.contexts.grid_rate import (
     inter_grid_features,
     laplace_bits,
 )
+from kodec.entropy.latents.integer_arm import LOG_SCALE_OFFSET
 from kodec.entropy.ports.relaxation import kumaraswamy_noise, soft_round
 from kodec.models.fields.grid_synthesis import synthesise
 from kodec.models.fields.grid_upsampling import upsample
@@ -60,7 +60,7 @@ def test_rates(name: str) -> None:
     first = picture.latents[0].numel()
     size = picture.latents[0].shape
     assert_near(out[0, :first].unflatten(0, size), picture.values["float_mu0"])
-    scale = (out[1, :first] - LOG_SCALE_SHIFT).clamp(-5, 5).exp()
+    scale = (out[1, :first] - LOG_SCALE_OFFSET).clamp(-5, 5).exp()
     assert_near(scale.unflatten(0, size), picture.values["float_scale0"])
     bits = arm_rate(picture.latents, picture.levels, picture.arm)
     assert_near(bits, picture.values["float_rate_bits"])
