@@ -22,15 +22,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# (rows, columns) from a position to those of its contexts; a network of n takes the first n.
-CAUSAL_NEIGHBOURS = (
-    (0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-3, 0), (0, -3), (-1, -2), (-2, 1),
-    (-2, -1), (-1, 2), (-2, -2), (-1, -3), (-2, 2), (-3, 1), (0, -4), (-1, 3), (-2, -3), (-2, 3),
-)  # fmt: skip
+from kodec.entropy.latents.integer_arm import CONTEXTS, LOG_SCALE_OFFSET
+
+# Of `CONTEXTS`, either way.
 REACH = 4
 
-# The network gives log scales plus this, so that an output of 0 is a narrow distribution.
-LOG_SCALE_SHIFT = 4.0
 LOG_SCALE_BOUND = 5.0
 
 # What the rarest symbol is charged in training.
@@ -76,7 +72,7 @@ class _Neighbours(torch.autograd.Function):
             height, width = grid.shape
             padded = torch.nn.functional.pad(grid, (REACH, REACH, REACH, 0))
             part = out[:, start : start + grid.numel()].unflatten(1, (height, width))
-            for row, (down, right) in zip(part, CAUSAL_NEIGHBOURS[:count], strict=True):
+            for row, (down, right) in zip(part, CONTEXTS[:count], strict=True):
                 top, left = REACH + down, REACH + right
                 row.copy_(padded[top : top + height, left : left + width])
             start += grid.numel()
@@ -90,7 +86,7 @@ class _Neighbours(torch.autograd.Function):
         for height, width in ctx.shapes:
             padded = gradient.new_zeros((height + REACH, width + 2 * REACH))
             part = gradient[:, start : start + height * width].unflatten(1, (height, width))
-            for row, (down, right) in zip(part, CAUSAL_NEIGHBOURS, strict=False):
+            for row, (down, right) in zip(part, CONTEXTS, strict=False):
                 top, left = REACH + down, REACH + right
                 padded[top : top + height, left : left + width] += row
             found.append(padded[REACH:, REACH : REACH + width])
@@ -128,13 +124,21 @@ def inter_grid_features(
     return features
 
 
-def arm_outputs(grids: Sequence[Tensor], levels: Sequence[int], arm: GridArm) -> Tensor:
-    """(2, P): mean, and log scale plus `LOG_SCALE_SHIFT`, of all positions of all grids in turn."""
-    x = _Neighbours.apply(arm.neighbours, *grids)
-    features = [f.flatten(1) for f in inter_grid_features(grids, levels, arm.ifce)]
-    if features:
-        rest = x.shape[1] - sum(f.shape[1] for f in features)
-        x = torch.cat([x, torch.cat([*features, x.new_zeros(len(features[0]), rest)], dim=1)])
+def grid_contexts(
+    grids: Sequence[Tensor], levels: Sequence[int], neighbours: int, ifce: Sequence[Affine]
+) -> Tensor:
+    """(D, P): what the network sees of each of the P positions of all grids in turn."""
+    x: Tensor = _Neighbours.apply(neighbours, *grids)
+    features = [f.flatten(1) for f in inter_grid_features(grids, levels, ifce)]
+    if not features:
+        return x
+    rest = x.shape[1] - sum(f.shape[1] for f in features)
+    padding = x.new_zeros(len(features[0]), rest)
+    return torch.cat([x, torch.cat([*features, padding], dim=1)])
+
+
+def arm_outputs(x: Tensor, arm: GridArm) -> Tensor:
+    """(2, P) of contexts (D, P): mean, and log scale plus `LOG_SCALE_OFFSET`."""
     h = x
     for layer in arm.hidden:
         residual = layer.weight + torch.eye(len(layer.bias), dtype=x.dtype, device=x.device)
@@ -191,7 +195,8 @@ def arm_rate(grids: Sequence[Tensor], levels: Sequence[int], arm: GridArm) -> Te
     grids: (h, w) each, finest first, the order in which they are coded backwards; levels: how often
     each one's sides were halved.
     """
-    mean, log_scale = arm_outputs(grids, levels, arm)
+    x = grid_contexts(grids, levels, arm.neighbours, arm.ifce)
+    mean, log_scale = arm_outputs(x, arm)
     values = torch.cat([grid.flatten() for grid in grids])
-    bits = laplace_bits(values, mean, log_scale - LOG_SCALE_SHIFT)
+    bits = laplace_bits(values, mean, log_scale - LOG_SCALE_OFFSET)
     return torch.stack([part.sum() for part in bits.split([grid.numel() for grid in grids])])

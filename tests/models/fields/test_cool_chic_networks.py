@@ -10,14 +10,15 @@ from torch.nn import functional
 
 from cool_chic_reference import arrays, coded_picture
 from kodec.entropy.contexts.grid_rate import (
-    LOG_SCALE_SHIFT,
     Affine,
     GridArm,
     arm_outputs,
     arm_rate,
+    grid_contexts,
     inter_grid_features,
     laplace_bits,
 )
+from kodec.entropy.latents.integer_arm import LOG_SCALE_OFFSET
 from kodec.entropy.ports.relaxation import kumaraswamy_noise, soft_round
 from kodec.models.fields.grid_synthesis import synthesise
 from kodec.models.fields.grid_upsampling import upsample
@@ -54,11 +55,12 @@ def test_rates(name: str) -> None:
         # Theirs: integers before the last doubling, position by position.
         wanted = picture.values[f"ifce_out_call{call}"] / 256
         assert_near(of_grid[:, ::2, ::2].flatten(1).t(), wanted)
-    out = arm_outputs(picture.latents, picture.levels, picture.arm)
+    x = grid_contexts(picture.latents, picture.levels, picture.arm.neighbours, picture.arm.ifce)
+    out = arm_outputs(x, picture.arm)
     first = picture.latents[0].numel()
     size = picture.latents[0].shape
     assert_near(out[0, :first].unflatten(0, size), picture.values["float_mu0"])
-    scale = (out[1, :first] - LOG_SCALE_SHIFT).clamp(-5, 5).exp()
+    scale = (out[1, :first] - LOG_SCALE_OFFSET).clamp(-5, 5).exp()
     assert_near(scale.unflatten(0, size), picture.values["float_scale0"])
     bits = arm_rate(picture.latents, picture.levels, picture.arm)
     assert_near(bits, picture.values["float_rate_bits"])
