@@ -123,10 +123,12 @@ class CoolChicArchitecture:
         pixels = height * width
         predicting = self.width * (ARM_LAYERS * self.width + 4)
         count = 2 * self.levels - self.hyper_from
-        inter = sum(self.features * (count - 1 - k) * pixels // 4 ** (k + 1) for k in range(3))
+        inter = sum(
+            self.features * (count - 1 - k) * (pixels >> 2 * (k + 1)) for k in range(IFCE_GRIDS)
+        )
         # 4 taps along rows, then columns, for each coarser grid; twice 7 for each one that joins.
-        upsampling = sum(6 * pixels * (self.levels - 1 - k) // 4**k for k in range(self.levels))
-        upsampling += sum(14 * pixels // 4**k for k in range(self.levels - 1))
+        upsampling = sum(6 * (pixels >> 2 * k) * (self.levels - 1 - k) for k in range(self.levels))
+        upsampling += sum(14 * (pixels >> 2 * k) for k in range(self.levels - 1))
         synthesis = self.hidden * (self.levels + colours) + colours * self.levels
         synthesis += self.residuals * 9 * colours**2
         positions = self.positions(height, width)

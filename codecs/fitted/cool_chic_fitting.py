@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -94,7 +95,7 @@ class CoolChicFitting(Fitting):
     def optimiser(self) -> torch.optim.Optimizer:
         """SOAP of the networks, Adam of the latents, as the phase has them."""
         eager = self.phase is not None and bool(self.phase.words.get("eager", False))
-        groups = [
+        groups: list[dict[str, Any]] = [
             {
                 "params": [value for name, value in self.values.items() if name != LATENTS],
                 "betas": (0.95, 0.95),
