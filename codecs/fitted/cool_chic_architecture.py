@@ -118,6 +118,10 @@ class CoolChicArchitecture:
         layer("synthesis.branch", colours, self.levels, 1, 1)
         return shapes
 
+    def parameters(self, colours: int) -> int:
+        """How many weights."""
+        return sum(math.prod(shape) for shape in self.shapes(colours).values())
+
     def macs(self, height: int, width: int, colours: int) -> int:
         """Multiplications of decoding."""
         pixels = height * width

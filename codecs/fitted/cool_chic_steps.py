@@ -33,7 +33,9 @@ MOST_GOLOMB_ORDER = 12
 
 # How many pairs of steps are tried together, of those that should be the best by what each step of
 # the pair does alone.
-TRIED = 12
+TRIED = 10
+# Finer and coarser steps are not tried beyond one whose loss is so many times the best one's.
+GIVEN_UP = 1.05
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def golomb_bits(values: Tensor) -> int:
     return int(min(lengths))
 
 
+@torch.no_grad()
 def search_steps(fitting: CoolChicFitting) -> IntegerNetworks:
     """Integers for the fit's networks, whose values become theirs."""
     integers: dict[str, Tensor] = {}
@@ -126,6 +129,18 @@ class _Losses:
         return error
 
 
+def _around(loss: Callable[[int], float], finest: int) -> dict[int, float]:
+    """Losses of exponents from 0 to `finest`, as far from the middle as they are no far cry."""
+    middle = (finest + 1) // 2
+    found = {middle: loss(middle)}
+    for way in (range(middle + 1, finest + 1), range(middle - 1, -1, -1)):
+        for exponent in way:
+            found[exponent] = loss(exponent)
+            if found[exponent] > GIVEN_UP * min(found.values()):
+                break
+    return found
+
+
 @torch.no_grad()
 def _search_part(
     fitting: CoolChicFitting, part: str, names: list[str], losses: _Losses
@@ -155,12 +170,12 @@ def _search_part(
         return loss(values) + bits
 
     alone = {
-        kind: [measured({kind: n}) for n in range(FINEST[part][number] + 1)]
+        kind: _around(lambda n, kind=kind: measured({kind: n}), FINEST[part][number])
         if by_kind[kind]
-        else [whole]
+        else {0: whole}
         for number, kind in enumerate(KINDS)
     }
-    pairs = itertools.product(*(range(len(alone[kind])) for kind in KINDS))
+    pairs = itertools.product(*(alone[kind] for kind in KINDS))
     likely = sorted(pairs, key=lambda pair: alone["weight"][pair[0]] + alone["bias"][pair[1]])
     best = min(
         likely[:TRIED],
