@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-NATIVE_SOURCES := native/CMakeLists.txt $(wildcard native/cmake/* native/src/* native/src/cuda/* native/src/layers/*)
+NATIVE_SOURCES := native/CMakeLists.txt $(wildcard native/cmake/* native/src/* native/src/cuda/* native/src/layers/* native/src/grids/*)
 
 .PHONY: demo test sanitize sanitize-threads test-aarch64 fuzz
 
