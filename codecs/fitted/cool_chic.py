@@ -11,7 +11,6 @@ Source: "Cool-Chic" 5.0.1 (Orange, 2025).
 from collections.abc import Mapping
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 from kodec.codecs.fitted_families import Family, register

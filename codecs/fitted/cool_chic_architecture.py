@@ -6,6 +6,7 @@
 Source: "Cool-Chic" 5.0.1 (Orange, 2025).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 

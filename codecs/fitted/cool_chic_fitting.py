@@ -170,6 +170,7 @@ class CoolChicFitting(Fitting):
         bits = float(arm_rate(grids, self.levels, arm_of(self.values)).sum(dtype=torch.float64))
         return self.figures(bits, self.picture(grids))
 
+    @torch.no_grad()
     def figures(self, bits: float, picture: Tensor) -> Figures:
         """Of so many bits and a picture in [0, 1]."""
         samples = picture.mul(self.peak).round()
