@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from kodec.codecs.fitted_families import Family, register
+from kodec.codecs.fitted_families import COOL_CHIC
 from kodec.codecs.objective import Objective
 from kodec.entropy import SymbolPort
 from kodec.models.fields.grid_synthesis import synthesise
@@ -28,7 +28,8 @@ from .cool_chic_architecture import (
 )
 from .cool_chic_fitting import CoolChicFitting, usual_schedule
 from .cool_chic_latents import grid_latents
-from .cool_chic_steps import IntegerNetworks, search_steps
+from .cool_chic_parameters import code_networks
+from .cool_chic_steps import search_steps
 from .fitted_model import Clip, Cost, FileFitting, FittedModel, FittedSize, Goal, Reconstruction
 from .fitting import Budget, Show, nothing_shown
 from .schedule import Schedule
@@ -37,8 +38,6 @@ DEFAULT_PRESET = "hop"
 
 # Those of the default model: a quality stands for the same lambda.
 OBJECTIVE = Objective("mse", 0.0005, 0.4)
-
-FAMILY = register(Family(1, 0, "cool-chic", "kodec.codecs.fitted.cool_chic:CoolChic"))
 
 
 def weight_of_rate(quality: int | None) -> float:
@@ -49,7 +48,7 @@ def weight_of_rate(quality: int | None) -> float:
 class CoolChic(FittedModel):
     """One picture's grids and networks."""
 
-    family = FAMILY
+    family = COOL_CHIC
     presets = tuple(PRESETS)
 
     @classmethod
@@ -144,9 +143,3 @@ class CoolChicFileFitting(CoolChicFitting, FileFitting):
         latents = [grid[None, None] for grid in self.split(self.integers())]
         model = CoolChic.build(self.architecture.integers, self.size)
         return model, {"networks": networks, "latents": latents}
-
-
-def code_networks(
-    networks: IntegerNetworks | None, shapes: Mapping[str, tuple[int, ...]], port: SymbolPort
-) -> IntegerNetworks:
-    raise NotImplementedError
