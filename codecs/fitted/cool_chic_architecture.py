@@ -6,6 +6,7 @@
 Source: "Cool-Chic" 5.0.1 (Orange, 2025).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 
@@ -118,15 +119,21 @@ class CoolChicArchitecture:
         layer("synthesis.branch", colours, self.levels, 1, 1)
         return shapes
 
+    def parameters(self, colours: int) -> int:
+        """How many weights."""
+        return sum(math.prod(shape) for shape in self.shapes(colours).values())
+
     def macs(self, height: int, width: int, colours: int) -> int:
         """Multiplications of decoding."""
         pixels = height * width
         predicting = self.width * (ARM_LAYERS * self.width + 4)
         count = 2 * self.levels - self.hyper_from
-        inter = sum(self.features * (count - 1 - k) * pixels // 4 ** (k + 1) for k in range(3))
+        inter = sum(
+            self.features * (count - 1 - k) * (pixels >> 2 * (k + 1)) for k in range(IFCE_GRIDS)
+        )
         # 4 taps along rows, then columns, for each coarser grid; twice 7 for each one that joins.
-        upsampling = sum(6 * pixels * (self.levels - 1 - k) // 4**k for k in range(self.levels))
-        upsampling += sum(14 * pixels // 4**k for k in range(self.levels - 1))
+        upsampling = sum(6 * (pixels >> 2 * k) * (self.levels - 1 - k) for k in range(self.levels))
+        upsampling += sum(14 * (pixels >> 2 * k) for k in range(self.levels - 1))
         synthesis = self.hidden * (self.levels + colours) + colours * self.levels
         synthesis += self.residuals * 9 * colours**2
         positions = self.positions(height, width)

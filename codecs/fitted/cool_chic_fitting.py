@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,15 +44,21 @@ class CoolChicFitting(Fitting):
     """A fit of one picture (1, colours, H, W), values in [0, 1].
 
     weight_of_rate: the loss is the mean squared error of such values plus this times bits per
-    pixel, 1e-4 (many bits) to 2e-2; figures have bits per pixel + the error of 8-bit samples over
+    pixel, 1e-4 (many bits) to 2e-2; figures have bits per pixel + the error of whole samples over
     it. Networks count for nothing until they are integers.
     """
 
     def __init__(
-        self, x: Tensor, architecture: CoolChicArchitecture, weight_of_rate: float, seed: int = 0
+        self,
+        x: Tensor,
+        architecture: CoolChicArchitecture,
+        weight_of_rate: float,
+        seed: int = 0,
+        bit_depth: int = 8,
     ) -> None:
         _, colours, height, width = x.shape
         self.x = x
+        self.peak = 2**bit_depth - 1
         self.architecture = architecture
         self.weight_of_rate = weight_of_rate
         self.gain = gain_at(weight_of_rate)
@@ -94,7 +101,7 @@ class CoolChicFitting(Fitting):
     def optimiser(self) -> torch.optim.Optimizer:
         """SOAP of the networks, Adam of the latents, as the phase has them."""
         eager = self.phase is not None and bool(self.phase.words.get("eager", False))
-        groups = [
+        groups: list[dict[str, Any]] = [
             {
                 "params": [value for name, value in self.values.items() if name != LATENTS],
                 "betas": (0.95, 0.95),
@@ -158,15 +165,17 @@ class CoolChicFitting(Fitting):
 
     @torch.no_grad()
     def measure(self) -> Figures:
-        """Of integers, 8-bit samples and the networks as they are, without the networks' bits."""
+        """Of integers, whole samples and the networks as they are, without the networks' bits."""
         grids = self.split(self.integers())
         bits = float(arm_rate(grids, self.levels, arm_of(self.values)).sum(dtype=torch.float64))
         return self.figures(bits, self.picture(grids))
 
+    @torch.no_grad()
     def figures(self, bits: float, picture: Tensor) -> Figures:
         """Of so many bits and a picture in [0, 1]."""
-        samples = picture.mul(255).round()
-        error = float((samples - self.x * 255).square().mean(dtype=torch.float64)) / 255**2
+        samples = picture.mul(self.peak).round()
+        wrong = (samples - self.x * self.peak).square().mean(dtype=torch.float64)
+        error = float(wrong) / self.peak**2
         bpp = bits / self._pixels
         psnr = -10 * math.log10(error) if error else math.inf
         return Figures(bpp + error / self.weight_of_rate, bpp, psnr)
