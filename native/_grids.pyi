@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 # Contiguous float32 in CPU memory, of any library that speaks DLPack; of torch, without gradient.
 _Floats = Any
 # Weight (outputs, inputs), bias (outputs,), whether the input is added, and what follows: None,
-# "relu", "gelu", or an array (2, n), n to 64: a sum of growths (row 1) times max(0, x - knot), knots
-# in row 0.
+# "relu", "gelu", or an array (2, n), n to 64: the sum of growth (row 1) times max(0, x - knot (row
+# 0)).
 _Layer = tuple[_Floats, _Floats, bool, Any]
 _Found = NDArray[np.float32]
 
