@@ -1,6 +1,7 @@
 """Cool-chic's fits against its authors' on the same crop: loss, bytes, seconds.
 
-    python benchmarks/cool_chic.py loss [--preset hop] [--steps 2000] [--rate 0.001] [--json FILE]
+    python benchmarks/cool_chic.py loss [--preset hop] [--steps 2000] [--rate 0.001] [--seed 0]
+        [--json FILE]
 
 Fits rows 128 to 383, columns 256 to 511 of Kodak's kodim05, and prints what the file takes, its
 PSNR and its loss (mean squared error of values in [0, 1], plus `--rate` times bits per pixel, the
@@ -10,6 +11,7 @@ the folder with the data.
 """
 
 import argparse
+import io
 import json
 import os
 import time
@@ -19,12 +21,11 @@ from typing import Any
 import torch
 
 from kodec.codecs import read_picture, to_tensor
-from kodec.codecs.fitted import Budget, fit
+from kodec.codecs.fitted import Budget, fit, read_fitted
+from kodec.codecs.fitted.cool_chic import result_of
 from kodec.codecs.fitted.cool_chic_architecture import PRESETS
 from kodec.codecs.fitted.cool_chic_fitting import CoolChicFitting, usual_schedule
-from kodec.codecs.fitted.cool_chic_latents import grid_latents
-from kodec.codecs.fitted.cool_chic_steps import golomb_bits, search_steps
-from kodec.entropy import SymbolWriter
+from kodec.codecs.fitted.fitted_file import write_fitted
 from kodec.eval import describe_machine
 from kodec.native import KodecError
 from reporting import parser_of, run, write_json
@@ -56,10 +57,10 @@ def theirs(preset: str, rate: float, steps: int) -> dict[str, Any] | None:
     return None
 
 
-def measure(preset: str, rate: float, steps: int) -> dict[str, Any]:
+def measure(preset: str, rate: float, steps: int, seed: int) -> dict[str, Any]:
     """Fit, quantise, and code."""
     x = crop()
-    fitting = CoolChicFitting(x, PRESETS[preset].at(*x.shape[-2:]), rate)
+    fitting = CoolChicFitting(x, PRESETS[preset].at(*x.shape[-2:]), rate, seed)
     began = time.process_time()
 
     def show(done: int, total: int, words: str) -> None:
@@ -69,23 +70,18 @@ def measure(preset: str, rate: float, steps: int) -> dict[str, Any]:
     fit(fitting, usual_schedule(steps), Budget(steps=steps), show)
     fitted = time.process_time()
     floats = fitting.measure()
-    networks = search_steps(fitting)
+    model, parameters = result_of(fitting)
     searched = time.process_time()
-    writer = SymbolWriter(1)
-    grids = [grid[None, None] for grid in fitting.split(fitting.integers())]
-    grid_latents(fitting.architecture, fitting.grids, networks).code(grids, writer)
-    latents = len(writer.finish()[0])
-    parameters = sum(
-        golomb_bits(
-            torch.cat([v.flatten() for n, v in networks.integers.items() if n.startswith(part)])
-        )
-        for part in ("arm", "ifce", "upsampling", "synthesis")
-    )
-    size = latents + parameters / 8
-    figures = fitting.figures(8 * size, fitting.picture(fitting.split(fitting.integers())))
+    file = io.BytesIO()
+    write_fitted(file, model, parameters)
+    read = read_fitted(file.getvalue())
+    size = len(file.getvalue())
+    shown = to_tensor(read.reconstruction.frame(0))
+    figures = fitting.figures(8 * size, shown)
+    parts = read.bits_by_part()
     return {
         "bytes": size,
-        "bytes of latents": latents,
+        "bytes of latents": sum(n for name, n in parts.items() if name.startswith("grid")) / 8,
         "bpp": figures.bpp,
         "psnr": figures.psnr,
         "loss x 1000": 1000 * rate * figures.loss,
@@ -103,6 +99,7 @@ def main() -> int:
     loss.add_argument("--preset", choices=PRESETS, default="hop")
     loss.add_argument("--steps", type=int, default=2000)
     loss.add_argument("--rate", type=float, default=1e-3)
+    loss.add_argument("--seed", type=int, default=0)
     loss.add_argument("--json", type=Path, help="write the figures there")
     return compare(parser.parse_args())
 
@@ -110,7 +107,7 @@ def main() -> int:
 def compare(options: argparse.Namespace) -> int:
     """Print both sides; 1 where ours is worse by more than 2 %."""
     torch.set_num_threads(1)
-    ours = measure(options.preset, options.rate, options.steps)
+    ours = measure(options.preset, options.rate, options.steps, options.seed)
     reference = theirs(options.preset, options.rate, options.steps)
     for name, value in ours.items():
         print(f"{name}: {value:.4f}")

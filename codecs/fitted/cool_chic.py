@@ -28,7 +28,7 @@ from .cool_chic_architecture import (
 )
 from .cool_chic_fitting import CoolChicFitting, usual_schedule
 from .cool_chic_latents import grid_latents
-from .cool_chic_parameters import code_networks
+from .cool_chic_parameters import code_networks, coder_of
 from .cool_chic_steps import search_steps
 from .fitted_model import Clip, Cost, FileFitting, FittedModel, FittedSize, Goal, Reconstruction
 from .fitting import Budget, Show, nothing_shown
@@ -64,8 +64,8 @@ class CoolChic(FittedModel):
         # The synthesis's hidden values, twice; features while they are doubled; latents.
         values = (2 * shape.hidden + 6 * shape.levels) * pixels + 4 * positions
         macs = -(-shape.macs(height, width, colours) // pixels)
-        # Beside latents and parameters there is what tells how these are coded.
-        symbols = range(positions, positions + 4 * parameters + 4096)
+        most = coder_of(shape.shapes(colours)).symbols
+        symbols = range(positions + most.start, positions + most.stop)
         return Cost(parameters, macs, 4 * values, symbols)
 
     @classmethod
@@ -139,7 +139,14 @@ class CoolChicFileFitting(CoolChicFitting, FileFitting):
 
     def result(self, show: Show = nothing_shown) -> tuple[FittedModel, Mapping[str, Any]]:
         """The networks' steps are searched."""
-        networks = search_steps(self)
-        latents = [grid[None, None] for grid in self.split(self.integers())]
-        model = CoolChic.build(self.architecture.integers, self.size)
-        return model, {"networks": networks, "latents": latents}
+        return result_of(self, self.size.bit_depth)
+
+
+def result_of(fitting: CoolChicFitting, bit_depth: int = 8) -> tuple[CoolChic, Mapping[str, Any]]:
+    """The model of a fit, and what its `code` takes; its networks become integers."""
+    networks = search_steps(fitting)
+    latents = [grid[None, None] for grid in fitting.split(fitting.integers())]
+    _, colours, height, width = fitting.x.shape
+    size = FittedSize(width, height, components=colours, bit_depth=bit_depth)
+    model = CoolChic.build(fitting.architecture.integers, size)
+    return model, {"networks": networks, "latents": latents}

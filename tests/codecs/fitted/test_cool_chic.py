@@ -10,7 +10,7 @@ from kodec.codecs.fitted import Budget, fit
 from kodec.codecs.fitted.cool_chic_architecture import PRESETS, CoolChicArchitecture
 from kodec.codecs.fitted.cool_chic_fitting import CoolChicFitting, usual_schedule
 from kodec.codecs.fitted.cool_chic_latents import grid_latents
-from kodec.codecs.fitted.cool_chic_steps import golomb_bits, search_steps
+from kodec.codecs.fitted.cool_chic_steps import network_bits, search_steps
 from kodec.entropy import SymbolReader, SymbolWriter
 from kodec.native import BitstreamError
 
@@ -87,17 +87,10 @@ def test_networks_as_integers() -> None:
         assert torch.equal(value, fitting.values[name])
     assert all(0 <= n <= 24 for n in networks.exponents.values())
     after = fitting.measure()
-    bits = sum(golomb_bits(value) for value in networks.integers.values())
+    bits = network_bits(networks.integers.values())
     # A network of nothing but zeros costs the most there is to lose.
     assert 0 < bits < 8 * 401
     assert after.loss < before.loss + bits / (24 * 40)
-
-
-def test_golomb_bits() -> None:
-    # 0, 1, -1, 2 are 0, 1, 2, 3: in order 0 these take 1, 3, 3 and 5 bits, in order 1 2, 2, 4, 4.
-    assert golomb_bits(torch.tensor([0, 0, 1])) == 5
-    assert golomb_bits(torch.tensor([0.0, 1.0, -1.0, 2.0])) == 12
-    assert golomb_bits(torch.tensor([1, 1])) == 4
 
 
 def test_latents_pass_a_stream_by_the_integer_networks() -> None:

@@ -19,7 +19,8 @@ from kodec.native import BitstreamError, KodecError
 def waves(height: int, width: int, components: int) -> NDArray[np.uint8]:
     rows, columns = np.arange(height)[:, None, None], np.arange(width)[:, None]
     phase = rows / 5 + columns / 7 + np.arange(components)
-    return (127 + 100 * np.sin(phase)).round().astype(np.uint8)
+    samples: NDArray[np.uint8] = (127 + 100 * np.sin(phase)).round().astype(np.uint8)
+    return samples
 
 
 class Stopped(Exception):
