@@ -1,11 +1,11 @@
-"""Integers under Laplace distributions whose means are no integers: packaged tables, and what picks one.
+"""Integers under Laplace distributions whose means are no integers: packaged tables.
 
-A mean counts to the nearest multiple of 2^-bits, more bits where scales are small; the integer next to
-the multiple shifts the symbol and its side mirrors it, so that a level of scale needs 2^(bits - 1) + 1
-tables. Means and natural logarithms of scales are integers, in units of 1/256: no floating-point number
-decides anything.
+A mean counts to the nearest multiple of 2^-bits, more bits where scales are small; the integer next
+to the multiple shifts the symbol and its side mirrors it, so that a level of scale needs
+2^(bits - 1) + 1 tables. Means and natural logarithms of scales are integers, in units of 1/256: no
+floating-point number decides anything.
 
-The tables are integers in `located_laplace.npz`, which `python -m kodec.entropy.located_laplace` makes.
+`python -m kodec.entropy.located_laplace` makes the file of tables, all of it integers.
 """
 
 import sys
@@ -34,15 +34,15 @@ MEAN_STEPS = 6.0
 """Multiples of a mean's step in a scale, where 4 to 64 of them in 1 allow it."""
 FEWEST_BITS, MOST_BITS = 2, 6
 REACH = 12
-"""Scales either way within which a symbol has a code of its own, and `LEAST_REACH` symbols at least."""
 LEAST_REACH = 4
+"""A symbol has a code of its own within so many scales, and within so many symbols in any case."""
 ESCAPE_BITS = 8.0
 """Of an escape that its table does not know: a byte, mostly."""
 
 
 @dataclass(frozen=True)
 class LocatedScales:
-    """Levels of scale between two log scales: (n, 2) int32, (bits of means, index of first table)."""
+    """Levels between two log scales: (n, 2) int32, each (bits of means, index of first table)."""
 
     lowest: int
     highest: int
@@ -54,6 +54,8 @@ class PackagedTables:
     """What the file holds."""
 
     scales: LocatedScales
+    levels: Tensor
+    """Those of `scales`, int64."""
     tables: IntegerTables
     costs: Tensor
     """Bits (tables, 256) of codes; of the escape, `ESCAPE_BITS` more, for all that lies outside."""
@@ -75,8 +77,10 @@ def packaged_tables() -> PackagedTables:
     for row, end, size in zip(costs, ends, arrays["sizes"], strict=True):
         row[:size] = PRECISION - np.log2(arrays["frequencies"][end - size : end])
         row[size - 1] += ESCAPE_BITS
+    pairs = np.stack([levels, firsts], axis=1).astype(np.int32)
     return PackagedTables(
-        LocatedScales(LOWEST, HIGHEST, np.stack([levels, firsts], axis=1).astype(np.int32)),
+        LocatedScales(LOWEST, HIGHEST, pairs),
+        torch.from_numpy(pairs.astype(np.int64)),
         tables,
         torch.from_numpy(costs),
         torch.from_numpy(arrays["offsets"].astype(np.int64)),
@@ -85,7 +89,7 @@ def packaged_tables() -> PackagedTables:
 
 
 class LocatedLaplace:
-    """Integers of means and log scales (N, ...), int64 in units of 1/256, within [`least`, `most`]."""
+    """Integers from `least` to `most`, of means and log scales (N, ...): int64, in 1/256."""
 
     def __init__(self, mean: Tensor, log_scale: Tensor, least: int, most: int) -> None:
         packaged = packaged_tables()
@@ -94,7 +98,7 @@ class LocatedLaplace:
         above = log_scale.clamp(scales.lowest, scales.highest) - scales.lowest
         # Nearest, halves up, here and below.
         level = (2 * above * (count - 1) + span) // (2 * span)
-        bits, first = torch.from_numpy(scales.levels.astype(np.int64)).to(level.device)[level].unbind(-1)
+        bits, first = packaged.levels.to(level.device)[level].unbind(-1)
         drop = FRACTION - bits
         one = torch.ones_like(bits)
         mean = mean.clamp(least << FRACTION, ((most + 1) << FRACTION) - 1)

@@ -3,8 +3,9 @@
     coarser grids --IFCE--> features --+
     grid's own values before ----------+--ARM--> mean, log scale of each value
 
-"Cool-chic" (Ladune et al., 2023), release 5. All that decides a table is an integer: `exact`. Positions go
-front by front (column + 3 row, or what the contexts in use allow), not in the authors' order.
+"Cool-chic" (Ladune et al., 2023), release 5. All that decides a table is an integer: `exact`.
+Positions go front by front (column + 3 row, or what the contexts in use allow), which is not the
+authors' order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ class Grid:
 def grids_of(
     height: int, width: int, levels: tuple[int, int] = (0, 6), hyper_from: int | None = 4
 ) -> list[Grid]:
-    """Grids of levels first..last, finest first, with a hyper-grid behind each from `hyper_from` on.
+    """Grids of levels first..last, finest first, and a hyper-grid behind each from `hyper_from` on.
 
     A level's grid has ceil(height / 2^level) rows and ceil(width / 2^level) columns.
     """
@@ -64,8 +65,8 @@ def grids_of(
 class GridLatents:
     """The latents' order through any port, given the networks in integers.
 
-    grids: finest first, as `grids_of` gives them. arm: for all of them. ifce: by level, for those that
-    have features; each takes all coarser grids. Levels without one get zeros for features.
+    grids: finest first, as `grids_of` gives them. arm: for all of them. ifce: by level, for those
+    that have features; each takes all coarser grids. Levels without one get zeros for features.
     Raises `InvalidInputError` where these don't fit together.
     """
 
@@ -100,8 +101,8 @@ class GridLatents:
     def code(self, latents: Sequence[Tensor] | None, port: SymbolPort) -> list[Tensor]:
         """Pass the grids through the port, coarsest first; what the decoder sees, finest first.
 
-        latents: (N, 1, rows, columns) for each grid, rounded and set to [-64, 63] here; None where the
-        port reads. A port of N items. Returns float64 integers of the same shapes.
+        latents: (N, 1, rows, columns) for each grid, rounded and set to [-64, 63] here; None where
+        the port reads. A port of N items. Returns float64 integers of the same shapes.
         """
         if latents is not None:
             shapes = [tuple(y.shape[-2:]) for y in latents]
@@ -120,7 +121,7 @@ class GridLatents:
         return coded
 
     def _features(self, grid: Grid, coarser: Sequence[Tensor]) -> tuple[Tensor | None, int]:
-        """Features (N, rows, columns, features) int64 of 2^shift positions a side, and the shift."""
+        """Features (N, rows, columns, F) int64, each of 2^shift positions a side, and the shift."""
         if grid.level not in self.ifce:
             return None, 0
         # At the resolution of the next level.

@@ -1,7 +1,7 @@
 """Reads Cool-chic 5.0.1's picture files as far as their latents, at the pace of plain Python.
 
-Their range coder is constriction's (0.4, "queue": words of 32 bits, a state of 64, probabilities of 24),
-the model of a latent a Laplace distribution over [-64, 63] in which each symbol keeps a unit.
+Their range coder is constriction's (0.4, "queue": words of 32 bits, a state of 64, probabilities of
+24), the model of a latent a Laplace distribution over [-64, 63] in which each symbol keeps a unit.
 """
 
 import math
@@ -101,8 +101,7 @@ def integer_networks(
     """
 
     def layer(weight: NDArray[np.int64], bias: NDArray[np.int64], *own: int) -> SteppedLayer:
-        values = (torch.from_numpy(np.asarray(a, np.int64)) for a in (weight, bias))
-        return SteppedLayer(*values, *own)
+        return SteppedLayer(torch.from_numpy(weight), torch.from_numpy(bias), *own)
 
     extractors = {k: IntegerIfce(layer(w, b, bits[2], bits[3])) for k, (w, b) in ifce.items()}
     layers = [layer(w, b, bits[0], bits[1]) for w, b in zip(weights, biases, strict=True)]
@@ -111,7 +110,7 @@ def integer_networks(
 
 
 def parse(data: bytes) -> CoolFile:
-    """A picture's file: the heads of a video, of a frame and of what is coded, then networks, latents."""
+    """A picture's file: heads of a video, a frame and what is coded, then networks, latents."""
     for at in (36, 20):
         bits = Bits(data[:8])
         bits.at = at
@@ -164,7 +163,7 @@ def decode(file: CoolFile, table: NDArray[np.float32]) -> list[NDArray[np.int64]
     for number in reversed(range(len(file.grids))):
         grid = file.grids[number]
         rows, columns = np.mgrid[: grid.rows, : grid.columns]
-        front = (columns + SLOPE * rows if grid.columns >= SLOPE else columns + grid.columns * rows)
+        front = columns + SLOPE * rows if grid.columns >= SLOPE else columns + grid.columns * rows
         order = np.argsort(front.ravel(), kind="stable")
         ends = np.cumsum(np.bincount(front.ravel()))
         features, shift = model._features(grid, coded)
@@ -173,7 +172,9 @@ def decode(file: CoolFile, table: NDArray[np.float32]) -> list[NDArray[np.int64]
             if not len(places):
                 continue
             y, x = np.divmod(places, grid.columns)
-            seen = np.stack([plane[y + 4 + down, x + 4 + right] for down, right in model.arm.taps], 1)
+            seen = np.stack(
+                [plane[y + 4 + down, x + 4 + right] for down, right in model.arm.taps], 1
+            )
             side = np.zeros((len(places), model.arm.features), np.int64)
             if features is not None:
                 side = features[0].numpy()[y >> shift, x >> shift]
