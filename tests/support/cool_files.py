@@ -166,7 +166,8 @@ def decode(file: CoolFile, table: NDArray[np.float32]) -> list[NDArray[np.int64]
         front = columns + SLOPE * rows if grid.columns >= SLOPE else columns + grid.columns * rows
         order = np.argsort(front.ravel(), kind="stable")
         ends = np.cumsum(np.bincount(front.ravel()))
-        features, shift = model._features(grid, coded)
+        step = model.step(grid, coded)
+        features, shift = step.features, step.shift
         plane = np.zeros((grid.rows + 4, grid.columns + 8), np.int64)
         for places in np.split(order, ends[:-1]):
             if not len(places):
