@@ -107,6 +107,9 @@ def test_bytes_are_close_to_estimated_bits() -> None:
     for y, y_hat in zip(model.code(latents, meter), model.code(latents, writer), strict=True):
         assert torch.equal(y, y_hat)
     (stream,) = writer.finish()
+    sent = [y.clamp(-64, 63) for y in latents]
+    for number, bits in enumerate(model.bits(sent)):
+        assert bits.item() == pytest.approx(meter.bits[f"grid{number}"].item())
     estimated = meter.total().item() / 8
     assert 0.99 * estimated - 64 <= len(stream) <= 1.01 * estimated + 64
 
