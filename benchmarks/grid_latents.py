@@ -125,7 +125,7 @@ def main() -> None:
         table = npz["table/mu_then_scale"]
         arrays = {f"{name}/bitstream": npz[f"{name}/bitstream"] for name in SMALL}
     names = SMALL if arguments.files == "small" else SMALL + FILES
-    files = {name: parse(contents(name, arrays)) for name in names}
+    files = {name: parse(contents(name, arrays))[0] for name in names}
     coded = {}
     print(
         "| latents of | theirs | ours | of 4 lanes | limit (+0.3 % and 40) |\n|---|---|---|---|---|"

@@ -34,7 +34,7 @@ def arguments(**changes: Any) -> dict[str, Any]:
 def test_programs_that_make_no_sense_are_refused() -> None:
     assert FrontProgram(**arguments()).slope == 2
     large = layer(3, 3, 2**46)
-    for changes, message in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"taps": np.array([[0, 0]], np.int32)}, "not coded before"),
         ({"taps": np.array([[1, -1]], np.int32)}, "not coded before"),
         ({"taps": np.array([[-17, 0]], np.int32)}, "at most 16"),
@@ -62,7 +62,8 @@ def test_programs_that_make_no_sense_are_refused() -> None:
         ({"levels": np.array([[9, 1], [1, 1]], np.int32)}, "1 to 8 bits"),
         ({"levels": np.array([[1, 0], [1, 1]], np.int32)}, "tables from 1 on"),
         ({"levels": np.array([[8, 65500], [1, 1]], np.int32)}, "beyond 65535"),
-    ]:
+    ]
+    for changes, message in cases:
         with pytest.raises(InvalidInputError, match=message):
             FrontProgram(**arguments(**changes))
 

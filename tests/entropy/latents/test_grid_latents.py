@@ -308,7 +308,7 @@ def test_the_authors_latents_cost_what_they_do_in_their_files(reference: Any, na
         data = reference[f"{name}/bitstream"].tobytes()
     else:
         data = (folder() / f"inr-coolchic-{name}.cool").read_bytes()
-    file = parse(data)
+    (file,) = parse(data)
     values = decode(file, reference["table/mu_then_scale"])
     if "x" in name:
         for number, own in enumerate(values):
@@ -322,3 +322,21 @@ def test_the_authors_latents_cost_what_they_do_in_their_files(reference: Any, na
     decoded = file.latents.code(None, reader)
     reader.finish()
     assert all(torch.equal(a, b) for a, b in zip(latents, decoded, strict=True))
+
+
+def test_the_authors_latents_of_a_video_are_read(reference: Any) -> None:
+    """LOP, MOP, networks of one hidden layer, motion at a quarter of the size, no features."""
+    with np.load(folder() / "inr-coolchic-video.npz") as video:
+        files = parse(video["bitstream"].tobytes())
+        assert [len(file.grids) for file in files] == [10, 10, 5, 10, 5]
+        number = 0
+        for file in files:
+            values = decode(file, reference["table/mu_then_scale"])
+            for own in reversed(values):
+                assert np.array_equal(own, video[f"grid_in_decoding_order{number}"])
+                number += 1
+            latents = [torch.from_numpy(own)[None, None] for own in values]
+            writer = SymbolWriter(1)
+            file.latents.code(latents, writer)
+            (stream,) = writer.finish()
+            assert len(stream) <= 1.003 * len(file.coded) + 40
