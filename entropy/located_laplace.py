@@ -62,16 +62,21 @@ class PackagedTables:
     offsets: Tensor
     sizes: Tensor
 
+    def bits(self, symbols: Tensor, indexes: Tensor) -> Tensor:
+        """Code length in bit of each symbol (...), int64, under the tables of the indexes (...)."""
+        table = indexes - 1
+        code = symbols - self.offsets.to(table.device)[table]
+        last = self.sizes.to(table.device)[table] - 1
+        code = torch.where((code < 0) | (code > last), last, code)
+        return self.costs.to(table.device)[table, code]
 
-@cache
-def packaged_tables() -> PackagedTables:
-    """The package's tables."""
-    with np.load(FILE) as file:
-        arrays = {name: file[name].astype(np.int32) for name in file.files}
-    levels = arrays.pop("mean_bits")
+
+def with_costs(arrays: dict[str, NDArray[np.int32]], lowest: int, highest: int) -> PackagedTables:
+    """What `make_tables` gives, ready for use."""
+    levels = arrays["mean_bits"]
     firsts = 1 + np.concatenate([[0], np.cumsum((1 << (levels - 1)) + 1)[:-1]])
     tables = IntegerTables()
-    tables.load_arrays(arrays)
+    tables.load_arrays({name: a for name, a in arrays.items() if name != "mean_bits"})
     costs = np.full((len(arrays["sizes"]), 256), np.inf)
     ends = np.cumsum(arrays["sizes"])
     for row, end, size in zip(costs, ends, arrays["sizes"], strict=True):
@@ -79,7 +84,7 @@ def packaged_tables() -> PackagedTables:
         row[size - 1] += ESCAPE_BITS
     pairs = np.stack([levels, firsts], axis=1).astype(np.int32)
     return PackagedTables(
-        LocatedScales(LOWEST, HIGHEST, pairs),
+        LocatedScales(lowest, highest, pairs),
         torch.from_numpy(pairs.astype(np.int64)),
         tables,
         torch.from_numpy(costs),
@@ -88,11 +93,29 @@ def packaged_tables() -> PackagedTables:
     )
 
 
-class LocatedLaplace:
-    """Integers from `least` to `most`, of means and log scales (N, ...): int64, in 1/256."""
+@cache
+def packaged_tables() -> PackagedTables:
+    """The package's tables."""
+    with np.load(FILE) as file:
+        arrays = {name: file[name].astype(np.int32) for name in file.files}
+    return with_costs(arrays, LOWEST, HIGHEST)
 
-    def __init__(self, mean: Tensor, log_scale: Tensor, least: int, most: int) -> None:
-        packaged = packaged_tables()
+
+class LocatedLaplace:
+    """Integers from `least` to `most`, of means and log scales (N, ...): int64, in 1/256.
+
+    packaged: other tables than the package's.
+    """
+
+    def __init__(
+        self,
+        mean: Tensor,
+        log_scale: Tensor,
+        least: int,
+        most: int,
+        packaged: PackagedTables | None = None,
+    ) -> None:
+        self.packaged = packaged = packaged or packaged_tables()
         scales = packaged.scales
         count, span = len(scales.levels), scales.highest - scales.lowest
         above = log_scale.clamp(scales.lowest, scales.highest) - scales.lowest
@@ -125,12 +148,7 @@ class LocatedLaplace:
 
     def bits(self, y: Tensor) -> Tensor:
         """Code length of each integer in bit, as its table has it."""
-        packaged = packaged_tables()
-        table = self.index - 1
-        code = self.quantise(y).long() - packaged.offsets.to(table.device)[table]
-        last = packaged.sizes.to(table.device)[table] - 1
-        code = torch.where((code < 0) | (code > last), last, code)
-        return packaged.costs.to(table.device)[table, code]
+        return self.packaged.bits(self.quantise(y).long(), self.index)
 
     def training_bits(self, relaxed: Tensor, symbols: Tensor) -> Tensor:
         """The bits of the symbols: integers have no gradients."""
@@ -142,8 +160,8 @@ class LocatedLaplace:
 
     @property
     def tables(self) -> Tables:
-        """The package's."""
-        return packaged_tables().tables.native
+        """Those of all means and scales."""
+        return self.packaged.tables.native
 
 
 def _cumulative(x: Decimal, scale: Decimal) -> Decimal:
@@ -151,16 +169,22 @@ def _cumulative(x: Decimal, scale: Decimal) -> Decimal:
     return tail if x < 0 else 1 - tail
 
 
-def make_tables() -> dict[str, NDArray[np.int32]]:
+def make_tables(
+    levels: int = LEVELS,
+    lowest: int = LOWEST,
+    highest: int = HIGHEST,
+    most_bits: int = MOST_BITS,
+    fewest_bits: int = FEWEST_BITS,
+) -> dict[str, NDArray[np.int32]]:
     """The file's arrays, from decimal arithmetic: no library's exponential decides a frequency."""
     bits, tables, offsets = [], [], []
     with localcontext(prec=40):
-        half, span = Decimal("0.5"), Decimal(HIGHEST - LOWEST) / (1 << FRACTION)
-        for level in range(LEVELS):
-            log_scale = Decimal(LOWEST) / (1 << FRACTION) + span * level / (LEVELS - 1)
+        half, span = Decimal("0.5"), Decimal(highest - lowest) / (1 << FRACTION)
+        for level in range(levels):
+            log_scale = Decimal(lowest) / (1 << FRACTION) + span * level / (levels - 1)
             scale = log_scale.exp()
             mean_bits = round(float((Decimal(MEAN_STEPS) / scale).ln() / Decimal(2).ln()))
-            mean_bits = min(max(mean_bits, FEWEST_BITS), MOST_BITS)
+            mean_bits = min(max(mean_bits, fewest_bits), most_bits)
             bits.append(mean_bits)
             for distance in range((1 << mean_bits - 1) + 1):
                 mean = Decimal(distance) / (1 << mean_bits)

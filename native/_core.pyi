@@ -130,9 +130,10 @@ class FrontProgram:
 
     Immutable; the same on every machine, since no sum reaches 2**53 (which float64 holds exactly).
     Positions with the same column + slope * row form a front, coded by rows, where slope is the
-    least with which all taps lie in earlier fronts. The first layer takes the taps' values, then the
-    position's side integers; the last takes what the one before it gives and then, if it is not the
-    first, these inputs again. A layer is y = (W x + b) >> shift, then max(y, 0) if it is rectified.
+    least with which all taps lie in earlier fronts. The first layer takes the taps' values, then
+    the position's side integers; the last takes what the one before it gives and then, if it is not
+    the first, these inputs again. A layer is y = (W x + b) >> shift, then max(y, 0) if it is
+    rectified.
 
     The two outputs are a mean and a log scale, both with 8 fraction bits. The log scale is set to
     [lowest, highest] and names the nearest level, halves up; the mean is set to [least, most + 1)

@@ -91,7 +91,7 @@ class GridLatents:
                     f"features of level {level} reach {network.bound}, but the ARM was proved for "
                     f"{arm.feature_bound}"
                 )
-        self._program = arm.program(packaged_tables().scales)
+        self.arm_program = arm.program(packaged_tables().scales)
 
     @property
     def symbols(self) -> int:
@@ -115,10 +115,32 @@ class GridLatents:
             if latents is not None:
                 y = latents[number]
                 given = torch.round(y.double()).clamp(LEAST, MOST).reshape(len(y), -1, 1)
-            step = FrontStep(self.arm, self._program, grid, *self._features(grid, coded))
-            tokens = port.scan(f"grid{number}", given, Fronts(grid, self._program.slope), step)
+            step = self.step(grid, coded)
+            tokens = port.scan(f"grid{number}", given, Fronts(grid, step.program.slope), step)
             coded.insert(0, tokens.reshape(len(tokens), 1, grid.rows, grid.columns))
         return coded
+
+    def bits(self, latents: Sequence[Tensor]) -> list[Tensor]:
+        """Bits (N,) of each grid, finest first, by the core: what a `RateMeter` counts, faster.
+
+        latents: integers, as `code` returns them.
+        """
+        packaged = packaged_tables()
+        counts = []
+        for number, (grid, y) in enumerate(zip(self.grids, latents, strict=True)):
+            compiled = self.step(grid, latents[number + 1 :]).compiled()
+            values = y.flatten(1).to(torch.int32).cpu().numpy()
+            coded = [compiled.symbols(item, own) for item, own in enumerate(values)]
+            symbols, indexes = (
+                torch.from_numpy(np.stack(part).astype(np.int64))
+                for part in zip(*coded, strict=True)
+            )
+            counts.append(packaged.bits(symbols, indexes).sum(1))
+        return counts
+
+    def step(self, grid: Grid, coarser: Sequence[Tensor]) -> "FrontStep":
+        """The pass over a grid, given the grids behind it: (N, 1, rows, columns) each."""
+        return FrontStep(self.arm, self.arm_program, grid, *self._features(grid, coarser))
 
     def _features(self, grid: Grid, coarser: Sequence[Tensor]) -> tuple[Tensor | None, int]:
         """Features (N, rows, columns, F) int64, each of 2^shift positions a side, and the shift."""
@@ -191,8 +213,8 @@ class FrontStep:
     def _places(self, places: Tensor) -> tuple[Tensor, Tensor]:
         return places // self.grid.columns, places % self.grid.columns
 
-    def _distribution(self, canvas: Tensor, places: Tensor) -> LocatedLaplace:
-        """Of positions (F,), from what the canvas holds: (N, F, 1)."""
+    def _outputs(self, canvas: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log scales (N, F) of positions (F,), from what the canvas holds."""
         rows, columns = self._places(places)
         seen = torch.stack(
             [
@@ -204,13 +226,16 @@ class FrontStep:
         features = seen.new_zeros(*seen.shape[:2], self.arm.features)
         if self.features is not None:
             features = self.features[:, rows >> self.shift, columns >> self.shift]
-        mean, log_scale = self.arm(torch.cat([seen, features.expand(len(seen), -1, -1)], dim=-1))
-        return LocatedLaplace(mean[..., None], log_scale[..., None], LEAST, MOST)
+        return self.arm(torch.cat([seen, features.expand(len(seen), -1, -1)], dim=-1))
+
+    def outputs(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log scales (N, P) of all positions at once, int64 in 1/256, from (N, P, 1)."""
+        return self._outputs(self._with_margin(torch.round(y)), torch.arange(y.shape[1]))
 
     def whole(self, y: Tensor) -> LocatedLaplace:
         """All positions at once, from values (N, P, 1)."""
-        everywhere = torch.arange(y.shape[1])
-        return self._distribution(self._with_margin(torch.round(y)), everywhere)
+        mean, log_scale = self.outputs(y)
+        return LocatedLaplace(mean[..., None], log_scale[..., None], LEAST, MOST)
 
     def _own_canvas(self, items: int) -> Tensor:
         if self.canvas is None:
@@ -221,7 +246,8 @@ class FrontStep:
     def front(self, block: Block) -> LocatedLaplace:
         """The block's positions, from what was taken."""
         items = 1 if self.features is None else len(self.features)
-        return self._distribution(self._own_canvas(items), block.places)
+        mean, log_scale = self._outputs(self._own_canvas(items), block.places)
+        return LocatedLaplace(mean[..., None], log_scale[..., None], LEAST, MOST)
 
     def take(self, block: Block, values: Tensor) -> None:
         """Keep values (N, F, 1)."""

@@ -5,8 +5,8 @@
 
 "Cool-chic" (Ladune et al., 2023), with the inter-feature context extractor and residual layers of
 its release 5. Parameters are integers, their steps powers of two. Every sum is proved to stay below
-2^53 when a network is made, so that float64 holds it without rounding, here as in the core, whatever
-the order of its terms.
+2^53 when a network is made, so that float64 holds it without rounding, here as in the core,
+whatever the order of its terms.
 """
 
 from collections.abc import Sequence
@@ -159,8 +159,8 @@ class IntegerArm:
 
     hidden: one or more residual layers of as many outputs as inputs, whose identity is not among
     the weights; each is followed by a rectifier. output, branch: linear layers to (mean, log scale)
-    of what comes last and of the input, added. contexts: how many of the inputs, the first ones, are
-    `CONTEXTS`; the others are features. feature_bound: of features, either way.
+    of what comes last and of the input, added. contexts: how many of the inputs, the first ones,
+    are `CONTEXTS`; the others are features. feature_bound: of features, either way.
     Raises `InvalidInputError` where layers do not fit or a sum may reach 2^53.
     """
 

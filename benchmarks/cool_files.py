@@ -1,4 +1,4 @@
-"""Reads Cool-chic 5.0.1's picture files as far as their latents, at the pace of plain Python.
+"""Reads Cool-chic 5.0.1's files as far as their latents, at the pace of plain Python.
 
 Their range coder is constriction's (0.4, "queue": words of 32 bits, a state of 64, probabilities of
 24), the model of a latent a Laplace distribution over [-64, 63] in which each symbol keeps a unit.
@@ -81,7 +81,7 @@ class RangeDecoder:
 
 @dataclass
 class CoolFile:
-    """What a picture's file holds as far as latents go: its networks, and the latents' bytes."""
+    """What is coded of a picture, residue or motion, as far as latents go: networks, and bytes."""
 
     grids: list[Grid]
     latents: GridLatents
@@ -109,12 +109,27 @@ def integer_networks(
     return IntegerArm(layers[:-2], layers[-2], layers[-1], contexts, bound), extractors
 
 
-def parse(data: bytes) -> CoolFile:
-    """A picture's file: heads of a video, a frame and what is coded, then networks, latents."""
-    for at in (36, 20):
+def parse(data: bytes) -> list[CoolFile]:
+    """All that a file codes: a picture's one, or of each frame the residue and the motion."""
+    bits = Bits(data[:8])
+    bits.at = 36
+    data = data[bits.take(16) :]
+    coded = []
+    while data:
         bits = Bits(data[:8])
-        bits.at = at
+        bits.take(12)
+        intra = bits.take(2) == 0
+        bits.take(6)
         data = data[bits.take(16) :]
+        for _ in range(1 if intra else 2):
+            file, size = _parse_one(data)
+            coded.append(file)
+            data = data[size:]
+    return coded
+
+
+def _parse_one(data: bytes) -> tuple[CoolFile, int]:
+    """Head, networks and latents, and how many bytes that was."""
     bits = Bits(data[:64])
     bits.take(1 + 3 + 4 + 4)
     features, contexts, branch, hidden = (bits.take(n) for n in (5, 6, 1, 3))
@@ -151,7 +166,7 @@ def parse(data: bytes) -> CoolFile:
         contexts,
     )
     end = head + networks + latents
-    return CoolFile(grids, GridLatents(grids, arm, ifce), data[end - latents : end])
+    return CoolFile(grids, GridLatents(grids, arm, ifce), data[end - latents : end]), end
 
 
 def decode(file: CoolFile, table: NDArray[np.float32]) -> list[NDArray[np.int64]]:
@@ -166,7 +181,8 @@ def decode(file: CoolFile, table: NDArray[np.float32]) -> list[NDArray[np.int64]
         front = columns + SLOPE * rows if grid.columns >= SLOPE else columns + grid.columns * rows
         order = np.argsort(front.ravel(), kind="stable")
         ends = np.cumsum(np.bincount(front.ravel()))
-        features, shift = model._features(grid, coded)
+        step = model.step(grid, coded)
+        features, shift = step.features, step.shift
         plane = np.zeros((grid.rows + 4, grid.columns + 8), np.int64)
         for places in np.split(order, ends[:-1]):
             if not len(places):
