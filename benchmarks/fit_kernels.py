@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--simd", nargs="+", default=[simd()])
     parser.add_argument("--rounds", type=int, default=10)
     arguments = parser.parse_args()
-    print(f"{'picture':>9} {'threads':>7} {'simd':>7} {'part':<20} {'core ms':>8} {'torch':>8} ratio")
+    print("  picture threads    simd part                  core ms    torch ratio")
     for size in arguments.sizes:
         width, height = map(int, size.split("x"))
         parts = Example(height, width).parts()

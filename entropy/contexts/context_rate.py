@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from kodec.models.blocks.position_network import PositionLayer, core_layer, layer_gradients
+from kodec.models.blocks.position_network import PositionLayer, core_layers, layer_gradients
 from kodec.native.grids import context_rate as core_rate
 
 
@@ -47,7 +47,8 @@ class _Rate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, settings: _Settings, *tensors: Tensor) -> Tensor:
         needed = any(ctx.needs_input_grad)
-        bits, found = _run(settings, tensors, np.ones(settings.grids, np.float32) if needed else None)
+        charges = np.ones(settings.grids, np.float32) if needed else None
+        bits, found = _run(settings, tensors, charges)
         ctx.settings, ctx.found = settings, found
         ctx.save_for_backward(*tensors)
         return tensors[0].new_tensor(bits)
@@ -67,17 +68,11 @@ def _run(settings: _Settings, tensors: Sequence[Tensor], charges: Any) -> tuple[
     features = iter(given[settings.grids :])
     beside = [next(features) if has else None for has in settings.has_features]
     weights = list(features)
-    layers = [
-        core_layer(weights[2 * place], weights[2 * place + 1], kind)
-        for place, kind in enumerate(settings.kinds)
-    ]
-    branch = core_layer(*weights[-2:], (False, False)) if len(weights) > 2 * len(layers) else None
     bits, found = core_rate(
         given[: settings.grids],
         beside,
         np.array(settings.offsets, np.int32).reshape(-1, 2),
-        layers,
-        branch,
+        *core_layers(settings.kinds, weights),
         np.array(settings.coding, np.float32),
         charges,
         False,

@@ -1,10 +1,10 @@
 """Grids at halving resolutions to one stack, by short separable filters: by the core.
 
-    coarsest --x2--+          +--x2--+        ... --> (grids, H, W), finest first
-                   v          |      v
-    next --filter--stack------+    stack--
-                                     ^
-    next --filter--------------------+
+coarsest --x2--+          +--x2--+        ... --> (grids, H, W), finest first
+               v          |      v
+next --filter--stack------+    stack--
+                                 ^
+next --filter--------------------+
 """
 
 from collections.abc import Sequence

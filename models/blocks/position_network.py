@@ -28,9 +28,23 @@ class PositionLayer(NamedTuple):
     rectified: bool = False
 
 
-def core_layer(weight: Tensor, bias: Tensor, kind: tuple[bool, bool]) -> tuple[Any, ...]:
-    """A layer as the core takes it. kind: residual, rectified."""
-    return weight.detach().contiguous(), bias.detach().contiguous(), *kind
+CoreLayer = tuple[Any, Any, bool, bool]
+
+
+def core_layers(
+    kinds: Sequence[tuple[bool, bool]], weights: Sequence[Tensor]
+) -> tuple[list[CoreLayer], CoreLayer | None]:
+    """Layers, and the branch or None, as the core takes them.
+
+    kinds: of the layers, residual and rectified. weights: weight and bias of each, then the
+    branch's, if there is one.
+    """
+    given = [tensor.detach().contiguous() for tensor in weights]
+    layers: list[CoreLayer] = [
+        (given[2 * place], given[2 * place + 1], *kind) for place, kind in enumerate(kinds)
+    ]
+    branches = len(given) > 2 * len(layers)
+    return layers, (given[-2], given[-1], False, False) if branches else None
 
 
 def layer_gradients(found: NDArray[np.float32], weights: Sequence[Tensor]) -> list[Tensor]:
@@ -44,15 +58,12 @@ class _Network(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, kinds: tuple[tuple[bool, bool], ...], branches: bool, x: Tensor, *weights: Tensor
+        ctx: Any, kinds: tuple[tuple[bool, bool], ...], x: Tensor, *weights: Tensor
     ) -> tuple[Tensor, ...]:
-        ctx.kinds, ctx.branches = kinds, branches
+        ctx.kinds = kinds
         ctx.save_for_backward(x, *weights)
-        out, beside = run_network(
-            x.detach(), *_layers(kinds, branches, weights), torch.get_num_threads()
-        )
-        made = (out, beside) if branches else (out,)
-        return tuple(torch.from_numpy(one) for one in made)
+        found = run_network(x.detach(), *core_layers(kinds, weights), torch.get_num_threads())
+        return tuple(torch.from_numpy(one) for one in found if one is not None)
 
     @staticmethod
     @once_differentiable
@@ -61,24 +72,14 @@ class _Network(torch.autograd.Function):
         given = [gradient.contiguous() for gradient in gradients]
         found, of_weights = network_gradient(
             x.detach(),
-            *_layers(ctx.kinds, ctx.branches, weights),
+            *core_layers(ctx.kinds, weights),
             given[0],
-            given[1] if ctx.branches else None,
-            ctx.needs_input_grad[2],
+            given[1] if len(given) > 1 else None,
+            ctx.needs_input_grad[1],
             torch.get_num_threads(),
         )
         of_x = None if found is None else torch.from_numpy(found)
-        return None, None, of_x, *layer_gradients(of_weights, weights)
-
-
-def _layers(
-    kinds: Sequence[tuple[bool, bool]], branches: bool, weights: Sequence[Tensor]
-) -> tuple[list[Any], Any]:
-    layers = [
-        core_layer(weights[2 * place], weights[2 * place + 1], kind)
-        for place, kind in enumerate(kinds)
-    ]
-    return layers, core_layer(*weights[-2:], (False, False)) if branches else None
+        return None, of_x, *layer_gradients(of_weights, weights)
 
 
 def position_network(
@@ -96,5 +97,5 @@ def position_network(
     all_layers = [*layers, *([] if branch is None else [branch])]
     weights = [tensor for layer in all_layers for tensor in layer[:2]]
     kinds = tuple((layer.residual, layer.rectified) for layer in layers)
-    found: tuple[Tensor, ...] = _Network.apply(kinds, branch is not None, x.contiguous(), *weights)
+    found: tuple[Tensor, ...] = _Network.apply(kinds, x.contiguous(), *weights)
     return found

@@ -27,7 +27,7 @@ class _Convolution(torch.autograd.Function):
                 torch.get_num_threads(),
             )
         )
-        ctx.kind = residual, rectified
+        ctx.residual, ctx.rectified = residual, rectified
         ctx.save_for_backward(x, weight, bias, out)
         return out
 
@@ -40,7 +40,8 @@ class _Convolution(torch.autograd.Function):
             weight.detach().contiguous(),
             out.detach(),
             gradient.contiguous(),
-            *ctx.kind,
+            ctx.residual,
+            ctx.rectified,
             ctx.needs_input_grad[0],
             torch.get_num_threads(),
         )

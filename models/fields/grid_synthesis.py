@@ -55,7 +55,8 @@ def synthesise(features: Tensor, weights: GridSynthesis) -> Tensor:
     for number, layer in enumerate(weights.residual):
         last = number + 1 == len(weights.residual)
         x = small_convolution(x, *layer, residual=True, rectified=not last)
-    return (x + beside.unflatten(1, size)).unsqueeze(0)
+    picture: Tensor = (x + beside.unflatten(1, size)).unsqueeze(0)
+    return picture
 
 
 def plain_synthesise(features: Tensor, weights: GridSynthesis) -> Tensor:
