@@ -2,15 +2,18 @@
 
     python benchmarks/cool_chic.py loss [--preset hop] [--steps 2000] [--rate 0.001] [--seed 0]
         [--json FILE]
+    python benchmarks/cool_chic.py foreign FILE.cool PICTURE.png
 
 Fits rows 128 to 383, columns 256 to 511 of Kodak's kodim05, and prints what the file takes, its
 PSNR and its loss (mean squared error of values in [0, 1], plus `--rate` times bits per pixel, the
 networks' among them) beside what the authors' code came to with the same settings
-(inr-baselines.json). Exits with 1 where the loss is more than 2 % above theirs. KODEC_DATA names
-the folder with the data.
+(inr-baselines.json). Exits with 1 where the loss is more than 2 % above theirs. `foreign` decodes a
+file of the authors' encoder by our networks, at the pace of plain Python, and prints the PSNR
+against a picture, or its crop above. KODEC_DATA names the folder with the data.
 """
 
 import argparse
+import hashlib
 import io
 import json
 import os
@@ -18,15 +21,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from cool_files import parse
+from cool_pictures import picture_of
 from kodec.codecs import read_picture, to_tensor
 from kodec.codecs.fitted import Budget, fit, read_fitted
 from kodec.codecs.fitted.cool_chic import result_of
 from kodec.codecs.fitted.cool_chic_architecture import PRESETS
 from kodec.codecs.fitted.cool_chic_fitting import CoolChicFitting, usual_schedule
 from kodec.codecs.fitted.fitted_file import write_fitted
-from kodec.eval import describe_machine
+from kodec.eval import describe_machine, psnr
 from kodec.native import KodecError
 from reporting import parser_of, run, write_json
 
@@ -101,7 +107,24 @@ def main() -> int:
     loss.add_argument("--rate", type=float, default=1e-3)
     loss.add_argument("--seed", type=int, default=0)
     loss.add_argument("--json", type=Path, help="write the figures there")
-    return compare(parser.parse_args())
+    foreign = commands.add_parser("foreign", help="decode a file of the authors'")
+    foreign.add_argument("file", type=Path)
+    foreign.add_argument("picture", type=Path)
+    options = parser.parse_args()
+    return decode_theirs(options) if options.command == "foreign" else compare(options)
+
+
+def decode_theirs(options: argparse.Namespace) -> int:
+    """Print PSNR and MD5 of the pixels of one of their files."""
+    table = np.load(data() / "reference" / "inr-coolchic-image.npz")["table/mu_then_scale"]
+    (file,) = parse(options.file.read_bytes())
+    found = picture_of(file, table)
+    source = read_picture(options.picture).pixels
+    if source.shape != found.shape:
+        source = source[ROWS, COLUMNS]
+    digest = hashlib.md5(found.tobytes(), usedforsecurity=False).hexdigest()
+    print(f"{options.file.name}: {psnr(source, found):.4f} dB, MD5 {digest}")
+    return 0
 
 
 def compare(options: argparse.Namespace) -> int:
