@@ -61,8 +61,9 @@ class CoolChic(FittedModel):
         pixels = height * width
         parameters = shape.parameters(colours)
         positions = shape.positions(height, width)
-        # The synthesis's hidden values, twice; features while they are doubled; latents.
-        values = (2 * shape.hidden + 6 * shape.levels) * pixels + 4 * positions
+        # Features while they are doubled, the picture; latents. Hidden values are in memory for a
+        # few pixels at a time.
+        values = 6 * (shape.levels + colours) * pixels + 4 * positions
         macs = -(-shape.macs(height, width, colours) // pixels)
         most = coder_of(shape.shapes(colours)).symbols
         symbols = range(positions + most.start, positions + most.stop)
