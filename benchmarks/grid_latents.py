@@ -21,8 +21,9 @@ from torch import Tensor
 
 from cool_files import CoolFile, decode, parse
 from kodec.entropy import LocatedLaplace, SymbolReader, SymbolWriter
-from kodec.entropy.located_laplace import HIGHEST, LOWEST, make_tables, with_costs
+from kodec.entropy.located_laplace import HIGHEST, LOWEST, with_costs
 from kodec.native import InvalidInputError, simd
+from located_tables import make_tables
 
 FOLDER = Path(os.environ.get("KODEC_DATA", ".")) / "reference"
 SMALL = ("hop64x96", "mop61x83")

@@ -5,12 +5,10 @@ to the multiple shifts the symbol and its side mirrors it, so that a level of sc
 2^(bits - 1) + 1 tables. Means and natural logarithms of scales are integers, in units of 1/256: no
 floating-point number decides anything.
 
-`python -m kodec.entropy.located_laplace` makes the file of tables, all of it integers.
+The file of tables is all integers; `benchmarks/located_tables.py` makes it.
 """
 
-import sys
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
 from functools import cache
 from pathlib import Path
 
@@ -21,21 +19,15 @@ from torch import Tensor
 
 from kodec.native import Tables
 
-from .integer_tables import PRECISION, IntegerTables, quantise_pmf
+from .integer_tables import PRECISION, IntegerTables
 
 FRACTION = 8
 """Fraction bits of means and log scales."""
 
 FILE = Path(__file__).with_suffix(".npz")
 
-LEVELS = 64
 LOWEST, HIGHEST = -4 << FRACTION, 3 << FRACTION
-MEAN_STEPS = 6.0
-"""Multiples of a mean's step in a scale, where 4 to 64 of them in 1 allow it."""
-FEWEST_BITS, MOST_BITS = 2, 6
-REACH = 12
-LEAST_REACH = 4
-"""A symbol has a code of its own within so many scales, and within so many symbols in any case."""
+"""Log scales of the first and the last level."""
 ESCAPE_BITS = 8.0
 """Of an escape that its table does not know: a byte, mostly."""
 
@@ -72,7 +64,7 @@ class PackagedTables:
 
 
 def with_costs(arrays: dict[str, NDArray[np.int32]], lowest: int, highest: int) -> PackagedTables:
-    """What `make_tables` gives, ready for use."""
+    """The file's arrays, or others of the kind, ready for use."""
     levels = arrays["mean_bits"]
     firsts = 1 + np.concatenate([[0], np.cumsum((1 << (levels - 1)) + 1)[:-1]])
     tables = IntegerTables()
@@ -162,57 +154,3 @@ class LocatedLaplace:
     def tables(self) -> Tables:
         """Those of all means and scales."""
         return self.packaged.tables.native
-
-
-def _cumulative(x: Decimal, scale: Decimal) -> Decimal:
-    tail = (-abs(x) / scale).exp() / 2
-    return tail if x < 0 else 1 - tail
-
-
-def make_tables(
-    levels: int = LEVELS,
-    lowest: int = LOWEST,
-    highest: int = HIGHEST,
-    most_bits: int = MOST_BITS,
-    fewest_bits: int = FEWEST_BITS,
-) -> dict[str, NDArray[np.int32]]:
-    """The file's arrays, from decimal arithmetic: no library's exponential decides a frequency."""
-    bits, tables, offsets = [], [], []
-    with localcontext(prec=40):
-        half, span = Decimal("0.5"), Decimal(highest - lowest) / (1 << FRACTION)
-        for level in range(levels):
-            log_scale = Decimal(lowest) / (1 << FRACTION) + span * level / (levels - 1)
-            scale = log_scale.exp()
-            mean_bits = round(float((Decimal(MEAN_STEPS) / scale).ln() / Decimal(2).ln()))
-            mean_bits = min(max(mean_bits, fewest_bits), most_bits)
-            bits.append(mean_bits)
-            for distance in range((1 << mean_bits - 1) + 1):
-                mean = Decimal(distance) / (1 << mean_bits)
-                reach = max(REACH * scale, Decimal(LEAST_REACH))
-                first = max(-127, -int(reach - mean))
-                last = min(127, int(reach + mean))
-                edges = [_cumulative(s - half - mean, scale) for s in range(first, last + 2)]
-                pmf = [b - a for a, b in zip(edges[:-1], edges[1:], strict=True)]
-                pmf.append(1 - edges[-1] + edges[0])
-                tables.append(quantise_pmf(np.array([float(p) for p in pmf])))
-                offsets.append(first)
-    return {
-        "mean_bits": np.array(bits, np.int32),
-        "frequencies": np.concatenate(tables).astype(np.int32),
-        "sizes": np.array([len(t) for t in tables], np.int32),
-        "offsets": np.array(offsets, np.int32),
-        "shifts": np.zeros(len(tables), np.int32),
-    }
-
-
-def main(path: Path = FILE) -> None:
-    """Write the file, in as few bytes a number as it needs."""
-    arrays = make_tables()
-    narrow = {"frequencies": np.uint16, "sizes": np.uint16, "offsets": np.int8}
-    stored = {name: a.astype(narrow.get(name, np.uint8)) for name, a in arrays.items()}
-    assert all(np.array_equal(stored[name], arrays[name]) for name in arrays)
-    np.savez_compressed(path, allow_pickle=False, **stored)
-
-
-if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from kodec.entropy import LocatedLaplace, SymbolReader, SymbolWriter
-from kodec.entropy.located_laplace import make_tables, packaged_tables
+from kodec.entropy.located_laplace import packaged_tables
+from located_tables import make_tables
 
 LEAST, MOST = -64, 63
 
