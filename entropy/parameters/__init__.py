@@ -5,11 +5,12 @@ weights --quantisers--> Quantised --ParameterCoder, a port--> Quantised --dequan
 
 from .integer_code import choose_model, code_integers
 from .masks import code_mask, mask_symbols
-from .parameter_coder import ParameterCoder, TensorLayout
+from .parameter_coder import CODING_BYTES, ParameterCoder, TensorLayout
 from .quantised import Quantised
 from .quantisers import given_step, in_halves, over_axis, symmetric, uniform, without
 
 __all__ = [
+    "CODING_BYTES",
     "ParameterCoder",
     "Quantised",
     "TensorLayout",

@@ -27,15 +27,17 @@ LARGEST = 2**30 - 1
 """Integers are between its negative and it."""
 _GOLOMB, _HISTOGRAM = KINDS.index("exp-golomb"), KINDS.index("histogram")
 # Orders of the codes of side numbers, and what a number may be at most.
-_MEAN_ORDER, _FIRST_ORDER, _LEVEL_ORDER = 2, 6, 0
+_MEAN_ORDER, _FIRST_ORDER, _SPAN_ORDER = 2, 6, 8
 _LARGEST_SIDE = 2**26
-MOST_CODES = 254
+MOST_CODES = 255
 _MOST_SHIFT = 8
+_TURNED = _MOST_SHIFT + 1
+"""Said in the place of a shift."""
 # Counts are sent as levels: 1, 2 or 4 of them an octave. In 2^16ths, an octave's levels.
 _GRAINS = ((65536,), (65536, 92682), (65536, 77936, 92682, 110218))
 _MOST_LEVEL = 4 * 30
 
-SIDE_SYMBOLS = range(4, 6 + MOST_CODES + 1)
+SIDE_SYMBOLS = range(2, 10 + MOST_CODES)
 """How many symbols stand in front of a list."""
 
 
@@ -43,7 +45,9 @@ SIDE_SYMBOLS = range(4, 6 + MOST_CODES + 1)
 class IntegerModel:
     """How integers are coded: value v as sign x (v - origin), by one table of a set.
 
-    side: what is sent of it, by kind.
+    side: what is sent of it, by kind. span: where it is not 0, integers are origin to origin +
+    span - 1, and come `turn` later in turn, so that the rarest may be last: of 256 of them one must
+    escape.
     """
 
     kind: int
@@ -52,14 +56,18 @@ class IntegerModel:
     table: int
     sign: int = 1
     origin: int = 0
+    span: int = 0
+    turn: int = 0
 
     def symbols(self, values: Integers64) -> Integers64:
         """What is coded for integers."""
-        return self.sign * (values - self.origin)
+        found: Integers64 = self.sign * (values - self.origin)
+        return (found - self.turn) % self.span if self.span else found
 
     def values(self, symbols: Integers64) -> Integers64:
         """The integers; raises `BitstreamError` where they are beyond `LARGEST`."""
-        found = self.sign * symbols + self.origin
+        turned = (symbols + self.turn) % self.span if self.span else symbols
+        found = self.sign * turned + self.origin
         if found.size and np.abs(found).max() > LARGEST:
             raise BitstreamError("a parameter is out of range: a damaged stream")
         return found
@@ -80,9 +88,10 @@ class IntegerModel:
             return found + 4
         first, _, _, _, order, *levels = self.side
         told = _golomb_bits([first], golomb + _FIRST_ORDER)
-        return (
-            found + 4 + 8 + 2 + 4 + told + _golomb_bits(list(np.diff([0, *levels])), golomb + order)
-        )
+        if self.span:
+            told += _golomb_bits([self.span, self.turn], golomb + _SPAN_ORDER)
+        steps = [int(n) for n in np.diff([0, *levels])]
+        return found + 4 + 8 + 2 + 4 + told + _golomb_bits(steps, golomb + order)
 
 
 def _golomb_bits(values: list[int], table: int) -> float:
@@ -102,29 +111,44 @@ def exp_golomb(order: int) -> IntegerModel:
     return IntegerModel(_GOLOMB, (order,), packaged().tables, packaged().orders + order)
 
 
-def histogram(first: int, shift: int, grain: int, order: int, levels: list[int]) -> IntegerModel:
-    """A table of its own: levels (at most 254) of the counts of 2^shift integers each."""
-    weights = [
-        0 if not v else _GRAINS[grain][(v - 1) % (1 << grain)] << ((v - 1) >> grain) for v in levels
-    ]
-    table = _frequencies(weights)
-    side = (first, shift, len(levels), grain, order, *levels)
-    return IntegerModel(_HISTOGRAM, side, table_set([(table, 0, shift)]), 0, 1, first)
+def histogram(
+    first: int,
+    shift: int,
+    grain: int,
+    order: int,
+    levels: list[int],
+    span: int = 0,
+    turn: int = 0,
+) -> IntegerModel:
+    """A table of its own: levels of the counts of 2^shift integers each, and of the escape.
+
+    span, turn: see `IntegerModel`; shift is then 0.
+    """
+    frequencies = _frequencies([_weight(level, grain) for level in levels])
+    side = (first, _TURNED if span else shift, len(levels), grain, order, *levels)
+    tables = table_set([(frequencies, 0, shift)])
+    return IntegerModel(_HISTOGRAM, side, tables, 0, 1, first, span, turn)
+
+
+def _weight(level: int, grain: int) -> int:
+    """What a level counts for, in whole numbers: 0, then powers of two and those between."""
+    if not level:
+        return 0
+    return _GRAINS[grain][(level - 1) % (1 << grain)] << ((level - 1) >> grain)
 
 
 def _frequencies(weights: list[int]) -> NDArray[np.uint16]:
-    """Frequencies of weights, and of the escape, by whole numbers alone: each at least 1."""
-    spare = (1 << PRECISION) - len(weights) - 1
-    total = sum(weights)
+    """Frequencies of weights, by whole numbers alone: each at least 1."""
+    spare, total = (1 << PRECISION) - len(weights), sum(weights)
     if not total:
         raise BitstreamError("a histogram has no counts: a damaged stream")
     found = [1 + weight * spare // total for weight in weights]
-    left = (1 << PRECISION) - 1 - sum(found)
+    left = (1 << PRECISION) - sum(found)
     # What rounding leaves goes to the largest, one each.
     largest = sorted(range(len(weights)), key=lambda i: -weights[i])
     for i in range(left):
         found[largest[i % len(largest)]] += 1
-    return np.array([*found, 1], np.uint16)
+    return np.array(found, np.uint16)
 
 
 def choose_model(values: Integers64) -> tuple[IntegerModel, float]:
@@ -162,21 +186,38 @@ def _candidates(distinct: Integers64, counts: Integers64) -> list[IntegerModel]:
 
 
 def _histograms(distinct: Integers64, counts: Integers64) -> list[IntegerModel]:
-    first, found = int(distinct[0]), list[IntegerModel]()
-    span, shift = int(distinct[-1]) - first + 1, 0
+    span, shift = int(distinct[-1]) - int(distinct[0]) + 1, 0
     while span > MOST_CODES << shift:
         shift += 1
-    if shift > _MOST_SHIFT or abs(first) >= _LARGEST_SIDE:
-        return found
-    buckets = np.bincount((distinct - first) >> shift, weights=counts)
-    for grain in range(len(_GRAINS)):
-        per = 1 << grain
-        logs = np.rint(per * np.log2(np.maximum(buckets, 1))).astype(int) + 1
-        levels = [int(level) if count else 0 for level, count in zip(logs, buckets, strict=True)]
-        steps = list(np.diff([0, *levels]))
-        order = min(range(8), key=lambda k: _golomb_bits(steps, packaged().orders + k))
-        found.append(histogram(first, shift, grain, order, levels))
+    found: list[IntegerModel] = []
+    # Everything in a table, or with half as many integers a code what is outside escapes: the ends,
+    # or the rarest of a turn.
+    for width in {shift, max(0, shift - 1)}:
+        if width > _MOST_SHIFT or abs(int(distinct[0])) >= _LARGEST_SIDE:
+            continue
+        buckets = np.bincount((distinct - distinct[0]) >> width, weights=counts)
+        size = min(len(buckets), MOST_CODES)
+        turned = width == 0 and len(buckets) > size
+        twice = np.append(buckets, buckets) if turned else buckets
+        within = np.cumsum(np.append(0, twice))
+        begin = int(np.argmax(within[size:] - within[: len(within) - size]))
+        kept = np.append(twice[begin : begin + size], 0)
+        kept[-1] = buckets.sum() - kept.sum()
+        first = int(distinct[0]) + (0 if turned else begin << width)
+        turn = (len(buckets), begin % len(buckets)) if turned else (0, 0)
+        if abs(first) < _LARGEST_SIDE:
+            found += [_of_counts(first, width, grain, kept, *turn) for grain in range(len(_GRAINS))]
     return found
+
+
+def _of_counts(
+    first: int, shift: int, grain: int, counts: NDArray[np.float64], span: int, turn: int
+) -> IntegerModel:
+    logs = np.rint((1 << grain) * np.log2(np.maximum(counts, 1))).astype(int) + 1
+    levels = [int(level) if count else 0 for level, count in zip(logs, counts, strict=True)]
+    steps = [int(n) for n in np.diff([0, *levels])]
+    order = min(range(8), key=lambda k: _golomb_bits(steps, packaged().orders + k))
+    return histogram(first, shift, grain, order, levels, span, turn)
 
 
 def code_integers(
@@ -205,23 +246,30 @@ def code_model(port: SymbolPort, values: Integers64 | None, name: str = "models"
     kind = _number(port, name, None if chosen is None else chosen.kind, len(KINDS))
     told = None if chosen is None else list(chosen.side)
     if kind == _GOLOMB:
-        return exp_golomb(_number(port, name, told and told[0], ORDERS))
+        return exp_golomb(_number(port, name, None if told is None else told[0], ORDERS))
     if kind < _GOLOMB:
         level = _number(port, name, None if told is None else told[0], LEVELS)
         (mean,) = _golomb(port, name, None if told is None else told[1:], 1, _MEAN_ORDER)
         return located(KINDS[kind], level, mean)
     (first,) = _golomb(port, name, None if told is None else told[:1], 1, _FIRST_ORDER)
-    highs = (_MOST_SHIFT + 1, MOST_CODES, len(_GRAINS), ORDERS)
+    highs = (_TURNED + 1, MOST_CODES, len(_GRAINS), ORDERS)
     fixed = [
-        _number(port, name, None if told is None else told[1 + i] - (i == 1), high)
+        _number(port, name, None if told is None else told[1 + i] - 2 * (i == 1), high)
         for i, high in enumerate(highs)
     ]
-    shift, size, grain, order = fixed[0], fixed[1] + 1, fixed[2], fixed[3]
+    shift, size, grain, order = fixed[0], fixed[1] + 2, fixed[2], fixed[3]
+    span = turn = 0
+    if shift == _TURNED:
+        turns = None if chosen is None else [chosen.span, chosen.turn]
+        span, turn = _golomb(port, name, turns, 2, _SPAN_ORDER)
+        shift = 0
+        if not 0 <= turn < span:
+            raise BitstreamError("a histogram is turned beyond its span: a damaged stream")
     steps = None if told is None else [int(n) for n in np.diff([0, *told[5:]])]
     levels = np.cumsum(_golomb(port, name, steps, size, order))
     if not 0 <= levels.min() <= levels.max() <= _MOST_LEVEL:
         raise BitstreamError("a histogram has counts that are none: a damaged stream")
-    return histogram(first, shift, grain, order, [int(n) for n in levels])
+    return histogram(first, shift, grain, order, [int(n) for n in levels], span, turn)
 
 
 def _number(port: SymbolPort, name: str, value: int | None, high: int) -> int:

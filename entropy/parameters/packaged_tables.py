@@ -110,7 +110,7 @@ class TableBlock(Integers):
 
     def _indexes(self) -> Tensor:
         if isinstance(self.chosen, int):
-            return torch.full(self.shape, self.chosen, dtype=torch.int64)
+            return torch.tensor(self.chosen).expand(self.shape)
         return self.chosen.expand(self.shape)
 
     def bits(self, y: Tensor) -> Tensor:
@@ -121,7 +121,10 @@ class TableBlock(Integers):
     def indexes(self) -> tuple[Tensor, Tensor]:
         """The tables; nothing is close."""
         kind = torch.uint8 if len(self.set.sizes) <= 255 else torch.uint16
-        return (self._indexes() + 1).to(kind).contiguous(), torch.empty(0, dtype=torch.int64)
+        none = torch.empty(0, dtype=torch.int64)
+        if isinstance(self.chosen, int):
+            return torch.full(self.shape, self.chosen + 1, dtype=kind), none
+        return (self._indexes() + 1).to(kind).contiguous(), none
 
     @property
     def tables(self) -> Tables:

@@ -33,16 +33,23 @@ from .masks import code_mask, mask_symbols
 from .quantised import Quantised, scale_shape
 
 MOST_AXES = 8
+CODING_BYTES = 40
+"""Of memory that reading takes for each value, which belongs into a network's peak."""
 _EXPONENT, _HALF, _SINGLE = range(3)
 _BINARY_EXPONENTS = 126
 
 
 @dataclass(frozen=True)
 class TensorLayout:
-    """What both sides know of a tensor: its shape, and with which others it may share a model."""
+    """What both sides know of a tensor.
+
+    pool: with which others it may share a model. masked: whether it may have a mask; without one
+    a stream holds at least as many symbols as it has integers.
+    """
 
     shape: torch.Size
     pool: str = "weights"
+    masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,12 @@ class _Flags:
         return (3 * flags + self.step) * (MOST_AXES + 1) + self.axis + 1
 
     @staticmethod
-    def of(number: int, axes: int, earlier: bool) -> "_Flags":
+    def of(number: int, tensor: TensorLayout, earlier: bool) -> "_Flags":
         rest, axis = divmod(number, MOST_AXES + 1)
         flags, step = divmod(rest, 3)
         found = _Flags(axis - 1, step, bool(flags & 1), bool(flags & 2), bool(flags & 4))
-        if number < 0 or flags > 7 or axis > axes or (found.difference and not earlier):
+        unknown = (found.difference and not earlier) or (found.masked and not tensor.masked)
+        if number < 0 or flags > 7 or axis > len(tensor.shape) or unknown:
             raise BitstreamError("what is said of a tensor fits none: a damaged stream")
         return found
 
@@ -94,8 +102,9 @@ class ParameterCoder:
         most += len(self.layout) + lists * SIDE_SYMBOLS[-1] + len(self.pools)
         for tensor in self.layout.values():
             count = math.prod(tensor.shape)
+            least += 0 if tensor.masked else count
             # Steps and offsets, single ones in digits, and masks.
-            most += count + 2 * 6 * count + mask_symbols(tensor.shape)
+            most += count + 2 * 6 * count + tensor.masked * mask_symbols(tensor.shape)
         return range(least, most + 1)
 
     def code(
@@ -141,6 +150,8 @@ class ParameterCoder:
             if tensors[name].integers.shape != tensor.shape:
                 found = tuple(tensors[name].integers.shape)
                 raise InvalidInputError(f"{name!r} is of {found}, not of {tuple(tensor.shape)}")
+            if tensors[name].mask is not None and not tensor.masked:
+                raise InvalidInputError(f"{name!r} has a mask, which its layout does not allow")
 
     def _code_flags(
         self,
@@ -155,7 +166,7 @@ class ParameterCoder:
             )
         found = code_integers(port, "flags", numbers, len(self.layout))
         return {
-            name: _Flags.of(int(number), len(self.layout[name].shape), name in reference)
+            name: _Flags.of(int(number), self.layout[name], name in reference)
             for name, number in zip(self.layout, found, strict=True)
         }
 

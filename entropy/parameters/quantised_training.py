@@ -42,13 +42,15 @@ def noisy_codes(weights: Tensor, step: Tensor | float, offset: Tensor | float = 
     return codes + torch.rand_like(codes) - 0.5
 
 
-def gaussian_bits(codes: Tensor) -> Tensor:
-    """Bits of codes, one tensor, by a Gaussian of their own mean and deviation; a scalar.
+def gaussian_bits(codes: Tensor, of: Tensor | None = None) -> Tensor:
+    """Bits of codes, one tensor, by a Gaussian of the mean and deviation of `of`; a scalar.
 
-    codes: whole, or under noise in training. Gradients go to mean and deviation too.
+    codes: whole, or under noise in training. of: by default the codes; or those before rounding.
+    Gradients go to mean and deviation too.
     """
-    mean = codes.mean()
-    deviation = lower_bound(codes.std(correction=0) if codes.numel() > 1 else codes * 0 + 1, _LEAST)
+    of = codes if of is None else of
+    mean = of.mean()
+    deviation = lower_bound(of.std() if of.numel() > 1 else of.sum() * 0 + 1, _LEAST)
     inverse = math.sqrt(0.5) / deviation
     low, high = (codes - mean - 0.5) * inverse, (codes - mean + 0.5) * inverse
     # By symmetry in the tail below, where differences of erfc keep their precision.
