@@ -16,6 +16,7 @@ from torch import Tensor
 from kodec.codecs.fitted_families import COOL_CHIC
 from kodec.codecs.objective import Objective
 from kodec.entropy import SymbolPort
+from kodec.entropy.parameters import CODING_BYTES
 from kodec.models.fields.grid_synthesis import synthesise
 from kodec.models.fields.grid_upsampling import upsample
 from kodec.native import BitstreamError, InvalidInputError
@@ -67,7 +68,7 @@ class CoolChic(FittedModel):
         macs = -(-shape.macs(height, width, colours) // pixels)
         most = coder_of(shape.shapes(colours)).symbols
         symbols = range(positions + most.start, positions + most.stop)
-        return Cost(parameters, macs, 4 * values, symbols)
+        return Cost(parameters, macs, 4 * values + CODING_BYTES * parameters, symbols)
 
     @classmethod
     def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
