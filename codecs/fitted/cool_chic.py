@@ -11,6 +11,7 @@ Source: "Cool-Chic" 5.0.1 (Orange, 2025).
 from collections.abc import Mapping
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from kodec.codecs.fitted_families import COOL_CHIC
@@ -127,6 +128,8 @@ class CoolChicFileFitting(CoolChicFitting, FileFitting):
     """A fit that becomes a file."""
 
     def __init__(self, clip: Clip, goal: Goal) -> None:
+        if torch.device(goal.device).type != "cpu":
+            raise InvalidInputError("cool-chic is fitted on a CPU: leave --device out")
         size = clip.size
         preset = PRESETS[goal.preset or DEFAULT_PRESET]
         architecture = preset.at(size.height, size.width)

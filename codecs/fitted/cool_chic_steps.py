@@ -17,11 +17,13 @@ from kodec.entropy.parameters import choose_model
 from kodec.entropy.parameters.integer_code import as_integers
 from kodec.models.fields.grid_synthesis import synthesise
 from kodec.models.fields.grid_upsampling import upsample
+from kodec.native import KodecError
 
 from .cool_chic_architecture import arm_of, filters_of, synthesis_of
 from .cool_chic_fitting import LATENTS, CoolChicFitting
 from .cool_chic_parameters import FINEST, KINDS, IntegerNetworks
 
+# Of an integer; nothing that is fitted comes near.
 LARGEST = 2**16 - 1
 
 # How many pairs of steps are tried together, of those that should be the best by what each step of
@@ -142,8 +144,11 @@ def _search_part(
     for kind, exponent in zip(KINDS, best, strict=True):
         if by_kind[kind]:
             found = rounded(kind, exponent)
-            # The coarsest steps alone are beyond no bound that a fit reaches.
-            assert found is not None
+            if found is None:
+                raise KodecError(
+                    f"the fit went astray: weights of {part} are beyond {LARGEST:,}; try another "
+                    "--seed"
+                )
             integers |= {name: value.to(torch.int32) for name, value in found.items()}
             exponents[f"{part}.{kind}"] = exponent
     return integers, exponents

@@ -12,7 +12,7 @@ from kodec.codecs.fitted.cool_chic_fitting import CoolChicFitting, usual_schedul
 from kodec.codecs.fitted.cool_chic_latents import grid_latents
 from kodec.codecs.fitted.cool_chic_steps import network_bits, search_steps
 from kodec.entropy import SymbolReader, SymbolWriter
-from kodec.native import BitstreamError
+from kodec.native import BitstreamError, KodecError
 
 RATE = 2e-3
 
@@ -78,6 +78,17 @@ def test_the_same_steps_give_the_same_values() -> None:
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def test_beginnings_differ() -> None:
+    x = picture(1, 8, 8)
+    architecture = PRESETS["lop"].at(8, 8)
+    first, other = (CoolChicFitting(x, architecture, RATE, seed) for seed in (0, 1))
+    name = "synthesis.hidden.weight"
+    assert not torch.equal(first.values[name], other.values[name])
+    other.restart(3)
+    first.restart(3)
+    assert not torch.equal(first.values[name], other.values[name])
+
+
 def test_networks_as_integers() -> None:
     fitting = fitted(3, 24, 40)
     before = fitting.measure()
@@ -107,3 +118,11 @@ def test_latents_pass_a_stream_by_the_integer_networks() -> None:
     # What the fit counts is what the file takes, but for the tables' and the stream's own share.
     counted = fitting.measure().bpp * 40 * 56 / 8
     assert counted < len(stream) < 1.02 * counted + 40
+
+
+def test_a_fit_that_went_astray() -> None:
+    fitting = CoolChicFitting(picture(1, 8, 8), PRESETS["lop"].at(8, 8), RATE)
+    with torch.no_grad():
+        fitting.values["arm.output.weight"].fill_(1e6)
+    with pytest.raises(KodecError, match="another --seed"):
+        search_steps(fitting)
