@@ -46,9 +46,7 @@ class _Rate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, settings: _Settings, *tensors: Tensor) -> Tensor:
-        needed = any(ctx.needs_input_grad)
-        charges = np.ones(settings.grids, np.float32) if needed else None
-        bits, found = _run(settings, tensors, charges)
+        bits, found = _run(settings, tensors, np.ones(settings.grids, np.float32))
         ctx.settings, ctx.found = settings, found
         ctx.save_for_backward(*tensors)
         return tensors[0].new_tensor(bits)
@@ -125,10 +123,13 @@ def context_rate(
         len(grids),
         tuple(one is not None for one in features),
     )
-    bits: Tensor = _Rate.apply(
-        settings,
+    tensors = [
         *grids,
         *(one for one in features if one is not None),
         *(tensor for layer in all_layers for tensor in layer[:2]),
-    )
+    ]
+    # Within a Function nobody knows whether gradients are asked for: they take most of the time.
+    if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
+        return grids[0].new_tensor(_run(settings, tensors, None)[0])
+    bits: Tensor = _Rate.apply(settings, *tensors)
     return bits
