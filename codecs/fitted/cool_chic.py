@@ -11,11 +11,13 @@ Source: "Cool-Chic" 5.0.1 (Orange, 2025).
 from collections.abc import Mapping
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from kodec.codecs.fitted_families import COOL_CHIC
 from kodec.codecs.objective import Objective
 from kodec.entropy import SymbolPort
+from kodec.entropy.parameters import CODING_BYTES
 from kodec.models.fields.grid_synthesis import synthesise
 from kodec.models.fields.grid_upsampling import upsample
 from kodec.native import BitstreamError, InvalidInputError
@@ -28,7 +30,7 @@ from .cool_chic_architecture import (
 )
 from .cool_chic_fitting import CoolChicFitting, usual_schedule
 from .cool_chic_latents import grid_latents
-from .cool_chic_parameters import code_networks
+from .cool_chic_parameters import code_networks, coder_of
 from .cool_chic_steps import search_steps
 from .fitted_model import Clip, Cost, FileFitting, FittedModel, FittedSize, Goal, Reconstruction
 from .fitting import Budget, Show, nothing_shown
@@ -61,12 +63,13 @@ class CoolChic(FittedModel):
         pixels = height * width
         parameters = shape.parameters(colours)
         positions = shape.positions(height, width)
-        # The synthesis's hidden values, twice; features while they are doubled; latents.
-        values = (2 * shape.hidden + 6 * shape.levels) * pixels + 4 * positions
+        # Features while they are doubled, the picture; latents. Hidden values are in memory for a
+        # few pixels at a time.
+        values = 6 * (shape.levels + colours) * pixels + 4 * positions
         macs = -(-shape.macs(height, width, colours) // pixels)
-        # Beside latents and parameters there is what tells how these are coded.
-        symbols = range(positions, positions + 4 * parameters + 4096)
-        return Cost(parameters, macs, 4 * values, symbols)
+        most = coder_of(shape.shapes(colours)).symbols
+        symbols = range(positions + most.start, positions + most.stop)
+        return Cost(parameters, macs, 4 * values + CODING_BYTES * parameters, symbols)
 
     @classmethod
     def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
@@ -125,6 +128,8 @@ class CoolChicFileFitting(CoolChicFitting, FileFitting):
     """A fit that becomes a file."""
 
     def __init__(self, clip: Clip, goal: Goal) -> None:
+        if torch.device(goal.device).type != "cpu":
+            raise InvalidInputError("cool-chic is fitted on a CPU: leave --device out")
         size = clip.size
         preset = PRESETS[goal.preset or DEFAULT_PRESET]
         architecture = preset.at(size.height, size.width)
@@ -139,7 +144,14 @@ class CoolChicFileFitting(CoolChicFitting, FileFitting):
 
     def result(self, show: Show = nothing_shown) -> tuple[FittedModel, Mapping[str, Any]]:
         """The networks' steps are searched."""
-        networks = search_steps(self)
-        latents = [grid[None, None] for grid in self.split(self.integers())]
-        model = CoolChic.build(self.architecture.integers, self.size)
-        return model, {"networks": networks, "latents": latents}
+        return result_of(self, self.size.bit_depth)
+
+
+def result_of(fitting: CoolChicFitting, bit_depth: int = 8) -> tuple[CoolChic, Mapping[str, Any]]:
+    """The model of a fit, and what its `code` takes; its networks become integers."""
+    networks = search_steps(fitting)
+    latents = [grid[None, None] for grid in fitting.split(fitting.integers())]
+    _, colours, height, width = fitting.x.shape
+    size = FittedSize(width, height, components=colours, bit_depth=bit_depth)
+    model = CoolChic.build(fitting.architecture.integers, size)
+    return model, {"networks": networks, "latents": latents}

@@ -23,7 +23,7 @@ from .cool_chic_architecture import (
     synthesis_of,
 )
 from .fitting import Figures, Fitting
-from .schedule import Moment, Phase, PhaseKeys, Schedule, read_schedule
+from .schedule import MAX_CANDIDATES, Moment, Phase, PhaseKeys, Schedule, read_schedule
 from .soap import Soap
 
 LATENTS = "latents"
@@ -64,12 +64,12 @@ class CoolChicFitting(Fitting):
         self.gain = gain_at(weight_of_rate)
         self.grids = architecture.grids(height, width)
         self.levels = [grid.level for grid in self.grids]
+        self.seed = seed
         self.phase: Phase | None = None
         self.values = {LATENTS: torch.zeros(architecture.positions(height, width))}
         for name, shape in architecture.shapes(colours).items():
             self.values[name] = torch.zeros(shape)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
             self.restart(0)
         for value in self.values.values():
             value.requires_grad_()
@@ -83,6 +83,7 @@ class CoolChicFitting(Fitting):
     @torch.no_grad()
     def restart(self, candidate: int) -> None:
         """Other first weights; residual layers begin as identities."""
+        torch.manual_seed(MAX_CANDIDATES * self.seed + candidate)
         for name, value in self.values.items():
             if name == LATENTS or name.endswith("bias") or "residual" in name:
                 value.zero_()

@@ -7,25 +7,24 @@ are quantised in turn, the later ones with the earlier ones as integers.
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from kodec.entropy.contexts.grid_rate import arm_rate
+from kodec.entropy.parameters import choose_model
+from kodec.entropy.parameters.integer_code import as_integers
 from kodec.models.fields.grid_synthesis import synthesise
 from kodec.models.fields.grid_upsampling import upsample
+from kodec.native import KodecError
 
 from .cool_chic_architecture import arm_of, filters_of, synthesis_of
 from .cool_chic_fitting import LATENTS, CoolChicFitting
+from .cool_chic_parameters import FINEST, KINDS, IntegerNetworks
 
-# Of each part, n at most: of its weights' steps 2^-n and of its biases'. What decides tables is
-# held in integers, whose fractions end there.
-FINEST = {"arm": (8, 16), "ifce": (8, 16), "synthesis": (12, 24), "upsampling": (12, 0)}
-KINDS = ("weight", "bias")
+# Of an integer; nothing that is fitted comes near.
 LARGEST = 2**16 - 1
-MOST_GOLOMB_ORDER = 12
 
 # How many pairs of steps are tried together, of those that should be the best by what each step of
 # the pair does alone.
@@ -34,37 +33,9 @@ TRIED = 10
 GIVEN_UP = 1.05
 
 
-@dataclass(frozen=True)
-class IntegerNetworks:
-    """integers: by name, int32, in steps 2^-n. exponents: n by part and kind, "arm.weight"."""
-
-    integers: Mapping[str, Tensor]
-    exponents: Mapping[str, int]
-
-    def values(self) -> dict[str, Tensor]:
-        """As float32, exactly."""
-        return {
-            name: value.float() * 2.0 ** -self.exponents[group_of(name)]
-            for name, value in self.integers.items()
-        }
-
-
-def group_of(name: str) -> str:
-    """A weight's part and kind: "arm.weight" of "arm.hidden.0.weight"."""
-    return f"{name.split('.')[0]}.{name.rpartition('.')[2]}"
-
-
-def golomb_bits(values: Tensor) -> int:
-    """Of integers, by the best order of an Exp-Golomb code; 0, 1, -1, 2 are 0, 1, 2, 3."""
-    if not values.numel():
-        return 0
-    doubled = values.abs().long() * 2
-    codes = torch.where(values > 0, doubled - 1, doubled)
-    lengths = [
-        (2 * torch.log2(((codes >> order) + 1).double()).floor() + 1 + order).sum()
-        for order in range(MOST_GOLOMB_ORDER + 1)
-    ]
-    return int(min(lengths))
+def network_bits(integers: Iterable[Tensor]) -> float:
+    """Of integers that are coded as one list."""
+    return choose_model(as_integers(torch.cat([value.flatten() for value in integers])))[1]
 
 
 @torch.no_grad()
@@ -145,14 +116,14 @@ def _search_part(
     def measured(chosen: Mapping[str, int]) -> float:
         """Of the rounded values of these kinds, the others as they are; infinite beyond bounds."""
         values = dict(fitting.values)
-        bits = 0
+        bits = 0.0
         for kind, exponent in chosen.items():
             found = rounded(kind, exponent)
             if found is None:
                 return math.inf
             values |= {name: value * 2.0**-exponent for name, value in found.items()}
             if found:
-                bits += golomb_bits(torch.cat([value.flatten() for value in found.values()]))
+                bits += network_bits(found.values())
         return loss(values) + bits
 
     def measured_alone(kind: str, exponent: int) -> float:
@@ -173,8 +144,11 @@ def _search_part(
     for kind, exponent in zip(KINDS, best, strict=True):
         if by_kind[kind]:
             found = rounded(kind, exponent)
-            # The coarsest steps alone are beyond no bound that a fit reaches.
-            assert found is not None
+            if found is None:
+                raise KodecError(
+                    f"the fit went astray: weights of {part} are beyond {LARGEST:,}; try another "
+                    "--seed"
+                )
             integers |= {name: value.to(torch.int32) for name, value in found.items()}
             exponents[f"{part}.{kind}"] = exponent
     return integers, exponents

@@ -7,19 +7,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from kodec.codecs.container import ChunkReader, ChunkWriter, FittedHeader, Packet
 from kodec.codecs.fitted import Budget, Clip, FittedCodec, open_fitted
 from kodec.codecs.fitted.cool_chic import CoolChic, weight_of_rate
+from kodec.codecs.fitted.cool_chic_parameters import coder_of
 from kodec.codecs.fitted.fitted_model import FittedSize
+from kodec.entropy import SymbolReader, SymbolWriter
+from kodec.entropy.parameters import Quantised
 from kodec.native import BitstreamError, KodecError
 
 
 def waves(height: int, width: int, components: int) -> NDArray[np.uint8]:
     rows, columns = np.arange(height)[:, None, None], np.arange(width)[:, None]
     phase = rows / 5 + columns / 7 + np.arange(components)
-    return (127 + 100 * np.sin(phase)).round().astype(np.uint8)
+    samples: NDArray[np.uint8] = (127 + 100 * np.sin(phase)).round().astype(np.uint8)
+    return samples
 
 
 class Stopped(Exception):
@@ -131,3 +136,29 @@ def test_damage_is_an_error(whole: bytes) -> None:
         damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
         with pytest.raises(KodecError):
             open_fitted(bytes(damaged)).reconstruction.frame(0)
+
+
+def forged_networks(value: int, exponent: int) -> bytes:
+    """A stream of nothing but networks: all weights the same, and steps of the ARM's."""
+    model = CoolChic.build((6, 2, 8, 1, 7, 4), FittedSize(16, 16))
+    shapes = model.shape.shapes(3)
+    coder = coder_of(shapes)
+    steps = {group: 2.0**-exponent if group == "arm.weight" else 1.0 for group in coder.layout}
+    networks = {
+        group: Quantised(torch.full(layout.shape, value).int(), torch.tensor(steps[group]))
+        for group, layout in coder.layout.items()
+    }
+    writer = SymbolWriter(1)
+    coder.code(networks, writer)
+    return writer.finish()[0]
+
+
+@pytest.mark.parametrize(
+    "value, exponent, match",
+    [(1 << 29, 0, "too large"), (1, 20, "steps of arm.weight"), (1, -1, "steps of arm.weight")],
+)
+def test_networks_that_no_encoder_writes(value: int, exponent: int, match: str) -> None:
+    model = CoolChic.build((6, 2, 8, 1, 7, 4), FittedSize(16, 16))
+    reader = SymbolReader([forged_networks(value, exponent)])
+    with pytest.raises(BitstreamError, match=match):
+        model.code(None, reader)
