@@ -12,6 +12,11 @@ from .stepping import HIGHEST_QUALITY
 _SLOPE = 0.065
 """Of the natural log of bits over quality: that of the embedded model, near enough for others, as
 every step corrects it."""
+_CATCHING_UP = 0.1
+"""What a change of quality adds to that slope once, in the first frame that follows others of
+another quality: a better frame has to code what they lack too, a worse one copies them."""
+_MEMORY = 0.8
+"""How much a step counts less than the next, where what steps take is held against a first pass."""
 _WINDOW = 0.75
 """Seconds over which bits that were spent too many or too few are made good, of endless input."""
 _LARGEST_CHANGE = 6.0
@@ -40,8 +45,8 @@ class RateControl:
     whether `steps` has what each took, for such a pass: memory grows with their number.
 
     All steps are coded at one base quality plus their own offsets, which follows what is left:
-    bits are taken to grow by exp(slope x quality) from those of each step of the first pass, or of
-    the last step of its kind.
+    bits are taken to grow by exp(slope x quality) from those of each step of the first pass, by as
+    much as they proved more or less of late, or from those of the last step of its kind.
     """
 
     def __init__(
@@ -63,6 +68,9 @@ class RateControl:
         self._counts: Counter[tuple[int, int]] = Counter()
         self._saved = 0.0
         self._base = float(start)
+        self._told, self._took = 0.0, 0.0
+        """Bits that the first pass foretold of the steps so far, and what they took; recent ones
+        count most."""
         self.steps: list[Spent] = []
         """What each took, in coding order, where it is remembered."""
 
@@ -71,7 +79,8 @@ class RateControl:
         frames, expected = self._ahead()
         if frames:
             budget = max(self._rate * frames + self._saved, 0.05 * self._rate * frames)
-            change = math.log(budget / expected) / _SLOPE - self._base
+            slope = _SLOPE + (_CATCHING_UP / frames if step.references else 0.0)
+            change = math.log(budget / (expected * math.exp(_SLOPE * self._base))) / slope
             limit = HIGHEST_QUALITY if self._rest else _LARGEST_CHANGE
             self._base += min(max(change, -limit), limit)
             # Beyond the ends nothing is to be had: no debt of qualities is run up there.
@@ -81,7 +90,8 @@ class RateControl:
     def _ahead(self) -> tuple[float, float]:
         """Frames of the steps to come and their bits at base quality 0; 0 if nothing is known."""
         if self._rest:
-            return self._rest[min(self._done, len(self._rest) - 1)]
+            frames, bits = self._rest[min(self._done, len(self._rest) - 1)]
+            return frames, bits * self._drift()
         if not self._last:
             return 0.0, 0.0
         # A refresh that came once, at the beginning, is not taken to come again.
@@ -104,6 +114,8 @@ class RateControl:
         """Learn what a step took."""
         spent = Spent(step, quality, bits)
         kind = len(step.references), step.quality
+        if self._rest:
+            self._compare(spent)
         self._done += 1
         if self._remember:
             self.steps.append(spent)
@@ -112,6 +124,20 @@ class RateControl:
         self._saved += self._rate * step.frames - bits
         if self._left is not None:
             self._left -= step.frames
+
+    def _compare(self, spent: Spent) -> None:
+        """Hold a step against what the first pass foretold of it."""
+        place = min(self._done, len(self._rest) - 2)
+        foretold = self._rest[place][1] - self._rest[place + 1][1]
+        foretold *= math.exp(_SLOPE * (spent.quality - spent.step.quality))
+        self._told = _MEMORY * self._told + foretold
+        self._took = _MEMORY * self._took + spent.bits
+
+    def _drift(self) -> float:
+        """How many times as much as foretold steps take of late, one frame's rate being taken to
+        have been foretold rightly: frames of a steady quality take less than those of a first pass
+        that looked for one."""
+        return (self._took + self._rate) / (self._told + self._rate)
 
 
 def _sums_to_the_end(steps: Sequence[Spent]) -> list[tuple[float, float]]:

@@ -25,12 +25,24 @@ def bits_of(step: Step, quality: int, slope: float, busy: Sequence[float]) -> in
     return round(base * busy[step.first] * math.exp(slope * (quality - 24)))
 
 
-def coded(control: RateControl, steps: list[Step], slope: float, busy: Sequence[float]) -> float:
-    """Bits a frame."""
+def coded(
+    control: RateControl,
+    steps: list[Step],
+    slope: float,
+    busy: Sequence[float],
+    catching_up: float = 0.0,
+) -> float:
+    """Bits a frame. catching_up: of the log of bits, for each quality above that of the step
+    before, the offsets apart: what a frame codes that its reference lacks."""
+    before: int | None = None
     for step in steps:
         quality = control.quality(step)
         assert 0 <= quality <= 63
-        control.spent(step, quality, bits_of(step, quality, slope, busy))
+        bits, base = bits_of(step, quality, slope, busy), quality - step.quality
+        if step.references and before is not None:
+            bits = round(bits * math.exp(catching_up * max(-12, min(base - before, 12))))
+        control.spent(step, quality, bits)
+        before = base
     return sum(spent.bits for spent in control.steps) / len(steps)
 
 
@@ -53,6 +65,27 @@ def test_a_rate_is_met_in_one_pass_and_closer_in_two(structure: Structure, slope
         assert coded(first, steps, slope, busy) == pytest.approx(rate, rel=0.05)
         second = RateControl(rate, FPS, frames, first.steps)
         assert coded(second, steps, slope, busy) == pytest.approx(rate, rel=0.02)
+
+
+@pytest.mark.parametrize("slope", [0.03, 0.065, 0.09])
+@pytest.mark.parametrize("frames", [32, 97])
+@pytest.mark.parametrize(
+    "structure",
+    [Structure("low-delay"), Structure("low-delay", (0, -6, -3)), Structure("hierarchical")],
+    ids=["low-delay", "low-delay, offsets", "hierarchical"],
+)
+def test_frames_that_code_what_their_references_lack(
+    structure: Structure, frames: int, slope: float
+) -> None:
+    """As those of closed loops do: how many bits a quality takes hangs on the one before."""
+    busy, steps = busy_frames(frames), steps_of(structure, frames)
+    for quality in (16, 40):
+        whole = sum(bits_of(step, quality + step.quality, slope, busy) for step in steps)
+        rate = 0.9 * whole / frames
+        first = RateControl(rate, FPS, frames)
+        assert coded(first, steps, slope, busy, 0.08) == pytest.approx(rate, rel=0.05)
+        second = RateControl(rate, FPS, frames, first.steps)
+        assert coded(second, steps, slope, busy, 0.08) == pytest.approx(rate, rel=0.02)
 
 
 def test_an_endless_sequence_keeps_its_rate() -> None:
