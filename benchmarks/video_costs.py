@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -140,7 +140,7 @@ def made_frames(form: VideoFormat, count: int) -> Iterator[Frame]:
         yield tuple((120 + 60 * np.sin(wave + 0.1 * number)).astype(np.uint8) for wave in waves)
 
 
-def repeated(coded: IO[bytes], file: IO[bytes], frames: int) -> None:
+def repeated(coded: BinaryIO, file: BinaryIO, frames: int) -> None:
     """Write the groups of a file again and again, until there are so many frames."""
     reader = ChunkReader(coded)
     packets = [item for item in reader if isinstance(item, Packet)]

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from kodec.codecs.container import Step
 
 from .stepping import HIGHEST_QUALITY
@@ -15,6 +17,8 @@ every step corrects it."""
 _CATCHING_UP = 0.1
 """What a change of quality adds to that slope once, in the first frame that follows others of
 another quality: a better frame has to code what they lack too, a worse one copies them."""
+_TRUST = 300.0
+"""In that slope beside what two passes show of it, in squares of qualities that they differ by."""
 _MEMORY = 0.8
 """How much a step counts less than the next, where what steps take is held against a first pass."""
 _WINDOW = 0.75
@@ -32,9 +36,14 @@ class Spent:
     bits: int
 
     @property
+    def base(self) -> int:
+        """Its quality without its own offset."""
+        return self.quality - self.step.quality
+
+    @property
     def bits_at_base_0(self) -> float:
         """That it would take were its own offset all of its quality."""
-        return max(self.bits, 1) * math.exp(_SLOPE * (self.step.quality - self.quality))
+        return max(self.bits, 1) * math.exp(-_SLOPE * self.base)
 
 
 class RateControl:
@@ -61,7 +70,13 @@ class RateControl:
         self._rate = bits_per_frame
         self._window = max(_WINDOW * frames_per_second, 2.0)
         self._left = frames
-        self._rest = _sums_to_the_end(first_pass)
+        self._first = list(first_pass)
+        self._slope, self._shown = _SLOPE, _TRUST
+        self._forecast = (
+            np.array([[s.step.frames, max(s.bits, 1), s.base] for s in first_pass], np.float64)
+            if first_pass
+            else None
+        )
         self._remember = remember
         self._done = 0
         self._last: dict[tuple[int, int], Spent] = {}
@@ -79,9 +94,9 @@ class RateControl:
         frames, expected = self._ahead()
         if frames:
             budget = max(self._rate * frames + self._saved, 0.05 * self._rate * frames)
-            slope = _SLOPE + (_CATCHING_UP / frames if step.references else 0.0)
-            change = math.log(budget / (expected * math.exp(_SLOPE * self._base))) / slope
-            limit = HIGHEST_QUALITY if self._rest else _LARGEST_CHANGE
+            slope = self._slope + (_CATCHING_UP / frames if step.references else 0.0)
+            change = math.log(budget / (expected * math.exp(self._slope * self._base))) / slope
+            limit = HIGHEST_QUALITY if self._first else _LARGEST_CHANGE
             self._base += min(max(change, -limit), limit)
             # Beyond the ends nothing is to be had: no debt of qualities is run up there.
             self._base = min(max(self._base, 0.0), float(HIGHEST_QUALITY))
@@ -89,9 +104,10 @@ class RateControl:
 
     def _ahead(self) -> tuple[float, float]:
         """Frames of the steps to come and their bits at base quality 0; 0 if nothing is known."""
-        if self._rest:
-            frames, bits = self._rest[min(self._done, len(self._rest) - 1)]
-            return frames, bits * self._drift()
+        if self._forecast is not None:
+            frames, bits, bases = self._forecast[min(self._done, len(self._forecast) - 1) :].T
+            ahead = float((bits * np.exp(-self._slope * bases)).sum())
+            return float(frames.sum()), ahead * self._drift()
         if not self._last:
             return 0.0, 0.0
         # A refresh that came once, at the beginning, is not taken to come again.
@@ -114,8 +130,8 @@ class RateControl:
         """Learn what a step took."""
         spent = Spent(step, quality, bits)
         kind = len(step.references), step.quality
-        if self._rest:
-            self._compare(spent)
+        if self._done < len(self._first):
+            self._compare(spent, self._first[self._done])
         self._done += 1
         if self._remember:
             self.steps.append(spent)
@@ -125,27 +141,18 @@ class RateControl:
         if self._left is not None:
             self._left -= step.frames
 
-    def _compare(self, spent: Spent) -> None:
-        """Hold a step against what the first pass foretold of it."""
-        place = min(self._done, len(self._rest) - 2)
-        foretold = self._rest[place][1] - self._rest[place + 1][1]
-        foretold *= math.exp(_SLOPE * (spent.quality - spent.step.quality))
+    def _compare(self, spent: Spent, before: Spent) -> None:
+        """Learn from what a step took in both passes."""
+        ratio, by = max(spent.bits, 1) / max(before.bits, 1), spent.base - before.base
+        foretold = max(before.bits, 1) * math.exp(self._slope * by)
         self._told = _MEMORY * self._told + foretold
         self._took = _MEMORY * self._took + spent.bits
+        self._shown += by * by
+        self._slope += (math.log(ratio) - self._slope * by) * by / self._shown
+        self._slope = min(max(self._slope, 0.2 * _SLOPE), 2 * _SLOPE)
 
     def _drift(self) -> float:
         """How many times as much as foretold steps take of late, one frame's rate being taken to
         have been foretold rightly: frames of a steady quality take less than those of a first pass
         that looked for one."""
         return (self._took + self._rate) / (self._told + self._rate)
-
-
-def _sums_to_the_end(steps: Sequence[Spent]) -> list[tuple[float, float]]:
-    """Frames and bits at base quality 0 from each step on; none at the end."""
-    if not steps:
-        return []
-    sums = [(0.0, 0.0)]
-    for spent in reversed(steps):
-        frames, bits = sums[-1]
-        sums.append((frames + spent.step.frames, bits + spent.bits_at_base_0))
-    return sums[::-1]

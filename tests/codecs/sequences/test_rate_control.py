@@ -88,6 +88,20 @@ def test_frames_that_code_what_their_references_lack(
         assert coded(second, steps, slope, busy, 0.08) == pytest.approx(rate, rel=0.02)
 
 
+@pytest.mark.parametrize("slope", [0.02, 0.09])
+@pytest.mark.parametrize("frames", [32, 97])
+def test_a_second_pass_learns_what_qualities_take(frames: int, slope: float) -> None:
+    """Where the end takes thrice as much, and the first pass ran out of qualities."""
+    busy = [b * (1 + 2 * (n / frames) ** 3) for n, b in enumerate(busy_frames(frames))]
+    for structure in (Structure("intra"), Structure("low-delay"), Structure("hierarchical")):
+        steps = steps_of(structure, frames)
+        rate = 0.9 * sum(bits_of(step, 40, slope, busy) for step in steps) / frames
+        first = RateControl(rate, FPS, frames)
+        coded(first, steps, slope, busy, 0.08)
+        second = RateControl(rate, FPS, frames, first.steps)
+        assert coded(second, steps, slope, busy, 0.08) == pytest.approx(rate, rel=0.02)
+
+
 def test_an_endless_sequence_keeps_its_rate() -> None:
     frames, busy = 500, busy_frames(500)
     control = RateControl(8_000, FPS)
