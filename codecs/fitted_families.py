@@ -85,6 +85,9 @@ def family_of(number: int, version: int) -> Family:
     )
 
 
+COOL_CHIC = register(Family(1, 0, "cool-chic", "kodec.codecs.fitted.cool_chic:CoolChic"))
+
+
 def _frame_networks(*names: tuple[str, str]) -> None:
     for number, (name, kind) in enumerate(names):
         module = {"nirvana": "nirvana_model", "pfnr": "session_model"}.get(name, "frame_model")
