@@ -1,0 +1,1 @@
+"""Networks of coordinates and of frames, which are fitted to one picture or sequence."""
