@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .coded_transform import CodedLatents, CodedTransform, Latents
     from .coding_model import CodingModel
     from .finite_weights import first_not_finite
+    from .fitted.recombiner import Recombiner
     from .model_file import ModelInfo, fill_from_model, load_model, read_model_info, save_model
     from .objective import DISTORTIONS, HIGHEST_QUALITY, Objective, check_distortion
     from .pictures.picture_codec import PictureCodec, Reconstruction
@@ -72,6 +73,7 @@ else:
         "coding_model": ("CodingModel",),
         "codec": ("Codec", "Coded", "Encoded", "as_picture", "decode", "load", "load_for"),
         "finite_weights": ("first_not_finite",),
+        "fitted.recombiner": ("Recombiner",),
         "model_file": (
             "ModelInfo",
             "fill_from_model",
@@ -137,6 +139,7 @@ __all__ = [
     "Plan",
     "PlannedStep",
     "Portability",
+    "Recombiner",
     "Reconstruction",
     "ScaleSpaceFlow",
     "SequenceHeader",

@@ -51,7 +51,7 @@ class Philox:
                 raise InvalidInputError(f"a {name} is 0 to 2^32 - 1, not {value}")
         self.key = (seed, block)
 
-    def words(self, purpose: int, indexes: NDArray[np.integer], count: int) -> Words:
+    def words(self, purpose: int, indexes: NDArray[np.int64], count: int) -> Words:
         """(indexes, count) words, those of an index independent of which others are asked for."""
         quads = -(-count // 4)
         counters = np.zeros((len(indexes), quads, 4), np.uint32)
@@ -60,21 +60,21 @@ class Philox:
         counters[..., 2] = purpose
         return philox(counters, self.key).reshape(len(indexes), 4 * quads)[:, :count]
 
-    def normals(self, indexes: NDArray[np.integer], count: int) -> NDArray[np.float32]:
+    def normals(self, indexes: NDArray[np.int64], count: int) -> NDArray[np.float32]:
         """Standard normals (indexes, count) of `normal_quantiles`.
 
         Number i of an index is the half i mod 2 (low first) of its word i div 2.
         """
         words = self.words(NORMALS, indexes, 4 * -(-count // EACH))
         halves = np.stack((words & np.uint32(0xFFFF), words >> np.uint32(16)), -1)
-        return normal_quantiles()[halves.reshape(len(indexes), -1)[:, :count]]
+        return np.take(normal_quantiles(), halves.reshape(len(indexes), -1)[:, :count])
 
-    def uniforms(self, indexes: NDArray[np.integer], count: int) -> NDArray[np.float64]:
+    def uniforms(self, indexes: NDArray[np.int64], count: int) -> NDArray[np.float64]:
         """Uniforms (indexes, count), the middles of 2^32 intervals of (0, 1)."""
         words = self.words(UNIFORMS, indexes, count)
         return (words.astype(np.float64) + 0.5) * 2.0**-32
 
-    def orders(self, indexes: NDArray[np.integer], size: int) -> NDArray[np.int64]:
+    def orders(self, indexes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
         """Permutations (indexes, size) of 0..size - 1: from the end, each swapped with one before.
 
         The partner of place i is floor(word x (i + 1) / 2^32), with the word of its own.

@@ -2,12 +2,13 @@
 
 A block of numbers with a posterior q, of which both sides know a prior p, costs KL(q, p) bits: the
 encoder picks one of 2^bits samples of the prior that both sides can draw, so that it is about one
-of the posterior's. Sources: "Fast relative entropy coding with A* coding" (2022); RECOMBINER (2024).
+of the posterior's. Sources: "Fast relative entropy coding with A* coding" (2022), RECOMBINER.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ def kl_bits(mean: Tensor, scale: Tensor, prior_mean: Tensor, prior_scale: Tensor
     return (0.5 * (ratio.square() + shift.square() - 1) - ratio.log()) / math.log(2)
 
 
-def blocks_of(costs: Sequence[int] | NDArray[np.integer], most: int) -> list[int]:
+def blocks_of(costs: Sequence[int] | NDArray[np.int64], most: int) -> list[int]:
     """Sizes of blocks, filled in order until the next number would cost more than `most` in all.
 
     costs: of the numbers, whole units of any kind. A number that costs more has its own block.
@@ -67,7 +68,7 @@ class Gaussians:
             raise InvalidInputError("Gaussians have as many scales above 0 as means")
 
 
-def log_weights(q: Gaussians, p: Gaussians, normals: NDArray[np.floating]) -> Floats:
+def log_weights(q: Gaussians, p: Gaussians, normals: NDArray[Any]) -> Floats:
     """log q / p of samples of p: (samples,), of standard normals (samples, n)."""
     z = normals.astype(np.float64)
     away = (p.means - q.means + p.scales * z) / q.scales
@@ -75,7 +76,7 @@ def log_weights(q: Gaussians, p: Gaussians, normals: NDArray[np.floating]) -> Fl
 
 
 def choose(
-    q: Gaussians, p: Gaussians, normals: NDArray[np.floating], gumbels: Floats
+    q: Gaussians, p: Gaussians, normals: NDArray[Any], gumbels: Floats
 ) -> tuple[int, float]:
     """The sample whose log weight + Gumbel number is the largest, and that sum."""
     scores = log_weights(q, p, normals) + gumbels

@@ -56,7 +56,8 @@ class PatchLayout:
 
     def picture(self, patches: Tensor) -> Tensor:
         """(N, C, rows x side, columns x side) of patches (N, patches, side^2, C)."""
-        split = patches.unflatten(1, (self.rows, self.columns)).unflatten(3, (self.side, self.side))
+        grid = (self.rows, self.columns, self.side, self.side)
+        split = patches.reshape(len(patches), *grid, -1)
         return split.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
     def split(self, x: Tensor) -> Tensor:
