@@ -26,7 +26,7 @@ from torch import Tensor
 
 from compare_transforms import BATCH, CROP, VALIDATION_PICTURES, codec_of, train_codec
 from kodec.codecs import Codec, Objective, Picture, load, read_picture, save_model, to_tensor
-from kodec.codecs.fitted import SCHEDULE, Budget, RefiningCodec, read_schedule
+from kodec.codecs.fitted import Budget, RefiningCodec, latent_schedule
 from kodec.eval import describe_machine, find_dataset
 from kodec.eval.curves.bootstrap import interval_of_mean
 from kodec.native import KodecError
@@ -183,7 +183,7 @@ def main() -> int:
         train(options.names or list(PUBLISHED), Plan(options.seconds), options.output, data)
         return 0
     torch.set_num_threads(options.threads)
-    schedule = read_schedule(SCHEDULE)
+    schedule = latent_schedule()
     efforts = [schedule.steps[int(effort)] for effort in options.efforts.split(",")]
     steps = efforts if options.steps is None else [options.steps]
     qualities = [int(q) for q in options.qualities.split(",")] if options.qualities else [None]

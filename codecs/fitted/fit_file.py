@@ -1,17 +1,18 @@
 """A fit on disk, until what comes of it is written."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kodec.codecs.checkpoint_file import read_checkpoint, write_checkpoint
 from kodec.native import BitstreamError, InvalidInputError
 
-from .fitting import Figures, Fit, Fitting, optimiser_of
-from .schedule import MAX_STEPS
+from .fitting import Figures, Fit, Fitting, enter, set_values
+from .schedule import MAX_STEPS, Schedule
 
 FORMAT = "kodec-fit-0"
 _ADVICE = "remove it, and start anew without --resume"
@@ -24,19 +25,23 @@ class FitFile:
         self.path = path
         self.settings = dict(settings)
 
-    def save(self, run: Fit, fitting: Fitting, optimiser: torch.optim.Optimizer) -> None:
+    def save(self, run: Fit, fitting: Fitting, optimiser: torch.optim.Optimizer | None) -> None:
         """Write the state, whole or not at all."""
+        stored = {f.name: getattr(run, f.name) for f in fields(run) if f.name != "interrupted"}
+        stored |= {name: asdict(stored[name]) for name in ("start", "figures")}
         content = {
             "format": FORMAT,
             "identity": self._identity(fitting),
             "values": {name: value.detach() for name, value in fitting.values.items()},
-            "optimiser": optimiser.state_dict(),
-            "run": {name: value for name, value in asdict(run).items() if name != "interrupted"},
+            "optimiser": None if optimiser is None else optimiser.state_dict(),
+            "run": stored,
         }
         write_checkpoint(self.path, content)
 
-    def load(self, fitting: Fitting) -> tuple[Fit, torch.optim.Adam]:
-        """The state, and the values set to it; what `fit` goes on from.
+    def load(
+        self, fitting: Fitting, schedule: Schedule
+    ) -> tuple[Fit, torch.optim.Optimizer | None]:
+        """The state, and the values set to it; what `fit` goes on from, by the same schedule.
 
         Raises `InvalidInputError` where there is none or it is of another fit, `BitstreamError`
         where it is damaged.
@@ -50,8 +55,8 @@ class FitFile:
             raise BitstreamError(f"{self.path} holds no fit: {_ADVICE}")
         self._check_identity(content.get("identity"), fitting)
         try:
-            return self._restored(content, fitting)
-        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
+            return self._restored(content, fitting, schedule)
+        except (AttributeError, LookupError, TypeError, ValueError, RuntimeError):
             raise BitstreamError(f"{self.path} is damaged: {_ADVICE}") from None
 
     def _identity(self, fitting: Fitting) -> dict[str, str]:
@@ -69,18 +74,49 @@ class FitFile:
                 )
 
     def _restored(
-        self, content: Mapping[Any, Any], fitting: Fitting
-    ) -> tuple[Fit, torch.optim.Adam]:
+        self, content: Mapping[Any, Any], fitting: Fitting, schedule: Schedule
+    ) -> tuple[Fit, torch.optim.Optimizer | None]:
         run = Fit(**content["run"])
         run.start, run.figures = (Figures(**content["run"][name]) for name in ("start", "figures"))
         if not (0 <= run.done <= (run.steps or MAX_STEPS) <= MAX_STEPS and run.seconds >= 0):
             raise ValueError
-        optimiser = optimiser_of(fitting)
-        with torch.no_grad():
-            for name, value in fitting.values.items():
-                stored, best = content["values"][name], run.best[name]
-                if stored.shape != value.shape or best.shape != value.shape:
-                    raise ValueError
-                value.copy_(stored)
-        optimiser.load_state_dict(content["optimiser"])
+        if bool(run.done) != bool(run.legs):
+            raise ValueError
+        states = (content["values"], run.best, *(values for _, values in run.arrived + run.waiting))
+        for name, value in fitting.values.items():
+            if any(s[name].shape != value.shape or s[name].dtype != value.dtype for s in states):
+                raise ValueError
+        optimiser = None
+        legs = schedule.legs(run.steps or MAX_STEPS)
+        for number in run.legs:
+            optimiser = enter(fitting, legs[number], optimiser)
+        set_values(fitting, content["values"])
+        if optimiser is not None:
+            _restore(optimiser, content["optimiser"])
         return run, optimiser
+
+
+def _restore(optimiser: torch.optim.Optimizer, stored: dict[str, Any]) -> None:
+    """Set an optimiser's state, to the bit."""
+    if type(optimiser).load_state_dict is not torch.optim.Optimizer.load_state_dict:
+        optimiser.load_state_dict(stored)
+        return
+    # PyTorch's own way makes all state of its parameter's type.
+    optimiser.load_state_dict({"state": {}, "param_groups": stored["param_groups"]})
+    parameters = [value for group in optimiser.param_groups for value in group["params"]]
+    for index, state in stored["state"].items():
+        own = parameters[index]
+        optimiser.state[own] = {
+            name: value if name == "step" else _moved(value, own.device)
+            for name, value in state.items()
+        }
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, list | tuple):
+        return type(value)(_moved(item, device) for item in value)
+    if isinstance(value, dict):
+        return {name: _moved(item, device) for name, item in value.items()}
+    return value

@@ -7,6 +7,7 @@ import copy
 import hashlib
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,8 @@ from kodec.codecs.pictures.pixels import as_pixels
 from kodec.entropy import HYPER_STRIDE, RateMeter, Relaxation
 from kodec.native import InvalidInputError
 
-from .fitting import Figures
+from .fitting import Figures, Fitting
+from .schedule import Moment, Phase, PhaseKeys
 from .tiles import Span, Tile, tiles
 
 # The graph of a step takes about 1.2 GB a megapixel of the default model.
@@ -28,7 +30,20 @@ TILE = 64
 CONTEXT_REACH = 8
 
 
-class LatentRefinement:
+def relaxation_at(phase: Phase, passed: float) -> Relaxation:
+    """The meter's relaxation where `passed` in [0, 1] of the phase is; raises as that does."""
+    values: Any = phase.words.get("values", "rounding")
+    temperature = phase.knob("temperature", passed) if "temperature" in phase.knobs else None
+    return Relaxation(values, temperature)
+
+
+# `values` and `temperature`: see `Relaxation`.
+PHASE_KEYS = PhaseKeys(
+    frozenset({"temperature"}), frozenset({"values"}), lambda phase: relaxation_at(phase, 0.0)
+)
+
+
+class LatentRefinement(Fitting):
     """A `Fitting` of the latents of one picture (1, 3, H, W), values in [0, 1].
 
     network: ready to code; measurements are its own, steps are made with a copy in float32.
@@ -76,8 +91,9 @@ class LatentRefinement:
         """What is to be coded."""
         return Latents(self.values["y"], self.values.get("z"), self.side)
 
-    def descend(self, relaxation: Relaxation) -> None:
+    def descend(self, moment: Moment) -> None:
         """Gradients of bits per pixel + lambda x distortion; of large pictures tile by tile."""
+        relaxation = relaxation_at(moment.phase, moment.passed)
         h, w = self.values["y"].shape[-2:]
         if not self.tiled:
             self._backward(self.latents(), self.x, self.size, relaxation)

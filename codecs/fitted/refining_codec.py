@@ -18,7 +18,7 @@ from kodec.native import InvalidInputError
 
 from .fit_file import FitFile
 from .fitting import Budget, Figures, Fit, Show, fit, nothing_shown
-from .refinement import LatentRefinement
+from .refinement import PHASE_KEYS, LatentRefinement
 from .schedule import Schedule, read_schedule
 
 SCHEDULE = "latents"
@@ -28,7 +28,12 @@ OF_OPTIMISED = "optimised-latents"
 def usual_schedule(codec: Codec) -> Schedule:
     """The packaged schedule for a model: another one where its quantisation is optimised."""
     optimised = getattr(codec.network.latents, "lagrangian", 0.0) > 0
-    return read_schedule(OF_OPTIMISED if optimised else SCHEDULE)
+    return latent_schedule(OF_OPTIMISED if optimised else SCHEDULE)
+
+
+def latent_schedule(name: str = SCHEDULE, path: Path | None = None) -> Schedule:
+    """A schedule for latents; see `read_schedule`."""
+    return read_schedule(name, path, PHASE_KEYS)
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class RefiningCodec:
             {"model": codec.info.model_id.hex(), "quality": str(quality)},
         )
         store = None if state is None else FitFile(state, self._run_with())
-        begun = store.load(fitting) if store is not None and resume else None
+        begun = store.load(fitting, self.schedule) if store is not None and resume else None
         height, width, _ = picture.pixels.shape
         with MemoryGuard(width, height):
             run = fit(fitting, self.schedule, self.budget, show, accept, store=store, begun=begun)

@@ -59,12 +59,12 @@ def wanted(options: argparse.Namespace) -> bool:
 def refining_codec(codec: "Codec", options: argparse.Namespace) -> "RefiningCodec":
     """The codec with the budget that the options give."""
     from kodec.codecs import Objective
-    from kodec.codecs.fitted import SCHEDULE, Budget, RefiningCodec, read_schedule, usual_schedule
+    from kodec.codecs.fitted import Budget, RefiningCodec, latent_schedule, usual_schedule
 
     if options.schedule is None:
         schedule = usual_schedule(codec)
     else:
-        schedule = read_schedule(SCHEDULE, options.schedule)
+        schedule = latent_schedule(path=options.schedule)
     if options.minutes is not None:
         budget = Budget(minutes=options.minutes)
     elif options.effort >= len(schedule.steps):

@@ -9,14 +9,24 @@ from typing import Any
 import pytest
 import torch
 
-from kodec.codecs.fitted import Budget, Figures, Fit, FitFile, Phase, Schedule, fit
-from kodec.entropy import Relaxation
+from kodec.codecs.fitted import (
+    Budget,
+    Figures,
+    Fit,
+    FitFile,
+    Fitting,
+    Moment,
+    Phase,
+    Ramp,
+    Schedule,
+    fit,
+)
 from kodec.native import BitstreamError, InvalidInputError, KodecError
 
-SCHEDULE = Schedule((Phase(2.0, (0.3, 0.1)), Phase(1.0, (0.05, 0.01))), (0, 5))
+SCHEDULE = Schedule((Phase(2.0, Ramp(0.3, 0.1)), Phase(1.0, Ramp(0.05, 0.01))), (0, 5))
 
 
-class Parabola:
+class Parabola(Fitting):
     """A point that is to come to a place, on a grid of tenths; noise makes its steps random."""
 
     def __init__(self, place: float = 3.0, identity: str = "a parabola") -> None:
@@ -26,7 +36,7 @@ class Parabola:
         self.measured: list[float] = []
         self.after: dict[int, Any] = {}
 
-    def descend(self, relaxation: Relaxation) -> None:
+    def descend(self, moment: Moment) -> None:
         number = len(self.measured)
         if number in self.after:
             self.after[number]()
@@ -69,12 +79,12 @@ def test_a_fit_ends_where_its_target_is_reached() -> None:
 
 def test_a_shorter_budget_is_the_same_schedule_in_fewer_steps() -> None:
     for steps in (1, 2, 3, 7, 300):
-        places = [SCHEDULE.place(step, steps) for step in range(steps)]
-        rates = [phase.rate(done) for phase, done in places]
+        places = [SCHEDULE.leg(step, steps).moment(step, steps) for step in range(steps)]
+        rates = [moment.learning_rate for moment in places]
         assert rates == sorted(rates, reverse=True)
         if steps >= 3:
             assert rates[0] == pytest.approx(0.3) and rates[-1] < 0.051
-            second = sum(phase is SCHEDULE.phases[1] for phase, _ in places)
+            second = sum(moment.phase is SCHEDULE.phases[1] for moment in places)
             assert second == pytest.approx(steps / 3, abs=1)
     assert rates[-1] == pytest.approx(0.01)
 
@@ -107,7 +117,7 @@ def test_a_killed_fit_goes_on_as_if_unbroken(
         fit(broken, SCHEDULE, Budget(steps=30), store=store)
     assert store.path.exists()
     again = Parabola()
-    run, optimiser = store.load(again)
+    run, optimiser = store.load(again, SCHEDULE)
     assert run.done == at
     resumed = fit(again, SCHEDULE, Budget(steps=30), store=store, begun=(run, optimiser))
     assert resumed.figures == unbroken.figures and resumed.start == unbroken.start
@@ -125,7 +135,8 @@ def test_an_interrupt_ends_it_with_the_best_so_far(tmp_path: Path) -> None:
     assert run.figures.loss == min(fitting.measured) < 18
     assert signal.getsignal(signal.SIGINT) == before
     again = Parabola()
-    resumed = fit(again, SCHEDULE, Budget(steps=30), store=store, begun=store.load(again))
+    begun = store.load(again, SCHEDULE)
+    resumed = fit(again, SCHEDULE, Budget(steps=30), store=store, begun=begun)
     assert not resumed.interrupted and resumed.figures == unbroken.figures
 
 
@@ -141,23 +152,126 @@ def test_a_second_interrupt_ends_it_at_once() -> None:
         fit(fitting, SCHEDULE, Budget(steps=30))
 
 
+class Doubled(torch.optim.SGD):
+    """Keeps float64 and integer state that PyTorch's own loading would round."""
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for value in group["params"]:
+                state = self.state[value]
+                mean = state.setdefault("mean", [torch.zeros(2, dtype=torch.float64)])[0]
+                mean.mul_(0.9).add_(value.grad.double() / 3)
+                state["count"] = state.get("count", torch.tensor(0)) + 1
+                value.data.add_(mean.float(), alpha=-group["lr"] / float(state["count"]) ** 0.5)
+
+
+class Staged(Parabola):
+    """Its own optimiser, a group at half the rate, and a mask that is state without gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = {**self.values, "mask": torch.ones(2, dtype=torch.bool)}
+        self.begun: list[str] = []
+        self.rates: list[float] = []
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        own = Doubled([{"params": [self.values["point"]], "scale": 0.5}], lr=1.0)
+        own.register_step_pre_hook(lambda made, *_: self.rates.append(made.param_groups[0]["lr"]))
+        return own
+
+    def begin(self, phase: Phase) -> None:
+        self.begun.append(phase.name)
+        if phase.name == "pruned":
+            self.values["mask"][int(torch.randint(2, ()))] = False
+
+    def restart(self, candidate: int) -> None:
+        with torch.no_grad():
+            self.values["point"].copy_(2 * candidate + torch.rand(2))
+
+    def descend(self, moment: Moment) -> None:
+        super().descend(moment)
+        grad = self.values["point"].grad
+        assert grad is not None
+        grad.mul_(self.values["mask"])
+
+
+STAGES = Schedule(
+    (
+        Phase(name="warm", steps=3, candidates=3, learning_rate=Ramp(0.1, 0.1), measure_every=2),
+        Phase(name="two", steps=3, candidates=2, learning_rate=Ramp(0.1, 0.1), measure_every=5),
+        Phase(name="core", learning_rate=Ramp(0.2, 0.1), measure_every=4),
+        Phase(name="pruned", new_optimiser=True, forget=True, learning_rate=Ramp(0.1, 0.1)),
+        Phase(name="last", from_best=True, learning_rate=Ramp(0.05, 0.05), measure_every=50),
+    ),
+    (0,),
+)
+
+
+def test_phases_of_candidates_and_masks() -> None:
+    fitting = Staged()
+    run = fit(fitting, STAGES, Budget(steps=45))
+    assert fitting.begun == ["warm"] * 3 + ["two"] * 2 + ["core", "pruned", "last"]
+    assert run.done == 45 and run.figures is not None and run.figures.loss < 0.2
+    assert fitting.rates[0] == pytest.approx(0.05) and int(fitting.values["mask"].sum()) == 1
+    # 1, then 2 of each of three, 1 of each of two, 2 or 3, one and one a step, and one.
+    assert len(fitting.measured) < 30
+
+
+def test_measuring_seldom_shows_each_step_and_measures_the_end() -> None:
+    schedule = Schedule((Phase(learning_rate=Ramp(0.3, 0.01), measure_every=7),), (0,))
+    shown: list[int] = []
+    fitting = Parabola()
+    fit(fitting, schedule, Budget(steps=16), lambda done, steps, words: shown.append(done))
+    assert shown == list(range(1, 17)) and len(fitting.measured) == 1 + 2 + 1
+
+
+@pytest.mark.parametrize("at", [1, 4, 8, 12, 17, 29, 40])
+def test_stages_go_on_as_if_unbroken(at: int, tmp_path: Path) -> None:
+    whole = Staged()
+    unbroken = fit(whole, STAGES, Budget(steps=45))
+    store = FitFile(tmp_path / "a.fit", {})
+    broken = Staged()
+    steps = 0
+
+    def count(done: int, of: int, words: str) -> None:
+        nonlocal steps
+        steps = done
+        if done == at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert fit(broken, STAGES, Budget(steps=45), count, store=store).interrupted and steps == at
+    again = Staged()
+    begun = store.load(again, STAGES)
+    resumed = fit(again, STAGES, Budget(steps=45), store=store, begun=begun)
+    assert resumed.figures == unbroken.figures and resumed.legs == unbroken.legs
+    for name, value in whole.values.items():
+        assert torch.equal(again.values[name], value)
+
+
+def test_a_fit_without_other_beginnings_has_no_candidates() -> None:
+    with pytest.raises(InvalidInputError, match="one beginning"):
+        fit(Parabola(), STAGES, Budget(steps=45))
+
+
 def test_states_of_other_fits_are_refused(tmp_path: Path) -> None:
     store = FitFile(tmp_path / "a.fit", {"budget": "30 steps"})
     with pytest.raises(InvalidInputError, match="no fit to go on with"):
-        store.load(Parabola())
+        store.load(Parabola(), SCHEDULE)
     fitting = Parabola()
     optimiser = torch.optim.Adam([fitting.values["point"]])
     figures = Figures(1.0, 1.0, 1.0)
-    store.save(Fit(30, 5, 1.0, figures, figures, dict(fitting.values)), fitting, optimiser)
+    run = Fit(30, 5, 1.0, figures, figures, dict(fitting.values), legs=[0])
+    store.save(run, fitting, optimiser)
+    assert store.load(Parabola(), SCHEDULE)[0].figures == figures
     with pytest.raises(InvalidInputError, match="another fit, whose kind is a parabola"):
-        store.load(Parabola(identity="a circle"))
+        store.load(Parabola(identity="a circle"), SCHEDULE)
     with pytest.raises(InvalidInputError, match="another fit, whose budget is 30 steps"):
-        FitFile(store.path, {"budget": "20 steps"}).load(Parabola())
+        FitFile(store.path, {"budget": "20 steps"}).load(Parabola(), SCHEDULE)
     content = torch.load(store.path)
     for key, wrong in (("run", {"steps": 3}), ("values", {}), ("optimiser", 3), ("format", "no")):
         torch.save({**content, key: wrong}, store.path)
         with pytest.raises(BitstreamError, match="without --resume"):
-            store.load(Parabola())
+            store.load(Parabola(), SCHEDULE)
 
 
 def test_what_can_not_be_fitted() -> None:

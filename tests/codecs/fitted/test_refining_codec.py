@@ -20,15 +20,23 @@ from kodec.codecs import (
     save_model,
     to_tensor,
 )
-from kodec.codecs.fitted import Budget, LatentRefinement, Phase, RefiningCodec, Schedule
-from kodec.entropy import Relaxation
+from kodec.codecs.fitted import (
+    Budget,
+    LatentRefinement,
+    Moment,
+    Phase,
+    Ramp,
+    RefiningCodec,
+    Schedule,
+)
 from kodec.native import InvalidInputError
 
 Pixels = NDArray[np.uint8]
 # Transforms that nobody trained make poor pictures, whose bits count little but for such a lambda.
 LAMBDA = 2e-5
-STRAIGHT = Schedule((Phase(1.0, (0.3, 0.1)),), (0, 8))
-ANNEALED = Schedule((Phase(1.0, (0.3, 0.1), "annealed", (0.5, 0.05)),), (0, 8))
+STRAIGHT = Schedule((Phase(1.0, Ramp(0.3, 0.1)),), (0, 8))
+COLDER = {"temperature": Ramp(0.5, 0.05)}
+ANNEALED = Schedule((Phase(1.0, Ramp(0.3, 0.1), COLDER, {"values": "annealed"}),), (0, 8))
 
 
 def picture(height: int, width: int, components: int = 3) -> Pixels:
@@ -159,7 +167,7 @@ def test_large_pictures_are_refined_tile_by_tile(
     tiled = fitting()
     assert tiled.tiled and not whole.tiled
     for one in (whole, tiled):
-        one.descend(Relaxation())
+        one.descend(Moment(Phase(), 0.0, 0, 1))
     for name, value in whole.values.items():
         found = tiled.values[name].grad
         assert value.grad is not None and found is not None
