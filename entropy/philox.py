@@ -67,7 +67,9 @@ class Philox:
         """
         words = self.words(NORMALS, indexes, 4 * -(-count // EACH))
         halves = np.stack((words & np.uint32(0xFFFF), words >> np.uint32(16)), -1)
-        return np.take(normal_quantiles(), halves.reshape(len(indexes), -1)[:, :count])
+        places = halves.reshape(len(indexes), -1)[:, :count]
+        found: NDArray[np.float32] = normal_quantiles()[places]
+        return found
 
     def uniforms(self, indexes: NDArray[np.int64], count: int) -> NDArray[np.float64]:
         """Uniforms (indexes, count), the middles of 2^32 intervals of (0, 1)."""

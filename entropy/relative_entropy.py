@@ -53,7 +53,8 @@ def falling_gumbels(uniforms: Floats) -> Floats:
     """Gumbel numbers (n,), each truncated at the one before: those of A*'s samples in turn."""
     exponentials = -np.log(uniforms)
     # exp(-g) of a Gumbel number is exponential: truncation adds up.
-    return -np.log(np.cumsum(exponentials))
+    gumbels: Floats = -np.log(np.cumsum(exponentials))
+    return gumbels
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,11 @@ def log_weights(q: Gaussians, p: Gaussians, normals: NDArray[Any]) -> Floats:
     """log q / p of samples of p: (samples,), of standard normals (samples, n)."""
     z = normals.astype(np.float64)
     away = (p.means - q.means + p.scales * z) / q.scales
-    return 0.5 * (z * z - away * away).sum(1) - np.log(q.scales / p.scales).sum()
+    weights: Floats = 0.5 * (z * z - away * away).sum(1) - np.log(q.scales / p.scales).sum()
+    return weights
 
 
-def choose(
-    q: Gaussians, p: Gaussians, normals: NDArray[Any], gumbels: Floats
-) -> tuple[int, float]:
+def choose(q: Gaussians, p: Gaussians, normals: NDArray[Any], gumbels: Floats) -> tuple[int, float]:
     """The sample whose log weight + Gumbel number is the largest, and that sum."""
     scores = log_weights(q, p, normals) + gumbels
     best = int(scores.argmax())
@@ -98,7 +98,8 @@ class SampleBlock:
 
     def normals(self, index: int) -> NDArray[np.float32]:
         """The standard normals (n,) that an index stands for."""
-        return self._random.normals(np.array([index]), self._n)[0]
+        found: NDArray[np.float32] = self._random.normals(np.array([index]), self._n)[0]
+        return found
 
     def encode(self, q: Gaussians, p: Gaussians) -> int:
         """The index to write."""

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kodec.codecs.fitted.recombiner import FIRST_SCALE, LEVELS, Recombiner, initial_weights, scale_of
+from kodec.codecs.fitted.recombiner import (
+    FIRST_SCALE,
+    LEVELS,
+    Recombiner,
+    initial_weights,
+    scale_of,
+)
 from kodec.codecs.fitted.sample_plan import COST_UNIT
 from kodec.entropy.relative_entropy import kl_bits
 from kodec.models.fields.recombiner import PatchLayout
@@ -83,9 +89,7 @@ def train_prior(
         model.prior("whole").mean.copy_(initial_weights(model.field))
         # One rate suits all numbers if latents are about as small as weights.
         model.field.upsample.conv1.weight.mul_(LATENT_GAIN)
-    folds = [
-        _Posteriors(model, layout, fold, training.rate) for fold in x.split(training.batch)
-    ]
+    folds = [_Posteriors(model, layout, fold, training.rate) for fold in x.split(training.batch)]
     mappings = torch.optim.Adam(model.field.parameters(), lr=training.rate / 4)
     weight = float(model.kl_weight)
     for number in range(training.rounds):

@@ -27,7 +27,7 @@ LEVELS = ("whole", "group", "patch")
 
 
 class LevelPrior(nn.Module):
-    """The prior of a level's vectors, of n numbers each: what every picture's posterior starts from.
+    """The prior of a level's vectors of n numbers, from which all pictures' posteriors start.
 
     raw_start: the posteriors' usual scale, as `scale_of` has it; costs: the average divergence of
     each number in 1/1024 bit.
@@ -51,11 +51,6 @@ def scale_of(raw: Tensor) -> Tensor:
     return functional.softplus(raw) / 6
 
 
-def raw_of(scale: Tensor) -> Tensor:
-    """What `scale_of` makes a scale of."""
-    return (6 * scale).expm1().clamp(min=1e-30).log()
-
-
 class Recombiner(CodingModel):
     """The prior of all pictures and what turns its numbers into pixels: the shared weights.
 
@@ -74,9 +69,7 @@ class Recombiner(CodingModel):
     ) -> None:
         super().__init__("exact")
         latent, between, out = encoding
-        self.field = as_role(
-            "decoder", PatchField(hidden, fourier, (latent, between, out), side)
-        )
+        self.field = as_role("decoder", PatchField(hidden, fourier, (latent, between, out), side))
         self.side, self.group = side, group
         n = self.field.weights
         sizes = {"whole": n, "group": n, "patch": n + self.field.latents}
@@ -120,7 +113,7 @@ class Recombiner(CodingModel):
         return {key: part.unflatten(1, (rows[key], -1)) for key, part in parts}
 
     def render(self, flat: Tensor, layout: PatchLayout, pixels: Tensor | None = None) -> Tensor:
-        """Samples (N, patches, pixels, 3) of flat vectors (N, numbers); pixels: see `PatchField`."""
+        """Samples (N, patches, pixels, 3) of flat vectors (N, numbers), see `PatchField`."""
         levels = self.levels(flat, layout)
         h, latents = levels["patch"].split((self.field.weights, self.field.latents), 2)
         encodings = self.field.encodings(latents, layout)
@@ -161,7 +154,7 @@ class Recombiner(CodingModel):
 
 
 def initial_weights(field: PatchField) -> Tensor:
-    """A vector h that makes every layer a SIREN's at its start: for matrices that are the identity."""
+    """A vector h with which layers start as a SIREN's, where matrices are the identity."""
     parts = []
     for i, (a, b) in enumerate(zip(field.widths, field.widths[1:])):
         reach = 1 / a if i == 0 else math.sqrt(6 / a) / 30

@@ -12,19 +12,21 @@ from torch import Tensor
 from kodec.codecs.pictures.pixels import as_pixels
 from kodec.entropy.relative_entropy import Gaussians, kl_bits
 
-from .fitting import Figures, Moment
+from .fitting import Figures, Fitting
 from .recombiner import Recombiner, scale_of
+from .schedule import Moment, PhaseKeys
 
 # A block's divergence is held between its bits and so much less, by steps of its weight.
 BAND = 0.4
-WEIGHT_STEP = 1.05
-ADAPT_EVERY = 10
+WEIGHT_STEP = 1.1
+ADAPT_EVERY = 5
 # Pixels drawn of each patch in a step.
 PIXELS = 256
 NOT_CODED = -1
+PHASES = PhaseKeys(knobs=frozenset({"coded"}))
 
 
-class RecombinerFitting:
+class RecombinerFitting(Fitting):
     """What `fit` optimises: means and scales of a picture's numbers, and what is coded of them.
 
     x: (1, 3, H, W) in [0, 1]. bits, seed: of the blocks. The phase's knob "coded" is the share of
@@ -68,6 +70,7 @@ class RecombinerFitting:
             "weights": torch.full((self.plan.blocks,), float(model.kl_weight)),
             "indexes": torch.full((self.plan.blocks,), NOT_CODED, dtype=torch.int64),
             "samples": self._prior_mean.clone(),
+            "spent": torch.zeros(self.plan.blocks),
         }
 
     def optimiser(self) -> torch.optim.Optimizer:
@@ -78,6 +81,11 @@ class RecombinerFitting:
     def indexes(self) -> NDArray[np.int64]:
         """What the file has: each block's index."""
         return self.values["indexes"].numpy()
+
+    @property
+    def spent(self) -> NDArray[np.float32]:
+        """The divergence in bits that each block had when it was coded."""
+        return self.values["spent"].numpy()
 
     def descend(self, moment: Moment) -> None:
         """Adapt the weights, code what is due, and add the gradients of what is left."""
@@ -100,9 +108,6 @@ class RecombinerFitting:
         for value, grad in zip((mean, self.values["raw"]), grads, strict=True):
             value.grad = grad
 
-    def begin(self, phase: object) -> None:
-        """Phases go on with what there is."""
-
     @torch.no_grad()
     def code_until(self, count: int) -> None:
         """Code blocks until so many are."""
@@ -121,6 +126,7 @@ class RecombinerFitting:
             )
             samples = self.plan.samples(block)
             indexes[block] = samples.encode(q, p)
+            self.values["spent"][block] = costs[block]
             normals = torch.from_numpy(samples.normals(int(indexes[block])))
             spread = self._prior_scale[places] * normals
             self.values["samples"][places] = self._prior_mean[places] + spread
