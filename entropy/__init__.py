@@ -12,13 +12,16 @@ from .latents.companded import CompandedIntegers
 from .latents.exact_scan import ExactAutoregression
 from .latents.factorised import FactorisedLatents
 from .latents.frequency_slices import FrequencySlices
+from .latents.grid_latents import Grid, GridLatents, grids_of
 from .latents.hyper_networks import HYPER_STRIDE
 from .latents.hyperprior import MeanScaleHyperprior, ScaleHyperprior
+from .latents.integer_arm import IntegerArm, IntegerIfce, SteppedLayer
 from .latents.multi_reference import MultiReference
 from .latents.orders import channel_spans
 from .latents.raster import RasterAutoregression
 from .latents.spatiotemporal import Spatiotemporal
 from .latents.temporal import TEMPORAL
+from .located_laplace import LocatedLaplace
 from .lossless_picture import LosslessPicture
 from .ports.blocks import Block, whole_blocks
 from .ports.passed_values import payload_symbols
@@ -60,7 +63,12 @@ __all__ = [
     "ForeignCoder",
     "FrequencySlices",
     "GainUnit",
+    "Grid",
+    "GridLatents",
+    "IntegerArm",
+    "IntegerIfce",
     "IntegerTables",
+    "LocatedLaplace",
     "LocationScale",
     "LosslessPicture",
     "MeanScaleHyperprior",
@@ -75,6 +83,7 @@ __all__ = [
     "ScaleTables",
     "ScanStep",
     "Spatiotemporal",
+    "SteppedLayer",
     "SymbolPort",
     "SymbolReader",
     "SymbolWriter",
@@ -88,6 +97,7 @@ __all__ = [
     "code_blocks",
     "code_tokens",
     "encoder_only",
+    "grids_of",
     "payload_symbols",
     "role_of",
     "roles_of",

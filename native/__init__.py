@@ -1,6 +1,16 @@
 """The coders and their tables in C++; no torch, no files, no policy."""
 
-from ._core import Decoder, Encoder, ScanProgram, Tables, crc32c, scale_indexes, set_threads, simd
+from ._core import (
+    Decoder,
+    Encoder,
+    FrontProgram,
+    ScanProgram,
+    Tables,
+    crc32c,
+    scale_indexes,
+    set_threads,
+    simd,
+)
 from .errors import (
     BitstreamError,
     DeviceError,
@@ -15,6 +25,7 @@ __all__ = [
     "Decoder",
     "DeviceError",
     "Encoder",
+    "FrontProgram",
     "InvalidInputError",
     "KodecError",
     "MismatchError",

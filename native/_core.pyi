@@ -125,6 +125,69 @@ class ScanProgram:
         """
 
 @final
+class FrontProgram:
+    """A serial order in integers, front by front: a small network predicts a grid's values.
+
+    Immutable; the same on every machine, since no sum reaches 2**53 (which float64 holds exactly).
+    Positions with the same column + slope * row form a front, coded by rows, where slope is the least
+    with which all taps lie in earlier fronts. The first layer takes the taps' values, then the
+    position's side integers; the last takes what the one before it gives and then, if it is not the
+    first, these inputs again. A layer is y = (W x + b) >> shift, then max(y, 0) if it is rectified.
+
+    The two outputs are a mean and a log scale, both with 8 fraction bits. The log scale is set to
+    [lowest, highest] and names the nearest level, halves up; the mean is set to [least, most + 1)
+    and rounded, halves up, to a multiple of 2**-mean_bits of its level, and this to an integer. The
+    symbol is the value less that integer, negated where the multiple lies below it; its table's
+    index is the level's first one plus the distance in multiples.
+
+    Args:
+        taps: (t, 2) int32, each (rows down, columns right), at most 16 away, of earlier positions
+            alone; beyond the grid are zeros. 1..256.
+        side: integers of a position that both sides know beforehand, 0..256.
+        side_bound: they are set to [-side_bound, side_bound], at most 2**30.
+        least, most: of the values, 0 among them, at most 2**15 either way.
+        layers: (weights (outputs, inputs) int64, biases (outputs,) int64, shift 0 or 2..32, rectified
+            0 or 1) each; at most 16 layers of 256 outputs.
+        lowest, highest: of log scales.
+        levels: (n, 2) int32, each (mean_bits 1..8, first index), 2..4096.
+
+    Raises InvalidInputError for anything else, and where a sum may reach 2**53.
+    """
+
+    def __init__(
+        self,
+        taps: NDArray[np.int32],
+        side: int,
+        side_bound: int,
+        least: int,
+        most: int,
+        layers: list[tuple[NDArray[np.int64], NDArray[np.int64], int, int]],
+        lowest: int,
+        highest: int,
+        levels: NDArray[np.int32],
+    ) -> None: ...
+    @property
+    def slope(self) -> int:
+        """Of the fronts."""
+    def predict(
+        self,
+        rows: int,
+        columns: int,
+        side: NDArray[np.int32],
+        side_shift: int,
+        values: NDArray[np.int32],
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+        """Symbols and indexes of all positions in coding order, from all values.
+
+        Args:
+            rows, columns: of the grid, at most 2**16 each and 2**30 positions.
+            side: integers of each 2**side_shift x 2**side_shift positions, row by row.
+            values: (rows * columns,) row by row.
+
+        Raises InvalidInputError, also for values out of range.
+        """
+
+@final
 class Encoder:
     """Table rANS encoder: one item (picture, tile, frame), block by block."""
 
@@ -244,6 +307,23 @@ class Decoder:
         means that `program.predict` gives. Arguments and order: see there.
 
         Raises as `decode` does, and BitstreamError where a value lies beyond 2**30.
+        """
+
+    def scan_fronts(
+        self,
+        program: FrontProgram,
+        rows: int,
+        columns: int,
+        side: NDArray[np.int32],
+        side_shift: int,
+        tables: Tables,
+    ) -> NDArray[np.int32]:
+        """The next block's values (rows * columns,), row by row, decoded front by front.
+
+        The encoder had one block of the symbols and indexes that `program.predict` gives. Arguments:
+        see there.
+
+        Raises as `decode` does, and BitstreamError where a value is out of the program's range.
         """
 
     def finish(self) -> None:

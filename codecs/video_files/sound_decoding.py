@@ -120,6 +120,14 @@ def sound_frames(
         )
 
 
+def damage_said(lines: Sequence[_Line]) -> str | None:
+    """What the log, heard from INFO on, says of damage, in one line; None where it says nothing."""
+    for level, _, text in lines:
+        if level <= av.logging.ERROR or _TELLTALE.search(text):
+            return " ".join(text.split())
+    return None
+
+
 def seconds_of(frame: av.VideoFrame) -> Fraction | None:
     """When a frame is shown, if it says so."""
     if frame.pts is None or frame.time_base is None:
@@ -160,9 +168,9 @@ class _Shown:
 
 
 def _check(lines: list[_Line]) -> None:
-    for level, _, text in lines:
-        if level <= av.logging.ERROR or _TELLTALE.search(text):
-            raise _Damage(" ".join(text.split()))
+    said = damage_said(lines)
+    if said is not None:
+        raise _Damage(said)
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kodec.entropy.distributions import Distribution
-from kodec.native import InvalidInputError, ScanProgram, Tables
+from kodec.native import Decoder, FrontProgram, InvalidInputError, ScanProgram, Tables
 
 from .blocks import Block
 
@@ -90,9 +90,23 @@ class ForeignCoder(Protocol):
         """The integers; the bytes are not to be trusted: raises `BitstreamError` for damage."""
 
 
+class CompiledOrder(Protocol):
+    """A serial order for the core, of each item's tokens (P * C,) int32."""
+
+    tables: Tables
+
+    def symbols(
+        self, item: int, values: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+        """Symbols and table indexes of an item's values, in coding order."""
+
+    def values(self, item: int, decoder: Decoder) -> NDArray[np.int32]:
+        """An item's values (P, C), from its stream."""
+
+
 @dataclass(frozen=True)
 class CompiledScan:
-    """A serial order for the core: the program, the grid, each item's side integers, the tables.
+    """A `CompiledOrder` row by row: the program, the grid, each item's side integers, the tables.
 
     side: (N, rows * columns * integers of a position) int32.
     """
@@ -102,6 +116,52 @@ class CompiledScan:
     columns: int
     side: NDArray[np.int32]
     tables: Tables
+
+    def symbols(
+        self, item: int, values: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+        """Differences from the program's means, and its indexes."""
+        means, indexes = self.program.predict(
+            self.rows, self.columns, self.side[item], values, len(self.tables)
+        )
+        return values - means, indexes
+
+    def values(self, item: int, decoder: Decoder) -> NDArray[np.int32]:
+        """An item's values (P, C), from its stream."""
+        side = self.side[item]
+        values = decoder.scan(self.program, self.rows, self.columns, side, self.tables)
+        return values.reshape(self.rows * self.columns, -1)
+
+
+@dataclass(frozen=True)
+class CompiledFronts:
+    """A `CompiledOrder` front by front, of one value a position.
+
+    side: (N, integers) int32, those of each 2^side_shift x 2^side_shift positions, row by row; or
+    (1, integers) for all items.
+    """
+
+    program: FrontProgram
+    rows: int
+    columns: int
+    side: NDArray[np.int32]
+    side_shift: int
+    tables: Tables
+
+    def symbols(
+        self, item: int, values: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+        """The program's symbols and indexes."""
+        side = self.side[item % len(self.side)]
+        return self.program.predict(self.rows, self.columns, side, self.side_shift, values)
+
+    def values(self, item: int, decoder: Decoder) -> NDArray[np.int32]:
+        """An item's values (P, 1), from its stream."""
+        side = self.side[item % len(self.side)]
+        values = decoder.scan_fronts(
+            self.program, self.rows, self.columns, side, self.side_shift, self.tables
+        )
+        return values[:, None]
 
 
 class BlockStep(Protocol):
@@ -126,12 +186,12 @@ class ScanStep(BlockStep, Protocol):
 
 @runtime_checkable
 class CompiledStep(ScanStep, Protocol):
-    """A serial pass over integer tokens, row by row, which the core can run.
+    """A serial pass over integer tokens in an order of its own, which the core can run.
 
     Ports code all its tokens as one block, and use `whole` and `compiled` alone.
     """
 
-    def compiled(self) -> CompiledScan:
+    def compiled(self) -> CompiledOrder:
         """The same order for the core."""
 
 

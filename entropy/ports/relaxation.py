@@ -37,6 +37,22 @@ def soft_round(x: Tensor, temperature: float) -> Tensor:
     return middle + 0.5 * torch.tanh((x - middle) / temperature) / reach
 
 
+def kumaraswamy_noise(uniform: Tensor, peak: float) -> Tensor:
+    """Noise in (-0.5, 0.5) from uniform values in (0, 1), any shape: most probable in the middle.
+
+    peak: 1 for uniform noise, the more the narrower. Source: "C3: High-performance and
+    low-complexity neural compression from a single image or video" (2024).
+    """
+    other = (2**peak * (peak - 1) + 1) / peak
+    below: Tensor = (1 - (1 - uniform) ** (1 / other)) ** (1 / peak)
+    return below - 0.5
+
+
+def soft_round_with_noise(latents: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """Latents soft-rounded, under noise of their shape, and soft-rounded again (C3, 2024)."""
+    return soft_round(soft_round(latents, temperature) + noise, temperature)
+
+
 def soft_round_mean(z: Tensor, temperature: float) -> Tensor:
     """The mean of all x for which `soft_round` under noise may have given z (any shape)."""
     below = z - 0.5

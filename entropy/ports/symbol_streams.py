@@ -58,11 +58,9 @@ class SymbolWriter:
         compiled = step.compiled()
         values = codable(name, torch.round(given(name, y)).contiguous())
         integers = values.to(torch.int32).reshape(len(self._encoders), -1).cpu().numpy()
-        for encoder, item, side in zip(self._encoders, integers, compiled.side, strict=True):
-            means, indexes = compiled.program.predict(
-                compiled.rows, compiled.columns, side, item, len(compiled.tables)
-            )
-            encoder.add(item - means, indexes, compiled.tables, np.empty(0, np.uint32))
+        for item, (encoder, own) in enumerate(zip(self._encoders, integers, strict=True)):
+            symbols, indexes = compiled.symbols(item, own)
+            encoder.add(symbols, indexes, compiled.tables, np.empty(0, np.uint32))
         return values.double()
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
@@ -127,13 +125,8 @@ class SymbolReader:
         if not isinstance(step, CompiledStep):
             return code_blocks(self, name, y, fronts, step)
         compiled = step.compiled()
-        size = compiled.rows, compiled.columns
-        items = [
-            decoder.scan(compiled.program, *size, side, compiled.tables)
-            for decoder, side in zip(self._decoders, compiled.side, strict=True)
-        ]
-        values = torch.from_numpy(np.stack(items)).double()
-        return values.reshape(len(items), size[0] * size[1], -1)
+        items = [compiled.values(item, decoder) for item, decoder in enumerate(self._decoders)]
+        return torch.from_numpy(np.stack(items)).double()
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Read the integers digit by digit."""

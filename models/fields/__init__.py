@@ -1,1 +1,1 @@
-"""Networks of coordinates and of frames, which are fitted to one picture or sequence."""
+"""Networks from coordinates or grids to pixels, fitted to one picture or sequence."""

@@ -16,6 +16,7 @@
 #include "decoder.hpp"
 #include "encoder.hpp"
 #include "errors.hpp"
+#include "front_program.hpp"
 #include "kernels.hpp"
 #include "python_module.hpp"
 #include "scale_indexes.hpp"
@@ -208,6 +209,109 @@ nb::object predict_all(const ScanProgram &program, nb::handle rows, nb::handle c
   return nb::make_tuple(array_of(std::move(means)), array_of(std::move(indexes)));
 }
 
+std::int32_t small_argument(nb::handle value, const char *name) {
+  const std::int64_t number = integer_argument(value, name);
+  return std::int32_t(std::clamp<std::int64_t>(number, -(1 << 30), 1 << 30));
+}
+
+// One row of Python's layers: weights (outputs, inputs), biases, shift, rectified.
+FrontLayer front_layer_argument(nb::handle layer) {
+  if (!nb::isinstance<nb::tuple>(layer) || nb::len(layer) != 4)
+    throw InvalidInputError("a layer is (weights, biases, shift, rectified)");
+  const nb::tuple fields = nb::borrow<nb::tuple>(layer);
+  const Array w = array_argument(fields[0], "weights", {nb::dtype<std::int64_t>()}, "int64", 2);
+  const Array b = array_argument(fields[1], "biases", {nb::dtype<std::int64_t>()}, "int64");
+  const auto *const weights = data_of<std::int64_t>(w);
+  const auto *const biases = data_of<std::int64_t>(b);
+  return {w.shape(1), w.shape(0),
+          {weights, weights + w.shape(0) * w.shape(1)},
+          {biases, biases + b.shape(0)},
+          small_argument(fields[2], "shift"),
+          integer_argument(fields[3], "rectified") != 0};
+}
+
+FrontProgram make_front_program(nb::handle taps, nb::handle side, nb::handle side_bound,
+                                nb::handle least, nb::handle most, nb::handle layers,
+                                nb::handle lowest, nb::handle highest, nb::handle levels) {
+  const Array t = array_argument(taps, "taps", {nb::dtype<std::int32_t>()}, "int32", 2);
+  const Array l = array_argument(levels, "levels", {nb::dtype<std::int32_t>()}, "int32", 2);
+  if (t.shape(1) != 2) throw InvalidInputError("taps are rows of (down, right)");
+  if (l.shape(1) != 2) throw InvalidInputError("levels are rows of (mean bits, first index)");
+  if (!nb::isinstance<nb::list>(layers)) throw InvalidInputError("layers must be a list");
+  std::vector<FrontTap> places;
+  const auto *numbers = data_of<std::int32_t>(t);
+  for (std::size_t i = 0; i < t.shape(0); ++i) places.push_back({numbers[2 * i], numbers[2 * i + 1]});
+  LocatedScales scales{small_argument(lowest, "lowest"), small_argument(highest, "highest"), {}};
+  numbers = data_of<std::int32_t>(l);
+  for (std::size_t i = 0; i < l.shape(0); ++i)
+    scales.levels.push_back({numbers[2 * i], std::uint32_t(std::max(numbers[2 * i + 1], 0))});
+  std::vector<FrontLayer> stack;
+  for (nb::handle layer : nb::borrow<nb::list>(layers)) stack.push_back(front_layer_argument(layer));
+  const std::int64_t count = integer_argument(side, "side");
+  if (count < 0) throw InvalidInputError("a front program has side integers from 0 on");
+  return FrontProgram(std::move(places), std::size_t(count), integer_argument(side_bound, "side_bound"),
+                      small_argument(least, "least"), small_argument(most, "most"), stack,
+                      std::move(scales));
+}
+
+// A grid to pass over front by front, and its side integers, checked.
+struct FrontGrid {
+  std::size_t rows, columns;
+  int side_shift;
+  const std::int32_t *side;
+
+  FrontGrid(const FrontProgram &program, nb::handle row_count, nb::handle column_count,
+            nb::handle side_integers, nb::handle shift)
+      : array_(array_argument(side_integers, "side", {nb::dtype<std::int32_t>()}, "int32")) {
+    const std::int64_t r = integer_argument(row_count, "rows");
+    const std::int64_t c = integer_argument(column_count, "columns");
+    const std::int64_t s = integer_argument(shift, "side_shift");
+    constexpr std::int64_t kMost = 1 << 16;
+    if (r < 1 || c < 1 || r > kMost || c > kMost || r * c > (std::int64_t(1) << 30))
+      throw InvalidInputError("a grid has 1 to 2^16 rows and columns, at most 2^30 positions");
+    if (s < 0 || s > 16) throw InvalidInputError("side_shift is 0 to 16");
+    rows = std::size_t(r);
+    columns = std::size_t(c);
+    side_shift = int(s);
+    const std::size_t wanted = FrontPass::sides(rows, columns, side_shift) * program.side();
+    if (array_.shape(0) != wanted)
+      throw InvalidInputError("there are " + std::to_string(array_.shape(0)) +
+                              " side integers, but the program takes " + std::to_string(wanted));
+    side = data_of<std::int32_t>(array_);
+  }
+
+ private:
+  Array array_;
+};
+
+// Symbols and indexes of all positions in coding order, where all values are known.
+nb::object predict_fronts(const FrontProgram &program, nb::handle rows, nb::handle columns,
+                          nb::handle side, nb::handle side_shift, nb::handle values) {
+  const FrontGrid grid(program, rows, columns, side, side_shift);
+  const Array v = array_argument(values, "values", {nb::dtype<std::int32_t>()}, "int32");
+  const std::size_t count = grid.rows * grid.columns;
+  if (v.shape(0) != count)
+    throw InvalidInputError("there are " + std::to_string(v.shape(0)) + " values, but the grid has " +
+                            std::to_string(count));
+  std::vector<std::int32_t> symbols(count);
+  std::vector<std::uint16_t> indexes;
+  indexes.reserve(count);
+  {
+    nb::gil_scoped_release no_gil;
+    const std::int32_t *const given = data_of<std::int32_t>(v);
+    std::vector<std::int32_t> known(given, given + count);
+    FrontPass pass(program, grid.rows, grid.columns, grid.side, grid.side_shift, known.data(),
+                   front_kernels());
+    while (indexes.size() < count) {
+      const std::size_t done = indexes.size();
+      const std::vector<std::uint16_t> &next = pass.predict();
+      indexes.insert(indexes.end(), next.begin(), next.end());
+      pass.known(symbols.data() + done);
+    }
+  }
+  return nb::make_tuple(array_of(std::move(symbols)), array_of(std::move(indexes)));
+}
+
 struct PyDecoder {
   Exclusive<Decoder> exclusive{"this Decoder"};
 
@@ -256,6 +360,35 @@ struct PyDecoder {
       exclusive.use([&](Decoder &decoder) {
         decoder.scan(p, grid.rows, grid.columns, grid.side, *set,
                      static_cast<std::int32_t *>(values.data()));
+      });
+    } catch (const BitstreamError &) {
+      exclusive.coder.reset();
+      throw;
+    }
+    return result;
+  }
+
+  nb::object scan_fronts(nb::handle program, nb::handle rows, nb::handle columns, nb::handle side,
+                         nb::handle side_shift, nb::handle tables) {
+    if (!nb::isinstance<FrontProgram>(program))
+      throw InvalidInputError("program must be a FrontProgram object");
+    const FrontProgram &p = nb::cast<const FrontProgram &>(program);
+    const std::shared_ptr<const TableSet> set = tables_argument(tables);
+    const FrontGrid grid(p, rows, columns, side, side_shift);
+    if (p.highest_index() > set->size())
+      throw InvalidInputError("the program names table " + std::to_string(p.highest_index()) +
+                              ", but the set has " + std::to_string(set->size()));
+    // Before anything is allocated for them.
+    if (grid.rows * grid.columns > symbols())
+      throw BitstreamError("more symbols are asked for than the coder stream holds");
+    nb::object result = new_symbols(grid.rows * grid.columns);
+    const nb::ndarray<nb::device::cpu> values =
+        writable_argument(result, "values", {nb::dtype<std::int32_t>()}, "int32");
+    try {
+      exclusive.use([&](Decoder &decoder) {
+        FrontPass pass(p, grid.rows, grid.columns, grid.side, grid.side_shift,
+                       static_cast<std::int32_t *>(values.data()), front_kernels());
+        decoder.scan(pass, *set);
       });
     } catch (const BitstreamError &) {
       exclusive.coder.reset();
@@ -323,6 +456,21 @@ NB_MODULE(_core, m) {
       .def("predict", &predict_all, nb::arg("rows").none(), nb::arg("columns").none(),
            nb::arg("side").none(), nb::arg("values").none(), nb::arg("highest_index").none());
 
+  nb::class_<FrontProgram>(m, "FrontProgram")
+      .def("__init__",
+           [](FrontProgram *self, nb::handle taps, nb::handle side, nb::handle side_bound,
+              nb::handle least, nb::handle most, nb::handle layers, nb::handle lowest,
+              nb::handle highest, nb::handle levels) {
+             new (self) FrontProgram(make_front_program(taps, side, side_bound, least, most, layers,
+                                                        lowest, highest, levels));
+           },
+           nb::arg("taps").none(), nb::arg("side").none(), nb::arg("side_bound").none(),
+           nb::arg("least").none(), nb::arg("most").none(), nb::arg("layers").none(),
+           nb::arg("lowest").none(), nb::arg("highest").none(), nb::arg("levels").none())
+      .def_prop_ro("slope", [](const FrontProgram &program) { return program.slope(); })
+      .def("predict", &predict_fronts, nb::arg("rows").none(), nb::arg("columns").none(),
+           nb::arg("side").none(), nb::arg("side_shift").none(), nb::arg("values").none());
+
   nb::class_<PyEncoder>(m, "Encoder")
       .def(nb::init<>())
       .def("add", &PyEncoder::add, nb::arg("symbols").none(), nb::arg("indexes").none(), nb::arg("tables").none(),
@@ -338,5 +486,8 @@ NB_MODULE(_core, m) {
       .def("choose", &PyDecoder::choose, nb::arg("indexes").none())
       .def("scan", &PyDecoder::scan, nb::arg("program").none(), nb::arg("rows").none(),
            nb::arg("columns").none(), nb::arg("side").none(), nb::arg("tables").none())
+      .def("scan_fronts", &PyDecoder::scan_fronts, nb::arg("program").none(), nb::arg("rows").none(),
+           nb::arg("columns").none(), nb::arg("side").none(), nb::arg("side_shift").none(),
+           nb::arg("tables").none())
       .def("finish", &PyDecoder::finish);
 }

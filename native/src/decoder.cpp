@@ -60,29 +60,77 @@ void Decoder::choose(std::uint16_t *indexes, std::size_t count) {
   }
 }
 
-void Decoder::scan(const ScanProgram &program, std::size_t rows, std::size_t columns,
-                   const std::int32_t *side, const TableSet &tables, std::int32_t *values) {
-  const std::size_t channels = program.channels(), count = rows * columns * channels;
-  if (count == 0) return;
-  require_any_segment(segments_.size());
-  Scan scan(program, rows, columns, side, std::uint32_t(tables.size()));
-  std::vector<std::int64_t> means(channels);
-  std::vector<std::uint16_t> indexes(channels);
-  std::size_t done = 0;
-  for (std::size_t s = 0; s < segments_.size(); ++s) {
-    const std::size_t end = share_begin(count, s + 1, segments_.size());
-    SerialDecoder share(segments_[s], end - done, tables, *kernels_);
-    for (; done < end; ++done) {
-      const std::size_t channel = done % channels;
-      if (channel == 0) scan.predict(means.data(), indexes.data());
-      const std::int64_t value = means[channel] + share.next(indexes[channel]);
+namespace {
+
+// A scan program's pass, position by position.
+class PositionPass : public ScanPass {
+ public:
+  PositionPass(const ScanProgram &program, std::size_t rows, std::size_t columns,
+               const std::int32_t *side, std::uint32_t highest_index, std::int32_t *values)
+      : scan_(program, rows, columns, side, highest_index),
+        count_(rows * columns * program.channels()),
+        means_(program.channels()),
+        indexes_(program.channels()),
+        values_(values) {}
+
+  std::size_t symbols() const override { return count_; }
+
+  const std::vector<std::uint16_t> &predict() override {
+    scan_.predict(means_.data(), indexes_.data());
+    return indexes_;
+  }
+
+  void take(const std::int32_t *symbols) override {
+    for (std::size_t c = 0; c < means_.size(); ++c) {
+      const std::int64_t value = means_[c] + symbols[c];
       if (value < -kLargestScanValue || value > kLargestScanValue)
         throw BitstreamError("a scanned value lies beyond 2^30: a damaged stream");
-      values[done] = std::int32_t(value);
-      if (channel + 1 == channels) scan.take(values + done + 1 - channels);
+      values_[c] = std::int32_t(value);
     }
-    share.finish();
+    scan_.take(values_);
+    values_ += means_.size();
   }
+
+ private:
+  Scan scan_;
+  const std::size_t count_;
+  std::vector<std::int64_t> means_;
+  std::vector<std::uint16_t> indexes_;
+  std::int32_t *values_;  // of the next position
+};
+
+}  // namespace
+
+void Decoder::scan(const ScanProgram &program, std::size_t rows, std::size_t columns,
+                   const std::int32_t *side, const TableSet &tables, std::int32_t *values) {
+  PositionPass pass(program, rows, columns, side, std::uint32_t(tables.size()), values);
+  scan(pass, tables);
+}
+
+void Decoder::scan(ScanPass &pass, const TableSet &tables) {
+  const std::size_t count = pass.symbols();
+  if (count == 0) return;
+  require_any_segment(segments_.size());
+  std::vector<std::int32_t> symbols;
+  std::optional<SerialDecoder> share;
+  std::size_t done = 0, segment = 0, end = 0;
+  while (done < count) {
+    const std::vector<std::uint16_t> &indexes = pass.predict();
+    symbols.resize(indexes.size());
+    for (std::size_t i = 0; i < indexes.size();) {
+      while (done == end) {
+        if (share) share->finish();
+        end = share_begin(count, segment + 1, segments_.size());
+        share.emplace(segments_[segment++], end - done, tables, *kernels_);
+      }
+      const std::size_t size = std::min(indexes.size() - i, end - done);
+      share->decode(indexes.data() + i, size, symbols.data() + i);
+      i += size;
+      done += size;
+    }
+    pass.take(symbols.data());
+  }
+  share->finish();
 }
 
 void Decoder::finish() const {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bytes.hpp"
+#include "scan_pass.hpp"
 #include "scan_program.hpp"
 #include "segment_decoder.hpp"
 #include "tables.hpp"
@@ -33,6 +34,10 @@ class Decoder {
   // is the program's. Throws as `decode` does, and BitstreamError for values beyond 2^30.
   void scan(const ScanProgram &program, std::size_t rows, std::size_t columns,
             const std::int32_t *side, const TableSet &tables, std::int32_t *values);
+
+  // Decodes the next block, whose symbols `pass` takes. No index that it gives may be beyond the
+  // tables. Throws likewise, and what the pass throws.
+  void scan(ScanPass &pass, const TableSet &tables);
 
   // Symbols in the whole stream, as its headers say.
   std::uint64_t symbols() const;

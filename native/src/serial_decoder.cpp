@@ -13,7 +13,11 @@ SerialDecoder::SerialDecoder(Segment &segment, std::size_t count, const TableSet
   require_symbols(segment.view_, segment.done_, count);
 }
 
-std::int32_t SerialDecoder::next(std::uint16_t index) {
+void SerialDecoder::decode(const std::uint16_t *indexes, std::size_t count, std::int32_t *symbols) {
+  for (std::size_t i = 0; i < count; ++i) symbols[i] = next(indexes[i]);
+}
+
+inline std::int32_t SerialDecoder::next(std::uint16_t index) {
   if (segment_.override_position_ == segment_.done_) {
     index = segment_.override_index_;
     segment_.next_override(segment_.override_position_ + 1);

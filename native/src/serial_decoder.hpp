@@ -13,14 +13,15 @@ class SerialDecoder {
   // Of `count` symbols. Throws BitstreamError.
   SerialDecoder(Segment &segment, std::size_t count, const TableSet &tables, const Kernels &kernels);
 
-  // The next symbol, whose index is a table's, or 0. Throws BitstreamError or MismatchError, after
+  // The next symbols, whose indexes are a table's, or 0. Throws BitstreamError or MismatchError, after
   // which neither it nor its segment is of further use.
-  std::int32_t next(std::uint16_t index);
+  void decode(const std::uint16_t *indexes, std::size_t count, std::int32_t *symbols);
 
   // After the last symbol.
   void finish();
 
  private:
+  std::int32_t next(std::uint16_t index);
   std::uint32_t raw_bits(int count);
 
   Segment &segment_;

@@ -1,4 +1,4 @@
-"""Small video files, and folders of pictures that stand for some."""
+"""Small video files, sound and damaged, and folders of pictures that stand for some."""
 
 from pathlib import Path
 from typing import cast
@@ -28,8 +28,13 @@ def write_video(
     pixel_format: str = "yuv420p",
     **options: str,
 ) -> Path:
-    """A video file of RGB frames, by default H.264 with B-frames, a key frame every ten."""
+    """A video file of RGB frames, by default H.264 with B-frames, a key frame every ten.
+
+    The same frames make the same packets: x264's faster code does not always (its macroblock tree).
+    """
     given = options or {"g": "10", "keyint_min": "10", "bf": "2", "crf": "18"}
+    if codec == "libx264":
+        given = {"x264-params": "asm=0", **given}
     with av.open(str(path), "w") as container:
         stream = cast(av.VideoStream, container.add_stream(codec, rate=25, options=given))
         stream.height, stream.width = rgb.shape[1:3]
@@ -38,6 +43,20 @@ def write_video(
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     return path
+
+
+CHECKED = {"level": "3", "slicecrc": "1"}
+"""FFV1 with checksums, which tell any damage; other codecs decode much of it to something else."""
+
+
+def damage_frame(path: Path) -> None:
+    """Overwrite a part of the frame in the middle of a file, whose container stays sound."""
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    packet, data = packets[len(packets) // 2], path.read_bytes()
+    third = len(packet) // 3
+    changed = packet[:third] + bytes(third) + packet[2 * third :]
+    path.write_bytes(data.replace(packet, changed))
 
 
 def write_raw(path: Path, rgb: NDArray[np.uint8], pixel_format: str = "yuv420p") -> Path:

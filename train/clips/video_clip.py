@@ -9,7 +9,7 @@ from av.container import InputContainer
 
 from kodec.codecs.video_files.frames import Frame
 from kodec.codecs.video_files.pixel_formats import format_of, planes_of
-from kodec.codecs.video_files.sound_decoding import heard, open_quietly, sound_frames
+from kodec.codecs.video_files.sound_decoding import damage_said, heard, open_quietly, sound_frames
 from kodec.native import InvalidInputError, KodecError
 
 from .clip_file import ClipFile
@@ -108,8 +108,8 @@ def _heard_frames(container: InputContainer) -> Iterator[av.VideoFrame]:
     context.thread_count = 1  # others' threads would log beside this one
     frames = container.decode(video=0)
     while True:
-        with heard(av.logging.ERROR) as lines:
+        with heard(av.logging.INFO) as lines:
             frame = next(frames, None)
-        if frame is None or frame.is_corrupt or lines:
+        if frame is None or frame.is_corrupt or damage_said(lines) is not None:
             return
         yield frame

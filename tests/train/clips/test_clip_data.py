@@ -10,7 +10,7 @@ import pytest
 
 from kodec.native import InvalidInputError
 from kodec.train import train
-from video_clips import moving, write_video
+from video_clips import CHECKED, damage_frame, moving, write_video
 
 Config = dict[str, Any]
 Arguments = Callable[..., list[str]]
@@ -47,9 +47,7 @@ def test_damage_that_is_met_in_training_is_one_line(
 ) -> None:
     shutil.copytree(videos, tmp_path / "videos")
     path = tmp_path / "videos" / "1.mkv"
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
-    path.write_bytes(data)
+    damage_frame(write_video(path, moving(24), "ffv1", **CHECKED))
     changed = {"dataset": str(tmp_path / "videos"), "validation": str(videos), "workers": workers}
     sequence_config["data"]["init_args"] |= changed
     sequence_config["trainer"]["limit_val_batches"] = 0
