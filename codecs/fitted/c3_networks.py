@@ -93,15 +93,12 @@ def _search(
     }
     best: tuple[float, C3Networks] | None = None
     for pair in itertools.product(*(TRIED[group] for group in groups)):
-        integers = {
-            k: v for g, n in zip(groups, pair, strict=True) for k, v in rounded[g][n].items()
-        }
-        networks = C3Networks(integers, dict(zip(groups, pair, strict=True)))
+        exponents = dict(zip(groups, pair, strict=True))
+        integers = rounded[groups[0]][pair[0]] | rounded[groups[1]][pair[1]]
+        networks = C3Networks(integers, exponents)
         if not _possible(part, networks):
             continue
-        loss = cost(networks.values()) + sum(
-            sizes[group, n] for group, n in zip(groups, pair, strict=True)
-        )
+        loss = cost(networks.values()) + sum(sizes[chosen] for chosen in exponents.items())
         if math.isfinite(loss) and (best is None or loss < best[0]):
             best = loss, networks
     if best is None:

@@ -164,7 +164,7 @@ def decode(file: CoolFile, table: NDArray[np.float32]) -> list[NDArray[np.int64]
     for number in reversed(range(len(file.grids))):
         grid = file.grids[number]
         rows, columns = np.mgrid[: grid.rows, : grid.columns]
-        front = columns + SLOPE * rows if grid.columns >= SLOPE else columns + grid.columns * rows
+        front = (columns + SLOPE * rows if grid.columns >= SLOPE else columns + grid.columns * rows)
         order = np.argsort(front.ravel(), kind="stable")
         ends = np.cumsum(np.bincount(front.ravel()))
         features, shift = model._features(grid, coded)
@@ -173,9 +173,7 @@ def decode(file: CoolFile, table: NDArray[np.float32]) -> list[NDArray[np.int64]
             if not len(places):
                 continue
             y, x = np.divmod(places, grid.columns)
-            seen = np.stack(
-                [plane[y + 4 + down, x + 4 + right] for down, right in model.arm.taps], 1
-            )
+            seen = np.stack([plane[y + 4 + down, x + 4 + right] for down, right in model.arm.taps], 1)
             side = np.zeros((len(places), model.arm.features), np.int64)
             if features is not None:
                 side = features[0].numpy()[y >> shift, x >> shift]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kodec.entropy import GridLatents, RateMeter, SteppedLayer, SymbolReader, SymbolWriter, grids_of
 from kodec.entropy.latents.gelu_arm import WINDOW_CONTEXTS, GeluArm, straight_gelu
+from kodec.entropy.latents.grid_latents import Fronts, FrontStep
 from kodec.entropy.latents.integer_arm import LOG_SCALE_OFFSET
 from kodec.entropy.located_laplace import packaged_tables
 from kodec.native import InvalidInputError
@@ -75,10 +76,12 @@ def test_the_core_computes_what_python_does() -> None:
         assert torch.equal(a, b) and torch.equal(a, c)
     grid = latents.grids[0]
     program = arm.program(packaged_tables().scales)
-    values = grids[0].flatten().to(torch.int32).numpy()
-    side = np.zeros((1, 0), np.int32)
+    tokens = grids[0].reshape(1, -1, 1)
+    expected, _ = FrontStep(arm, program, grid, None, 0).whole(tokens).indexes()
+    order = np.concatenate([front.places for front in Fronts(grid, program.slope)])
+    values, side = tokens.flatten().to(torch.int32).numpy(), np.zeros(0, np.int32)
     _, indexes = program.predict(grid.rows, grid.columns, side, 16, values)
-    assert len(indexes) == grid.rows * grid.columns
+    assert program.slope == 4 and np.array_equal(indexes, expected.flatten().numpy()[order])
 
 
 def test_networks_that_do_not_fit_are_refused() -> None:
