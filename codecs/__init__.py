@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .coded_transform import CodedLatents, CodedTransform, Latents
     from .coding_model import CodingModel
     from .finite_weights import first_not_finite
+    from .fitted.fitted_codec import FittedCodec, load_fitted, open_fitted
     from .fitted.recombiner import Recombiner
     from .model_file import ModelInfo, fill_from_model, load_model, read_model_info, save_model
     from .objective import DISTORTIONS, HIGHEST_QUALITY, Objective, check_distortion
@@ -73,6 +74,7 @@ else:
         "coding_model": ("CodingModel",),
         "codec": ("Codec", "Coded", "Encoded", "as_picture", "decode", "load", "load_for"),
         "finite_weights": ("first_not_finite",),
+        "fitted.fitted_codec": ("FittedCodec", "load_fitted", "open_fitted"),
         "fitted.recombiner": ("Recombiner",),
         "model_file": (
             "ModelInfo",
@@ -125,6 +127,7 @@ __all__ = [
     "EmbeddedModel",
     "Encoded",
     "FittedHeader",
+    "FittedCodec",
     "Found",
     "FrameStep",
     "Latents",
@@ -167,10 +170,12 @@ __all__ = [
     "first_not_finite",
     "highest_quality",
     "load",
+    "load_fitted",
     "load_for",
     "load_model",
     "load_video",
     "lowest_quality",
+    "open_fitted",
     "packages_of",
     "picture_from_image",
     "public_config",

@@ -14,7 +14,15 @@ from kodec.native import BitstreamError, InvalidInputError
 
 from .catalogue import find_model, model_path
 from .coded_transform import CodedLatents, Latents
-from .container import Container, PictureHeader, read_container, write_container
+from .container import (
+    ChunkReader,
+    Container,
+    FittedHeader,
+    PictureHeader,
+    read_container,
+    write_container,
+)
+from .fitted_families import is_family
 from .loaded_model import LoadedModel, check_device
 from .memory_guard import MemoryGuard
 from .model_file import load_model
@@ -169,6 +177,8 @@ def load(model: str | Path = "default", device: str = "cpu", trusted: Sequence[s
     `BitstreamError` for a damaged file and for one that names classes of other packages.
     """
     check_device(device)
+    if is_family(model):
+        raise InvalidInputError(f"{model} is fitted to each picture: kodec.load_fitted opens it")
     network, info = load_model(find_model(model), trusted)
     if not isinstance(network, PictureCodec):
         raise InvalidInputError(
@@ -186,6 +196,13 @@ def load_for(container: Container, device: str = "cpu") -> Codec:
 
 
 def decode(data: bytes, device: str = "cpu") -> NDArray[np.uint8]:
-    """Decode a `.kdc` file's bytes with the embedded model that wrote it: uint8 (H, W, C)."""
+    """Decode a `.kdc` file's bytes with the embedded model that wrote it: uint8 (H, W, C).
+
+    Fitted networks are in their files; raises as `read_container` and `decode_fitted`.
+    """
+    if isinstance(ChunkReader(data, damaged="keep").header, FittedHeader):
+        from .fitted.fitted_codec import decode_fitted
+
+        return decode_fitted(data, device)
     container = read_container(data)
     return load_for(container, device).decode_container(container).pixels

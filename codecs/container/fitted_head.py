@@ -1,6 +1,7 @@
 """What the file of a fitted network says about itself, and its bytes in the head of a file."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from kodec.native import InvalidInputError, UnsupportedError
 
@@ -55,6 +56,8 @@ class FittedHeader:
     """Bits a sample, 8 to 16."""
     machine: bytes = b""
     """Of a "local" file: the fingerprint of what it decodes on, up to `MAX_MACHINE_BYTES`."""
+    rate: Fraction = Fraction(25)
+    """Frames a second, of a sequence; numerator and denominator up to `MAX_VARINT`."""
 
     def __post_init__(self) -> None:
         for name, value in (("family", self.family), ("version", self.version)):
@@ -65,6 +68,9 @@ class FittedHeader:
         check_size("fitted picture", self.width, self.height)
         if not 1 <= self.frames <= MAX_FITTED_FRAMES:
             raise InvalidInputError(f"frames are 1 to {MAX_FITTED_FRAMES}, not {self.frames}")
+        terms = (self.rate.numerator, self.rate.denominator)
+        if not all(1 <= term <= MAX_VARINT for term in terms):
+            raise InvalidInputError(f"frames a second are above 0, not {self.rate}")
         if self.components not in (1, 3):
             raise InvalidInputError(f"components are 1 (gray) or 3 (RGB), not {self.components}")
         if not 8 <= self.bit_depth <= 16:
@@ -91,6 +97,7 @@ def write_fitted_head(header: FittedHeader) -> bytes:
             write_varint(header.width),
             write_varint(header.height),
             write_varint(header.frames),
+            _write_rate(header),
             write_samples(header.components, header.bit_depth),
             bytes([header.model_id is not None]),
             header.model_id or b"",
@@ -101,10 +108,19 @@ def write_fitted_head(header: FittedHeader) -> bytes:
     )
 
 
+def _write_rate(header: FittedHeader) -> bytes:
+    if header.frames == 1:
+        return b""
+    return write_varint(header.rate.numerator) + write_varint(header.rate.denominator)
+
+
 def read_fitted_head(fields: Fields, portability: Portability, max_pixels: int) -> FittedHeader:
     """The header from a head's payload, after its first byte; raises as `read_picture_head`."""
     family, version = fields.byte(), fields.byte()
     width, height, frames = fields.varint(), fields.varint(), fields.varint()
+    above, below = (fields.varint(), fields.varint()) if frames > 1 else (25, 1)
+    if not below:
+        raise InvalidInputError("frames a second are no number")
     components, bit_depth = read_samples(fields)
     shared = fields.byte()
     if components not in (1, 3) or shared > 1:
@@ -130,6 +146,7 @@ def read_fitted_head(fields: Fields, portability: Portability, max_pixels: int) 
         model_id,
         bit_depth,
         machine,
+        Fraction(above, below),
     )
     check_pixels("fitted picture", width, height, max_pixels)
     return header

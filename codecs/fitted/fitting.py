@@ -96,6 +96,13 @@ class Budget:
         if self.minutes is not None and not 0 <= self.minutes < math.inf:
             raise InvalidInputError("minutes are 0 or more, and no infinity")
 
+    def in_words(self) -> str:
+        """Steps or minutes, and targets."""
+        words = [f"{self.minutes:g} minutes" if self.steps is None else f"{self.steps} steps"]
+        words += [] if self.psnr is None else [f"to {self.psnr:g} dB"]
+        words += [] if self.bpp is None else [f"to {self.bpp:g} bpp"]
+        return ", ".join(words)
+
     def reached(self, figures: Figures) -> bool:
         """Whether a target is."""
         return (self.psnr is not None and figures.psnr >= self.psnr) or (

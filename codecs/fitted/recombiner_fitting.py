@@ -16,9 +16,11 @@ from .fitting import Figures, Fitting
 from .recombiner import Recombiner, scale_of
 from .schedule import Moment, PhaseKeys
 
-# A block's divergence is held between its bits and so much less, by steps of its weight.
-BAND = 0.4
-WEIGHT_STEP = 1.1
+# A block's divergence is held at so much less than its bits: its weight changes by a power of how far
+# away it is, within bounds, as fast as a fit of some hundred steps needs.
+MARGIN = 0.2
+WEIGHT_POWER = 1.0
+MOST_CHANGE = 1.2
 ADAPT_EVERY = 5
 # Pixels drawn of each patch in a step.
 PIXELS = 256
@@ -161,11 +163,9 @@ class RecombinerFitting(Fitting):
         return torch.zeros(self.plan.blocks).index_add_(0, self._block_of, bits)
 
     def _adapt(self) -> None:
-        """Move the blocks' weights towards those that keep their divergence in its band."""
-        bits = self._block_bits()
-        weights = self.values["weights"]
-        weights[bits > self.bits] *= WEIGHT_STEP
-        weights[bits <= self.bits - BAND] /= WEIGHT_STEP
+        """Move the blocks' weights towards those that hold their divergence where it is to be."""
+        away = self._block_bits() / (self.bits - MARGIN)
+        self.values["weights"] *= away.pow(WEIGHT_POWER).clamp(1 / MOST_CHANGE, MOST_CHANGE)
 
     def _next(self, indexes: Tensor, costs: Tensor) -> int:
         """The block to code next."""

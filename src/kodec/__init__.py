@@ -10,6 +10,9 @@
     for shown in kodec.read_video("clip.kdc"):
         shown.picture                         # planes, in display order
 
+    codec = kodec.load_fitted(family, minutes=5)   # a network fitted to each picture
+    found = kodec.open_fitted(file)           # found.reconstruction.frame(0): uint8 array (H, W, C)
+
 What needs torch is imported when it is first asked for: `import kodec` takes no time.
 """
 
@@ -29,11 +32,14 @@ if TYPE_CHECKING:
     from kodec.codecs import (
         Codec,
         Encoded,
+        FittedCodec,
         VideoCodec,
         VideoFormat,
         decode,
         load,
+        load_fitted,
         load_video,
+        open_fitted,
         read_video,
     )
 else:
@@ -55,6 +61,7 @@ __all__ = [
     "BitstreamError",
     "Codec",
     "Encoded",
+    "FittedCodec",
     "InvalidInputError",
     "KodecError",
     "MismatchError",
@@ -64,6 +71,8 @@ __all__ = [
     "__version__",
     "decode",
     "load",
+    "load_fitted",
     "load_video",
+    "open_fitted",
     "read_video",
 ]

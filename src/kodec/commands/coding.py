@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kodec.codecs.fitted_families import is_family
 from kodec.native import InvalidInputError, KodecError, UnsupportedError
 
-from . import refining, usage, video_coding
+from . import fitted_coding, refining, usage, video_coding
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         "--model",
         metavar="NAME|FILE",
         default="default",
-        help="an embedded model (see `kodec models`) or a model file (default)",
+        help="an embedded model or a family that is fitted to each input (see `kodec models`), or "
+        "a model file (default)",
     )
     rate = encode_.add_mutually_exclusive_group()
     rate.add_argument(
@@ -51,13 +53,14 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     encode_.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the refinement of this output that was broken off",
+        help="go on with the refinement or the fit of this output that was broken off",
     )
     encode_.add_argument(
         "--verify",
         action="store_true",
         help="decode the file's bytes and compare before writing them",
     )
+    fitted_coding.add_options(encode_)
     video_coding.add_encode_options(encode_, rate)
     usage.add_trust(encode_)
     usage.add_device(encode_)
@@ -88,6 +91,9 @@ def encode(options: argparse.Namespace) -> None:
     video = video_coding.is_video(options.input, options)
     if not (video and options.output == video_coding.PIPE):
         _check_coded_output(options.output, options.input)
+    if is_family(options.model):
+        return fitted_coding.encode(options, video)
+    fitted_coding.refuse_options(options)
     return video_coding.encode(options) if video else _encode_picture(options)
 
 
@@ -116,7 +122,7 @@ def _encode_picture(options: argparse.Namespace) -> None:
         _verify(codec, encoded)
     write_atomically(options.output, encoded.data)
     if refined is not None:
-        refining.conclude(refined, options.output)
+        refining.conclude(refined.run, options.output)
     if not options.quiet:
         decibels = psnr(picture.pixels, encoded.reconstruction.pixels)
         parts = [f"{len(encoded.data):,} bytes", f"{_bpp(encoded.data, picture):.3f} bpp"]
@@ -141,6 +147,8 @@ def decode(options: argparse.Namespace) -> int:
     """Decode a file to a picture or a video."""
     if video_coding.is_coded_video(options.input):
         return video_coding.decode(options)
+    if fitted_coding.is_fitted(options.input):
+        return fitted_coding.decode(options)
     return _decode_picture(options)
 
 

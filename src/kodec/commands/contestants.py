@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kodec.codecs.fitted_families import is_family
 from kodec.native import InvalidInputError
 
-from . import refining, usage
+from . import fitted_coding, refining, usage
 
 if TYPE_CHECKING:
     from kodec.codecs import Codec
+    from kodec.codecs.fitted import FittedCodec
     from kodec.eval import CodecMaker
     from kodec.eval.baselines import Baseline
     from kodec.eval.running.checked_video import CheckedVideoCodec
@@ -58,6 +60,8 @@ def contestants(options: argparse.Namespace, video: bool) -> list[Contestant]:
 def _of_pictures(options: argparse.Namespace) -> Contestant:
     from kodec.codecs import load
 
+    if any(map(is_family, options.model)):
+        return _of_families(options)
     codecs = [load(model, options.device, options.trust) for model in options.model]
     qualities = _qualities(codecs, options.qualities)
     if refining.wanted(options):
@@ -67,6 +71,15 @@ def _of_pictures(options: argparse.Namespace) -> Contestant:
     loads = [partial(load, model, options.device, options.trust) for model in options.model]
     named = [(codec.name, make) for codec, make in zip(codecs, loads, strict=True)]
     return Contestant(named, qualities, options.output)
+
+
+def _of_families(options: argparse.Namespace) -> Contestant:
+    """A family that is fitted to each picture, within the budget of the options."""
+    if len(options.model) > 1:
+        raise InvalidInputError("a fitted family makes a curve by itself: name one --model alone")
+    make = partial(fitted_coding.codec_for, options.model[0], options)
+    codec = make()
+    return Contestant([(codec.name, make)], _qualities([codec], options.qualities), options.output)
 
 
 def _of_videos(options: argparse.Namespace) -> tuple[Contestant, str]:
@@ -159,7 +172,7 @@ def _baseline(options: argparse.Namespace, name: str, structure: str, main: bool
 
 
 def _qualities(
-    codecs: "Sequence[Codec | CheckedVideoCodec]", asked: list[int] | None
+    codecs: "Sequence[Codec | CheckedVideoCodec | FittedCodec]", asked: list[int] | None
 ) -> list[int | None]:
     variable = [codec for codec in codecs if codec.variable_rate]
     if variable and len(codecs) > 1:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kodec.codecs.fitted_families import families
 from kodec.native import BitstreamError, InvalidInputError
 
-from . import usage
+from . import fitted_coding, usage
 from .video_coding import is_coded_video
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def info(options: argparse.Namespace) -> None:
         head = file.read(SNIFF_BYTES)
     kind = identify_file(head)
     if head.startswith(MAGIC):
-        facts = _video_facts(path) if is_coded_video(path) else _picture_facts(path)
+        if fitted_coding.is_fitted(path):
+            facts = fitted_coding.facts_of(path)
+        else:
+            facts = _video_facts(path) if is_coded_video(path) else _picture_facts(path)
     elif kind is not None and kind.title.startswith("a safetensors file"):
         facts = _model_facts(path, options.trust)
     else:
@@ -74,6 +78,8 @@ def models(options: argparse.Namespace) -> None:
     entries = embedded_models()
     if not entries:
         print("no model is embedded in this build of kodec; train one with `kodec train`")
+    if kinds := families():
+        print(f"fitted to each input: {', '.join(family.name for family in kinds)}")
     for entry in entries:
         size = entry.path.stat().st_size
         print(f"{entry.name}: {entry.summary}")

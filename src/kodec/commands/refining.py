@@ -1,4 +1,4 @@
-"""`kodec encode --effort`: refinement at the encoder."""
+"""`kodec encode --effort`: refinement at the encoder, and what fitted families share with it."""
 
 import argparse
 import math
@@ -13,7 +13,7 @@ from .progress import progress
 
 if TYPE_CHECKING:
     from kodec.codecs import Codec, Encoded, Picture
-    from kodec.codecs.fitted import Figures, Refined, RefiningCodec
+    from kodec.codecs.fitted import Figures, Fit, Refined, RefiningCodec
 
 STATE_SUFFIX = ".fit"
 
@@ -25,12 +25,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--effort",
         metavar="0..9",
         type=usage.effort,
-        default=0,
-        help="refine the latents before they are coded: 0 not at all, 9 for minutes; any decoder "
-        "reads the file",
+        help="refine the latents before they are coded: 0 (the default) not at all, 9 for minutes; "
+        "any decoder reads the file. Of a fitted family: how long to fit (5)",
     )
     budget.add_argument(
-        "--minutes", metavar="M", type=usage.not_negative, help="refine for so long a picture"
+        "--minutes",
+        metavar="M",
+        type=usage.not_negative,
+        help="refine or fit for so long a picture",
+    )
+    budget.add_argument(
+        "--steps", metavar="N", type=usage.number, help="refine or fit for so many steps"
     )
     parser.add_argument(
         "--lambda",
@@ -46,11 +51,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def wanted(options: argparse.Namespace) -> bool:
     """Whether there is anything to refine; refuses options that then mean nothing."""
-    if options.effort or options.minutes is not None:
+    if options.effort or options.minutes is not None or options.steps is not None:
         return True
     for option, value in (("--lambda", options.lam), ("--schedule", options.schedule)):
         if value is not None:
-            raise InvalidInputError(f"{option} is for refinement: give --effort or --minutes too")
+            raise InvalidInputError(
+                f"{option} is for refinement: give --effort, --minutes or --steps too"
+            )
     if getattr(options, "resume", False):
         raise InvalidInputError("--resume is for refinement: give the same --effort or --minutes")
     return False
@@ -65,8 +72,8 @@ def refining_codec(codec: "Codec", options: argparse.Namespace) -> "RefiningCode
         schedule = usual_schedule(codec)
     else:
         schedule = latent_schedule(path=options.schedule)
-    if options.minutes is not None:
-        budget = Budget(minutes=options.minutes)
+    if options.effort is None:
+        budget = Budget(options.steps, options.minutes)
     elif options.effort >= len(schedule.steps):
         raise InvalidInputError(
             f"{options.schedule} has efforts up to {len(schedule.steps) - 1}: give one of them"
@@ -104,9 +111,8 @@ def state_of(output: Path) -> Path:
     return output.with_name(output.name + STATE_SUFFIX)
 
 
-def conclude(refined: "Refined", output: Path) -> None:
-    """What was refined is written: its fit is kept, and `KodecError` raised, if interrupted."""
-    run = refined.run
+def conclude(run: "Fit", output: Path) -> None:
+    """What was fitted is written: its fit is kept, and `KodecError` raised, if interrupted."""
     if run.interrupted:
         steps = f"{run.done} of {run.steps}" if run.steps else f"{run.done}"
         raise KodecError(

@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
+from kodec.codecs.fitted_families import is_family
 from kodec.native import UnsupportedError
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class ReportCodecs:
 
         if results.name in {model.name for model in embedded_models()}:
             return load(results.name, self._device)
+        if is_family(results.settings.get("family")):
+            from kodec.codecs.fitted import FittedCodec
+
+            return FittedCodec.of_settings(results.settings, self._device)
         for file in self._files:
             codec = load(file, self._device, self._trusted)
             if codec.name == results.name:

@@ -4,7 +4,12 @@ import argparse
 import math
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kodec.native import InvalidInputError
+
+if TYPE_CHECKING:
+    from kodec.codecs.model_size import ModelSize
 
 HIGHEST_QUALITY = 63
 
@@ -158,6 +163,18 @@ def size(text: str) -> tuple[int, int]:
     if not (cross and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, 1920x1080 say, not {text!r}")
     return int(width), int(height)
+
+
+def size_of_video_or_model(text: str) -> "tuple[int, int] | ModelSize":
+    """Width and height, or the size of a network that is fitted."""
+    from kodec.codecs.model_size import parse_model_size
+
+    if "x" in text.lower():
+        return size(text)
+    try:
+        return parse_model_size(text)
+    except InvalidInputError as error:
+        raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, or {error}") from None
 
 
 def path(text: str) -> Path:

@@ -65,7 +65,12 @@ def add_encode_options(
     )
     video.add_argument("--start", metavar="N", type=usage.number, default=0, help="from frame N on")
     video.add_argument("--frames", metavar="N", type=usage.count, help="at most so many frames")
-    video.add_argument("--size", metavar="WxH", type=usage.size, help="of raw video")
+    video.add_argument(
+        "--size",
+        metavar="WxH|N",
+        type=usage.size_of_video_or_model,
+        help="of raw video; or of a fitted network: 1.5M parameters, 200kB, 0.1bpp",
+    )
     video.add_argument("--fps", metavar="F", type=usage.frame_rate, help="frames a second")
     video.add_argument(
         "--pixels", metavar="NAME", help="of raw video: yuv420p, yuv422p10le, gray, ... (yuv420p)"
@@ -93,7 +98,8 @@ def is_video(source: Path, options: argparse.Namespace) -> bool:
     from kodec.codecs.file_kind import SNIFF_BYTES, identify_file
     from kodec.codecs.video_files.video_reading import VIDEO_SUFFIXES
 
-    if source == PIPE or options.pixels is not None or options.size is not None or source.is_dir():
+    raw = options.pixels is not None or isinstance(options.size, tuple)
+    if source == PIPE or raw or source.is_dir():
         return True
     if source.suffix.lower() in VIDEO_SUFFIXES:
         return True
@@ -351,6 +357,7 @@ def _check_options(options: argparse.Namespace) -> None:
     for option, given in (
         ("--effort", options.effort),
         ("--minutes", options.minutes is not None),
+        ("--steps", options.steps is not None),
         ("--lambda", options.lam is not None),
         ("--schedule", options.schedule is not None),
         ("--resume", options.resume),

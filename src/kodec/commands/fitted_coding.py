@@ -1,0 +1,287 @@
+"""`kodec encode --model FAMILY`: a network fitted to each input; and decoding of such files."""
+
+import argparse
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kodec.codecs.fitted_families import family_named
+from kodec.native import InvalidInputError, KodecError
+
+from . import refining, usage
+from .progress import progress
+
+if TYPE_CHECKING:
+    from kodec.codecs.fitted import Clip, FittedCodec, FittedFile, Reconstruction
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Of `encode`, for fitted families alone; the budget is refinement's."""
+    fitted = parser.add_argument_group("fitted families")
+    fitted.add_argument("--preset", metavar="NAME", help="one of the family's own")
+    fitted.add_argument("--seed", metavar="N", type=usage.number, help="of its random numbers (0)")
+
+
+def refuse_options(options: argparse.Namespace) -> None:
+    """Refuse what is for fitted families where the model is none."""
+    for name in ("preset", "seed"):
+        if getattr(options, name) is not None:
+            raise InvalidInputError(f"--{name} is for fitted families, and {options.model} is none")
+    if options.size is not None and not isinstance(options.size, tuple):
+        raise InvalidInputError(
+            f"--size {options.size} is of a fitted network, and {options.model} is none: raw video "
+            "has a size WIDTHxHEIGHT"
+        )
+
+
+def codec_for(family: str, options: argparse.Namespace) -> "FittedCodec":
+    """The family with the budget, size and preset that the options give."""
+    from kodec.codecs.fitted import Budget, FittedCodec
+
+    targets = {
+        "psnr": getattr(options, "target_psnr", None),
+        "bpp": getattr(options, "target_bpp", None),
+    }
+    if options.lam is not None or options.schedule is not None:
+        raise InvalidInputError(f"--lambda and --schedule are for refinement, not for {family}")
+    size = getattr(options, "size", None)
+    how: dict[str, Any] = {
+        "size": None if isinstance(size, tuple) else size,
+        "preset": getattr(options, "preset", None),
+        "seed": getattr(options, "seed", None) or 0,
+        "device": options.device,
+    }
+    if any(target is not None for target in targets.values()):
+        raise InvalidInputError(
+            f"{family} takes no --target-bpp or --target-psnr: give --quality or --size"
+        )
+    if options.minutes is not None or options.steps is not None:
+        return FittedCodec(family, Budget(options.steps, options.minutes), **how)
+    if options.effort is not None:
+        how["effort"] = options.effort
+    return FittedCodec(family, **how)
+
+
+def encode(options: argparse.Namespace, video: bool) -> None:
+    """Fit a network to a picture or a video, and write its file."""
+    from kodec.codecs import write_atomically
+    from kodec.eval import psnr
+
+    clip, metadata = _read(options, video)
+    codec = codec_for(options.model, options)
+    state = refining.state_of(options.output)
+    with progress(options.quiet) as show:
+        fitted = codec.fit(
+            clip, options.quality, show, state=state, resume=options.resume, metadata=metadata
+        )
+    if options.verify:
+        _verify(fitted.data, fitted.reconstruction, options.device)
+    write_atomically(options.output, fitted.data)
+    refining.conclude(fitted.run, options.output)
+    if options.quiet:
+        return
+    peak = 2**clip.bit_depth - 1
+    frames = zip(clip.pixels, fitted.reconstruction.frames(), strict=True)
+    decibels = [psnr(source, shown, peak) for source, shown in frames]
+    mean = math.fsum(min(value, 100.0) for value in decibels) / len(decibels)
+    size = clip.size
+    parts = [f"{size.frames} frames"] if size.frames > 1 else []
+    parts += [f"{len(fitted.data):,} bytes", f"{8 * len(fitted.data) / size.pixels:.3f} bpp"]
+    parts += [f"{mean:.2f} dB", f"{fitted.model.cost().parameters:,} parameters"]
+    parts += [f"{fitted.run.done} steps in {math.ceil(fitted.run.seconds)} s"]
+    print(f"{options.output}: {', '.join(parts)}")
+
+
+def _read(options: argparse.Namespace, video: bool) -> "tuple[Clip, Mapping[str, bytes]]":
+    from kodec.codecs import read_picture
+
+    if not video:
+        picture = read_picture(options.input)
+        from kodec.codecs.fitted import Clip
+
+        found = {"icc": picture.icc, "exif": picture.exif}
+        return Clip(picture.pixels[None]), {name: data for name, data in found.items() if data}
+    return read_clip(
+        options.input,
+        options.size if isinstance(options.size, tuple) else None,
+        options.fps,
+        options.frames,
+        options.start,
+        options.pixels,
+    ), {}
+
+
+def read_clip(
+    path: Path,
+    size: tuple[int, int] | None = None,
+    fps: Fraction | None = None,
+    frames: int | None = None,
+    start: int = 0,
+    pixels: str | None = None,
+) -> "Clip":
+    """A video's frames as RGB, all in memory; raises `InvalidInputError` for too many."""
+    import numpy as np
+
+    from kodec.codecs.fitted import Clip
+    from kodec.codecs.fitted.fitted_model import MAX_SAMPLES
+    from kodec.codecs.video_files.rgb_frames import rgb_of_frame
+    from kodec.codecs.video_files.video_reading import open_video
+
+    video = open_video(path, size, fps, frames, start=start, pixels=pixels)
+    form = video.form
+    kind, peak = (np.uint8 if form.bit_depth == 8 else np.uint16), 2**form.bit_depth - 1
+    most = MAX_SAMPLES // (3 * form.width * form.height)
+    read: list[Any] = []
+    for frame in video.frames():
+        if len(read) == most:
+            raise InvalidInputError(
+                f"{path} is too long to be fitted, which holds all of it in memory: give --frames "
+                f"{most} or fewer"
+            )
+        rgb = np.rint(rgb_of_frame(frame, form) * peak).astype(kind)
+        read.append(np.ascontiguousarray(rgb.transpose(1, 2, 0)))
+    if not read:
+        raise InvalidInputError(f"{path} has no frames from {start} on: there is nothing to fit")
+    return Clip(np.stack(read), form.bit_depth, form.fps)
+
+
+def _verify(data: bytes, expected: "Reconstruction", device: str) -> None:
+    from kodec.codecs.fitted import read_fitted
+
+    decoded = read_fitted(data, device).reconstruction
+    for number in range(expected.size.frames):
+        if decoded.frame(number).tobytes() != expected.frame(number).tobytes():
+            raise KodecError(
+                "the file would not decode to the encoder's own reconstruction, so it was not "
+                "written; please report it"
+            )
+
+
+def is_fitted(source: Path) -> bool:
+    """Whether a `.kdc` file holds a fitted network."""
+    from kodec.codecs.container import ChunkReader, FittedHeader
+
+    if not source.is_file():
+        return False
+    with source.open("rb") as file:
+        try:
+            return isinstance(ChunkReader(file).header, FittedHeader)
+        except KodecError:
+            # What is wrong with it, reading it as a picture says.
+            return False
+
+
+def decode(options: argparse.Namespace) -> int:
+    """Decode a fitted network's file to a picture or a video."""
+    from kodec.codecs import check_picture_output
+    from kodec.codecs.container import ChunkReader, FittedHeader
+
+    from .coded_file import naming
+
+    output = Path(options.output)
+    with options.input.open("rb") as file, naming(options.input):
+        header = ChunkReader(file).header
+        assert isinstance(header, FittedHeader)
+        picture = header.frames == 1 and header.bit_depth == 8
+        if picture:
+            for name in ("start", "frames", "codec", "partial"):
+                if getattr(options, name):
+                    raise InvalidInputError(f"--{name} is for videos, and this is a picture")
+            check_picture_output(output, header.components)
+        else:
+            from kodec.codecs.video_files.video_writing import check_video_output
+
+            check_video_output(options.output, options.codec)
+            if options.partial:
+                raise InvalidInputError("--partial is not for fitted networks: they are read whole")
+    from kodec.codecs.fitted import read_fitted
+
+    with options.input.open("rb") as file, naming(options.input):
+        found = read_fitted(file, options.device, model=options.model)
+        if picture:
+            _write_picture(found, output)
+        else:
+            _write_video(found, options)
+    if not options.quiet:
+        what = f"{header.width}x{header.height}, fitted network {found.model.family.name}"
+        print(f"{options.output}: {what}")
+    return 0
+
+
+def _write_picture(found: "FittedFile", output: Path) -> None:
+    from kodec.codecs import Picture, write_picture
+
+    metadata = found.metadata
+    pixels = found.reconstruction.frame(0)
+    write_picture(output, Picture(pixels, metadata.get("icc"), metadata.get("exif")))
+
+
+def _write_video(found: "FittedFile", options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from kodec.codecs.container.sequence_head import Colour
+    from kodec.codecs.video_files.frames import VideoFormat
+    from kodec.codecs.video_files.rgb_frames import frame_of_rgb
+    from kodec.codecs.video_files.video_writing import VideoWriter
+
+    size, rate = found.reconstruction.size, found.header.rate
+    if options.start >= size.frames:
+        raise InvalidInputError(f"it has no frame {options.start}: give a smaller --start")
+    last = min(size.frames, options.start + (options.frames or size.frames))
+    form = VideoFormat(size.width, size.height, "420", size.bit_depth, rate)
+    path = Path(options.output)
+    if size.components == 1:
+        form = replace(form, chroma="400")
+    elif options.codec is None and (path.suffix.lower() == ".mkv" or not path.suffix):
+        # Lossless files and folders of PNGs keep RGB as it is.
+        form = replace(form, chroma="444", colour=Colour(1, 13, 0, full_range=True))
+    peak = 2**size.bit_depth - 1
+    with (
+        progress(options.quiet) as show,
+        VideoWriter(options.output, form, codec=options.codec) as out,
+    ):
+        for number in range(options.start, last):
+            rgb = found.reconstruction.frame(number).transpose(2, 0, 1).astype(np.float64) / peak
+            out.write(frame_of_rgb(np.broadcast_to(rgb, (3, *rgb.shape[1:])), form))
+            show(number + 1 - options.start, last - options.start, "decoding")
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """What `kodec info` says of a file: its head, and bits by part."""
+    from kodec.codecs.container import FORMAT_VERSION
+    from kodec.codecs.fitted import read_fitted
+
+    from .coded_file import naming
+
+    with path.open("rb") as file, naming(path):
+        found = read_fitted(file)
+    header, size, cost = found.header, path.stat().st_size, found.model.cost()
+    parts = found.bits_by_part()
+    family = family_named(found.model.family.name)
+    coded = {name: round(bits / 8, 1) for name, bits in parts.items()}
+    return {
+        "file": str(path),
+        "kind": "fitted network",
+        "format_version": FORMAT_VERSION,
+        "family": f"{family.name}, version {family.version}",
+        "width": header.width,
+        "height": header.height,
+        "frames": header.frames,
+        **({"frames_per_second": str(header.rate)} if header.frames > 1 else {}),
+        "components": header.components,
+        "bit_depth": header.bit_depth,
+        "architecture": list(header.architecture),
+        "parameters": cost.parameters,
+        "multiplications_per_pixel": cost.macs_per_pixel,
+        "portability": header.portability,
+        "bytes": size,
+        "bytes_per_part": {
+            "header, framing, metadata": size - found.packet_bytes,
+            **coded,
+            "coder's own": round(found.packet_bytes - math.fsum(parts.values()) / 8, 1),
+        },
+        "bpp": round(8 * size / found.model.size.pixels, 6),
+    }

@@ -1,0 +1,122 @@
+"""`kodec encode --model FAMILY`, decoding, and what `info` and `eval` say of such files."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import coordinate_network  # noqa: F401, registers the family
+import kodec as package
+from kodec.codecs import read_picture
+from kodec.eval import read_results
+
+Cli = Callable[..., Any]
+SavePicture = Callable[..., Path]
+MODEL = ("--model", "coordinates")
+
+
+def test_a_picture_there_and_back(kodec: Cli, save_picture: SavePicture, tmp_path: Path) -> None:
+    source, coded, out = save_picture(), tmp_path / "a.kdc", tmp_path / "a.png"
+    outcome = kodec("encode", source, coded, *MODEL, "--steps", 30, "--quality", 40, "--verify")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "parameters, 30 steps" in outcome.out and "bpp" in outcome.out
+    assert kodec("decode", coded, out).status == 0
+    assert np.array_equal(read_picture(out).pixels, package.decode(coded.read_bytes()))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        {"a.kdc", "a.png", source.name}
+    )
+    outcome = kodec("info", coded, "--json")
+    facts = json.loads(outcome.out)
+    assert facts["family"] == "coordinates, version 0" and facts["frames"] == 1
+    assert facts["bytes"] == coded.stat().st_size
+    assert sum(facts["bytes_per_part"].values()) == pytest.approx(facts["bytes"], abs=1)
+    assert "0.weight" in facts["bytes_per_part"]
+    assert "coordinates" in kodec("models").out
+
+
+def test_an_interrupt_writes_the_best_so_far_and_resume_goes_on(
+    kodec: Cli, save_picture: SavePicture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, whole, broken = save_picture(), tmp_path / "a.kdc", tmp_path / "b.kdc"
+    assert kodec("encode", source, whole, *MODEL, "--steps", 40).status == 0
+    descend = coordinate_network.CoordinateFitting.descend
+
+    def interrupted(self: Any, moment: Any) -> None:
+        if moment.step == 22:
+            os.kill(os.getpid(), signal.SIGINT)
+        descend(self, moment)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinate_network.CoordinateFitting, "descend", interrupted)
+        outcome = kodec("encode", source, broken, *MODEL, "--steps", 40)
+    assert outcome.status == 1 and "interrupted after 23 of 40 steps" in outcome.err
+    assert package.decode(broken.read_bytes()).shape == read_picture(source).pixels.shape
+    assert broken.read_bytes() != whole.read_bytes()
+    assert (tmp_path / "b.kdc.fit").is_file()
+    assert kodec("encode", source, broken, *MODEL, "--steps", 40, "--resume").status == 0
+    assert broken.read_bytes() == whole.read_bytes() and not (tmp_path / "b.kdc.fit").exists()
+
+
+def test_a_video_there_and_back(kodec: Cli, tmp_path: Path) -> None:
+    t, y, x = np.ogrid[:4, :16, :24]
+    clip = (127 + 90 * np.sin(x * 0.2 + y * 0.1 + 0.3 * t)).astype(np.uint8)
+    source, coded = tmp_path / "a.yuv", tmp_path / "a.kdc"
+    source.write_bytes(clip.tobytes())
+    raw = ("--size", "24x16", "--pixels", "gray", "--fps", 10)
+    outcome = kodec("encode", source, coded, *MODEL, *raw, "--steps", 20, "--frames", 3)
+    assert outcome.status == 0 and "3 frames" in outcome.out, outcome.err
+    for output in ("out.mkv", "out.y4m", "folder/"):
+        outcome = kodec("decode", coded, f"{tmp_path}/{output}", "--start", 1)
+        assert outcome.status == 0, outcome.err
+    pictures = sorted((tmp_path / "folder").iterdir())
+    assert len(pictures) == 2
+    frame = package.open_fitted(coded.read_bytes()).reconstruction.frame(1)
+    assert np.array_equal(read_picture(pictures[0]).pixels, frame)
+    # The lossless file's pixels are the folder's.
+    again = tmp_path / "again.kdc"
+    assert (
+        kodec("encode", tmp_path / "out.mkv", again, *MODEL, "--steps", 0, "--size", "300").status
+        == 0
+    )
+    assert json.loads(kodec("info", again, "--json").out)["frames"] == 2
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ((*MODEL, "--target-bpp", "1"), "--quality or --size"),
+        ((*MODEL, "--lambda", "1", "--steps", "1"), "for refinement"),
+        ((*MODEL, "--preset", "huge"), "has no preset"),
+        ((*MODEL, "--resume", "--steps", "2"), "no fit to go on with"),
+        ((*MODEL, "--size", "little"), "WIDTHxHEIGHT, or"),
+        (("--seed", "3"), "for fitted families"),
+        (("--size", "1.5M"), "of a fitted network"),
+    ],
+)
+def test_options_that_mean_nothing(
+    kodec: Cli, save_picture: SavePicture, tmp_path: Path, options: Any, words: str
+) -> None:
+    outcome = kodec("encode", save_picture(), tmp_path / "a.kdc", *options)
+    assert outcome.status in (1, 2) and words in outcome.err, outcome.err
+    assert outcome.err.count("\n") == 1 and not (tmp_path / "a.kdc").exists()
+
+
+def test_a_family_is_measured_as_codecs_are(
+    kodec: Cli, save_picture: SavePicture, tmp_path: Path
+) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    save_picture().rename(folder / "a.png")
+    out = tmp_path / "r.json"
+    how = (*MODEL, "--dataset", folder, "--qualities", "8,48", "--steps", 4, "--output", out)
+    outcome = kodec("eval", *how)
+    assert outcome.status == 0, outcome.err
+    results = read_results(out)
+    assert results.name == "coordinates (4 steps)" and results.settings["fit"] == "4 steps"
+    low, high = results.results["bpp"]
+    assert low < high
