@@ -83,3 +83,9 @@ def family_of(number: int, version: int) -> Family:
         f"the file's network is of family {number}, which this version of kodec does not know; "
         "update kodec"
     )
+
+
+RECOMBINER = register(
+    Family(3, 0, "recombiner", "kodec.codecs.fitted.recombiner_picture:RecombinerPicture")
+)
+C3 = register(Family(2, 0, "c3", "kodec.codecs.fitted.c3:C3Picture"))

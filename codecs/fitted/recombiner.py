@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kodec.codecs.coding_model import CodingModel
-from kodec.entropy import SymbolPort, as_role
+from kodec.entropy import as_role
 from kodec.entropy.relative_entropy import check_bits
 from kodec.models.fields.recombiner import PatchField, PatchLayout
 
@@ -131,24 +131,15 @@ class Recombiner(CodingModel):
         return (self.flat(layout, "mean") + spread)[None]
 
     @torch.no_grad()
-    def code(
-        self,
-        indexes: NDArray[np.int64] | None,
-        size: tuple[int, int],
-        settings: tuple[int, int],
-        port: SymbolPort,
+    def picture(
+        self, indexes: NDArray[np.int64], size: tuple[int, int], settings: tuple[int, int]
     ) -> Tensor:
-        """Pass a picture's indexes through the port; returns the picture (1, 3, *size).
+        """The picture (1, 3, *size) of the blocks' indexes (blocks,).
 
-        size: height and width. settings: bits of a block, and the seed. indexes: (blocks,), None at
-        a reader.
+        size: height and width. settings: bits of a block, and the seed.
         """
         layout = self.layout(*size)
-        plan = self.plan(layout, *settings)
-        values = None if indexes is None else torch.from_numpy(indexes)[None]
-        shape = torch.Size((1, plan.blocks))
-        coded = port.integers("indexes", values, 1 << plan.bits, shape)
-        flat = self.numbers(plan.normals(coded[0].numpy()), layout)
+        flat = self.numbers(self.plan(layout, *settings).normals(indexes), layout)
         picture = layout.picture(self.render(flat, layout))
         return picture[..., : size[0], : size[1]]
 

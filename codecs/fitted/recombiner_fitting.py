@@ -16,15 +16,16 @@ from .fitting import Figures, Fitting
 from .recombiner import Recombiner, scale_of
 from .schedule import Moment, PhaseKeys
 
-# A block's divergence is held at so much less than its bits: its weight changes by a power of how far
-# away it is, within bounds, as fast as a fit of some hundred steps needs.
-MARGIN = 0.2
+# A block's divergence is held at so much less than its bits: its weight changes by a power of how
+# far away it is, within bounds, as fast as a fit of some hundred steps needs.
+MARGIN = 1.0
 WEIGHT_POWER = 1.0
 MOST_CHANGE = 1.2
 ADAPT_EVERY = 5
 # Pixels drawn of each patch in a step.
 PIXELS = 256
 NOT_CODED = -1
+SCALES_RATE = 10.0
 PHASES = PhaseKeys(knobs=frozenset({"coded"}))
 
 
@@ -76,8 +77,12 @@ class RecombinerFitting(Fitting):
         }
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """Adam over means and scales."""
-        return torch.optim.Adam([self.values["mean"], self.values["raw"]], lr=1.0)
+        """Adam over means, and faster over scales, which are optimised in their logarithms."""
+        groups = [
+            {"params": [self.values["mean"]], "scale": 1.0},
+            {"params": [self.values["raw"]], "scale": SCALES_RATE},
+        ]
+        return torch.optim.Adam(groups, lr=1.0)
 
     @property
     def indexes(self) -> NDArray[np.int64]:

@@ -1,17 +1,17 @@
 """RECOMBINER: fit a picture, write indexes, decode them; broken fits; bits by block."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from kodec.codecs import load_model, save_model
+from kodec.codecs import Recombiner, as_pixels, load_model, save_model
 from kodec.codecs.fitted import Budget, FitFile, fit
 from kodec.codecs.fitted import recombiner_fitting as fitting_module
 from kodec.codecs.fitted.recombiner_fitting import PHASES, RecombinerFitting
 from kodec.codecs.fitted.schedule import Schedule, read_schedule
-from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
 from kodec.native import InvalidInputError
 from small_recombiner import small_recombiner, waves
 
@@ -32,20 +32,13 @@ def test_a_fit_codes_every_block_and_the_file_decodes() -> None:
     work = fitting()
     start = work.measure()
     run = fit(work, schedule(), Budget(steps=60))
-    indexes, model = work.indexes, small_recombiner()
+    indexes = work.indexes
     assert 0 <= indexes.min() and indexes.max() < 1 << BITS
     assert run.figures is not None and run.figures.psnr > start.psnr + 3
-    writer = SymbolWriter(1)
-    written = model.code(indexes, (40, 24), (BITS, 0), writer)
-    stream = writer.finish()[0]
-    assert BITS * len(indexes) / 8 <= len(stream) <= BITS * len(indexes) / 8 + 24
-    reader = SymbolReader([stream])
-    read = model.code(None, (40, 24), (BITS, 0), reader)
-    reader.finish()
-    assert torch.equal(written, read) and read.shape == (1, 3, 40, 24)
-    meter = RateMeter(training=False)
-    model.code(indexes, (40, 24), (BITS, 0), meter)
-    assert float(meter.total().sum()) == BITS * len(indexes)
+    picture = small_recombiner().picture(indexes, (40, 24), (BITS, 0))
+    assert picture.shape == (1, 3, 40, 24)
+    error = (as_pixels(picture).float() / 255 - work.x).square().mean()
+    assert -10 * math.log10(error) == pytest.approx(run.figures.psnr)
     assert run.figures.bpp == BITS * len(indexes) / (40 * 24)
 
 
@@ -91,7 +84,8 @@ def test_a_model_file_gives_the_same_pictures(tmp_path: Path) -> None:
     loaded, again = load_model(tmp_path / "small.safetensors")
     assert again.model_id == info.model_id and info.portability == "exact"
     indexes = np.arange(model.plan(model.layout(32, 32), BITS, 1).blocks) % 256
-    pictures = [m.code(indexes, (32, 32), (BITS, 1), SymbolWriter(1)) for m in (model, loaded)]
+    assert isinstance(loaded, Recombiner)
+    pictures = [m.picture(indexes, (32, 32), (BITS, 1)) for m in (model, loaded)]
     assert torch.equal(*pictures)
 
 
