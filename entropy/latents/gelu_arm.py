@@ -148,6 +148,7 @@ class GeluArm:
 
 def _rectifiers(bounds: NDArray[np.int64]) -> ExactProduct:
     """Of each value, what it is above each of the knots, or 0."""
-    weights = np.kron(np.eye(len(bounds), dtype=np.int64), np.ones((len(KNOTS), 1), np.int64))
+    one = np.eye(len(bounds), dtype=np.int64)
+    weights: NDArray[np.int64] = np.repeat(one, len(KNOTS), 0)
     knots = np.array(KNOTS, np.int64) << (ACTIVATION_BITS - 8)
     return ExactProduct.proved(weights, np.tile(-knots, len(bounds)), 0, True, bounds)

@@ -1,4 +1,4 @@
-"""C3 and RECOMBINER from picture to file and back: rates as reported, breaks, forged heads."""
+"""C3, RECOMBINER and VC-INR from picture to file and back: rates as reported, breaks, forged heads."""
 
 import io
 from fractions import Fraction
@@ -15,7 +15,7 @@ from kodec.codecs.fitted import Budget, Clip, FittedCodec, FittedResult, Limits,
 from kodec.codecs.fitted.fitted_file import read_fitted
 from kodec.native import BitstreamError, UnsupportedError
 
-FAMILIES = {"c3": (None, 24), "recombiner": ("8-bit", 40)}
+FAMILIES = {"c3": (None, 24), "recombiner": ("8-bit", 40), "vc-inr": (None, 24)}
 
 
 def picture(components: int = 3) -> NDArray[np.uint8]:
@@ -43,7 +43,7 @@ def test_a_file_decodes_to_what_was_fitted(family: str) -> None:
     error = float(((decoded.astype(float) - picture()) ** 2).mean())
     assert error < 0.6 * float(picture().var())
     file = open_fitted(result.data)
-    assert file.header.portability == "exact"
+    assert file.header.portability == ("guarded" if family == "vc-inr" else "exact")
     # What is reported by part is what the bytes are, but for the coder's and the container's own.
     bits = sum(file.bits_by_part().values())
     assert 0 <= len(result.data) - bits / 8 < 110
@@ -84,7 +84,7 @@ def test_blocks_have_the_bits_that_the_preset_names() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_qualities_of_a_family(family: str) -> None:
     clip = Clip(picture()[None])
-    if family == "recombiner":
+    if family != "c3":
         with pytest.raises(Exception, match="leave the quality out"):
             codec(family).fit(clip, quality=3)
         return
@@ -133,6 +133,9 @@ def rewritten(data: bytes, architecture: tuple[int, ...], model_id: bytes | None
         ("recombiner", (17, 0, 100)),
         ("recombiner", (8, 0, 1 << 30)),
         ("recombiner", (8, 0, 3)),
+        ("vc-inr", (16, 32)),
+        ("vc-inr", (16, 31, 16)),
+        ("vc-inr", (1, 1024, 1024)),
     ],
 )
 def test_forged_heads_are_errors(family: str, architecture: tuple[int, ...]) -> None:
@@ -142,8 +145,9 @@ def test_forged_heads_are_errors(family: str, architecture: tuple[int, ...]) -> 
         read_fitted(rewritten(data, architecture, model_id))
 
 
-def test_files_of_other_weights_are_refused() -> None:
-    data = fitted("recombiner").data
+@pytest.mark.parametrize("family", ["recombiner", "vc-inr"])
+def test_files_of_other_weights_are_refused(family: str) -> None:
+    data = fitted(family).data
     architecture = open_fitted(data).header.architecture
     with pytest.raises(UnsupportedError, match="weights"):
         read_fitted(rewritten(data, architecture, b"\0" * 8))
