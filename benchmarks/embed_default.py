@@ -1,12 +1,16 @@
-"""Embed a trained checkpoint as the default model, then its measured numbers as its card.
+"""Embed a trained model as the default model, then its measured numbers as its card.
 
-    python benchmarks/embed_default.py export runs/default/checkpoints/last.ckpt
+    kodec export runs/default/checkpoints/last.ckpt runs/default.safetensors
+    python benchmarks/fit_deringing.py collect --model runs/default.safetensors
+    python benchmarks/fit_deringing.py fit
+    python benchmarks/embed_default.py export runs/deringing/model.safetensors
     kodec eval --model default --dataset kodak --qualities 4,16,28,40,52 --output kodak.json
-    kodec bench picture KODIM01 --peer --qualities 8,32,48 --json > speed.json
+    kodec bench picture KODIM01 --peer --qualities 8,32,48 --threads 1 --json > speed.json
     python benchmarks/embed_default.py card --kodak kodak.json --speed speed.json
 
-`export` writes codecs/embedded/default.safetensors and a card without numbers; `card` fills them in
-from what the two commands measured, which must be of the embedded model, and BD-rates against VTM.
+`export` takes a model file or a checkpoint, and writes codecs/embedded/default.safetensors and a
+card without numbers; `card` fills them in from what the two commands measured, which must be of the
+embedded model, and BD-rates against VTM.
 KODEC_DATA names the folder with results/.
 """
 
@@ -15,7 +19,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kodec.codecs import find_model, read_model_info
+from kodec.codecs import find_model, load_model, read_model_info, save_model
 from kodec.codecs.catalogue import FOLDER
 from kodec.eval import bd_rate, describe, read_results
 from kodec.native import InvalidInputError, KodecError
@@ -35,10 +39,17 @@ NOTES = {
 }
 
 
-def export(checkpoint: Path) -> None:
-    """Write the model file and a card without numbers."""
+def export(source: Path) -> None:
+    """Write the model file, of a checkpoint or another model file, and a card without numbers."""
     FOLDER.mkdir(exist_ok=True)
-    info = export_checkpoint(checkpoint, MODEL, "default", NOTES)
+    if source.suffix == ".ckpt":
+        info = export_checkpoint(source, MODEL, "default", NOTES)
+    else:
+        network, given = load_model(source)
+        objective = given.objective
+        info = save_model(network, given.config, MODEL, "default", NOTES, objective=objective)
+        if info.model_id != given.model_id:
+            raise InvalidInputError(f"{source} has weights of 32 bits: write it in 16")
     write_card(info.model_id.hex(), {})
     print(f"{MODEL}: id {info.model_id.hex()}, {MODEL.stat().st_size:,} bytes")
 
@@ -52,6 +63,7 @@ def card(kodak: Path, speed: Path) -> None:
         if found != model_id:
             raise InvalidInputError(f"{path} is of another model: measure again")
     anchor = read_results(Path(os.environ["KODEC_DATA"]) / ANCHOR)
+    threads = report["settings"]["threads"]
     rates = [bd_rate(results.curve(m), anchor.curve(m)) for m in ("psnr-rgb", "ms-ssim-db-rgb")]
     digits = {"bpp": 4, "psnr-rgb": 2, "ms-ssim-rgb": 4}
     measured: dict[str, Any] = {
@@ -62,10 +74,11 @@ def card(kodak: Path, speed: Path) -> None:
             **{key: [round(v, n) for v in results.results[key]] for key, n in digits.items()},
         },
         "speed": {
-            "command": "kodec bench picture --peer --qualities 8,32,48",
-            "picture": "768x512, median seconds",
+            "command": f"kodec bench picture --peer --qualities 8,32,48 --threads {threads}",
+            "picture": "768x512, median seconds" + (" of CPU time" if threads == 1 else ""),
+            "portability": results.settings["portability"],
             "cpu": report["machine"]["cpu"],
-            "threads": report["settings"]["threads"],
+            "threads": threads,
             **{
                 row["codec"] + (f", quality {row['quality']}" if row["stages"] else ""): {
                     verb: round(row[verb]["median"], 3) for verb in ("encode", "decode")
@@ -88,13 +101,13 @@ def main() -> int:
     """Run the subcommand."""
     parser = parser_of(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("export", allow_abbrev=False).add_argument("checkpoint", type=Path)
+    commands.add_parser("export", allow_abbrev=False).add_argument("source", type=Path)
     card_ = commands.add_parser("card", allow_abbrev=False)
     card_.add_argument("--kodak", type=Path, required=True, help="results of `kodec eval`")
     card_.add_argument("--speed", type=Path, required=True, help="JSON of `kodec bench picture`")
     options = parser.parse_args()
     if options.command == "export":
-        export(options.checkpoint)
+        export(options.source)
     else:
         card(options.kodak, options.speed)
     return 0

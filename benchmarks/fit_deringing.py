@@ -5,11 +5,11 @@
     python benchmarks/fit_deringing.py report --output runs/deringing [--json FILE]
 
 `collect` codes training crops of natural-crops with a model (the embedded default, if none is
-named) at the filter's knots of quality, and 24 validation crops held out by source at five
-qualities, and keeps the pixels. `fit` solves for the taps of each kind of place at each knot, and
-writes them to taps.pt and, in the model, to model.safetensors. `report` prints squared error and
-BD-rate of the validation crops, bits being the same. Never run on a test set. KODEC_DATA names the
-folder with the data. One thread.
+named; without its filter, if it has one) at the filter's knots of quality, and 24 validation crops
+held out by source at five qualities, and keeps the pixels. `fit` solves for the taps of each kind
+of place at each knot, and writes them to taps.pt and, in the model, to model.safetensors, which
+`embed_default.py export` embeds. `report` prints squared error and BD-rate of the validation crops,
+bits being the same. Never run on a test set. KODEC_DATA names the folder with the data. One thread.
 """
 
 import copy
@@ -42,9 +42,11 @@ from kodec.models.deringing import (
     KINDS,
     KNOTS,
     Deringing,
+    by_pixel,
     features_at,
-    kinds_of,
     luma_of,
+    places_of,
+    shares_of,
 )
 from kodec.native import InvalidInputError
 from kodec.train import CropData
@@ -62,6 +64,8 @@ LEAST_SAVED = 2e-4
 def collect(model: str, output: Path) -> None:
     """Code all crops at all qualities; writes `coded.pt`."""
     network = load(model).network.float()
+    if isinstance(network.synthesis, RefinedLappedSynthesis):
+        network.synthesis.deringing = None
     paths = CropData().paths("train")
     spread = np.linspace(0, len(paths) - 1, TRAINING_PICTURES)
     sets = {
@@ -91,26 +95,31 @@ def coded(network: PictureCodec, x: Tensor, qualities: tuple[float, ...]) -> dic
 
 
 def prepared(data: dict[str, Tensor], at: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Of each crop: luma as decoded (1, 1, H, W), what it lacks (H W,) and kinds (H W,)."""
+    """Of each crop: luma as decoded (1, 1, H, W), what it lacks (H W,), shares (`KINDS`, H W)."""
     for x, x_hat in zip(data["x"], data["x_hat"], strict=True):
         luma = luma_of(x_hat[at][None].float())
         lacks = luma_of(x[None].float() / 255) - luma
-        yield luma, lacks.reshape(-1), kinds_of(luma).reshape(-1)
+        yield luma, lacks.reshape(-1), by_pixel(shares_of(places_of(luma))[0]).flatten(1)
 
 
 def solved(data: dict[str, Tensor], at: int) -> tuple[Tensor, Tensor]:
-    """Taps (`KINDS`, `FEATURES`) at a knot, and the clip as a logarithm."""
+    """Taps (`KINDS`, `FEATURES`) at a knot, and the clip as a logarithm.
+
+    Each kind's own errors count by its shares. A place's error, which all its kinds' taps make
+    together, is no larger than their mean, as squares are convex.
+    """
     clip = torch.cat([lacks for _, lacks, _ in prepared(data, at)]).square().mean().sqrt()
     products = torch.zeros(KINDS, FEATURES, FEATURES, dtype=torch.float64)
     targets = torch.zeros(KINDS, FEATURES, dtype=torch.float64)
     total = 0.0
-    for luma, lacks, kinds in prepared(data, at):
+    for luma, lacks, shares in prepared(data, at):
         total += float(lacks.square().sum())
-        for kind in kinds.unique():
-            places = (kinds == kind).nonzero().squeeze(1)
+        for kind, share in enumerate(shares):
+            places = share.nonzero().squeeze(1)
             features = features_at(luma, places, clip)
-            products[kind] += (features.t() @ features).double()
-            targets[kind] += (features.t() @ lacks[places]).double()
+            weighted = features * share[places, None]
+            products[kind] += (weighted.t() @ features).double()
+            targets[kind] += (weighted.t() @ lacks[places]).double()
     size = products.diagonal(dim1=1, dim2=2).mean(1)
     ridge = (RIDGE * size + 1e-9)[:, None, None] * torch.eye(FEATURES)
     taps = torch.linalg.solve(products + ridge, targets)
@@ -142,7 +151,14 @@ def fit(content: dict[str, Any], output: Path) -> None:
     assert isinstance(network.synthesis, RefinedLappedSynthesis)
     assert network.synthesis.deringing is not None
     network.synthesis.deringing.load_state_dict(filter_.state_dict())
-    save_model(network, config, output / "model.safetensors", "default", objective=info.objective)
+    save_model(
+        network,
+        config,
+        output / "model.safetensors",
+        info.name,
+        info.notes,
+        objective=info.objective,
+    )
 
 
 @torch.no_grad()

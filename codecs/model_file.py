@@ -298,23 +298,39 @@ def fill_from_model(network: nn.Module, path: Path, grown: bool = False) -> None
 
     Nothing that the file names is built. One with `adopt_picture` takes a picture model for the
     part that it holds. grown: the network may have parts that the file's codec has not, which keep
-    their own weights. Raises `InvalidInputError` where the file is of another
-    codec, otherwise as `load_model`.
+    their own weights. What is fitted behind a trained model (`fitted_parts`) is left out where the
+    network has none. Raises `InvalidInputError` where the file is of another codec, otherwise as
+    `load_model`.
     """
     info, tensors = _read(path)
     weights = _weights(tensors)
     adopt = getattr(network, "adopt_picture", None)
     of_pictures = str(info.config.get("class_path", "")).endswith(".PictureCodec")
+
+    def give(part: nn.Module) -> None:
+        fill(part, _without_fitted(part, weights), grown)
+
     try:
         if adopt is not None and of_pictures:
-            adopt(lambda picture: fill(picture, weights, grown))
+            adopt(give)
         else:
-            fill(network, weights, grown)
+            give(network)
     except BitstreamError as error:
         raise InvalidInputError(
             f"the model {info.name} is of another codec than the config describes: {error}; start "
             "from one of the same"
         ) from None
+
+
+def _without_fitted(network: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights but those of fitted parts that the network could have, and has not."""
+    absent = tuple(
+        f"{name}.{part}." if name else f"{part}."
+        for name, module in network.named_modules()
+        for part in getattr(module, "fitted_parts", ())
+        if getattr(module, part) is None
+    )
+    return {key: value for key, value in weights.items() if not key.startswith(absent)}
 
 
 def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,13 +1,17 @@
 """A filter of decoded pixels whose taps follow the kind of place, against ringing beside edges.
 
-    luma --> spread here, spread near by, direction --> kind of each 2x2 pixels
-    luma --> differences of 7x7 neighbours, plain and clipped --(taps of the kind)--> + luma
+    luma --> spread here, spread near by, direction --> kinds of each 2x2 pixels, and their shares
+    luma --> differences of 7x7 neighbours, plain and clipped --(taps of the kinds)--> + luma
 
 Sources: "Adaptive loop filtering for video coding" (2013), linear filters by kind of place, fitted
 by least squares; "Non-linear adaptive loop filtering" (2019), clipped differences.
+
+Decoded pixels differ in their last bits from machine to machine. So no kind ends at a bound: around
+it a place has shares of both kinds, and what is added is a continuous function of the pixels.
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -27,34 +31,82 @@ DIRECTIONS = 3
 KINDS = LEVELS**2 * DIRECTIONS
 # Pixels away that what becomes of a pixel depends on: of spreads, near by, of gradients or taps.
 REACH = 3 + 2 * NEAR + 2
+# Kinds are told by luma in whole steps, around the middle of its range: what is counted in these is
+# exact, up to one rounding, in any order.
+STEPS, MOST = 8192, 0.94
+# How steeply levels pass into one another: across 1 / RAMP of a bound's square.
+RAMP = 4.0
+# Sums of 36 differences, in steps, below which directions count for little.
+FLOOR = 36 * 8.0
 
 
-def _pooled(x: Tensor) -> Tensor:
-    """(N, 1, H, W) -> means over 6x6 around each 2x2 cell, (N, 1, H/2, W/2)."""
-    cells = nn.functional.pad(nn.functional.avg_pool2d(x, 2), (1, 1, 1, 1), mode="replicate")
-    return nn.functional.avg_pool2d(cells, 3, stride=1)
+def _around(x: Tensor) -> Tensor:
+    """(N, 1, H, W) -> sums over 6x6 around each 2x2 cell, (N, 1, H/2, W/2)."""
+    sums = nn.functional.avg_pool2d(x, 2, divisor_override=1)
+    sums = nn.functional.pad(sums, (1, 1, 1, 1), mode="replicate")
+    return nn.functional.avg_pool2d(sums, 3, stride=1, divisor_override=1)
 
 
-def kinds_of(luma: Tensor) -> Tensor:
-    """Luma (N, 1, H, W) in [0, sqrt(3)], sides even -> kinds below `KINDS`, int64 (N, H, W).
+def places_of(luma: Tensor) -> Tensor:
+    """What kinds are told by: luma (N, 1, H, W) in [0, sqrt(3)], sides even -> (N, 3, H/2, W/2).
 
-    By the level of spread here, the highest level near by, and whether luma changes along rows,
-    along columns or neither more than twice as much as the other way.
+    The level of spread here, the highest near by, and the direction: 1 where luma changes more than
+    twice as much along rows as along columns, -1 the other way round, 0 for neither. Whole numbers,
+    but beside bounds.
     """
-    bounds = luma.new_tensor(SPREADS)
-    spread = (_pooled(luma.square()) - _pooled(luma).square()).clamp(min=0).sqrt()
+    middle = math.sqrt(3) / 2
+    # Exact: of 36 squares at most 2^31, and products of sums below 2^53.
+    steps = ((luma.float() - middle).clamp(-MOST, MOST) * STEPS).round().double()
+    variance = (36 * _around(steps.square()) - _around(steps).square()).float()
+    here = torch.zeros_like(variance)
+    for spread in SPREADS:
+        bound = spread * STEPS * 36
+        here += (variance * (RAMP / (bound * bound)) - (RAMP - 0.5)).clamp(0, 1)
     side = 2 * NEAR + 1
-    near = nn.functional.max_pool2d(spread, (side, 1), stride=1, padding=(NEAR, 0))
+    near = nn.functional.max_pool2d(here, (side, 1), stride=1, padding=(NEAR, 0))
     near = nn.functional.max_pool2d(near, (1, side), stride=1, padding=(0, NEAR))
-    edged = nn.functional.pad(luma, (0, 1, 0, 1), mode="replicate")
-    along_rows = _pooled((edged[..., :-1, 1:] - luma).abs())
-    along_columns = _pooled((edged[..., 1:, :-1] - luma).abs())
-    direction = torch.full_like(spread, 2, dtype=torch.long)
-    direction[along_rows > 2 * along_columns] = 0
-    direction[along_columns > 2 * along_rows] = 1
-    levels = torch.bucketize(spread, bounds) * LEVELS + torch.bucketize(near, bounds)
-    kinds = (levels * DIRECTIONS + direction)[:, 0]
-    return kinds.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    edged = nn.functional.pad(steps, (0, 1, 0, 1), mode="replicate")
+    rows = _around((edged[..., :-1, 1:] - steps).abs()).float()
+    columns = _around((edged[..., 1:, :-1] - steps).abs()).float()
+    direction = _twice(rows, columns) - _twice(columns, rows)
+    return torch.cat([here, near, direction], dim=1)
+
+
+def _twice(a: Tensor, b: Tensor) -> Tensor:
+    """Whether a is more than twice b: 0 to 1."""
+    return ((a - 2 * b) / (a * 0.25 + FLOOR)).clamp(0, 1)
+
+
+def shares_of(places: Tensor) -> Tensor:
+    """What part of each kind every cell is: (N, 3, h, w) of `places_of` -> (N, `KINDS`, h, w).
+
+    Shares are 0 to 1, and 1 together; kind = (here * `LEVELS` + near) * `DIRECTIONS` + direction,
+    directions being 0 (along rows), 1 (along columns) and 2.
+    """
+    (here, near), direction = places[:, :2].unbind(1), places[:, 2]
+    n, h, w = direction.shape
+    shares = places.new_zeros(n, KINDS, h, w)
+    turned = direction.abs()
+    other = torch.where(direction > 0, 0, 1)
+    parts = [(other, turned), (torch.full_like(other, DIRECTIONS - 1), 1 - turned)]
+    for i, of_here in _two_levels(here):
+        for j, of_near in _two_levels(near):
+            for k, of_direction in parts:
+                kind = (i * LEVELS + j) * DIRECTIONS + k
+                shares.scatter_add_(1, kind[:, None], (of_here * of_near * of_direction)[:, None])
+    return shares
+
+
+def _two_levels(level: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The whole levels around a level, and what part it is of each."""
+    whole = level.floor()
+    yield whole.long(), 1 - (level - whole)
+    yield (whole.long() + 1).clamp(max=LEVELS - 1), level - whole
+
+
+def by_pixel(cells: Tensor) -> Tensor:
+    """(..., h, w) of cells -> (..., 2 h, 2 w) of pixels."""
+    return cells.repeat_interleave(2, dim=-2).repeat_interleave(2, dim=-1)
 
 
 def features_at(luma: Tensor, places: Tensor, clip: Tensor) -> Tensor:
@@ -78,11 +130,12 @@ def features_at(luma: Tensor, places: Tensor, clip: Tensor) -> Tensor:
 
 def luma_of(x: Tensor) -> Tensor:
     """Pixels (N, 3, H, W) -> (N, 1, H, W), of the orthonormal colour rotation."""
-    return x.sum(1, keepdim=True) / math.sqrt(3)
+    red, green, blue = x.split(1, dim=1)
+    return (red + green + blue) * (1 / math.sqrt(3))
 
 
 class Deringing(nn.Module):
-    """Adds to luma what the taps of each place's kind say; starts as no change.
+    """Adds to luma what the taps of each place's kinds say; starts as no change.
 
     taps: (knots, `KINDS`, `FEATURES`). clip: largest clipped difference at each knot, as a natural
     logarithm. Kinds whose taps are all zero take no time where no gradient of taps is asked for.
@@ -105,53 +158,43 @@ class Deringing(nn.Module):
         """Pixels (N, 3, H, W) around [0, 1], sides even, quality (N,) -> the same shape."""
         with torch.autocast(x.device.type, enabled=False):
             items = zip(x.float(), quality, strict=True)
-            return torch.stack([self._one(item[None], q)[0] for item, q in items])
+            found = [self._one(item[None], q) for item, q in items]
+            return found[0] if len(found) == 1 else torch.cat(found)
 
     def _one(self, x: Tensor, quality: Tensor) -> Tensor:
         parts = self.between_knots(quality.to(self.taps))
         taps = torch.einsum("k,kpf->pf", parts, self.taps)
         clip = torch.exp(parts @ self.clip)
+        core = x.device.type == "cpu" and runs_layers()
+        if core and not taps.requires_grad and not x.requires_grad:
+            return _by_core(x, taps.detach(), clip)
         luma = luma_of(x.detach())
-        kinds = kinds_of(luma)
-        core = luma.device.type == "cpu" and luma.dtype == torch.float32 and runs_layers()
-        if core and not taps.requires_grad:
-            added = _by_core(luma, kinds, taps.detach(), clip)
-        else:
-            added = _by_kind(luma, kinds, taps, clip)
-        return x + added.view(luma.shape) / math.sqrt(3)
+        return x + _by_kind(luma, taps, clip).view(luma.shape) * (1 / math.sqrt(3))
 
 
-def _by_kind(luma: Tensor, kinds: Tensor, taps: Tensor, clip: Tensor) -> Tensor:
+def _by_kind(luma: Tensor, taps: Tensor, clip: Tensor) -> Tensor:
     """What is added to luma (1, 1, H, W), with gradients for taps and clip: (H W,)."""
     added = torch.zeros_like(luma).reshape(-1)
     used = list(range(KINDS))
     if not taps.requires_grad:
         used = taps.abs().amax(1).nonzero().squeeze(1).tolist()
-    pieces, sums = [], []
+    shares = shares_of(places_of(luma))[0]
     for kind in used:
-        places = (kinds.reshape(-1) == kind).nonzero().squeeze(1)
+        share = by_pixel(shares[kind]).reshape(-1)
+        places = share.nonzero().squeeze(1)
         if len(places):
-            pieces.append(places)
-            sums.append(features_at(luma, places, clip) @ taps[kind])
-    return added.index_copy(0, torch.cat(pieces), torch.cat(sums)) if pieces else added
+            sums = features_at(luma, places, clip) @ taps[kind]
+            added = added.index_add(0, places, sums * share[places])
+    return added
 
 
-def _by_core(luma: Tensor, kinds: Tensor, taps: Tensor, clip: Tensor) -> Tensor:
-    """The same by the core, (H, W)."""
-    reach = TAPS // 2
-    # The core reads eight at a time: one column more, and a tap behind each row's last.
-    padded = nn.functional.pad(luma, (reach, reach + 1, reach, reach), mode="replicate")
+def _by_core(x: Tensor, taps: Tensor, clip: Tensor) -> Tensor:
+    """Filtered pixels by the core, the same up to rounding: (1, 3, H, W)."""
     middle = TAPS**2 // 2
     whole = taps.view(KINDS, 2, -1)
     whole = torch.cat(
         [whole[..., :middle], whole.new_zeros(KINDS, 2, 1), whole[..., middle:]], dim=2
     )
     rows = nn.functional.pad(whole.view(KINDS, 2, TAPS, TAPS), (0, 1)).contiguous()
-    found = place_filter(
-        padded[0, 0].contiguous(),
-        kinds[0].to(torch.uint8).contiguous(),
-        rows,
-        float(clip),
-        torch.get_num_threads(),
-    )
-    return torch.from_numpy(found)
+    found = place_filter(x[0].contiguous(), rows, float(clip), torch.get_num_threads())
+    return torch.from_numpy(found)[None]

@@ -100,6 +100,8 @@ class RefinedLappedSynthesis(nn.Module):
     """
 
     stride = 16
+    # Fitted behind a trained model: training without them may start from a model that has them.
+    fitted_parts = ("deringing",)
 
     def __init__(
         self,

@@ -93,19 +93,16 @@ def filter_gradient(x: _Floats, gradient: _Floats, threads: int = 1) -> NDArray[
     Source: "Fast algorithms for convolutional neural networks" (2016).
     """
 
-def place_filter(
-    x: _Floats, kinds: Any, taps: _Floats, clip: float, threads: int = 1
-) -> NDArray[np.float32]:
-    """What a filter whose taps follow the kind of place adds: (H, W), float32.
+def place_filter(x: _Floats, taps: _Floats, clip: float, threads: int = 1) -> NDArray[np.float32]:
+    """Pixels with what taps of each place's kind say added to luma: (3, H, W), float32.
 
-    At each place the differences of its 7x7 neighbours from it, and these clipped to +-clip, times
-    the taps of its kind. Kinds whose taps are all zero take no time; the number of threads changes
-    no bit.
+    At each pixel these are the differences of luma's 7x7 neighbours from it, and these clipped to
+    +-clip, times the taps of its kind or kinds (`places`). Kinds whose taps are all zero take no
+    time; the number of threads changes no bit.
 
     Args:
-        x: (H + 6, W + 7), neighbours all around, and one column more at the right.
-        kinds: uint8 (H, W), below the count of taps.
-        taps: (count, 2, 7, 8), plain and clipped; the eighth of a row is ignored.
+        x: (3, H, W) around [0, 1], sides even and above 0.
+        taps: (48, 2, 7, 8), plain and clipped; the eighth of a row is ignored.
         clip: of the clipped differences.
         threads: 1..1024.
 
@@ -114,6 +111,22 @@ def place_filter(
         UnsupportedError: not `runs_layers()`.
 
     Source: "Adaptive loop filtering for video coding" (2013).
+    """
+
+def places(x: _Floats, threads: int = 1) -> NDArray[np.float32]:
+    """What kinds of place are told by, of each 2x2 pixels: (3, H/2, W/2), float32.
+
+    The level of luma's spread (0 to 3), the highest near by, and the direction, from 1 (luma
+    changes along rows alone) to -1 (along columns); whole numbers but beside bounds, where a place
+    is of two kinds. The same bits as `kodec.models.deringing.places_of`.
+
+    Args:
+        x: (3, H, W) around [0, 1], sides even and above 0.
+        threads: 1..1024.
+
+    Raises:
+        InvalidInputError: an argument is not so.
+        UnsupportedError: not `runs_layers()`.
     """
 
 def gelu(x: _Floats, affine: _Floats | None = None, threads: int = 1) -> NDArray[np.float32]:

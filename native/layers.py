@@ -8,6 +8,7 @@ from ._layers import (
     gelu_gradient,
     minimal_filtering,
     place_filter,
+    places,
     runs_layers,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "gelu_gradient",
     "minimal_filtering",
     "place_filter",
+    "places",
     "runs_layers",
 ]

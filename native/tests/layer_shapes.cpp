@@ -1,6 +1,7 @@
 // Layers of random shapes, in arrays of exactly their sizes, against loops in double precision;
 // with any number of threads the same bits. Several items at a time.
 // layer_shapes [ITEMS [FIRST_SEED]].
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -77,6 +78,65 @@ Floats run(std::size_t count, std::uint64_t seed, const char *name, const Layer 
   layer(three.data(), 3);
   if (one != three) fail(seed, name);
   return one;
+}
+
+// Of a cell's kinds the taps `tap` of each, by its shares.
+double blended(const Floats &taps, const float *place, std::size_t cells, std::size_t tap) {
+  const auto kind_of = [](std::size_t here, std::size_t near, std::size_t direction) {
+    return (here * kPlaceLevels + near) * kPlaceDirections + direction;
+  };
+  const double direction = place[2 * cells], turned = std::fabs(direction);
+  double sum = 0;
+  for (std::size_t here = 0; here < kPlaceLevels; ++here)
+    for (std::size_t near = 0; near < kPlaceLevels; ++near) {
+      const double of_here = std::fmax(0.0, 1 - std::fabs(place[0] - double(here)));
+      const double of_near = std::fmax(0.0, 1 - std::fabs(place[cells] - double(near)));
+      const std::size_t each = 2 * kPlaceTaps * kPlaceColumns;
+      sum += of_here * of_near *
+             ((1 - turned) * taps[kind_of(here, near, 2) * each + tap] +
+              turned * taps[kind_of(here, near, direction > 0 ? 0 : 1) * each + tap]);
+    }
+  return sum;
+}
+
+// Pixels from smooth to rough, so that places of all levels and between them occur.
+void check_places(Random &random, std::uint64_t seed) {
+  const std::size_t h = 2 + 2 * random.below(30), w = 2 + 2 * random.below(30);
+  const std::size_t plane = h * w, cells = plane / 4;
+  Floats x = random_floats(random, 3 * plane);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.5f + 0.2f * x[i] * float(i % w) / float(w);
+  const Floats taps = random_floats(random, kPlaceKinds * 2 * kPlaceTaps * kPlaceColumns);
+  const float clip = 0.1f;
+  const Floats places = run(3 * cells, seed, "find_places", [&](float *out, std::size_t threads) {
+    find_places(x.data(), out, h, w, threads);
+  });
+  const Floats found = run(3 * plane, seed, "filter_places", [&](float *out, std::size_t threads) {
+    filter_places(x.data(), taps.data(), clip, out, h, w, threads);
+  });
+  const auto luma = [&](std::size_t y, std::size_t z) {
+    const std::size_t at = y * w + z;
+    return (double(x[at]) + x[plane + at] + x[2 * plane + at]) / std::sqrt(3.0);
+  };
+  const auto moved = [](std::size_t from, std::size_t by, std::size_t end) {
+    return std::min(std::max<std::size_t>(from + by, 3) - 3, end - 1);
+  };
+  std::vector<double> expected(3 * plane);
+  for (std::size_t i = 0; i < plane; ++i) {
+    const std::size_t y = i / w, z = i % w;
+    const float *const place = places.data() + y / 2 * (w / 2) + z / 2;
+    double sum = 0;
+    for (std::size_t r = 0; r < kPlaceTaps; ++r)
+      for (std::size_t c = 0; c < kPlaceTaps; ++c) {
+        const double difference = luma(moved(y, r, h), moved(z, c, w)) - luma(y, z);
+        const double bounded = std::fmin(std::fmax(difference, -clip), clip);
+        const std::size_t tap = r * kPlaceColumns + c;
+        sum += difference * blended(taps, place, cells, tap) +
+               bounded * blended(taps, place, cells, tap + kPlaceTaps * kPlaceColumns);
+      }
+    for (std::size_t component = 0; component < 3; ++component)
+      expected[component * plane + i] = x[component * plane + i] + sum / std::sqrt(3.0);
+  }
+  compare(found, expected, seed, "filter_places");
 }
 
 void check(std::uint64_t seed) {
@@ -186,32 +246,7 @@ void check(std::uint64_t seed) {
     compare(back, slopes, seed, "gelu_gradient");
     compare(sums, sums_expected, seed, "gelu_gradient of scales and shifts");
   }
-  {
-    const std::size_t count = 1 + random.below(5), step = w + 7;
-    const Floats around = random_floats(random, (h + 6) * step);
-    const Floats taps = random_floats(random, count * 2 * kPlaceTaps * kPlaceColumns);
-    std::vector<unsigned char> kinds(h * w);
-    for (unsigned char &kind : kinds) kind = static_cast<unsigned char>(random.below(count));
-    const float clip = 0.5f;
-    const Floats found = run(h * w, seed, "filter_places", [&](float *out, std::size_t threads) {
-      filter_places(around.data(), kinds.data(), taps.data(), count, clip, out, h, w, threads);
-    });
-    std::vector<double> expected;
-    for (std::size_t i = 0; i < h * w; ++i) {
-      const float *const first = around.data() + i / w * step + i % w;
-      const float *const own = taps.data() + kinds[i] * 2 * kPlaceTaps * kPlaceColumns;
-      double sum = 0;
-      for (std::size_t r = 0; r < kPlaceTaps; ++r)
-        for (std::size_t c = 0; c < kPlaceTaps; ++c) {
-          const double difference = double(first[r * step + c]) - first[3 * step + 3];
-          const double bounded = std::fmin(std::fmax(difference, -clip), clip);
-          const std::size_t tap = r * kPlaceColumns + c;
-          sum += difference * own[tap] + bounded * own[tap + kPlaceTaps * kPlaceColumns];
-        }
-      expected.push_back(sum);
-    }
-    compare(found, expected, seed, "filter_places");
-  }
+  check_places(random, seed);
   {
     Floats gamma = random_floats(random, inputs * inputs), beta = random_floats(random, inputs);
     for (float &value : gamma) value = std::fabs(value);

@@ -2,13 +2,23 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kodec.models import RefinedLappedSynthesis, deringing
-from kodec.models.deringing import KINDS, KNOTS, REACH, Deringing, kinds_of, luma_of
-from kodec.native.layers import runs_layers
+from kodec.models.deringing import (
+    KINDS,
+    KNOTS,
+    REACH,
+    Deringing,
+    by_pixel,
+    luma_of,
+    places_of,
+    shares_of,
+)
+from kodec.native.layers import places, runs_layers
 
 QUALITY = torch.tensor([3.0, 40.0])
+needs_layers = pytest.mark.skipif(not runs_layers(), reason="a CPU without AVX2")
 
 
 def picture() -> Tensor:
@@ -33,23 +43,56 @@ def test_it_starts_as_no_change() -> None:
     assert torch.equal(Deringing()(x, QUALITY), x)
 
 
-def test_kinds_of_places() -> None:
-    kinds = kinds_of(luma_of(picture()))[0]
-    levels, direction = kinds // deringing.DIRECTIONS, kinds % deringing.DIRECTIONS
-    here, near = levels // deringing.LEVELS, levels % deringing.LEVELS
+def test_what_places_are_told_by() -> None:
+    here, near, direction = by_pixel(places_of(luma_of(picture()))[0])
     assert (here[:, 4:20] == 3).all() and (near[:, 4:20] == 3).all()
     assert (here[:, 34:46] == 0).all() and (near[:, 36:44] == 0).all()
     # Beside the edge, which changes along rows.
     assert (here[:, 48:52] == 0).all() and (near[:, 48:52] == 3).all()
-    assert (direction[:, 55:57] == 0).all()
-    assert 0 <= int(kinds.min()) <= int(kinds.max()) < KINDS
+    assert (direction[:, 55:57] == 1).all()
+    turned = by_pixel(places_of(luma_of(picture().transpose(2, 3)))[0])
+    assert (turned[2, 55:57] == -1).all()
+
+
+def test_a_place_beside_a_bound_is_of_two_kinds() -> None:
+    """A quarter of the way up from level 1, half of the way from level 2, along columns by 0.2."""
+    shares = shares_of(torch.tensor([1.25, 2.5, -0.2]).view(1, 3, 1, 1))[0, :, 0, 0]
+    expected = torch.zeros(4, 4, 3)
+    for here, of_here in ((1, 0.75), (2, 0.25)):
+        expected[here, 2:, 1] = of_here * 0.5 * 0.2
+        expected[here, 2:, 2] = of_here * 0.5 * 0.8
+    torch.testing.assert_close(shares, expected.view(KINDS))
+    top = shares_of(torch.tensor([3.0, 3.0, 0.0]).view(1, 3, 1, 1))[0, :, 0, 0]
+    assert top[-1] == 1 and top.sum() == 1
 
 
 @torch.no_grad()
+def test_pixels_that_hardly_differ_are_filtered_alike() -> None:
+    """Other machines decode pixels with other last bits. Taps differ as much as fitted ones do."""
+    torch.manual_seed(0)
+    filter_, x = filled(), nn.functional.avg_pool2d(torch.rand(1, 3, 260, 260), 5, 1)
+    x = 0.5 + 0.3 * (x - 0.5) * torch.linspace(0, 4, 256)
+    quality = torch.tensor([0.0])
+    made = filter_(x, quality)
+    for _ in range(3):
+        moved = x + 2e-6 * torch.randn_like(x)
+        assert (filter_(moved, quality) - made).abs().max() < 0.03 / 255
+    assert ((places_of(luma_of(x)) % 1) > 0).float().mean() > 0.05
+
+
+@needs_layers
+@pytest.mark.parametrize("size", [(48, 64), (2, 2), (34, 22), (18, 4)])
+def test_the_core_tells_places_by_the_same_bits(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, *size) * torch.rand(1, 1, *size).round() * 1.4 - 0.2
+    found = places(x[0], threads=3)
+    assert torch.equal(torch.from_numpy(found), places_of(luma_of(x))[0])
+
+
+@needs_layers
+@torch.no_grad()
 def test_the_core_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not runs_layers():
-        pytest.skip("a CPU without AVX2")
-    filter_, x = filled(), picture()
+    filter_, x = filled(), picture() + 0.01 * torch.rand(2, 3, 48, 64)
     filter_.taps[:, 5] = 0
     by_core = filter_(x, QUALITY)
     monkeypatch.setattr(deringing, "runs_layers", lambda: False)

@@ -16,6 +16,7 @@ from kodec.native.layers import (
     gelu_gradient,
     minimal_filtering,
     place_filter,
+    places,
     runs_layers,
 )
 
@@ -264,27 +265,49 @@ def test_gradients_of_nothing_and_of_what_does_not_fit() -> None:
 
 @needs_layers
 def test_place_filter() -> None:
+    """Where all kinds have the same taps, against plain sums."""
     torch.manual_seed(0)
-    x, taps = torch.randn(11, 16), torch.randn(4, 2, 7, 8)
-    taps[..., 3, 3], taps[2] = 0, 0
-    kinds = torch.randint(4, (5, 9), dtype=torch.uint8)
-    windows = x[:, :15].double().unfold(0, 7, 1).unfold(1, 7, 1)
-    differences = windows - windows[..., 3:4, 3:4]
-    seen = torch.stack([differences, differences.clamp(-0.7, 0.7)], dim=2)
-    expected = (seen * taps[kinds.long()][..., :7].double()).sum((2, 3, 4))
-    found = place_filter(x, kinds, taps, 0.7)
+    x, taps = torch.rand(3, 12, 10), torch.randn(2, 7, 8) / 50
+    taps[:, 3, 3] = 0
+    luma = x.double().sum(0) / 3**0.5
+    around = torch.nn.functional.pad(luma[None], (3, 3, 3, 3), mode="replicate")[0]
+    differences = around.unfold(0, 7, 1).unfold(1, 7, 1) - luma[..., None, None]
+    seen = torch.stack([differences, differences.clamp(-0.1, 0.1)], dim=2)
+    expected = x + (seen * taps[..., :7].double()).sum((2, 3, 4)) / 3**0.5
+    same = taps.expand(48, 2, 7, 8).contiguous()
+    found = place_filter(x, same, 0.1)
     assert_near(torch.from_numpy(found), expected)
-    assert np.array_equal(place_filter(x, kinds, taps, 0.7, threads=3), found)
+    assert np.array_equal(place_filter(x, same, 0.1, threads=3), found)
+    assert np.array_equal(place_filter(x, torch.zeros(48, 2, 7, 8), 0.1), x)
+
+
+@needs_layers
+def test_places() -> None:
+    """Flat, steep along rows, steep along columns; and values that no picture has."""
+    x = torch.full((3, 24, 60), 0.4)
+    x[:, :, 40:] = torch.linspace(0, 1, 20)
+    here, near, direction = places(x)
+    assert (here[:, :16] == 0).all() and (here[:, 24:28] == 3).all()
+    assert (near[:, :12] == 0).all() and (near[:, 16:] == 3).all()
+    assert (direction[:, :16] == 0).all() and (direction[:, 24:28] == 1).all()
+    assert (places(x.transpose(1, 2).contiguous())[2, 24:28] == -1).all()
+    for value in (torch.nan, torch.inf, -1e30):
+        x[:, 5, 5] = value
+        assert np.isin(places(x)[:2], range(4)).mean() > 0.9
 
 
 @needs_layers
 def test_place_filters_that_do_not_fit() -> None:
-    x, taps, kinds = torch.zeros(11, 16), torch.zeros(4, 2, 7, 8), torch.zeros(5, 9).byte()
+    x, taps = torch.zeros(3, 6, 8), torch.zeros(48, 2, 7, 8)
     for wrong, message in (
-        ((x[:, :15].contiguous(), kinds, taps), "x must have"),
-        ((x, kinds, torch.zeros(4, 2, 7, 7)), "taps must be"),
-        ((x, kinds + 4, taps), "kinds must be below"),
-        ((x, kinds.long(), taps), "uint8"),
+        ((x[:, :5].contiguous(), taps), "sides even"),
+        ((x[:, :0].contiguous(), taps), "above 0"),
+        ((x[:2].contiguous(), taps), "x must be"),
+        ((x, torch.zeros(48, 2, 7, 7)), "taps must be"),
+        ((x, taps[:47].contiguous()), "taps must be"),
+        ((x.double(), taps), "float32"),
     ):
         with pytest.raises(InvalidInputError, match=message):
             place_filter(*wrong, clip=1.0)
+    with pytest.raises(InvalidInputError, match="x must be"):
+        places(x[:2].contiguous())

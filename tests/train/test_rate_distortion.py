@@ -264,6 +264,23 @@ def test_training_starts_from_a_model_file(
         assert torch.allclose(weights[f"codec.{name}"], value, atol=1e-6), name
 
 
+def test_training_without_the_filter_starts_from_a_model_that_has_one(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """The filter is fitted behind a trained model; it is left out, and nothing else is."""
+    info = load_model(tiny_model)[1]
+    config = copy.deepcopy(dict(info.config))
+    config["init_args"]["synthesis"]["init_args"]["deringing"] = True
+    filtered = module({"model": {"codec": config}}, start_from=str(tiny_model), grown=True).codec
+    path = tmp_path / "filtered.safetensors"
+    save_model(filtered, config, path, "filtered")
+    started = module({"model": {"codec": info.config}}, start_from=str(path)).codec.state_dict()
+    given = load_model(path)[0].float().state_dict()
+    assert all(torch.equal(value, given[key]) for key, value in started.items())
+    left_out = given.keys() - started.keys()
+    assert left_out == {"synthesis.deringing.taps", "synthesis.deringing.clip"}
+
+
 def test_a_grown_codec_starts_as_the_model_that_it_grew_from(
     tiny_model: Path, tiny_config: dict[str, Any]
 ) -> None:

@@ -217,27 +217,39 @@ nb::object gelu_gradient_argument(nb::handle x, nb::handle gradient, nb::handle 
   return nb::make_tuple(own, affine_gradient.attr("reshape")(items, 2, c));
 }
 
-nb::object place_filter_argument(nb::handle x, nb::handle kinds, nb::handle taps, float clip,
-                                 nb::handle threads) {
-  const Array source = floats(x, "x", 2), weights = floats(taps, "taps", 4);
-  const Array places = array_argument(kinds, "kinds", {nb::dtype<std::uint8_t>()}, "uint8", 2);
+// Height and width of pixels (3, H, W).
+std::array<std::size_t, 2> pixel_sizes(const Array &pixels) {
+  const std::size_t h = pixels.shape(1), w = pixels.shape(2);
+  product({3, h + 6, w + 32});
+  require(pixels.shape(0) == 3 && h > 0 && w > 0 && h % 2 == 0 && w % 2 == 0,
+          "x must be (3, H, W), sides even and above 0");
+  return {h, w};
+}
+
+nb::object place_filter_argument(nb::handle x, nb::handle taps, float clip, nb::handle threads) {
+  const Array source = floats(x, "x", 3), weights = floats(taps, "taps", 4);
   const std::size_t workers = threads_argument(threads);
   require_layers();
-  const std::size_t h = places.shape(0), w = places.shape(1), count = weights.shape(0);
-  product({h + 6, w + 7});
-  require(source.shape(0) == h + 6 && source.shape(1) == w + 7,
-          "x must have six rows and seven columns more than kinds");
-  require(weights.shape(1) == 2 && weights.shape(2) == kPlaceTaps &&
-              weights.shape(3) == kPlaceColumns,
-          "taps must be (count, 2, 7, 8)");
-  const std::uint8_t *const own = data_of<std::uint8_t>(places);
-  require(std::all_of(own, own + h * w, [&](std::uint8_t kind) { return kind < count; }),
-          "kinds must be below the count of taps");
-  const nb::object found = results({1, h, w, 1}, [&](std::size_t, float *out) {
-    filter_places(data_of<float>(source), own, data_of<float>(weights), count, clip, out, h, w,
-                  workers);
+  const auto [h, w] = pixel_sizes(source);
+  require(weights.shape(0) == kPlaceKinds && weights.shape(1) == 2 &&
+              weights.shape(2) == kPlaceTaps && weights.shape(3) == kPlaceColumns,
+          "taps must be (48, 2, 7, 8)");
+  const nb::object found = results({1, 3, h, w}, [&, h = h, w = w](std::size_t, float *out) {
+    filter_places(data_of<float>(source), data_of<float>(weights), clip, out, h, w, workers);
   });
-  return found.attr("reshape")(h, w);
+  return found.attr("reshape")(3, h, w);
+}
+
+nb::object places_argument(nb::handle x, nb::handle threads) {
+  const Array source = floats(x, "x", 3);
+  const std::size_t workers = threads_argument(threads);
+  require_layers();
+  const auto [h, w] = pixel_sizes(source);
+  const Sizes sizes{1, 3, h / 2, w / 2};
+  const nb::object found = results(sizes, [&, h = h, w = w](std::size_t, float *out) {
+    find_places(data_of<float>(source), out, h, w, workers);
+  });
+  return found.attr("reshape")(3, h / 2, w / 2);
 }
 
 void divisive_normalisation_argument(nb::handle x, nb::handle gamma, nb::handle beta,
@@ -274,8 +286,9 @@ NB_MODULE(_layers, m) {
         nb::arg("threads").none() = 1);
   m.def("filter_gradient", &filter_gradient_argument, nb::arg("x").none(),
         nb::arg("gradient").none(), nb::arg("threads").none() = 1);
-  m.def("place_filter", &place_filter_argument, nb::arg("x").none(), nb::arg("kinds").none(),
-        nb::arg("taps").none(), nb::arg("clip"), nb::arg("threads").none() = 1);
+  m.def("place_filter", &place_filter_argument, nb::arg("x").none(), nb::arg("taps").none(),
+        nb::arg("clip"), nb::arg("threads").none() = 1);
+  m.def("places", &places_argument, nb::arg("x").none(), nb::arg("threads").none() = 1);
   m.def("gelu", &gelu_argument, nb::arg("x").none(), nb::arg("affine").none() = nb::none(),
         nb::arg("threads").none() = 1);
   m.def("gelu_gradient", &gelu_gradient_argument, nb::arg("x").none(), nb::arg("gradient").none(),

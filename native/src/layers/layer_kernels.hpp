@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "layers.hpp"
 
@@ -68,10 +69,49 @@ void gelu_positions(const float *x, const float *affine, float *out, std::size_t
 void gelu_gradient_positions(const float *x, const float *affine, const float *gradient, float *out,
                              float *affine_gradient, std::size_t positions, std::size_t channels);
 
-// One row of a place filter: x are kPlaceTaps rows of neighbours, `step` floats apart. used: kinds
-// that have taps other than zero. taps: (kinds, 2, kPlaceTaps, 8), zeros behind the last tap.
-void filter_places_row(const float *x, std::size_t step, const unsigned char *kinds,
-                       const float *taps, const unsigned char *used, float clip, float *out,
-                       std::size_t width);
+// A place filter, by rows. Luma in whole steps: by kPlaceSteps around the middle of its range, within
+// +-kPlaceMost, so that 36 squares fit 31 bits.
+constexpr float kPlaceSteps = 8192, kPlaceMost = 0.94f;
+// How steeply levels pass into one another: across 1 / kPlaceRamp of a bound's square.
+constexpr float kPlaceRamp = 4;
+// Sums of 36 differences, in steps, below which directions count for little.
+constexpr float kPlaceFloor = 36 * 8;
+// Cells of 2x2 pixels that "near by" reaches.
+constexpr std::size_t kPlaceNear = 4;
+
+// One row of pixels, whose planes are `plane` floats apart, to luma and to steps, of which there is
+// one more.
+void place_luma_row(const float *x, std::size_t plane, float *luma, std::int16_t *steps,
+                    std::size_t width);
+
+// One row of cells from two rows of steps and the one below: sums, sums of squares, of differences
+// along rows, and along columns, each of as many as cells rounded up to kLanes. Reads 2 kLanes + 1
+// steps behind the last cell.
+void place_cell_row(const std::int16_t *upper, const std::int16_t *lower,
+                    const std::int16_t *below, std::size_t cells, std::int32_t *out);
+
+// One row of levels and directions from three rows of cells. slopes: kPlaceRamp by the squares of
+// the bounds, as sums of 36 have them. room: for four such rows. All are of whole vectors of cells.
+void place_level_row(const std::int32_t *const *rows, std::size_t cells, const float *slopes,
+                     std::int32_t *room, float *levels, float *directions);
+
+// The highest level near by, from `count` rows of levels, of whole vectors of cells as `out` is.
+// room: for kPlaceNear more on both sides.
+void place_near_row(const float *const *rows, std::size_t count, std::size_t cells, float *room,
+                    float *out);
+
+// What kinds are told by, of one row of cells, in whole vectors.
+struct PlaceRow {
+  const float *here, *near, *directions;
+};
+
+// What is added to two rows of luma: (2, 2 cells). luma: kPlaceTaps + 1 rows of neighbours, `step`
+// floats apart. used: kinds that have taps other than zero. taps: (kinds, 2, kPlaceTaps, 8).
+void filter_place_row(const float *luma, std::size_t step, const PlaceRow &places,
+                      const float *taps, const unsigned char *used, float clip, std::size_t cells,
+                      float *added);
+
+// Adds to a row of one component its part of luma.
+void add_luma_row(const float *x, const float *added, float *out, std::size_t width);
 
 }  // namespace kodec

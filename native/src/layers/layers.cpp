@@ -25,8 +25,6 @@ void see_for_gradient(const float *, const float *, const TileLayout &, std::siz
 void add_gradient(const float *, const float *, const TileLayout &, std::size_t, float *) {}
 void make_gradient(const float *, const TileLayout &, float *) {}
 void gelu_positions(const float *, const float *, float *, std::size_t, std::size_t) {}
-void filter_places_row(const float *, std::size_t, const unsigned char *, const float *,
-                       const unsigned char *, float, float *, std::size_t) {}
 void gelu_gradient_positions(const float *, const float *, const float *, float *, float *,
                              std::size_t, std::size_t) {}
 #endif
@@ -135,23 +133,6 @@ void divisive_normalisation(const float *x, const float *gamma, const float *bet
     normalise_positions(x + place, panels.data(), beta, out + place,
                         std::min(kPositions, positions - first), channels, inverse,
                         squares[worker].data());
-  });
-}
-
-void filter_places(const float *x, const unsigned char *kinds, const float *taps, std::size_t count,
-                   float clip, float *out, std::size_t height, std::size_t width,
-                   std::size_t threads) {
-  const std::size_t each = 2 * kPlaceTaps * kPlaceColumns;
-  std::vector<float> own(taps, taps + count * each);
-  std::vector<unsigned char> used(count);
-  for (std::size_t kind = 0; kind < count; ++kind) {
-    float *const first = own.data() + kind * each;
-    for (std::size_t row = 0; row < 2 * kPlaceTaps; ++row) first[row * kPlaceColumns + 7] = 0;
-    used[kind] = std::any_of(first, first + each, [](float tap) { return tap != 0; });
-  }
-  share_tasks(height, threads, [&](std::size_t row, std::size_t) {
-    filter_places_row(x + row * (width + 7), width + 7, kinds + row * width, own.data(),
-                      used.data(), clip, out + row * width, width);
   });
 }
 

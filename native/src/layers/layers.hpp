@@ -65,13 +65,26 @@ void gelu_gradient(const float *x, const float *affine, const float *gradient, f
                    float *affine_gradient, std::size_t items, std::size_t positions,
                    std::size_t channels, std::size_t threads);
 
-// A filter whose taps follow the kind of place: at each of (height, width), the differences of its
-// 7x7 neighbours from it, and these clipped to +-clip, times the taps (2, 7, 8) of its kind, added
-// up. x: (height + 6, width + 7), neighbours all around and one column more. kinds: (height, width),
-// each below `count`. taps: (count, 2, 7, 8), the eighth of a row and the middle one unused.
+// A filter whose taps follow the kind of place. x, out: three components (3, height, width), sides
+// even and above 0; luma is their sum by the root of 3. Kinds of 2x2 pixels are told by
+// - the level of luma's spread over 6x6: how many of three bounds its square has passed,
+// - the highest level up to four such places away,
+// - the direction: 0 where luma changes more than twice as much along rows, 1 along columns, else 2,
+// so that kind = (here * levels + near) * directions + direction. Around each bound a place has
+// shares of both kinds, so that what is added is continuous in x. From luma in whole steps on all
+// is exact up to one rounding, and in the order that `models/deringing.py` has it.
+constexpr std::size_t kPlaceLevels = 4, kPlaceDirections = 3;
+constexpr std::size_t kPlaceKinds = kPlaceLevels * kPlaceLevels * kPlaceDirections;
+
+// Levels here, near by, and directions (1: along rows, -1: along columns): (3, height/2, width/2).
+void find_places(const float *x, float *out, std::size_t height, std::size_t width,
+                 std::size_t threads);
+
+// To luma are added the differences of its 7x7 neighbours from it, and these clipped to +-clip,
+// times the taps (2, 7, 8) of its kind. taps: (kPlaceKinds, 2, 7, 8), of which the eighth of a row
+// is unused, as the middle one is.
 constexpr std::size_t kPlaceTaps = 7, kPlaceColumns = 8;
-void filter_places(const float *x, const unsigned char *kinds, const float *taps, std::size_t count,
-                   float clip, float *out, std::size_t height, std::size_t width,
-                   std::size_t threads);
+void filter_places(const float *x, const float *taps, float clip, float *out, std::size_t height,
+                   std::size_t width, std::size_t threads);
 
 }  // namespace kodec
