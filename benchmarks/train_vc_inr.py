@@ -1,6 +1,6 @@
 """Train VC-INR's network and codec on crops, and write its model file.
 
-    python benchmarks/train_vc_inr.py OUTPUT.safetensors [--steps 1800] [--codec-steps 1200]
+    python benchmarks/train_vc_inr.py OUTPUT.safetensors [--steps 1000] [--codec-steps 600]
 
 KODEC_DATA names the folder with train/. The same arguments give the same file on one machine.
 """
@@ -23,8 +23,8 @@ def main() -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("--pictures", type=int, default=96)
     parser.add_argument("--side", type=int, default=128, help="of a crop, a multiple of 16")
-    parser.add_argument("--steps", type=int, default=1800, help="of meta-learning")
-    parser.add_argument("--codec-steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=1000, help="of meta-learning")
+    parser.add_argument("--codec-steps", type=int, default=600)
     parser.add_argument("--lam", type=float, default=0.005, help="bpp + lam x squared error")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

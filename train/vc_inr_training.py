@@ -8,7 +8,7 @@ from torch import Tensor
 from kodec.codecs.fitted.vc_inr import INNER_STEPS, GatedFields
 from kodec.entropy import RateMeter
 
-# Of a patch's pixels, a step of meta-learning looks at one in so many.
+# Of a patch's pixels, a step looks at one in so many.
 SHARE = 3
 
 Show = Callable[[int, float, float], None]
@@ -59,8 +59,8 @@ def train_codec(
     lam: bits per pixel + lam x squared error of 8-bit samples. The network is what it is.
     """
     layout = model.layout(x.shape[2], x.shape[3])
-    targets = layout.split(x).flatten(0, 1)
-    grid = model.latent_grid(model.inner_steps(targets).detach(), layout)
+    targets = layout.split(x)
+    grid = model.latent_grid(model.inner_steps(targets.flatten(0, 1)).detach(), layout)
     _scale(model, grid)
     parameters = [
         *model.analysis.parameters(),
@@ -76,7 +76,9 @@ def train_codec(
         meter = RateMeter(training=True)
         y = model.analysis(grid[chosen])
         coded = model.code(y, y.shape, meter)
-        error = 255**2 * (model.render(coded, layout) - x[chosen]).square().mean()
+        seen = torch.randperm(model.side**2)[: model.side**2 // SHARE]
+        samples = model.samples(coded, seen)
+        error = 255**2 * (samples - targets[chosen][:, :, seen]).square().mean()
         bpp = meter.total().sum() / (len(chosen) * pixels)
         loss = bpp + lam * error
         optimiser.zero_grad()

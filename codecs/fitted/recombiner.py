@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -122,26 +121,15 @@ class Recombiner(CodingModel):
         )
         return rendered
 
-    def numbers(self, normals: NDArray[np.float32], layout: PatchLayout) -> Tensor:
-        """The flat vector (1, numbers) of standard normals: prior mean + prior scale x normal.
-
-        Both factors are stored, and product and sum are single operations: the same everywhere.
-        """
-        spread = self.flat(layout, "scale") * torch.from_numpy(normals)
-        return (self.flat(layout, "mean") + spread)[None]
-
     @torch.no_grad()
-    def picture(
-        self, indexes: NDArray[np.int64], size: tuple[int, int], settings: tuple[int, int]
-    ) -> Tensor:
-        """The picture (1, 3, *size) of the blocks' indexes (blocks,).
+    def numbers(self, plan: SamplePlan, indexes: Tensor, layout: PatchLayout) -> Tensor:
+        """The flat vector (1, numbers) of all blocks' samples, indexes (blocks,).
 
-        size: height and width. settings: bits of a block, and the seed.
+        Prior mean + prior scale x normal: both factors are stored, and product and sum are single
+        operations, the same everywhere.
         """
-        layout = self.layout(*size)
-        flat = self.numbers(self.plan(layout, *settings).normals(indexes), layout)
-        picture = layout.picture(self.render(flat, layout))
-        return picture[..., : size[0], : size[1]]
+        normals = torch.from_numpy(plan.normals(indexes.cpu().numpy()))
+        return (self.flat(layout, "mean") + self.flat(layout, "scale") * normals)[None]
 
 
 def initial_weights(field: PatchField) -> Tensor:

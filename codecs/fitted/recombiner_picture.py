@@ -1,10 +1,11 @@
 """RECOMBINER's files: the indexes of a picture's blocks, beside weights that all pictures share."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from .fitted_model import Clip, Cost, FileFitting, FittedModel, FittedSize, Goal
 from .fitting import Budget, Show, nothing_shown
 from .recombiner import DEFAULT_BITS, Recombiner
 from .recombiner_fitting import PHASES, RecombinerFitting
+from .sample_plan import SamplePlan
 from .schedule import Schedule, read_schedule
 from .shared_weights import check_shared, shared_weights
 
@@ -71,6 +73,16 @@ class RecombinerPicture(FittedModel):
         peak = BYTES_PER_PIXEL * size.pixels + 4 * PARAMETERS_OF_WEIGHTS
         return Cost(PARAMETERS_OF_WEIGHTS, MACS_PER_PIXEL, peak, range(symbols, symbols + 1))
 
+    @cached_property
+    def plan(self) -> SamplePlan:
+        """The picture's blocks."""
+        return self.prior.plan(self.layout, *self.settings)
+
+    def cost(self) -> Cost:
+        """With the parameters that its weights have."""
+        parameters = sum(value.numel() for value in self.prior.parameters())
+        return replace(super().cost(), parameters=parameters)
+
     @classmethod
     def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
         """With the packaged weights."""
@@ -92,26 +104,26 @@ class RecombinerPicture(FittedModel):
         # Each vector has a block at least: a few bytes' claim makes no large plan.
         if architecture[2] < built.layout.patches:
             raise BitstreamError("the file has fewer blocks than patches: it is damaged")
-        if architecture[2] != built.prior.plan(built.layout, *built.settings).blocks:
+        if architecture[2] != built.plan.blocks:
             raise BitstreamError("the file has other blocks than its weights: it is damaged")
         return built
 
     def code(
         self, parameters: Mapping[str, Any] | None, port: SymbolPort, packet: int = 0
     ) -> Mapping[str, Any]:
-        """Pass "indexes" (blocks,) through the port."""
+        """Pass "indexes" (blocks,) through the port; with the "numbers" that they stand for."""
         shape = torch.Size((1, self.architecture[2]))
         given = None if parameters is None else parameters["indexes"].reshape(shape)
         coded = port.integers("indexes", given, 1 << self.settings[0], shape)
-        return {"indexes": coded.flatten().long()}
+        indexes = coded.flatten().long()
+        return {"indexes": indexes, "numbers": self.prior.numbers(self.plan, indexes, self.layout)}
 
     def reconstruct(self, parameters: Mapping[str, Any]) -> Reconstruction:
-        """The picture that the indexes' samples make."""
-        indexes = parameters["indexes"].cpu().numpy().astype(np.int64)
+        """The picture that the samples make."""
 
         def render(number: int) -> Tensor:
-            size = (self.size.height, self.size.width)
-            x = self.prior.picture(indexes, size, self.settings)[0]
+            patches = self.prior.render(parameters["numbers"], self.layout)
+            x = self.layout.picture(patches)[0, :, : self.size.height, : self.size.width]
             return x if self.size.components == 3 else x.mean(0, keepdim=True)
 
         return Reconstruction(self.size, render)

@@ -41,8 +41,8 @@ class GatedFields(CodingModel):
         self.field = as_role("decoder", GatedField(hidden, latents, rank, side))
         # Of the few steps: a rate for each number, learned (Meta-SGD).
         self.rates = as_role("encoder", _Rates(latents))
-        self.analysis = as_role("encoder", _between(latents, width))
-        self.synthesis = as_role("decoder", _between(latents, width))
+        self.analysis = as_role("encoder", LatentTransform(latents, width))
+        self.synthesis = as_role("decoder", LatentTransform(latents, width))
         self.latents = MeanScaleHyperprior(latents, hyper)
 
     def layout(self, height: int, width: int) -> PatchLayout:
@@ -75,19 +75,26 @@ class GatedFields(CodingModel):
 
     def latent_grid(self, vectors: Tensor, layout: PatchLayout) -> Tensor:
         """(N, latents, rows, columns) of the vectors (N patches, latents)."""
-        grid = vectors.unflatten(0, (-1, layout.rows, layout.columns))
-        return grid.permute(0, 3, 1, 2)
+        size = (-1, layout.rows, layout.columns, vectors.shape[1])
+        return vectors.reshape(size).permute(0, 3, 1, 2)
 
     def code(self, y: Tensor | None, shape: torch.Size, port: SymbolPort) -> Tensor:
         """Pass latents (N, latents, rows, columns) through the port."""
         return self.latents.code(y, Conditions(shape), port)
 
-    def render(self, y: Tensor, layout: PatchLayout) -> Tensor:
-        """Pictures (N, 3, H, W) of whole patches, of coded latents (N, latents, rows, columns)."""
+    def samples(self, y: Tensor, pixels: Tensor | None = None) -> Tensor:
+        """Samples (N, patches, pixels, 3) of coded latents (N, latents, rows, columns).
+
+        pixels: which of a patch's; without, all.
+        """
         y = y.to(next(self.synthesis.parameters()))
         vectors = self.synthesis(y).permute(0, 2, 3, 1).flatten(0, 2)
-        samples = self.field(vectors).unflatten(0, (len(y), -1))
-        return layout.picture(samples)
+        found: Tensor = self.field(vectors, pixels).unflatten(0, (len(y), -1))
+        return found
+
+    def render(self, y: Tensor, layout: PatchLayout) -> Tensor:
+        """Pictures (N, 3, H, W) of whole patches, of coded latents (N, latents, rows, columns)."""
+        return layout.picture(self.samples(y))
 
 
 class _Rates(nn.Module):
@@ -102,17 +109,15 @@ class _Rates(nn.Module):
         return self.of_each * gradient
 
 
-def _between(latents: int, width: int) -> nn.Module:
-    """Latents to latents, position by position, with a hidden layer beside the way straight on."""
-    return _Residual(nn.Conv2d(latents, width, 1), nn.Conv2d(width, latents, 1))
+class LatentTransform(nn.Module):
+    """Latents to latents, position by position: a gain each, and a hidden layer beside it."""
 
-
-class _Residual(nn.Module):
-    def __init__(self, first: nn.Conv2d, second: nn.Conv2d) -> None:
+    def __init__(self, latents: int, width: int) -> None:
         super().__init__()
-        self.first, self.second = first, second
-        self.gain = nn.Parameter(torch.ones(first.in_channels))
-        nn.init.zeros_(second.weight)
+        self.first = nn.Conv2d(latents, width, 1)
+        self.second = nn.Conv2d(width, latents, 1)
+        self.gain = nn.Parameter(torch.ones(latents))
+        nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, latents, h, w)."""

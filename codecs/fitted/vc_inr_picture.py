@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -69,6 +70,11 @@ class VcInrPicture(FittedModel):
         symbols += hyper * -(-rows // HYPER_STRIDE) * -(-columns // HYPER_STRIDE)
         peak = BYTES_PER_PIXEL * size.pixels + 8 * (PARAMETERS_OF_WEIGHTS + 4 * symbols)
         return Cost(PARAMETERS_OF_WEIGHTS, MACS_PER_PIXEL, peak, range(symbols, symbols + 1))
+
+    def cost(self) -> Cost:
+        """With the parameters that its weights have."""
+        parameters = sum(value.numel() for value in self.weights.parameters())
+        return replace(super().cost(), parameters=parameters)
 
     @classmethod
     def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
@@ -140,9 +146,9 @@ class VcInrFitting(FileFitting):
         layout = self.model.layout
         self.size = (clip.size.height, clip.size.width)
         self.x = clip.tensor(0)[None].expand(-1, 3, -1, -1).contiguous()
-        padding = (0, layout.columns * layout.side - self.size[1])
-        padding += (0, layout.rows * layout.side - self.size[0])
-        self._whole = functional.pad(self.x, padding, mode="replicate")
+        right = layout.columns * layout.side - self.size[1]
+        below = layout.rows * layout.side - self.size[0]
+        self._whole = functional.pad(self.x, (0, right, 0, below), mode="replicate")
         self._targets = layout.split(self._whole).flatten(0, 1)
         vectors = torch.zeros(layout.patches, self.weights.field.latents)
         self.values = {

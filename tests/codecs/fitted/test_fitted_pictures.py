@@ -1,4 +1,4 @@
-"""C3, RECOMBINER and VC-INR from picture to file and back: rates as reported, breaks, forged heads."""
+"""C3, RECOMBINER and VC-INR from picture to file and back: rates, breaks, forged heads."""
 
 import io
 from fractions import Fraction
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kodec.codecs import Portability
 from kodec.codecs.container import ChunkReader, ChunkWriter, FittedHeader, Packet
 from kodec.codecs.fitted import Budget, Clip, FittedCodec, FittedResult, Limits, open_fitted
-from kodec.codecs.fitted.fitted_file import read_fitted
+from kodec.codecs.fitted.fitted_file import FITTED, read_fitted
 from kodec.native import BitstreamError, UnsupportedError
 
 FAMILIES = {"c3": (None, 24), "recombiner": ("8-bit", 40), "vc-inr": (None, 24)}
@@ -22,7 +22,8 @@ def picture(components: int = 3) -> NDArray[np.uint8]:
     """(36, 44, components), no multiple of anything."""
     rows, columns = np.mgrid[:36, :44] / 6
     waves = [np.sin(rows + c) + np.cos(columns * (c + 1) / 2) for c in range(components)]
-    return np.clip(128 + 50 * np.stack(waves, -1), 0, 255).astype(np.uint8)
+    levels = np.clip(128 + 50 * np.stack(waves, -1), 0, 255)
+    return np.asarray(levels, np.uint8)
 
 
 def codec(family: str) -> FittedCodec:
@@ -93,7 +94,7 @@ def test_qualities_of_a_family(family: str) -> None:
 
 
 def forged(data: bytes, architecture: tuple[int, ...], model_id: bytes | None) -> FittedHeader:
-    header = ChunkReader(data, kinds=("fitted",)).header
+    header = ChunkReader(data, kinds=FITTED).header
     assert isinstance(header, FittedHeader)
     portability: Portability = header.portability
     return FittedHeader(
@@ -115,7 +116,7 @@ def forged(data: bytes, architecture: tuple[int, ...], model_id: bytes | None) -
 def rewritten(data: bytes, architecture: tuple[int, ...], model_id: bytes | None) -> bytes:
     """The file with another head."""
     file = io.BytesIO()
-    packets = [p for p in ChunkReader(data, kinds=("fitted",)) if isinstance(p, Packet)]
+    packets = [p for p in ChunkReader(data, kinds=FITTED) if isinstance(p, Packet)]
     with ChunkWriter(file, forged(data, architecture, model_id)) as writer:
         for packet in packets:
             writer.write(packet.data)

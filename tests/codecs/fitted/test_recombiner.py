@@ -35,8 +35,9 @@ def test_a_fit_codes_every_block_and_the_file_decodes() -> None:
     indexes = work.indexes
     assert 0 <= indexes.min() and indexes.max() < 1 << BITS
     assert run.figures is not None and run.figures.psnr > start.psnr + 3
-    picture = small_recombiner().picture(indexes, (40, 24), (BITS, 0))
-    assert picture.shape == (1, 3, 40, 24)
+    model, layout = small_recombiner(), work.layout
+    numbers = model.numbers(work.plan, torch.from_numpy(indexes), layout)
+    picture = layout.picture(model.render(numbers, layout))[..., :40, :24]
     error = (as_pixels(picture).float() / 255 - work.x).square().mean()
     assert -10 * math.log10(error) == pytest.approx(run.figures.psnr)
     assert run.figures.bpp == BITS * len(indexes) / (40 * 24)
@@ -83,10 +84,12 @@ def test_a_model_file_gives_the_same_pictures(tmp_path: Path) -> None:
     info = save_model(model, config, tmp_path / "small.safetensors", "small")
     loaded, again = load_model(tmp_path / "small.safetensors")
     assert again.model_id == info.model_id and info.portability == "exact"
-    indexes = np.arange(model.plan(model.layout(32, 32), BITS, 1).blocks) % 256
     assert isinstance(loaded, Recombiner)
-    pictures = [m.picture(indexes, (32, 32), (BITS, 1)) for m in (model, loaded)]
-    assert torch.equal(*pictures)
+    layout = model.layout(32, 32)
+    plans = [m.plan(layout, BITS, 1) for m in (model, loaded)]
+    indexes = torch.arange(plans[0].blocks) % 256
+    numbers = [m.numbers(plan, indexes, layout) for m, plan in zip((model, loaded), plans)]
+    assert torch.equal(*numbers)
 
 
 def test_bits_that_no_block_has_are_refused() -> None:
