@@ -30,6 +30,7 @@ sanitize: | $(BIN)/ninja
 		-DKODEC_CUDA_EMULATION=ON
 	$(BIN)/cmake --build $(SANITIZED)
 	$(SANITIZED)/tests/round_trips 300
+	$(SANITIZED)/tests/front_programs 300
 	$(SANITIZED)/tests/layer_shapes 100
 	$(SANITIZED)/tests/emulated_cuda/cuda_emulation 100
 	$(SANITIZED)/tests/fuzz_seeds $(SANITIZED)/seeds
@@ -65,6 +66,8 @@ test-aarch64: | $(BIN)/ninja
 	diff -r $(HOST)/seeds $(AARCH64)/seeds
 	grep checksum $(HOST)/round_trips.txt > $(HOST)/checksum.txt
 	grep checksum $(AARCH64)/round_trips.txt | diff $(HOST)/checksum.txt -
+	$(HOST)/tests/front_programs 300 > $(HOST)/front_programs.txt
+	$(ON_AARCH64) $(AARCH64)/tests/front_programs 300 | diff $(HOST)/front_programs.txt -
 	$(ON_AARCH64) $(AARCH64)/tests/layer_shapes
 	cd $(AARCH64) && $(ON_AARCH64) tests/fuzz_decoder -max_total_time=10 seeds/decoder
 	cd $(AARCH64) && $(ON_AARCH64) tests/fuzz_encoder -max_total_time=10 seeds/encoder

@@ -35,19 +35,19 @@ import torch
 from PIL import Image, ImageCms
 
 from forging import (
-    CRC_BYTES,
     PREAMBLE_BYTES,
     NeverRightError,
     Tally,
     mutate,
     mutate_chunks,
     seal,
+    seal_stream,
     split,
 )
 from kodec.codecs import Codec, Picture, load
 from kodec.codecs.container.varint import read_varint, write_varint
 from kodec.eval.running.memory import PeakMemory
-from kodec.native import BitstreamError, KodecError, crc32c
+from kodec.native import KodecError
 from reporting import parser_of, run, write_report
 
 WIDTH, HEIGHT, QUALITY = 64, 48, 32
@@ -71,25 +71,6 @@ def with_metadata(picture: Picture) -> Picture:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     undated = profile[:24] + bytes(12) + profile[36:]
     return Picture(picture.pixels, undated, exif.tobytes().removeprefix(b"Exif\0\0"))
-
-
-def seal_stream(stream: bytes) -> bytes:
-    """A coder stream with its checksum made right, if it has one segment and a whole header."""
-    if not stream or stream[0] & 0x80:
-        return stream
-    kind = stream[0]
-    lanes = kind >> 2 & 7
-    fields = 1 + 2 * (lanes > 0) + (kind >> 5 & 1) + (kind >> 6 & 1)
-    position = 1
-    try:
-        for _ in range(fields):
-            _, position = read_varint(stream, position)
-    except BitstreamError:
-        return stream
-    checksum = position + CRC_BYTES
-    front, body = stream[:checksum], stream[checksum + CRC_BYTES :]
-    crc = crc32c(bytes(2) + front + body)
-    return front + crc.to_bytes(CRC_BYTES, "little") + body
 
 
 def single_bytes(data: bytes, values: int, rng: random.Random) -> Iterator[bytes]:

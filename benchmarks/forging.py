@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kodec.codecs.container.varint import read_varint, write_varint
-from kodec.native import KodecError, crc32c
+from kodec.native import BitstreamError, KodecError, crc32c
 
 PREAMBLE_BYTES = 5
 CRC_BYTES = 4
@@ -63,6 +63,25 @@ def seal(preamble: bytes, chunks: Iterable[Chunk]) -> bytes:
             seed = chain = crc = crc32c(chunk, seed)
         out += chunk + crc.to_bytes(CRC_BYTES, "little")
     return out
+
+
+def seal_stream(stream: bytes) -> bytes:
+    """A coder stream with its checksum made right, if it has one segment and a whole header."""
+    if not stream or stream[0] & 0x80:
+        return stream
+    kind = stream[0]
+    lanes = kind >> 2 & 7
+    fields = 1 + 2 * (lanes > 0) + (kind >> 5 & 1) + (kind >> 6 & 1)
+    position = 1
+    try:
+        for _ in range(fields):
+            _, position = read_varint(stream, position)
+    except BitstreamError:
+        return stream
+    checksum = position + CRC_BYTES
+    front, body = stream[:checksum], stream[checksum + CRC_BYTES :]
+    crc = crc32c(bytes(2) + front + body)
+    return front + crc.to_bytes(CRC_BYTES, "little") + body
 
 
 def numbered(packet: int, seed: int) -> int:

@@ -129,10 +129,11 @@ class FrontProgram:
     """A serial order in integers, front by front: a small network predicts a grid's values.
 
     Immutable; the same on every machine, since no sum reaches 2**53 (which float64 holds exactly).
-    Positions with the same column + slope * row form a front, coded by rows, where slope is the least
-    with which all taps lie in earlier fronts. The first layer takes the taps' values, then the
-    position's side integers; the last takes what the one before it gives and then, if it is not the
-    first, these inputs again. A layer is y = (W x + b) >> shift, then max(y, 0) if it is rectified.
+    Positions with the same column + slope * row form a front, coded by rows, where slope is the
+    least with which all taps lie in earlier fronts. The first layer takes the taps' values, then
+    the position's side integers; the last takes what the one before it gives and then, if it is not
+    the first, these inputs again. A layer is y = (W x + b) >> shift, then max(y, 0) if it is
+    rectified.
 
     The two outputs are a mean and a log scale, both with 8 fraction bits. The log scale is set to
     [lowest, highest] and names the nearest level, halves up; the mean is set to [least, most + 1)
@@ -146,8 +147,8 @@ class FrontProgram:
         side: integers of a position that both sides know beforehand, 0..256.
         side_bound: they are set to [-side_bound, side_bound], at most 2**30.
         least, most: of the values, 0 among them, at most 2**15 either way.
-        layers: (weights (outputs, inputs) int64, biases (outputs,) int64, shift 0 or 2..32, rectified
-            0 or 1) each; at most 16 layers of 256 outputs.
+        layers: (weights (outputs, inputs) int64, biases (outputs,) int64, shift 0 or 2..32,
+            rectified 0 or 1) each; at most 16 layers of 256 outputs.
         lowest, highest: of log scales.
         levels: (n, 2) int32, each (mean_bits 1..8, first index), 2..4096.
 
@@ -320,8 +321,8 @@ class Decoder:
     ) -> NDArray[np.int32]:
         """The next block's values (rows * columns,), row by row, decoded front by front.
 
-        The encoder had one block of the symbols and indexes that `program.predict` gives. Arguments:
-        see there.
+        The encoder had one block of the symbols and indexes that `program.predict` gives.
+        Arguments: see there.
 
         Raises as `decode` does, and BitstreamError where a value is out of the program's range.
         """

@@ -29,7 +29,7 @@ from .schedule import Schedule
 
 MAX_SAMPLES = 1 << 31
 """Most samples of a clip that is fitted, which is held in memory whole."""
-MAX_PARAMETERS = 1 << 27
+MAX_PARAMETERS = 1 << 26
 MAX_MACS_PER_PIXEL = 1 << 22
 MAX_MACS_OF_SMALL_FRAMES = 1 << 34
 """Of a whole frame: more a pixel than the limit, where there are few."""

@@ -3,8 +3,9 @@
     coarser grids --IFCE--> features --+
     grid's own values before ----------+--ARM--> mean, log scale of each value
 
-"Cool-chic" (Ladune et al., 2023), release 5. All that decides a table is an integer: `exact`. Positions go
-front by front (column + 3 row, or what the contexts in use allow), not in the authors' order.
+"Cool-chic" (Ladune et al., 2023), release 5. All that decides a table is an integer: `exact`.
+Positions go front by front (column + 3 row, or what the contexts in use allow), which is not the
+authors' order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ class Grid:
 def grids_of(
     height: int, width: int, levels: tuple[int, int] = (0, 6), hyper_from: int | None = 4
 ) -> list[Grid]:
-    """Grids of levels first..last, finest first, with a hyper-grid behind each from `hyper_from` on.
+    """Grids of levels first..last, finest first, and a hyper-grid behind each from `hyper_from` on.
 
     A level's grid has ceil(height / 2^level) rows and ceil(width / 2^level) columns.
     """
@@ -86,15 +87,18 @@ class GridNetwork(Protocol):
 class GridLatents:
     """The latents' order through any port, given the networks in integers.
 
-    grids: finest first, as `grids_of` gives them. arm: for all of them. ifce: by level, for those that
-    have features; each takes all coarser grids. Levels without one get zeros for features.
+    grids: finest first, as `grids_of` gives them. arm: for all of them. ifce: by level, for those
+    that have features; each takes all coarser grids. Levels without one get zeros for features.
     Raises `InvalidInputError` where these don't fit together.
     """
 
     exact = True
 
     def __init__(
-        self, grids: Sequence[Grid], arm: GridNetwork, ifce: Mapping[int, IntegerIfce] | None = None
+        self,
+        grids: Sequence[Grid],
+        arm: GridNetwork,
+        ifce: Mapping[int, IntegerIfce] | None = None,
     ) -> None:
         self.grids = tuple(grids)
         self.arm = arm
@@ -112,7 +116,7 @@ class GridLatents:
                     f"features of level {level} reach {network.bound}, but the ARM was proved for "
                     f"{arm.feature_bound}"
                 )
-        self._program = arm.program(packaged_tables().scales)
+        self.arm_program = arm.program(packaged_tables().scales)
 
     @property
     def symbols(self) -> int:
@@ -122,8 +126,8 @@ class GridLatents:
     def code(self, latents: Sequence[Tensor] | None, port: SymbolPort) -> list[Tensor]:
         """Pass the grids through the port, coarsest first; what the decoder sees, finest first.
 
-        latents: (N, 1, rows, columns) for each grid, rounded and set to [-64, 63] here; None where the
-        port reads. A port of N items. Returns float64 integers of the same shapes.
+        latents: (N, 1, rows, columns) for each grid, rounded and set to [-64, 63] here; None where
+        the port reads. A port of N items. Returns float64 integers of the same shapes.
         """
         if latents is not None:
             shapes = [tuple(y.shape[-2:]) for y in latents]
@@ -136,13 +140,35 @@ class GridLatents:
             if latents is not None:
                 y = latents[number]
                 given = torch.round(y.double()).clamp(LEAST, MOST).reshape(len(y), -1, 1)
-            step = FrontStep(self.arm, self._program, grid, *self._features(grid, coded))
-            tokens = port.scan(f"grid{number}", given, Fronts(grid, self._program.slope), step)
+            step = self.step(grid, coded)
+            tokens = port.scan(f"grid{number}", given, Fronts(grid, step.program.slope), step)
             coded.insert(0, tokens.reshape(len(tokens), 1, grid.rows, grid.columns))
         return coded
 
+    def bits(self, latents: Sequence[Tensor]) -> list[Tensor]:
+        """Bits (N,) of each grid, finest first, by the core: what a `RateMeter` counts, faster.
+
+        latents: integers, as `code` returns them.
+        """
+        packaged = packaged_tables()
+        counts = []
+        for number, (grid, y) in enumerate(zip(self.grids, latents, strict=True)):
+            compiled = self.step(grid, latents[number + 1 :]).compiled()
+            values = y.flatten(1).to(torch.int32).cpu().numpy()
+            coded = [compiled.symbols(item, own) for item, own in enumerate(values)]
+            symbols, indexes = (
+                torch.from_numpy(np.stack(part).astype(np.int64))
+                for part in zip(*coded, strict=True)
+            )
+            counts.append(packaged.bits(symbols, indexes).sum(1))
+        return counts
+
+    def step(self, grid: Grid, coarser: Sequence[Tensor]) -> "FrontStep":
+        """The pass over a grid, given the grids behind it: (N, 1, rows, columns) each."""
+        return FrontStep(self.arm, self.arm_program, grid, *self._features(grid, coarser))
+
     def _features(self, grid: Grid, coarser: Sequence[Tensor]) -> tuple[Tensor | None, int]:
-        """Features (N, rows, columns, features) int64 of 2^shift positions a side, and the shift."""
+        """Features (N, rows, columns, F) int64, each of 2^shift positions a side, and the shift."""
         if grid.level not in self.ifce:
             return None, 0
         # At the resolution of the next level.
@@ -212,8 +238,8 @@ class FrontStep:
     def _places(self, places: Tensor) -> tuple[Tensor, Tensor]:
         return places // self.grid.columns, places % self.grid.columns
 
-    def _distribution(self, canvas: Tensor, places: Tensor) -> LocatedLaplace:
-        """Of positions (F,), from what the canvas holds: (N, F, 1)."""
+    def _outputs(self, canvas: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log scales (N, F) of positions (F,), from what the canvas holds."""
         rows, columns = self._places(places)
         seen = torch.stack(
             [
@@ -225,13 +251,16 @@ class FrontStep:
         features = seen.new_zeros(*seen.shape[:2], self.arm.features)
         if self.features is not None:
             features = self.features[:, rows >> self.shift, columns >> self.shift]
-        mean, log_scale = self.arm(torch.cat([seen, features.expand(len(seen), -1, -1)], dim=-1))
-        return LocatedLaplace(mean[..., None], log_scale[..., None], LEAST, MOST)
+        return self.arm(torch.cat([seen, features.expand(len(seen), -1, -1)], dim=-1))
+
+    def outputs(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log scales (N, P) of all positions at once, int64 in 1/256, from (N, P, 1)."""
+        return self._outputs(self._with_margin(torch.round(y)), torch.arange(y.shape[1]))
 
     def whole(self, y: Tensor) -> LocatedLaplace:
         """All positions at once, from values (N, P, 1)."""
-        everywhere = torch.arange(y.shape[1])
-        return self._distribution(self._with_margin(torch.round(y)), everywhere)
+        mean, log_scale = self.outputs(y)
+        return LocatedLaplace(mean[..., None], log_scale[..., None], LEAST, MOST)
 
     def _own_canvas(self, items: int) -> Tensor:
         if self.canvas is None:
@@ -242,7 +271,8 @@ class FrontStep:
     def front(self, block: Block) -> LocatedLaplace:
         """The block's positions, from what was taken."""
         items = 1 if self.features is None else len(self.features)
-        return self._distribution(self._own_canvas(items), block.places)
+        mean, log_scale = self._outputs(self._own_canvas(items), block.places)
+        return LocatedLaplace(mean[..., None], log_scale[..., None], LEAST, MOST)
 
     def take(self, block: Block, values: Tensor) -> None:
         """Keep values (N, F, 1)."""

@@ -3,9 +3,10 @@
     contexts, features --residual layer, residual layer, linear layer--(+)--> mean, log scale
                      `---------------- linear branch -----------------^
 
-"Cool-chic" (Ladune et al., 2023), with the inter-feature context extractor and residual layers of its
-release 5. Parameters are integers, their steps powers of two. Every sum is proved to stay below 2^53
-when a network is made, so that float64 (here as in the core) holds it without rounding, in any order.
+"Cool-chic" (Ladune et al., 2023), with the inter-feature context extractor and residual layers of
+its release 5. Parameters are integers, their steps powers of two. Every sum is proved to stay below
+2^53 when a network is made, so that float64 holds it without rounding, here as in the core,
+whatever the order of its terms.
 """
 
 from collections.abc import Sequence
@@ -53,10 +54,11 @@ class SteppedLayer:
     bias_bits: int
 
     def __post_init__(self) -> None:
-        if not (0 <= self.weight_bits <= MOST_WEIGHT_BITS and 0 <= self.bias_bits <= MOST_BIAS_BITS):
+        steps = self.weight_bits, self.bias_bits
+        if not (0 <= steps[0] <= MOST_WEIGHT_BITS and 0 <= steps[1] <= MOST_BIAS_BITS):
             raise InvalidInputError(
                 "an integer layer's steps are 2^-n with n of 0 to 8 for weights and 0 to 16 for "
-                f"biases, not {self.weight_bits} and {self.bias_bits}"
+                f"biases, not {steps[0]} and {steps[1]}"
             )
         if self.weight.ndim != 2 or self.bias.shape != self.weight.shape[:1]:
             raise InvalidInputError(
@@ -118,8 +120,8 @@ class ExactProduct:
         ]
         if max(reach, default=0) >= LARGEST:
             raise InvalidInputError(
-                f"an entropy network's sums may reach {max(reach)}, beyond 2^53: its parameters are "
-                "too large"
+                f"an entropy network's sums may reach {max(reach)}, beyond 2^53: its parameters "
+                "are too large"
             )
         # Floors of negative sums reach one further.
         most = np.array([(r >> shift) + 1 for r in reach], np.int64)
@@ -155,11 +157,11 @@ class IntegerIfce:
 class IntegerArm:
     """The auto-regressive network: contexts and features -> mean and log scale of a latent.
 
-    hidden: residual layers of as many outputs as inputs, whose identity is not among the weights;
-    each is followed by a rectifier. output, branch: linear layers to (mean, log scale) of what comes
-    last and of the input, added. contexts: how many of the inputs, the first ones, are `CONTEXTS`.
-    feature_bound: of the other inputs, either way. Raises `InvalidInputError` where layers do not
-    fit or a sum may reach 2^53.
+    hidden: one or more residual layers of as many outputs as inputs, whose identity is not among
+    the weights; each is followed by a rectifier. output, branch: linear layers to (mean, log scale)
+    of what comes last and of the input, added. contexts: how many of the inputs, the first ones,
+    are `CONTEXTS`; the others are features. feature_bound: of features, either way.
+    Raises `InvalidInputError` where layers do not fit or a sum may reach 2^53.
     """
 
     def __init__(
@@ -176,14 +178,11 @@ class IntegerArm:
                 f"an ARM of {inputs} inputs has 1 to {min(inputs, len(CONTEXTS))} contexts, not "
                 f"{contexts}"
             )
-        shapes = [(layer.outputs, layer.inputs) for layer in hidden]
-        if not hidden or any(shape != (inputs, inputs) for shape in shapes) or {
-            (output.outputs, output.inputs),
-            (branch.outputs, branch.inputs),
-        } != {(2, inputs)}:
+        shapes = [tuple(layer.weight.shape) for layer in (*hidden, output, branch)]
+        if not hidden or shapes != [(inputs, inputs)] * len(hidden) + [(2, inputs)] * 2:
             raise InvalidInputError(
-                f"an ARM of {inputs} inputs has hidden layers of as many outputs, and 2 at its end, "
-                f"not {shapes}, {tuple(output.weight.shape)}"
+                f"an ARM of {inputs} inputs has hidden layers of as many outputs, and 2 at its "
+                f"end and in its branch, not {shapes}"
             )
         self.contexts = contexts
         self.features = inputs - contexts
@@ -194,7 +193,7 @@ class IntegerArm:
         self.bounds = bounds
         self.hidden: list[ExactProduct] = []
         for number, layer in enumerate(hidden):
-            # The first gives 16 fraction bits of 16 - 8 fraction bits or none, the others keep them.
+            # The first gives 16 fraction bits, the others keep them.
             bits = 16 if number == 0 else 8
             weights = layer.weights(bits) + (np.eye(inputs, dtype=np.int64) << bits)
             if number == 0:

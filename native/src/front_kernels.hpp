@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
 namespace kodec {
 
@@ -13,21 +12,20 @@ constexpr std::size_t kTile = 32;
 // Outputs come in fours, the last ones filled up with zeros.
 constexpr std::size_t kOutputsAtOnce = 4;
 
-// y = floor((W x + b) 2^-shift), then max(y, 0) if rectified.
-struct ExactLayer {
-  std::size_t inputs, outputs;
-  std::vector<double> weights;  // by input, then by output, these filled up
-  std::vector<double> biases;
+// y = floor((W x + b) 2^-shift), then max(y, 0) if rectified. Nothing here is a function: what one
+// instruction set's flags made of it might be linked for another.
+struct LayerView {
+  std::size_t inputs, outputs, padded;  // padded: outputs when filled up
+  const double *weights;                // by input, then by output, these filled up
+  const double *biases;
   int shift;
   bool rectified;
-
-  std::size_t padded() const { return (outputs + kOutputsAtOnce - 1) / kOutputsAtOnce * kOutputsAtOnce; }
 };
 
 struct FrontKernels {
   // x: inputs rows of kTile values; y: outputs rows. `width` of each row are computed, and perhaps some
   // more; others are left alone.
-  void (*layer)(const ExactLayer &layer, const double *x, double *y, std::size_t width);
+  void (*layer)(const LayerView &layer, const double *x, double *y, std::size_t width);
 };
 
 extern const FrontKernels kScalarFrontKernels;

@@ -23,22 +23,28 @@ inline Vector floor_of(Vector x) {
 
 // `Outputs` outputs from `output` on, of `Vectors` vectors of positions.
 template <int Outputs, int Vectors>
-inline void outputs_of(const ExactLayer &layer, std::size_t output, const double *x, double *y) {
-  const std::size_t padded = layer.padded();
-  const double *const weights = layer.weights.data() + output;
+inline void outputs_of(const LayerView &layer, std::size_t output, const double *x, double *y) {
+  const double *const weights = layer.weights + output;
   Vector sums[Outputs][Vectors];
+#pragma GCC unroll 16
   for (int o = 0; o < Outputs; ++o)
+#pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) sums[o][v] = Vector{} + layer.biases[output + std::size_t(o)];
   for (std::size_t i = 0; i < layer.inputs; ++i) {
     Vector values[Vectors];
+#pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) values[v] = load(x + i * kTile + std::size_t(v) * kLanes);
-    const double *const row = weights + i * padded;
+    const double *const row = weights + i * layer.padded;
+#pragma GCC unroll 16
     for (int o = 0; o < Outputs; ++o)
+#pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) sums[o][v] += values[v] * row[o];
   }
   const double unit = 1.0 / double(std::uint64_t(1) << layer.shift);
+#pragma GCC unroll 16
   for (int o = 0; o < Outputs; ++o) {
     if (output + std::size_t(o) >= layer.outputs) break;
+#pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
       Vector sum = sums[o][v];
       if (layer.shift > 0) sum = floor_of(sum * unit);
@@ -49,15 +55,15 @@ inline void outputs_of(const ExactLayer &layer, std::size_t output, const double
 }
 
 template <int Outputs, int Vectors>
-void all_outputs(const ExactLayer &layer, const double *x, double *y) {
+void all_outputs(const LayerView &layer, const double *x, double *y) {
   std::size_t output = 0;
-  for (; output + Outputs <= layer.padded(); output += Outputs)
+  for (; output + Outputs <= layer.padded; output += Outputs)
     outputs_of<Outputs, Vectors>(layer, output, x, y);
   for (; output < layer.outputs; output += 2) outputs_of<2, Vectors>(layer, output, x, y);
 }
 
 // Few vectors leave room for many outputs.
-void layer(const ExactLayer &layer, const double *x, double *y, std::size_t width) {
+void layer(const LayerView &layer, const double *x, double *y, std::size_t width) {
   for (std::size_t first = 0; first < width;) {
     const std::size_t left = width - first;
     if (left > 2 * kLanes) {

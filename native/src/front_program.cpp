@@ -80,9 +80,10 @@ void FrontProgram::add_layer(const FrontLayer &layer, std::vector<std::int64_t> 
   // By one or two bits a sum might not be rounded down as it should.
   if (layer.shift != 0 && (layer.shift < 2 || layer.shift > kMostShift))
     throw InvalidInputError(name + " needs a shift of 0 or of 2 to 32 bits");
-  ExactLayer exact{layer.inputs, layer.outputs, {}, {}, layer.shift, layer.rectified};
-  exact.weights.resize(exact.inputs * exact.padded());
-  exact.biases.resize(exact.padded());
+  const std::size_t padded = (layer.outputs + kOutputsAtOnce - 1) / kOutputsAtOnce * kOutputsAtOnce;
+  ExactLayer exact{layer.inputs, layer.outputs, padded, {}, {}, layer.shift, layer.rectified};
+  exact.weights.resize(exact.inputs * padded);
+  exact.biases.resize(padded);
   std::vector<std::int64_t> outputs;
   for (std::size_t o = 0; o < layer.outputs; ++o) {
     if (layer.biases[o] <= -kLargestSum || layer.biases[o] >= kLargestSum)
@@ -94,12 +95,12 @@ void FrontProgram::add_layer(const FrontLayer &layer, std::vector<std::int64_t> 
           (bounds[i] > 0 && magnitude(weight) > (kLargestSum - 1 - most) / bounds[i]))
         throw InvalidInputError(name + " has sums that may reach 2^53: lower its weights");
       most += magnitude(weight) * bounds[i];
-      exact.weights[i * exact.padded() + o] = double(weight);
+      exact.weights[i * padded + o] = double(weight);
     }
     exact.biases[o] = double(layer.biases[o]);
     outputs.push_back((most >> layer.shift) + 1);
   }
-  widest_ = std::max({widest_, layer.inputs, exact.padded()});
+  widest_ = std::max({widest_, layer.inputs, padded});
   layers_.push_back(std::move(exact));
   bounds = std::move(outputs);
 }
@@ -162,7 +163,7 @@ const std::vector<std::uint16_t> &FrontPass::predict() {
       const std::size_t left = layers.size() - 1 - l;
       double *const next =
           left % 2 == 1 ? inputs_ - layers[l].outputs * kTile : room_.data();
-      kernels_.layer(layers[l], now, next, width);
+      kernels_.layer(layers[l].view(), now, next, width);
       now = next;
     }
     locate(first, width);

@@ -25,6 +25,18 @@ struct FrontLayer {
   bool rectified;
 };
 
+// The same for the kernels.
+struct ExactLayer {
+  std::size_t inputs, outputs, padded;
+  std::vector<double> weights, biases;  // as in LayerView
+  int shift;
+  bool rectified;
+
+  LayerView view() const {
+    return {inputs, outputs, padded, weights.data(), biases.data(), shift, rectified};
+  }
+};
+
 // What the network's outputs mean, both with 8 fraction bits: a mean, of which the nearest multiple of
 // 2^-mean_bits counts, and a log scale, for which there are levels between `lowest` and `highest`. The
 // multiple's nearest integer shifts the symbol, and its sign mirrors it; a level's tables are those of the

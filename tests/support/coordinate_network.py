@@ -1,4 +1,4 @@
-"""A small real family of fitted networks: sines of the place, two matrices, weights of 9 bits."""
+"""A small real family of fitted networks: sines of the place, two matrices."""
 
 import math
 from collections.abc import Mapping
@@ -24,14 +24,20 @@ from kodec.codecs.fitted import (
 )
 from kodec.codecs.fitted.fitting import Show, nothing_shown
 from kodec.codecs.fitted_families import Family, register
-from kodec.entropy import SymbolPort
+from kodec.entropy import RateMeter, SymbolPort
+from kodec.entropy.parameters import (
+    CODING_BYTES,
+    ParameterCoder,
+    Quantised,
+    TensorLayout,
+    given_step,
+)
 from kodec.entropy.roles import as_role
 from kodec.native import BitstreamError
 
 COORDINATES = register(
     Family(250, 0, "coordinates", "coordinate_network:CoordinateNetwork", videos=True)
 )
-HIGH = 512
 STEP = 1 / 32
 
 
@@ -46,7 +52,7 @@ class CoordinateNetwork(FittedModel):
         super().__init__(architecture, size)
         self.frequencies, self.width = architecture
         inputs = 2 * self.frequencies * (2 + (size.frames > 1))
-        self.layers = as_role(
+        self.layers: nn.Sequential = as_role(
             "decoder",
             nn.Sequential(
                 nn.Linear(inputs, self.width), nn.GELU(), nn.Linear(self.width, size.components)
@@ -61,9 +67,18 @@ class CoordinateNetwork(FittedModel):
         inputs = 2 * frequencies * (2 + (size.frames > 1))
         macs = width * (inputs + size.components)
         count = macs + width + size.components
-        peak = 4 * (count + size.width * size.height * (inputs + width))
-        # Two digits an integer.
-        return Cost(count, macs, peak, range(2 * count, 2 * count + 1))
+        peak = CODING_BYTES * count + 4 * size.width * size.height * (inputs + width)
+        return Cost(count, macs, peak, cls._coder(architecture, size).symbols)
+
+    @staticmethod
+    def _coder(architecture: tuple[int, ...], size: FittedSize) -> ParameterCoder:
+        (frequencies, width), colours = architecture, size.components
+        inputs = 2 * frequencies * (2 + (size.frames > 1))
+        shapes = ((width, inputs), (width,), (colours, width), (colours,))
+        names = ("0.weight", "0.bias", "2.weight", "2.bias")
+        return ParameterCoder(
+            {n: TensorLayout(torch.Size(s)) for n, s in zip(names, shapes, strict=True)}
+        )
 
     @classmethod
     def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
@@ -73,17 +88,12 @@ class CoordinateNetwork(FittedModel):
     def code(
         self, parameters: Mapping[str, Any] | None, port: SymbolPort, packet: int = 0
     ) -> Mapping[str, Any]:
-        seen = {}
-        for name, value in self.layers.named_parameters():
-            shape = torch.Size((1, value.numel()))
-            given = None if parameters is None else parameters[name].reshape(shape) + HIGH // 2
-            seen[name] = port.integers(name, given, HIGH, shape).reshape(value.shape) - HIGH // 2
-        return seen
+        return self._coder(self.architecture, self.size).code(parameters, port)
 
     def reconstruct(self, parameters: Mapping[str, Any]) -> Reconstruction:
         with torch.no_grad():
             for name, value in self.layers.named_parameters():
-                value.copy_(parameters[name] * STEP)
+                value.copy_(parameters[name].dequantise())
         return Reconstruction(self.size, lambda number: self.draw(self.layers, number))
 
     def draw(self, layers: nn.Module, number: int) -> Tensor:
@@ -127,9 +137,8 @@ class CoordinateFitting(FileFitting):
     def descend(self, moment: Moment) -> None:
         self._loss(self.model.layers, moment.step % self.clip.size.frames).backward()
 
-    def _quantised(self) -> dict[str, Tensor]:
-        most = HIGH // 2 - 1
-        return {k: (v.detach() / STEP).round().clamp(-most, most) for k, v in self.values.items()}
+    def _quantised(self) -> dict[str, Quantised]:
+        return {name: given_step(value.detach(), STEP) for name, value in self.values.items()}
 
     @torch.no_grad()
     def measure(self) -> Figures:
@@ -137,9 +146,10 @@ class CoordinateFitting(FileFitting):
         other.reconstruct(self._quantised())
         frames = range(self.clip.size.frames)
         error = sum(float(self._loss(other.layers, n)) for n in frames) / len(frames)
-        bpp = 9 * self.model.cost().parameters / self.clip.size.pixels
+        meter = RateMeter(training=False)
+        other.code(self._quantised(), meter)
+        bpp = float(meter.total()) / self.clip.size.pixels
         return Figures(error, bpp, -10 * math.log10(error))
 
     def result(self, show: Show = nothing_shown) -> tuple[FittedModel, Mapping[str, Any]]:
-        integers = {name: value.long() for name, value in self._quantised().items()}
-        return self.model, integers
+        return self.model, self._quantised()

@@ -50,9 +50,8 @@ def test_a_fitted_file_decodes_to_what_was_fitted(coded: bytes) -> None:
 def test_bits_by_part_add_up_to_the_file(coded: bytes) -> None:
     found = read_fitted(coded)
     parts = found.bits_by_part()
-    assert set(parts) == {name for name, _ in found.model.named_parameters() if "." in name} or {
-        f"layers.{name}" for name in parts
-    } == {name for name, _ in found.model.named_parameters()}
+    weights = {name.removeprefix("layers.") for name, _ in found.model.named_parameters()}
+    assert set(parts) == weights | {"models", "flags", "steps"}
     assert 0 <= found.packet_bytes - sum(parts.values()) / 8 < 40
     assert found.packet_bytes < len(coded) < found.packet_bytes + 60
     header = found.header
@@ -135,8 +134,8 @@ def forged(coded: bytes, **changes: Any) -> bytes:
         ({"architecture": (0, 8)}, "two sizes"),
         ({"architecture": (4,)}, "two sizes"),
         ({"architecture": (2**32 - 1, 2**32 - 1)}, "two sizes"),
-        ({"architecture": (4, 13)}, "symbols where"),
-        ({"components": 1}, "symbols where"),
+        ({"architecture": (4, 300)}, "symbols where"),
+        ({"architecture": (900, 12)}, "symbols where"),
         ({"family": 251}, "family 251"),
         ({"version": 1}, "version 1; this kodec has version 0"),
         ({"portability": "guarded"}, "does not fit its network"),
@@ -156,6 +155,12 @@ def test_hostile_heads_are_refused_before_anything_is_built(
         monkeypatch.setattr(CoordinateNetwork, "__init__", never)
     with pytest.raises((BitstreamError, UnsupportedError), match=words):
         read_fitted(data)
+
+
+@pytest.mark.parametrize("changes", [{"architecture": (4, 13)}, {"components": 1}])
+def test_a_head_of_another_network_is_an_error(coded: bytes, changes: dict[str, Any]) -> None:
+    with pytest.raises(BitstreamError):
+        read_fitted(forged(coded, **changes))
 
 
 def test_limits_are_the_callers_too(coded: bytes) -> None:
