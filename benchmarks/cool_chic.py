@@ -1,31 +1,38 @@
 """Cool-chic's fits against its authors' on the same crop: loss, bytes, seconds.
 
-    python benchmarks/cool_chic.py loss [--preset hop] [--steps 2000] [--rate 0.001] [--json FILE]
+    python benchmarks/cool_chic.py loss [--preset hop] [--steps 2000] [--rate 0.001] [--seed 0]
+        [--json FILE]
+    python benchmarks/cool_chic.py foreign FILE.cool PICTURE.png
 
 Fits rows 128 to 383, columns 256 to 511 of Kodak's kodim05, and prints what the file takes, its
 PSNR and its loss (mean squared error of values in [0, 1], plus `--rate` times bits per pixel, the
 networks' among them) beside what the authors' code came to with the same settings
-(inr-baselines.json). Exits with 1 where the loss is more than 2 % above theirs. KODEC_DATA names
-the folder with the data.
+(inr-baselines.json). Exits with 1 where the loss is more than 2 % above theirs. `foreign` decodes a
+file of the authors' encoder by our networks, at the pace of plain Python, and prints the PSNR
+against a picture, or its crop above. KODEC_DATA names the folder with the data.
 """
 
 import argparse
+import hashlib
+import io
 import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from cool_files import parse
+from cool_pictures import picture_of
 from kodec.codecs import read_picture, to_tensor
-from kodec.codecs.fitted import Budget, fit
+from kodec.codecs.fitted import Budget, fit, read_fitted
+from kodec.codecs.fitted.cool_chic import result_of
 from kodec.codecs.fitted.cool_chic_architecture import PRESETS
 from kodec.codecs.fitted.cool_chic_fitting import CoolChicFitting, usual_schedule
-from kodec.codecs.fitted.cool_chic_latents import grid_latents
-from kodec.codecs.fitted.cool_chic_steps import golomb_bits, search_steps
-from kodec.entropy import SymbolWriter
-from kodec.eval import describe_machine
+from kodec.codecs.fitted.fitted_file import write_fitted
+from kodec.eval import describe_machine, psnr
 from kodec.native import KodecError
 from reporting import parser_of, run, write_json
 
@@ -56,10 +63,10 @@ def theirs(preset: str, rate: float, steps: int) -> dict[str, Any] | None:
     return None
 
 
-def measure(preset: str, rate: float, steps: int) -> dict[str, Any]:
+def measure(preset: str, rate: float, steps: int, seed: int) -> dict[str, Any]:
     """Fit, quantise, and code."""
     x = crop()
-    fitting = CoolChicFitting(x, PRESETS[preset].at(*x.shape[-2:]), rate)
+    fitting = CoolChicFitting(x, PRESETS[preset].at(*x.shape[-2:]), rate, seed)
     began = time.process_time()
 
     def show(done: int, total: int, words: str) -> None:
@@ -69,23 +76,18 @@ def measure(preset: str, rate: float, steps: int) -> dict[str, Any]:
     fit(fitting, usual_schedule(steps), Budget(steps=steps), show)
     fitted = time.process_time()
     floats = fitting.measure()
-    networks = search_steps(fitting)
+    model, parameters = result_of(fitting)
     searched = time.process_time()
-    writer = SymbolWriter(1)
-    grids = [grid[None, None] for grid in fitting.split(fitting.integers())]
-    grid_latents(fitting.architecture, fitting.grids, networks).code(grids, writer)
-    latents = len(writer.finish()[0])
-    parameters = sum(
-        golomb_bits(
-            torch.cat([v.flatten() for n, v in networks.integers.items() if n.startswith(part)])
-        )
-        for part in ("arm", "ifce", "upsampling", "synthesis")
-    )
-    size = latents + parameters / 8
-    figures = fitting.figures(8 * size, fitting.picture(fitting.split(fitting.integers())))
+    file = io.BytesIO()
+    write_fitted(file, model, parameters)
+    read = read_fitted(file.getvalue())
+    size = len(file.getvalue())
+    shown = to_tensor(read.reconstruction.frame(0))
+    figures = fitting.figures(8 * size, shown)
+    parts = read.bits_by_part()
     return {
         "bytes": size,
-        "bytes of latents": latents,
+        "bytes of latents": sum(n for name, n in parts.items() if name.startswith("grid")) / 8,
         "bpp": figures.bpp,
         "psnr": figures.psnr,
         "loss x 1000": 1000 * rate * figures.loss,
@@ -103,14 +105,32 @@ def main() -> int:
     loss.add_argument("--preset", choices=PRESETS, default="hop")
     loss.add_argument("--steps", type=int, default=2000)
     loss.add_argument("--rate", type=float, default=1e-3)
+    loss.add_argument("--seed", type=int, default=0)
     loss.add_argument("--json", type=Path, help="write the figures there")
-    return compare(parser.parse_args())
+    foreign = commands.add_parser("foreign", help="decode a file of the authors'")
+    foreign.add_argument("file", type=Path)
+    foreign.add_argument("picture", type=Path)
+    options = parser.parse_args()
+    return decode_theirs(options) if options.command == "foreign" else compare(options)
+
+
+def decode_theirs(options: argparse.Namespace) -> int:
+    """Print PSNR and MD5 of the pixels of one of their files."""
+    table = np.load(data() / "reference" / "inr-coolchic-image.npz")["table/mu_then_scale"]
+    (file,) = parse(options.file.read_bytes())
+    found = picture_of(file, table)
+    source = read_picture(options.picture).pixels
+    if source.shape != found.shape:
+        source = source[ROWS, COLUMNS]
+    digest = hashlib.md5(found.tobytes(), usedforsecurity=False).hexdigest()
+    print(f"{options.file.name}: {psnr(source, found):.4f} dB, MD5 {digest}")
+    return 0
 
 
 def compare(options: argparse.Namespace) -> int:
     """Print both sides; 1 where ours is worse by more than 2 %."""
     torch.set_num_threads(1)
-    ours = measure(options.preset, options.rate, options.steps)
+    ours = measure(options.preset, options.rate, options.steps, options.seed)
     reference = theirs(options.preset, options.rate, options.steps)
     for name, value in ours.items():
         print(f"{name}: {value:.4f}")

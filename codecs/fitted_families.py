@@ -85,6 +85,7 @@ def family_of(number: int, version: int) -> Family:
     )
 
 
+COOL_CHIC = register(Family(1, 0, "cool-chic", "kodec.codecs.fitted.cool_chic:CoolChic"))
 RECOMBINER = register(
     Family(3, 0, "recombiner", "kodec.codecs.fitted.recombiner_picture:RecombinerPicture")
 )

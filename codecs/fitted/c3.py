@@ -8,22 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 from kodec.codecs.fitted_families import C3
 from kodec.codecs.objective import Objective
 from kodec.entropy import GridLatents, SymbolPort
-from kodec.entropy.ports.passed_values import places_of
 from kodec.models.fields.c3_synthesis import c3_synthesis, stacked
 from kodec.native import BitstreamError, InvalidInputError
 
-from .c3_architecture import GROUPS, C3Architecture, arm_of, synthesis_of
+from .c3_architecture import C3Architecture, arm_of, synthesis_of
 from .c3_fitting import PHASES, C3Fitting
-from .c3_networks import MOST_EXPONENT, C3Networks, search_networks
+from .c3_networks import search_networks
+from .cool_chic_parameters import IntegerNetworks, code_networks, coder_of
 from .fitted_model import Clip, Cost, FileFitting, FittedModel, FittedSize, Goal, Reconstruction
 from .fitting import Budget, Show, nothing_shown
-from .laplace_integers import LOG_SCALES, code_laplace
 from .schedule import Schedule, read_schedule
 
 PACKAGED = Path(__file__).with_name("c3.yaml")
@@ -58,14 +56,12 @@ class C3Picture(FittedModel):
         parameters = shape.parameters(size.components)
         positions = shape.positions(size.height, size.width)
         planes = PLANES + 2 * shape.levels + 3 * shape.synthesis + 4 * size.components
-        side = len(shapes) * len(places_of(LOG_SCALES))
-        side += len(GROUPS) * len(places_of(MOST_EXPONENT + 1))
-        symbols = side + parameters + positions
+        networks = coder_of(shapes).symbols
         return Cost(
             parameters,
             shape.macs_per_pixel(size.components),
             4 * (parameters + planes * size.pixels),
-            range(symbols, symbols + 1),
+            range(positions + networks[0], positions + networks[-1] + 1),
         )
 
     @classmethod
@@ -77,28 +73,16 @@ class C3Picture(FittedModel):
     def code(
         self, parameters: Mapping[str, Any] | None, port: SymbolPort, packet: int = 0
     ) -> Mapping[str, Any]:
-        """Pass "networks" (`C3Networks`) and "latents" (a list of grids) through the port."""
-        given: C3Networks | None = None if parameters is None else parameters["networks"]
-        exponents = None
-        if given is not None:
-            exponents = torch.tensor([[given.exponents[group] for group in GROUPS]])
-        shape = torch.Size((1, len(GROUPS)))
-        coded = port.integers("steps", exponents, MOST_EXPONENT + 1, shape)
-        integers = {
-            name: code_laplace(
-                port, name, None if given is None else given.integers[name], torch.Size(sizes)
-            )
-            for name, sizes in self.shape.shapes(self.size.components).items()
-        }
-        steps = dict(zip(GROUPS, map(int, coded[0].tolist()), strict=True))
-        networks = C3Networks(integers, steps)
+        """Pass "networks" (`IntegerNetworks`) and "latents" (a list of grids) through the port."""
+        given = None if parameters is None else parameters["networks"]
+        networks = code_networks(given, self.shape.shapes(self.size.components), port)
         latents = None
         if parameters is not None:
             latents = [grid[None, None] for grid in parameters["latents"]]
         grids = self._latents(networks).code(latents, port)
         return {"networks": networks, "latents": [grid[0, 0].float() for grid in grids]}
 
-    def _latents(self, networks: C3Networks) -> GridLatents:
+    def _latents(self, networks: IntegerNetworks) -> GridLatents:
         try:
             return GridLatents(self.grids, arm_of(networks.integers, networks.exponents))
         except InvalidInputError as error:
@@ -106,7 +90,7 @@ class C3Picture(FittedModel):
 
     def reconstruct(self, parameters: Mapping[str, Any]) -> Reconstruction:
         """The picture that the synthesis makes."""
-        networks: C3Networks = parameters["networks"]
+        networks: IntegerNetworks = parameters["networks"]
         weights = synthesis_of(networks.values())
 
         def render(number: int) -> Tensor:

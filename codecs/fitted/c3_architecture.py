@@ -12,7 +12,7 @@ from kodec.models.fields.c3_synthesis import C3Synthesis
 from kodec.models.fields.grid_synthesis import Convolution
 from kodec.native import BitstreamError
 
-PARTS = ("entropy", "synthesis")
+PARTS = ("arm", "synthesis")
 KINDS = ("weight", "bias")
 # The core's programs have layers of 256 outputs, 13 for each of a hidden layer.
 MAX_HIDDEN = 18
@@ -78,7 +78,7 @@ class C3Architecture:
 
         widths = (len(WINDOW_CONTEXTS), *[self.entropy] * HIDDEN_LAYERS, 2)
         for number, (a, b) in enumerate(zip(widths, widths[1:])):
-            layer(f"entropy.layer.{number}", b, a)
+            layer(f"arm.layer.{number}", b, a)
         widths = (self.levels, *[self.synthesis] * HIDDEN_LAYERS, colours)
         for number, (a, b) in enumerate(zip(widths, widths[1:])):
             layer(f"synthesis.layer.{number}", b, a, 1, 1)
@@ -96,15 +96,7 @@ class C3Architecture:
         for name, shape in self.shapes(colours).items():
             if name.endswith("weight"):
                 count[name.split(".")[0]] += torch.Size(shape).numel()
-        return -(-4 * count["entropy"] // 3) + count["synthesis"] + 4 * self.levels
-
-
-def group_of(name: str) -> str:
-    """A weight's part and kind: "entropy.weight" of "entropy.layer.0.weight"."""
-    return f"{name.split('.')[0]}.{name.rpartition('.')[2]}"
-
-
-GROUPS = tuple(f"{part}.{kind}" for part in PARTS for kind in KINDS)
+        return -(-4 * count["arm"] // 3) + count["synthesis"] + 4 * self.levels
 
 
 def layers_of(values: Mapping[str, Tensor], name: str) -> tuple[Convolution, ...]:
@@ -127,8 +119,8 @@ def arm_of(integers: Mapping[str, Tensor], exponents: Mapping[str, int]) -> Gelu
     return GeluArm(
         [
             SteppedLayer(
-                weight.long(), bias.long(), exponents["entropy.weight"], exponents["entropy.bias"]
+                weight.long(), bias.long(), exponents["arm.weight"], exponents["arm.bias"]
             )
-            for weight, bias in layers_of(integers, "entropy.layer")
+            for weight, bias in layers_of(integers, "arm.layer")
         ]
     )

@@ -138,7 +138,7 @@ class C3Fitting(Fitting):
 
     def _loss(self, latents: Tensor) -> Tensor:
         grids = self.split(latents)
-        bits = c3_bits(grids, layers_of(self.values, "entropy.layer"))
+        bits = c3_bits(grids, layers_of(self.values, "arm.layer"))
         error = (self.picture(grids) - self.x).square().mean()
         return error + self.weight_of_rate / self.pixels * bits
 
@@ -155,7 +155,7 @@ class C3Fitting(Fitting):
     def measure(self) -> Figures:
         """Of integers, 8-bit samples and the networks as they are, without the networks' bits."""
         grids = self.split(self.integers())
-        bits = float(c3_bits(grids, layers_of(self.values, "entropy.layer")))
+        bits = float(c3_bits(grids, layers_of(self.values, "arm.layer")))
         return self.figures(bits, self.picture(grids))
 
     def figures(self, bits: float, picture: Tensor) -> Figures:

@@ -6,59 +6,44 @@ C3 has steps of 5e-5 to 1e-2; here they are powers of two, so that the entropy n
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from kodec.entropy.latents.integer_arm import MOST_BIAS_BITS, MOST_WEIGHT_BITS
+from kodec.entropy.latents.integer_arm import MOST_WEIGHT_BITS
 from kodec.models.fields.c3_synthesis import c3_synthesis, stacked
 from kodec.native import InvalidInputError, KodecError
 
-from .c3_architecture import GROUPS, KINDS, PARTS, arm_of, group_of, layers_of, synthesis_of
+from .c3_architecture import KINDS, PARTS, arm_of, layers_of, synthesis_of
 from .c3_fitting import C3Fitting, c3_bits
-from .laplace_integers import MOST, laplace_bits_of, log_scale_of
+from .cool_chic_parameters import IntegerNetworks, group_of
+from .cool_chic_steps import network_bits
 
 # Steps 2^-n of each group.
 TRIED = {
-    "entropy.weight": range(2, MOST_WEIGHT_BITS + 1),
-    "entropy.bias": range(4, 11),
+    "arm.weight": range(2, MOST_WEIGHT_BITS + 1),
+    "arm.bias": range(4, 11),
     "synthesis.weight": range(5, 12),
     "synthesis.bias": range(5, 12),
 }
-MOST_EXPONENT = MOST_BIAS_BITS
-
-
-@dataclass(frozen=True)
-class C3Networks:
-    """integers: by name, int64, in steps 2^-n. exponents: n of each of `GROUPS`."""
-
-    integers: Mapping[str, Tensor]
-    exponents: Mapping[str, int]
-
-    def values(self) -> dict[str, Tensor]:
-        """As float32, exactly."""
-        return {
-            name: (value.double() * 2.0 ** -self.exponents[group_of(name)]).float()
-            for name, value in self.integers.items()
-        }
+LARGEST = 1 << 15
 
 
 @torch.no_grad()
-def search_networks(fitting: C3Fitting) -> C3Networks:
+def search_networks(fitting: C3Fitting) -> IntegerNetworks:
     """The pairs of steps with the smallest loss, the networks' bits in it."""
     grids = fitting.split(fitting.integers())
     features = stacked(grids)
 
     def bits(values: Mapping[str, Tensor]) -> float:
-        return float(c3_bits(grids, layers_of(values, "entropy.layer")))
+        return float(c3_bits(grids, layers_of(values, "arm.layer")))
 
     def weighed_error(values: Mapping[str, Tensor]) -> float:
         picture = c3_synthesis(features, synthesis_of(values)).clamp(0, 1)
         return fitting.pixels * fitting.figures(0.0, picture).loss
 
     costs: dict[str, Callable[[Mapping[str, Tensor]], float]] = {
-        "entropy": bits,
+        "arm": bits,
         "synthesis": weighed_error,
     }
     integers: dict[str, Tensor] = {}
@@ -67,18 +52,17 @@ def search_networks(fitting: C3Fitting) -> C3Networks:
         found = _search(fitting, part, costs[part])
         integers |= found.integers
         exponents |= found.exponents
-    ordered = {name: integers[name] for name in fitting.networks}
-    return C3Networks(ordered, {group: exponents[group] for group in GROUPS})
+    return IntegerNetworks({name: integers[name] for name in fitting.networks}, exponents)
 
 
 def _search(
     fitting: C3Fitting, part: str, cost: Callable[[Mapping[str, Tensor]], float]
-) -> C3Networks:
+) -> IntegerNetworks:
     groups = [f"{part}.{kind}" for kind in KINDS]
     rounded = {
         group: {
             n: {
-                name: (fitting.values[name].detach() * 2.0**n).round().long()
+                name: (fitting.values[name].detach() * 2.0**n).round().int()
                 for name in fitting.networks
                 if group_of(name) == group
             }
@@ -87,15 +71,15 @@ def _search(
         for group in groups
     }
     sizes = {
-        (group, n): sum(laplace_bits_of(v, log_scale_of(v)) for v in found.values())
+        (group, n): network_bits(found.values())
         for group, by_step in rounded.items()
         for n, found in by_step.items()
     }
-    best: tuple[float, C3Networks] | None = None
+    best: tuple[float, IntegerNetworks] | None = None
     for pair in itertools.product(*(TRIED[group] for group in groups)):
         exponents = dict(zip(groups, pair, strict=True))
         integers = rounded[groups[0]][pair[0]] | rounded[groups[1]][pair[1]]
-        networks = C3Networks(integers, exponents)
+        networks = IntegerNetworks(integers, exponents)
         if not _possible(part, networks):
             continue
         loss = cost(networks.values()) + sum(sizes[chosen] for chosen in exponents.items())
@@ -106,11 +90,11 @@ def _search(
     return best[1]
 
 
-def _possible(part: str, networks: C3Networks) -> bool:
+def _possible(part: str, networks: IntegerNetworks) -> bool:
     """Whether they can be coded, and proved exact."""
-    if any(int(value.abs().max()) >= MOST for value in networks.integers.values()):
+    if any(int(value.abs().max()) > LARGEST for value in networks.integers.values()):
         return False
-    if part == "entropy":
+    if part == "arm":
         try:
             arm_of(networks.integers, networks.exponents)
         except InvalidInputError:

@@ -6,6 +6,7 @@
 Source: "Cool-Chic" 5.0.1 (Orange, 2025).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 
@@ -117,6 +118,10 @@ class CoolChicArchitecture:
             layer(f"synthesis.residual.{number}", colours, colours, 3, 3)
         layer("synthesis.branch", colours, self.levels, 1, 1)
         return shapes
+
+    def parameters(self, colours: int) -> int:
+        """How many weights."""
+        return sum(math.prod(shape) for shape in self.shapes(colours).values())
 
     def macs(self, height: int, width: int, colours: int) -> int:
         """Multiplications of decoding."""

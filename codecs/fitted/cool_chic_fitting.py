@@ -23,7 +23,7 @@ from .cool_chic_architecture import (
     synthesis_of,
 )
 from .fitting import Figures, Fitting
-from .schedule import Moment, Phase, PhaseKeys, Schedule, read_schedule
+from .schedule import MAX_CANDIDATES, Moment, Phase, PhaseKeys, Schedule, read_schedule
 from .soap import Soap
 
 LATENTS = "latents"
@@ -44,26 +44,32 @@ class CoolChicFitting(Fitting):
     """A fit of one picture (1, colours, H, W), values in [0, 1].
 
     weight_of_rate: the loss is the mean squared error of such values plus this times bits per
-    pixel, 1e-4 (many bits) to 2e-2; figures have bits per pixel + the error of 8-bit samples over
+    pixel, 1e-4 (many bits) to 2e-2; figures have bits per pixel + the error of whole samples over
     it. Networks count for nothing until they are integers.
     """
 
     def __init__(
-        self, x: Tensor, architecture: CoolChicArchitecture, weight_of_rate: float, seed: int = 0
+        self,
+        x: Tensor,
+        architecture: CoolChicArchitecture,
+        weight_of_rate: float,
+        seed: int = 0,
+        bit_depth: int = 8,
     ) -> None:
         _, colours, height, width = x.shape
         self.x = x
+        self.peak = 2**bit_depth - 1
         self.architecture = architecture
         self.weight_of_rate = weight_of_rate
         self.gain = gain_at(weight_of_rate)
         self.grids = architecture.grids(height, width)
         self.levels = [grid.level for grid in self.grids]
+        self.seed = seed
         self.phase: Phase | None = None
         self.values = {LATENTS: torch.zeros(architecture.positions(height, width))}
         for name, shape in architecture.shapes(colours).items():
             self.values[name] = torch.zeros(shape)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
             self.restart(0)
         for value in self.values.values():
             value.requires_grad_()
@@ -77,6 +83,7 @@ class CoolChicFitting(Fitting):
     @torch.no_grad()
     def restart(self, candidate: int) -> None:
         """Other first weights; residual layers begin as identities."""
+        torch.manual_seed(MAX_CANDIDATES * self.seed + candidate)
         for name, value in self.values.items():
             if name == LATENTS or name.endswith("bias") or "residual" in name:
                 value.zero_()
@@ -159,15 +166,17 @@ class CoolChicFitting(Fitting):
 
     @torch.no_grad()
     def measure(self) -> Figures:
-        """Of integers, 8-bit samples and the networks as they are, without the networks' bits."""
+        """Of integers, whole samples and the networks as they are, without the networks' bits."""
         grids = self.split(self.integers())
         bits = float(arm_rate(grids, self.levels, arm_of(self.values)).sum(dtype=torch.float64))
         return self.figures(bits, self.picture(grids))
 
+    @torch.no_grad()
     def figures(self, bits: float, picture: Tensor) -> Figures:
         """Of so many bits and a picture in [0, 1]."""
-        samples = picture.mul(255).round()
-        error = float((samples - self.x * 255).square().mean(dtype=torch.float64)) / 255**2
+        samples = picture.mul(self.peak).round()
+        wrong = (samples - self.x * self.peak).square().mean(dtype=torch.float64)
+        error = float(wrong) / self.peak**2
         bpp = bits / self._pixels
         psnr = -10 * math.log10(error) if error else math.inf
         return Figures(bpp + error / self.weight_of_rate, bpp, psnr)

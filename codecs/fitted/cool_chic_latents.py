@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kodec.entropy import Grid, GridLatents, IntegerArm, IntegerIfce, SteppedLayer
 
 from .cool_chic_architecture import ARM_LAYERS, IFCE_GRIDS, CoolChicArchitecture
-from .cool_chic_steps import IntegerNetworks
+from .cool_chic_parameters import IntegerNetworks
 
 
 def grid_latents(

@@ -4,71 +4,41 @@ Steps are 2^-n. What is minimised is the fit's loss with the bits of the network
 are quantised in turn, the later ones with the earlier ones as integers.
 """
 
+import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
-from kodec.entropy.contexts.grid_rate import (
-    arm_outputs,
-    grid_contexts,
-    laplace_bits,
-)
-from kodec.entropy.latents.integer_arm import LOG_SCALE_OFFSET
+from kodec.entropy.contexts.grid_rate import arm_rate
+from kodec.entropy.parameters import choose_model
+from kodec.entropy.parameters.integer_code import as_integers
 from kodec.models.fields.grid_synthesis import synthesise
 from kodec.models.fields.grid_upsampling import upsample
+from kodec.native import KodecError
 
 from .cool_chic_architecture import arm_of, filters_of, synthesis_of
 from .cool_chic_fitting import LATENTS, CoolChicFitting
+from .cool_chic_parameters import FINEST, KINDS, IntegerNetworks
 
-# Of each part, n at most: of its weights' steps 2^-n and of its biases'. What decides tables is
-# held in integers, whose fractions end there.
-FINEST = {"arm": (8, 16), "ifce": (8, 16), "synthesis": (12, 24), "upsampling": (12, 0)}
-KINDS = ("weight", "bias")
+# Of an integer; nothing that is fitted comes near.
 LARGEST = 2**16 - 1
-MOST_GOLOMB_ORDER = 12
 
 # How many pairs of steps are tried together, of those that should be the best by what each step of
 # the pair does alone.
-TRIED = 12
+TRIED = 10
+# Finer and coarser steps are not tried beyond one whose loss is so many times the best one's.
+GIVEN_UP = 1.05
 
 
-@dataclass(frozen=True)
-class IntegerNetworks:
-    """integers: by name, int32, in steps 2^-n. exponents: n by part and kind, "arm.weight"."""
-
-    integers: Mapping[str, Tensor]
-    exponents: Mapping[str, int]
-
-    def values(self) -> dict[str, Tensor]:
-        """As float32, exactly."""
-        return {
-            name: value.float() * 2.0 ** -self.exponents[group_of(name)]
-            for name, value in self.integers.items()
-        }
+def network_bits(integers: Iterable[Tensor]) -> float:
+    """Of integers that are coded as one list."""
+    return choose_model(as_integers(torch.cat([value.flatten() for value in integers])))[1]
 
 
-def group_of(name: str) -> str:
-    """A weight's part and kind: "arm.weight" of "arm.hidden.0.weight"."""
-    return f"{name.split('.')[0]}.{name.rpartition('.')[2]}"
-
-
-def golomb_bits(values: Tensor) -> int:
-    """Of integers, by the best order of an Exp-Golomb code; 0, 1, -1, 2 are 0, 1, 2, 3."""
-    if not values.numel():
-        return 0
-    doubled = values.abs().long() * 2
-    codes = torch.where(values > 0, doubled - 1, doubled)
-    lengths = [
-        (2 * torch.log2(((codes >> order) + 1).double()).floor() + 1 + order).sum()
-        for order in range(MOST_GOLOMB_ORDER + 1)
-    ]
-    return int(min(lengths))
-
-
+@torch.no_grad()
 def search_steps(fitting: CoolChicFitting) -> IntegerNetworks:
     """Integers for the fit's networks, whose values become theirs."""
     integers: dict[str, Tensor] = {}
@@ -90,40 +60,42 @@ def search_steps(fitting: CoolChicFitting) -> IntegerNetworks:
 
 
 class _Losses:
-    """The loss, from what a part leaves as it is."""
+    """The fit's loss times its pixels, in bits, without those of the networks."""
 
     def __init__(self, fitting: CoolChicFitting) -> None:
         self.fitting = fitting
         self.grids = fitting.split(fitting.integers())
-        self.symbols = torch.cat([grid.flatten() for grid in self.grids])
+        self.pixels = fitting.x.shape[-1] * fitting.x.shape[-2]
 
     def of(self, part: str) -> Callable[[Mapping[str, Tensor]], float]:
-        """A function of the weights by name: the loss without the networks' bits, times bits."""
+        """As a function of the weights by name; what the part leaves as it is counts for nothing,
+        and is computed once."""
         fitting = self.fitting
         if part in ("arm", "ifce"):
-            arm = arm_of(fitting.values)
-            cached = grid_contexts(self.grids, fitting.levels, arm.neighbours, arm.ifce)
-
-            def bits(values: Mapping[str, Tensor]) -> float:
-                x = cached
-                if part == "ifce":
-                    ifce = arm_of(values).ifce
-                    x = grid_contexts(self.grids, fitting.levels, arm.neighbours, ifce)
-                mean, log_scale = arm_outputs(x, arm_of(values))
-                found = laplace_bits(self.symbols, mean, log_scale - LOG_SCALE_OFFSET)
-                return float(found.sum(dtype=torch.float64))
-
-            return bits
+            return lambda values: float(
+                arm_rate(self.grids, fitting.levels, arm_of(values)).sum(dtype=torch.float64)
+            )
         seen = [g for g, grid in zip(self.grids, fitting.grids, strict=True) if not grid.hyper]
         features = upsample(seen, filters_of(fitting.values))
-        pixels = features.shape[-1] * features.shape[-2]
 
         def error(values: Mapping[str, Tensor]) -> float:
             made = features if part == "synthesis" else upsample(seen, filters_of(values))
             picture = synthesise(made, synthesis_of(values)).clamp(0, 1)
-            return pixels * fitting.figures(0.0, picture).loss
+            return self.pixels * fitting.figures(0.0, picture).loss
 
         return error
+
+
+def _around(loss: Callable[[int], float], finest: int) -> dict[int, float]:
+    """Losses of exponents from 0 to `finest`, as far from the middle as they are no far cry."""
+    middle = (finest + 1) // 2
+    found = {middle: loss(middle)}
+    for way in (range(middle + 1, finest + 1), range(middle - 1, -1, -1)):
+        for exponent in way:
+            found[exponent] = loss(exponent)
+            if found[exponent] > GIVEN_UP * min(found.values()):
+                break
+    return found
 
 
 @torch.no_grad()
@@ -144,23 +116,24 @@ def _search_part(
     def measured(chosen: Mapping[str, int]) -> float:
         """Of the rounded values of these kinds, the others as they are; infinite beyond bounds."""
         values = dict(fitting.values)
-        bits = 0
+        bits = 0.0
         for kind, exponent in chosen.items():
             found = rounded(kind, exponent)
             if found is None:
                 return math.inf
             values |= {name: value * 2.0**-exponent for name, value in found.items()}
             if found:
-                bits += golomb_bits(torch.cat([value.flatten() for value in found.values()]))
+                bits += network_bits(found.values())
         return loss(values) + bits
 
-    alone = {
-        kind: [measured({kind: n}) for n in range(FINEST[part][number] + 1)]
-        if by_kind[kind]
-        else [whole]
-        for number, kind in enumerate(KINDS)
-    }
-    pairs = itertools.product(*(range(len(alone[kind])) for kind in KINDS))
+    def measured_alone(kind: str, exponent: int) -> float:
+        return measured({kind: exponent})
+
+    alone = {kind: {0: whole} for kind in KINDS}
+    for kind, finest in zip(KINDS, FINEST[part], strict=True):
+        if by_kind[kind]:
+            alone[kind] = _around(functools.partial(measured_alone, kind), finest)
+    pairs = itertools.product(*(alone[kind] for kind in KINDS))
     likely = sorted(pairs, key=lambda pair: alone["weight"][pair[0]] + alone["bias"][pair[1]])
     best = min(
         likely[:TRIED],
@@ -171,8 +144,11 @@ def _search_part(
     for kind, exponent in zip(KINDS, best, strict=True):
         if by_kind[kind]:
             found = rounded(kind, exponent)
-            # The coarsest steps alone are beyond no bound that a fit reaches.
-            assert found is not None
+            if found is None:
+                raise KodecError(
+                    f"the fit went astray: weights of {part} are beyond {LARGEST:,}; try another "
+                    "--seed"
+                )
             integers |= {name: value.to(torch.int32) for name, value in found.items()}
             exponents[f"{part}.{kind}"] = exponent
     return integers, exponents

@@ -4,7 +4,7 @@ Source: "SOAP: Improving and stabilizing Shampoo using Adam" (2024).
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,12 +26,11 @@ class Soap(torch.optim.Optimizer):
         defaults = {"lr": 3e-3, "betas": (0.95, 0.95), "decay": 0.0, "every": 10}
         super().__init__(groups, defaults)
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
+    # One signature for PyTorch's two: `overload` keeps a module's globals alive to the very end.
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(  # type: ignore[override]
+        self, closure: Callable[[], float] | None = None
+    ) -> float | None:
         """One step along the gradients; parameters without one stay."""
         assert closure is None
         for group in self.param_groups:

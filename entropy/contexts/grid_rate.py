@@ -10,6 +10,9 @@
 All grids share one network; features are zero where a grid has no IFCE. Matrices hold one position
 a column, so that a context is a row: a grid, shifted.
 
+In float32 on a CPU all of it is the core's, without any matrix of contexts (`context_rate`); what
+stands here in PyTorch is for other tensors, and what the core is held to.
+
 Source: "Cool-Chic" 4 and 5 (Orange, 2023 to 2025), the autoregressive module and the inter-feature
 context extractor.
 """
@@ -23,6 +26,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from kodec.entropy.latents.integer_arm import CONTEXTS, LOG_SCALE_OFFSET
+from kodec.models.blocks.core_floats import core_takes_floats
+from kodec.models.blocks.grid_stack import grid_stack
+from kodec.models.blocks.position_network import PositionLayer, position_network
+
+from .context_rate import LaplaceCoding, context_rate
 
 # Of `CONTEXTS`, either way.
 REACH = 4
@@ -195,6 +203,29 @@ def arm_rate(grids: Sequence[Tensor], levels: Sequence[int], arm: GridArm) -> Te
     grids: (h, w) each, finest first, the order in which they are coded backwards; levels: how often
     each one's sides were halved.
     """
+    if not core_takes_floats(*grids, arm.output.weight):
+        return plain_arm_rate(grids, levels, arm)
+    features: list[Tensor | None] = []
+    for number, layer in enumerate(arm.ifce):
+        size = [math.ceil(side / 2) for side in grids[number].shape]
+        times = [level - levels[number] - 1 for level in levels[number + 1 :]]
+        stack = grid_stack(grids[number + 1 :], times, *size)
+        (found,) = position_network(stack.flatten(1), [PositionLayer(*layer)])
+        features.append(found.unflatten(1, size))
+    features += [None] * (len(grids) - len(features))
+    layers = [PositionLayer(*layer, residual=True, rectified=True) for layer in arm.hidden]
+    return context_rate(
+        grids,
+        features,
+        CONTEXTS[: arm.neighbours],
+        [*layers, PositionLayer(*arm.output)],
+        PositionLayer(*arm.branch),
+        LaplaceCoding(-LOG_SCALE_OFFSET, -LOG_SCALE_BOUND, LOG_SCALE_BOUND, MOST_BITS),
+    )
+
+
+def plain_arm_rate(grids: Sequence[Tensor], levels: Sequence[int], arm: GridArm) -> Tensor:
+    """`arm_rate` in PyTorch."""
     x = grid_contexts(grids, levels, arm.neighbours, arm.ifce)
     mean, log_scale = arm_outputs(x, arm)
     values = torch.cat([grid.flatten() for grid in grids])

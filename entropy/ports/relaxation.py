@@ -16,6 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from kodec.models.blocks.core_floats import core_takes_floats
+from kodec.models.blocks.soft_rounding import soft_rounded_twice
 from kodec.native import InvalidInputError
 
 # Beyond, the inverse of soft rounding goes to infinity in float32.
@@ -50,6 +52,8 @@ def kumaraswamy_noise(uniform: Tensor, peak: float) -> Tensor:
 
 def soft_round_with_noise(latents: Tensor, noise: Tensor, temperature: float) -> Tensor:
     """Latents soft-rounded, under noise of their shape, and soft-rounded again (C3, 2024)."""
+    if core_takes_floats(latents, noise) and not noise.requires_grad:
+        return soft_rounded_twice(latents, noise, temperature)
     return soft_round(soft_round(latents, temperature) + noise, temperature)
 
 

@@ -6,6 +6,8 @@
                                      ^
     next ---7 taps + itself----------+
 
+In float32 on a CPU all of it is the core's (`grid_pyramid`).
+
 Source: "Upsampling improvement for overfitted neural coding" (2024), as in Cool-chic 5.
 """
 
@@ -15,6 +17,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from kodec.models.blocks.core_floats import core_takes_floats
+from kodec.models.blocks.grid_pyramid import grid_pyramid
 
 # Where fits start: nearly a bicubic doubling.
 BICUBIC = (0.0351562, 0.1054687, -0.2617187, -0.8789063)
@@ -71,6 +76,18 @@ def upsample(grids: Sequence[Tensor], filters: GridFilters) -> Tensor:
     grids: (h, w) each, finest first, (H, W) for the first and halved, rounded up, from each to the
     next.
     """
+    if len(grids) == 1 or not core_takes_floats(*grids, *filters.doubling, *filters.lateral):
+        return plain_upsample(grids, filters)
+    doubling, lateral = (torch.stack(taps[::-1]) for taps in filters)
+    return grid_pyramid(
+        grids,
+        torch.cat([doubling, doubling.flip(1)], 1),
+        torch.cat([lateral, lateral[:, :-1].flip(1)], 1),
+    ).unsqueeze(0)
+
+
+def plain_upsample(grids: Sequence[Tensor], filters: GridFilters) -> Tensor:
+    """`upsample` in PyTorch."""
     features = grids[-1].unsqueeze(0)
     for grid, doubling, lateral in zip(
         grids[-2::-1], filters.doubling, filters.lateral, strict=True

@@ -10,9 +10,9 @@ from kodec.codecs.fitted import Budget, fit
 from kodec.codecs.fitted.cool_chic_architecture import PRESETS, CoolChicArchitecture
 from kodec.codecs.fitted.cool_chic_fitting import CoolChicFitting, usual_schedule
 from kodec.codecs.fitted.cool_chic_latents import grid_latents
-from kodec.codecs.fitted.cool_chic_steps import golomb_bits, search_steps
+from kodec.codecs.fitted.cool_chic_steps import network_bits, search_steps
 from kodec.entropy import SymbolReader, SymbolWriter
-from kodec.native import BitstreamError
+from kodec.native import BitstreamError, KodecError
 
 RATE = 2e-3
 
@@ -78,6 +78,17 @@ def test_the_same_steps_give_the_same_values() -> None:
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def test_beginnings_differ() -> None:
+    x = picture(1, 8, 8)
+    architecture = PRESETS["lop"].at(8, 8)
+    first, other = (CoolChicFitting(x, architecture, RATE, seed) for seed in (0, 1))
+    name = "synthesis.hidden.weight"
+    assert not torch.equal(first.values[name], other.values[name])
+    other.restart(3)
+    first.restart(3)
+    assert not torch.equal(first.values[name], other.values[name])
+
+
 def test_networks_as_integers() -> None:
     fitting = fitted(3, 24, 40)
     before = fitting.measure()
@@ -87,17 +98,10 @@ def test_networks_as_integers() -> None:
         assert torch.equal(value, fitting.values[name])
     assert all(0 <= n <= 24 for n in networks.exponents.values())
     after = fitting.measure()
-    bits = sum(golomb_bits(value) for value in networks.integers.values())
+    bits = network_bits(networks.integers.values())
     # A network of nothing but zeros costs the most there is to lose.
     assert 0 < bits < 8 * 401
     assert after.loss < before.loss + bits / (24 * 40)
-
-
-def test_golomb_bits() -> None:
-    # 0, 1, -1, 2 are 0, 1, 2, 3: in order 0 these take 1, 3, 3 and 5 bits, in order 1 2, 2, 4, 4.
-    assert golomb_bits(torch.tensor([0, 0, 1])) == 5
-    assert golomb_bits(torch.tensor([0.0, 1.0, -1.0, 2.0])) == 12
-    assert golomb_bits(torch.tensor([1, 1])) == 4
 
 
 def test_latents_pass_a_stream_by_the_integer_networks() -> None:
@@ -114,3 +118,11 @@ def test_latents_pass_a_stream_by_the_integer_networks() -> None:
     # What the fit counts is what the file takes, but for the tables' and the stream's own share.
     counted = fitting.measure().bpp * 40 * 56 / 8
     assert counted < len(stream) < 1.02 * counted + 40
+
+
+def test_a_fit_that_went_astray() -> None:
+    fitting = CoolChicFitting(picture(1, 8, 8), PRESETS["lop"].at(8, 8), RATE)
+    with torch.no_grad():
+        fitting.values["arm.output.weight"].fill_(1e6)
+    with pytest.raises(KodecError, match="another --seed"):
+        search_steps(fitting)
