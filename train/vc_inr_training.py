@@ -60,7 +60,7 @@ def train_codec(
     """
     layout = model.layout(x.shape[2], x.shape[3])
     targets = layout.split(x)
-    grid = model.latent_grid(model.inner_steps(targets.flatten(0, 1)).detach(), layout)
+    grid = model.latent_grid(model.inner_steps(targets.flatten(0, 1)), layout)
     _scale(model, grid)
     parameters = [
         *model.analysis.parameters(),

@@ -11,29 +11,23 @@ from typing import Any, Self
 from torch import Tensor
 
 from kodec.codecs.fitted_families import C3
-from kodec.codecs.objective import Objective
 from kodec.entropy import GridLatents, SymbolPort
+from kodec.entropy.parameters import CODING_BYTES
 from kodec.models.fields.c3_synthesis import c3_synthesis, stacked
 from kodec.native import BitstreamError, InvalidInputError
 
 from .c3_architecture import C3Architecture, arm_of, synthesis_of
 from .c3_fitting import PHASES, C3Fitting
 from .c3_networks import search_networks
+from .cool_chic import weight_of_rate
 from .cool_chic_parameters import IntegerNetworks, code_networks, coder_of
 from .fitted_model import Clip, Cost, FileFitting, FittedModel, FittedSize, Goal, Reconstruction
 from .fitting import Budget, Show, nothing_shown
 from .schedule import Schedule, read_schedule
 
 PACKAGED = Path(__file__).with_name("c3.yaml")
-# Of the default model: a quality stands for the same lambda.
-OBJECTIVE = Objective("mse", 0.0005, 0.4)
 # Grids, features and two hidden layers of a pixel, in float32, and what convolutions need beside.
 PLANES = 8
-
-
-def weight_of_rate(quality: int | None) -> float:
-    """What bits per pixel weigh beside the squared error of values in [0, 1]."""
-    return 1 / (OBJECTIVE.lambda_at(quality) * 255**2)
 
 
 class C3Picture(FittedModel):
@@ -60,7 +54,7 @@ class C3Picture(FittedModel):
         return Cost(
             parameters,
             shape.macs_per_pixel(size.components),
-            4 * (parameters + planes * size.pixels),
+            4 * planes * size.pixels + CODING_BYTES * parameters,
             range(positions + networks[0], positions + networks[-1] + 1),
         )
 

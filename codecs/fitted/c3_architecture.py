@@ -118,9 +118,7 @@ def arm_of(integers: Mapping[str, Tensor], exponents: Mapping[str, int]) -> Gelu
     """The entropy network; raises `InvalidInputError` where it can't be proved exact."""
     return GeluArm(
         [
-            SteppedLayer(
-                weight.long(), bias.long(), exponents["arm.weight"], exponents["arm.bias"]
-            )
+            SteppedLayer(weight.long(), bias.long(), exponents["arm.weight"], exponents["arm.bias"])
             for weight, bias in layers_of(integers, "arm.layer")
         ]
     )

@@ -71,7 +71,7 @@ class GatedFields(CodingModel):
             found = found - self.rates(gradient)
             if not learn:
                 found = found.detach().requires_grad_()
-        return found
+        return found if learn else found.detach()
 
     def latent_grid(self, vectors: Tensor, layout: PatchLayout) -> Tensor:
         """(N, latents, rows, columns) of the vectors (N patches, latents)."""
