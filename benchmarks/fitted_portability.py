@@ -3,7 +3,9 @@
     python benchmarks/fitted_portability.py FILE.kdc...
 
 Each variant is a process of its own, with the instruction sets and threads of portability.py. What
-was parsed (parameters, indexes, latents) must be equal; of pixels, the largest difference is told.
+was parsed (parameters, indexes, latents) must be equal, but for the last bits of latents that means
+in float64 are part of (guarded files: another symbol would be an error of the coder's); of pixels,
+the largest difference is told.
 """
 
 import dataclasses
@@ -23,6 +25,9 @@ from kodec.codecs.fitted import open_fitted
 from kodec.native import KodecError
 from portability import VARIANTS
 from reporting import parser_of, run
+
+# Of latents in quantisation steps.
+ROUNDING = 1e-9
 
 
 def numbers(value: Any) -> Iterator[np.ndarray[Any, Any]]:
@@ -62,11 +67,11 @@ def compare(path: Path, folder: Path) -> bool:
     first = next(iter(found.values()))
     good = True
     for name, arrays in found.items():
-        same = np.array_equal(arrays["parsed"], first["parsed"])
+        away = float(np.abs(arrays["parsed"] - first["parsed"]).max())
         apart = int(np.abs(arrays["frame"].astype(int) - first["frame"].astype(int)).max())
-        good &= same and apart <= 1
+        good &= away <= ROUNDING and apart <= 1
         count = len(arrays["parsed"])
-        print(f"{path.name} {name}: {count} numbers {'same' if same else 'OTHER'}, pixels {apart}")
+        print(f"{path.name} {name}: {count} numbers {away:.0e} apart, pixels {apart}")
     return good
 
 

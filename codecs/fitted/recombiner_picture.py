@@ -28,7 +28,7 @@ MAX_SEED = 1 << 32
 # A decoder's memory and work, with room for wider networks than the packaged one's.
 BYTES_PER_PIXEL = 2048
 MACS_PER_PIXEL = 1 << 15
-PARAMETERS_OF_WEIGHTS = 1 << 22
+PARAMETERS_OF_WEIGHTS = 1 << 20
 
 PACKAGED = Path(__file__).with_name("recombiner.yaml")
 

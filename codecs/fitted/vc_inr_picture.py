@@ -29,7 +29,7 @@ HYPER_STRIDE = 4
 MAX_SIDE = 256
 MAX_CHANNELS = 1024
 # With room for wider networks than the packaged one's.
-PARAMETERS_OF_WEIGHTS = 1 << 22
+PARAMETERS_OF_WEIGHTS = 1 << 20
 MACS_PER_PIXEL = 1 << 15
 BYTES_PER_PIXEL = 2048
 
