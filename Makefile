@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-NATIVE_SOURCES := native/CMakeLists.txt $(wildcard native/cmake/* native/src/* native/src/cuda/* native/src/layers/*)
+NATIVE_SOURCES := native/CMakeLists.txt $(wildcard native/cmake/* native/src/* native/src/cuda/* native/src/layers/* native/src/grids/*)
 
 .PHONY: demo test sanitize sanitize-threads test-aarch64 fuzz
 
@@ -32,6 +32,7 @@ sanitize: | $(BIN)/ninja
 	$(SANITIZED)/tests/round_trips 300
 	$(SANITIZED)/tests/front_programs 300
 	$(SANITIZED)/tests/layer_shapes 100
+	$(SANITIZED)/tests/grid_shapes 50
 	$(SANITIZED)/tests/emulated_cuda/cuda_emulation 100
 	$(SANITIZED)/tests/fuzz_seeds $(SANITIZED)/seeds
 	cd $(SANITIZED) && tests/fuzz_decoder -max_total_time=15 seeds/decoder
@@ -45,6 +46,7 @@ sanitize-threads: | $(BIN)/ninja
 	$(BIN)/cmake --build $(RACES)
 	$(RACES)/tests/round_trips 130
 	$(RACES)/tests/layer_shapes 50
+	$(RACES)/tests/grid_shapes 20
 
 # The core as it is built for aarch64, emulated, beside this machine's: streams, scans, indexes of
 # scales and the fuzz targets' inputs must be the same, byte for byte.
@@ -69,6 +71,7 @@ test-aarch64: | $(BIN)/ninja
 	$(HOST)/tests/front_programs 300 > $(HOST)/front_programs.txt
 	$(ON_AARCH64) $(AARCH64)/tests/front_programs 300 | diff $(HOST)/front_programs.txt -
 	$(ON_AARCH64) $(AARCH64)/tests/layer_shapes
+	$(ON_AARCH64) $(AARCH64)/tests/grid_shapes 20
 	cd $(AARCH64) && $(ON_AARCH64) tests/fuzz_decoder -max_total_time=10 seeds/decoder
 	cd $(AARCH64) && $(ON_AARCH64) tests/fuzz_encoder -max_total_time=10 seeds/encoder
 

@@ -81,11 +81,20 @@ class RangeDecoder:
 
 @dataclass
 class CoolFile:
-    """What is coded of a picture, residue or motion, as far as latents go: networks, and bytes."""
+    """What is coded of a picture, residue or motion.
+
+    Entropy networks, the bytes of latents, and what `cool_pictures` reads on: the other networks'
+    bits, from where they begin; n of their steps 2^-n and their codes' orders, of upsampling and
+    synthesis, weights and biases each; channels and side of the synthesis's layers.
+    """
 
     grids: list[Grid]
     latents: GridLatents
     coded: bytes
+    parameters: Bits
+    exponents: list[int]
+    orders: list[int]
+    layers: list[tuple[int, int]]
 
 
 def integer_networks(
@@ -131,7 +140,9 @@ def parse(data: bytes) -> list[CoolFile]:
 def _parse_one(data: bytes) -> tuple[CoolFile, int]:
     """Head, networks and latents, and how many bytes that was."""
     bits = Bits(data[:64])
-    bits.take(1 + 3 + 4 + 4)
+    assert bits.take(1) == 1
+    layers = bits.take(3)
+    bits.take(4 + 4)
     features, contexts, branch, hidden = (bits.take(n) for n in (5, 6, 1, 3))
     assert branch == 1
     height, width, first, last = (bits.take(n) for n in (14, 14, 4, 4))
@@ -143,6 +154,9 @@ def _parse_one(data: bytes) -> tuple[CoolFile, int]:
     levels = range(bits.take(4), bits.take(4) + 1) if features else range(0)
     grids = grids_of(height, width, (first, last), bits.take(4) if hyper else None)
     assert len(grids) == count
+    bits.take(4 * hyper)
+    # Each is followed by its kind and its nonlinearity, which go by its place.
+    synthesis = [(bits.take(7), bits.take(4), bits.take(2))[:2] for _ in range(layers)]
 
     parameters = Bits(data[head : head + networks])
     parameters.take(padding)
@@ -166,7 +180,10 @@ def _parse_one(data: bytes) -> tuple[CoolFile, int]:
         contexts,
     )
     end = head + networks + latents
-    return CoolFile(grids, GridLatents(grids, arm, ifce), data[end - latents : end]), end
+    exponents = [most - step for most, step in zip((12, 0, 12, 24), steps[4:], strict=True)]
+    order = GridLatents(grids, arm, ifce)
+    coded = data[end - latents : end]
+    return CoolFile(grids, order, coded, parameters, exponents, orders[4:], synthesis), end
 
 
 def decode(file: CoolFile, table: NDArray[np.float32]) -> list[NDArray[np.int64]]:

@@ -83,3 +83,6 @@ def family_of(number: int, version: int) -> Family:
         f"the file's network is of family {number}, which this version of kodec does not know; "
         "update kodec"
     )
+
+
+COOL_CHIC = register(Family(1, 0, "cool-chic", "kodec.codecs.fitted.cool_chic:CoolChic"))

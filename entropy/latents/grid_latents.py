@@ -11,7 +11,7 @@ authors' order.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -176,11 +176,8 @@ class Fronts(Sequence[Block]):
     def __len__(self) -> int:
         return len(self._numbers)
 
-    @overload
-    def __getitem__(self, number: int) -> Block: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Block]: ...
-    def __getitem__(self, number: int | slice) -> Block | list[Block]:
+    # `overload` would keep this module alive to the very end, and nanobind complain of its tables.
+    def __getitem__(self, number: int | slice) -> Any:
         if isinstance(number, slice):
             return [self[i] for i in range(len(self))[number]]
         front = self._numbers[number]

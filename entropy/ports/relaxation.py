@@ -16,6 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from kodec.models.blocks.core_floats import core_takes_floats
+from kodec.models.blocks.soft_rounding import soft_rounded_twice
 from kodec.native import InvalidInputError
 
 # Beyond, the inverse of soft rounding goes to infinity in float32.
@@ -35,6 +37,24 @@ def soft_round(x: Tensor, temperature: float) -> Tensor:
     middle = torch.floor(x) + 0.5
     reach = torch.tanh(x.new_tensor(0.5 / temperature))
     return middle + 0.5 * torch.tanh((x - middle) / temperature) / reach
+
+
+def kumaraswamy_noise(uniform: Tensor, peak: float) -> Tensor:
+    """Noise in (-0.5, 0.5) from uniform values in (0, 1), any shape: most probable in the middle.
+
+    peak: 1 for uniform noise, the more the narrower. Source: "C3: High-performance and
+    low-complexity neural compression from a single image or video" (2024).
+    """
+    other = (2**peak * (peak - 1) + 1) / peak
+    below: Tensor = (1 - (1 - uniform) ** (1 / other)) ** (1 / peak)
+    return below - 0.5
+
+
+def soft_round_with_noise(latents: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """Latents soft-rounded, under noise of their shape, and soft-rounded again (C3, 2024)."""
+    if core_takes_floats(latents, noise) and not noise.requires_grad:
+        return soft_rounded_twice(latents, noise, temperature)
+    return soft_round(soft_round(latents, temperature) + noise, temperature)
 
 
 def soft_round_mean(z: Tensor, temperature: float) -> Tensor:

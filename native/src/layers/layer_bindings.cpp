@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,41 +13,13 @@
 #include "../arguments.hpp"
 #include "../python_module.hpp"
 #include "buffer.hpp"
+#include "float_arguments.hpp"
 #include "layers.hpp"
 
 namespace nb = nanobind;
 using namespace kodec;
 
 namespace {
-
-Array floats(nb::handle value, const char *name, std::size_t dimensions) {
-  return array_argument(value, name, {nb::dtype<float>()}, "float32", dimensions);
-}
-
-std::size_t count_argument(nb::handle value, const char *name, std::int64_t most) {
-  const std::int64_t count = integer_argument(value, name);
-  if (count < 1 || count > most)
-    throw InvalidInputError(std::string(name) + " must be 1 to " + std::to_string(most) + ", not " +
-                            std::to_string(count));
-  return std::size_t(count);
-}
-
-std::size_t threads_argument(nb::handle value) { return count_argument(value, "threads", 1024); }
-
-void require(bool fits, const char *message) {
-  if (!fits) throw InvalidInputError(message);
-}
-
-// Sizes whose products all fit: an array of as many bytes would not fit any memory.
-std::size_t product(std::initializer_list<std::size_t> sizes) {
-  constexpr std::size_t kMost = std::numeric_limits<std::size_t>::max() >> 16;
-  std::size_t result = 1;
-  for (const std::size_t size : sizes) {
-    if (size > 0 && result > kMost / size) throw InvalidInputError("x is too large");
-    result *= size;
-  }
-  return result;
-}
 
 void require_layers() {
   if (!has_layers())

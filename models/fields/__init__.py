@@ -1,0 +1,1 @@
+"""Networks from coordinates or grids to pixels, fitted to one picture or sequence."""
