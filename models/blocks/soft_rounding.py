@@ -11,13 +11,15 @@ from kodec.native.grids import soft_round
 
 class _SoftRounding(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, noise: Tensor, temperature: float, gain: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, noise: Tensor, temperature: float, gain: float, with_slope: bool
+    ) -> Tensor:
         out, slope = soft_round(
             x.detach().view(-1),
             noise.detach().view(-1),
             gain,
             temperature,
-            ctx.needs_input_grad[0],
+            with_slope,
             torch.get_num_threads(),
         )
         if slope is not None:
@@ -26,9 +28,9 @@ class _SoftRounding(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         (slope,) = ctx.saved_tensors
-        return gradient * slope, None, None, None
+        return gradient * slope, None, None, None, None
 
 
 def soft_rounded_twice(x: Tensor, noise: Tensor, temperature: float, gain: float = 1.0) -> Tensor:
@@ -43,5 +45,8 @@ def soft_rounded_twice(x: Tensor, noise: Tensor, temperature: float, gain: float
     Source: "C3: High-performance and low-complexity neural compression from a single image or
     video" (2024).
     """
-    found: Tensor = _SoftRounding.apply(x.contiguous(), noise.contiguous(), temperature, gain)
+    with_slope = torch.is_grad_enabled() and x.requires_grad
+    found: Tensor = _SoftRounding.apply(
+        x.contiguous(), noise.contiguous(), temperature, gain, with_slope
+    )
     return found

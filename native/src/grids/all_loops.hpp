@@ -11,8 +11,16 @@ namespace kodec {
 namespace {
 
 constexpr GridKernels kAllLoops = {
-    run_planes,     differentiate_planes,    rate_rows,    convolve_rows,          differentiate_rows,
-    upsample_plane, differentiate_upsampled, filter_plane, differentiate_filtered, soft_round_values};
+    run_planes,
+    differentiate_planes,
+    rate_rows,
+    convolve_rows,
+    differentiate_rows,
+    upsample_plane,
+    differentiate_upsampled,
+    filter_plane,
+    differentiate_filtered,
+    soft_round_values};
 
 }  // namespace
 }  // namespace kodec

@@ -17,7 +17,8 @@ struct Band {
   }
 };
 
-constexpr int kConvolutionVectors = kLanes == 16 ? 4 : 2, kConvolutionOutputs = kLanes == 16 ? 4 : 3;
+constexpr int kConvolutionVectors = kLanes == 16 ? 4 : 2;
+constexpr int kConvolutionOutputs = kLanes == 16 ? 4 : 3;
 
 // out[j][x] = bias[j] + the taps' sums at `columns` places of one row, in whole vectors.
 template <int J>
