@@ -130,7 +130,7 @@ def features_at(luma: Tensor, places: Tensor, clip: Tensor) -> Tensor:
 
 def luma_of(x: Tensor) -> Tensor:
     """Pixels (N, 3, H, W) -> (N, 1, H, W), of the orthonormal colour rotation."""
-    red, green, blue = x.split(1, dim=1)
+    red, green, blue = x[:, :1], x[:, 1:2], x[:, 2:]
     return (red + green + blue) * (1 / math.sqrt(3))
 
 
@@ -166,8 +166,9 @@ class Deringing(nn.Module):
         taps = torch.einsum("k,kpf->pf", parts, self.taps)
         clip = torch.exp(parts @ self.clip)
         core = x.device.type == "cpu" and runs_layers()
-        if core and not taps.requires_grad and not x.requires_grad:
-            return _by_core(x, taps.detach(), clip)
+        if core and not taps.requires_grad:
+            found = _by_core(x.detach(), taps.detach(), clip)
+            return x + (found - x.detach()) if x.requires_grad else found
         luma = luma_of(x.detach())
         return x + _by_kind(luma, taps, clip).view(luma.shape) * (1 / math.sqrt(3))
 

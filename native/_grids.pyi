@@ -6,8 +6,10 @@ from numpy.typing import NDArray
 
 # Contiguous float32 in CPU memory, of any library that speaks DLPack; of torch, without gradient.
 _Floats = Any
-# Weight (outputs, inputs), bias (outputs,), whether the input is added, whether ReLU follows.
-_Layer = tuple[_Floats, _Floats, bool, bool]
+# Weight (outputs, inputs), bias (outputs,), whether the input is added, and what follows: None,
+# "relu", "gelu", or an array (2, n), n to 64: the sum of growth (row 1) times max(0, x - knot (row
+# 0)).
+_Layer = tuple[_Floats, _Floats, bool, Any]
 _Found = NDArray[np.float32]
 
 # Of all that follows: the number of threads (1..1024) changes no bit; the instruction set, which is
@@ -21,8 +23,9 @@ def run_network(
 
     Args:
         x: (inputs, P).
-        layers: 1 to 8, one after the other, of 1 to 256 inputs and outputs each.
-        branch: from x too, with as many outputs, neither residual nor rectified.
+        layers: 1 to 8, one after the other, of 1 to 256 inputs and outputs each. After the last
+            there may be nothing or "relu".
+        branch: from x too, with as many outputs, neither residual nor activated.
         threads: 1..1024.
     """
 
@@ -64,7 +67,7 @@ def context_rate(
             for zeros.
         offsets: int32 (contexts, 2), rows and columns from a position to its contexts, within +-64;
             outside the grid there are zeros.
-        layers: from contexts, then features, to a mean and a log scale, the last not rectified.
+        layers: from contexts, then features, to a mean and a log scale, nothing after the last.
         branch: from the same inputs, added to what layers give; or None.
         coding: (4,): what is added to log scales, their lowest and highest value (within +-40), and
             the most bits (at most 100) that a value costs: beyond there are no gradients. A value's

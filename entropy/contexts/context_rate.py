@@ -13,7 +13,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from kodec.models.blocks.position_network import PositionLayer, core_layers, layer_gradients
+from kodec.models.blocks.position_network import (
+    Kind,
+    PositionLayer,
+    core_layers,
+    kinds_of,
+    layer_gradients,
+)
 from kodec.native.grids import context_rate as core_rate
 
 
@@ -31,7 +37,7 @@ class LaplaceCoding(NamedTuple):
 
 class _Settings(NamedTuple):
     offsets: tuple[tuple[int, int], ...]
-    kinds: tuple[tuple[bool, bool], ...]
+    kinds: tuple[Kind, ...]
     coding: LaplaceCoding
     grids: int
     has_features: tuple[bool, ...]
@@ -108,7 +114,7 @@ def context_rate(
             for zeros.
         offsets: (rows, columns) from a position to its contexts, which are zero outside the grid;
             within +-64.
-        layers: from contexts, then features, to mean and log scale.
+        layers: from contexts, then features, to mean and log scale; the last without activation.
         branch: a plain layer from the same inputs, added to what layers give; or None.
         coding: what the distributions are.
 
@@ -118,7 +124,7 @@ def context_rate(
     all_layers = [*layers, *([] if branch is None else [branch])]
     settings = _Settings(
         tuple(offsets),
-        tuple((layer.residual, layer.rectified) for layer in layers),
+        kinds_of(layers),
         coding,
         len(grids),
         tuple(one is not None for one in features),

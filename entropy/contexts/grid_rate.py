@@ -213,7 +213,7 @@ def arm_rate(grids: Sequence[Tensor], levels: Sequence[int], arm: GridArm) -> Te
         (found,) = position_network(stack.flatten(1), [PositionLayer(*layer)])
         features.append(found.unflatten(1, size))
     features += [None] * (len(grids) - len(features))
-    layers = [PositionLayer(*layer, residual=True, rectified=True) for layer in arm.hidden]
+    layers = [PositionLayer(*layer, residual=True, activation="relu") for layer in arm.hidden]
     return context_rate(
         grids,
         features,

@@ -5,7 +5,7 @@ again for gradients.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +16,18 @@ from torch.autograd.function import once_differentiable
 from kodec.native.grids import network_gradient, run_network
 
 
+class Pieces(NamedTuple):
+    """An activation of straight lines: the sum of growth times max(0, x - knot); at most 64."""
+
+    knots: tuple[float, ...]
+    growth: tuple[float, ...]
+
+
+Activation = Literal["relu", "gelu"] | Pieces | None
+
+
 class PositionLayer(NamedTuple):
-    """weight x + bias, + x if `residual`, then ReLU if `rectified`.
+    """weight x + bias, + x if `residual`, then the activation; GELU is the exact one.
 
     weight (outputs, inputs), bias (outputs): float32, at most 256 of each.
     """
@@ -25,26 +35,33 @@ class PositionLayer(NamedTuple):
     weight: Tensor
     bias: Tensor
     residual: bool = False
-    rectified: bool = False
+    activation: Activation = None
 
 
-CoreLayer = tuple[Any, Any, bool, bool]
+Kind = tuple[bool, Activation]
+"""Whether a layer is residual, and what follows it."""
+CoreLayer = tuple[Any, Any, bool, Any]
+
+
+def kinds_of(layers: Sequence[PositionLayer]) -> tuple[Kind, ...]:
+    """Of layers, all but their weights."""
+    return tuple((layer.residual, layer.activation) for layer in layers)
 
 
 def core_layers(
-    kinds: Sequence[tuple[bool, bool]], weights: Sequence[Tensor]
+    kinds: Sequence[Kind], weights: Sequence[Tensor]
 ) -> tuple[list[CoreLayer], CoreLayer | None]:
     """Layers, and the branch or None, as the core takes them.
 
-    kinds: of the layers, residual and rectified. weights: weight and bias of each, then the
-    branch's, if there is one.
+    kinds: of the layers. weights: weight and bias of each, then the branch's, if there is one.
     """
     given = [tensor.detach().contiguous() for tensor in weights]
-    layers: list[CoreLayer] = [
-        (given[2 * place], given[2 * place + 1], *kind) for place, kind in enumerate(kinds)
-    ]
+    layers: list[CoreLayer] = []
+    for (residual, kind), weight, bias in zip(kinds, given[::2], given[1::2], strict=False):
+        activation = np.array(kind, np.float32) if isinstance(kind, Pieces) else kind
+        layers.append((weight, bias, residual, activation))
     branches = len(given) > 2 * len(layers)
-    return layers, (given[-2], given[-1], False, False) if branches else None
+    return layers, (given[-2], given[-1], False, None) if branches else None
 
 
 def layer_gradients(found: NDArray[np.float32], weights: Sequence[Tensor]) -> list[Tensor]:
@@ -58,7 +75,7 @@ class _Network(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, kinds: tuple[tuple[bool, bool], ...], x: Tensor, *weights: Tensor
+        ctx: Any, kinds: tuple[Kind, ...], x: Tensor, *weights: Tensor
     ) -> tuple[Tensor, ...]:
         ctx.kinds = kinds
         ctx.save_for_backward(x, *weights)
@@ -87,7 +104,8 @@ def position_network(
 ) -> tuple[Tensor, ...]:
     """The network's result, and beside it the branch's: (inputs, P) -> (outputs, P) each.
 
-    x: float32 in CPU memory. layers: one after the other, at most 8. branch: a plain layer that
+    x: float32 in CPU memory. layers: one after the other, at most 8; after the
+    last there is no activation, or "relu". branch: a plain layer that
     sees x too, of as many outputs; without one there is one result. Gradients do not depend on the
     number of threads.
 
@@ -96,6 +114,5 @@ def position_network(
     """
     all_layers = [*layers, *([] if branch is None else [branch])]
     weights = [tensor for layer in all_layers for tensor in layer[:2]]
-    kinds = tuple((layer.residual, layer.rectified) for layer in layers)
-    found: tuple[Tensor, ...] = _Network.apply(kinds, x.contiguous(), *weights)
+    found: tuple[Tensor, ...] = _Network.apply(kinds_of(layers), x.contiguous(), *weights)
     return found

@@ -45,7 +45,7 @@ def synthesise(features: Tensor, weights: GridSynthesis) -> Tensor:
     if not core_takes_floats(features, weights.output.weight):
         return plain_synthesise(features, weights)
     layers = [
-        PositionLayer(weights.hidden.weight.flatten(1), weights.hidden.bias, rectified=True),
+        PositionLayer(weights.hidden.weight.flatten(1), weights.hidden.bias, activation="relu"),
         PositionLayer(weights.output.weight.flatten(1), weights.output.bias),
     ]
     branch = PositionLayer(weights.branch.weight.flatten(1), weights.branch.bias)

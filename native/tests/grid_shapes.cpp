@@ -23,6 +23,8 @@ Floats random_floats(Random &random, std::size_t count) {
   return out;
 }
 
+constexpr float kKnots[] = {-1, 0, 0.5f}, kGrowth[] = {-0.2f, 0.7f, 0.5f};
+
 // A network with its weights.
 struct RandomNetwork {
   std::vector<Floats> weights;
@@ -33,7 +35,8 @@ struct RandomNetwork {
       weights.push_back(random_floats(random, count));
       for (float &value : weights.back()) value /= float(inputs);
     }
-    return {inputs, outputs, weights[weights.size() - 2].data(), weights.back().data(), false, false};
+    return {inputs, outputs, weights[weights.size() - 2].data(), weights.back().data(), false,
+            Activation::kNone, nullptr, nullptr, 0};
   }
 
   RandomNetwork(Random &random, std::size_t inputs, std::size_t outputs) {
@@ -42,7 +45,12 @@ struct RandomNetwork {
       const std::size_t next = random.below(2) == 0 ? width : 1 + random.below(30);
       network.layers.push_back(layer(random, width, next));
       network.layers.back().residual = width == next;
-      network.layers.back().rectified = random.below(3) > 0;
+      NetworkLayer &own = network.layers.back();
+      own.activation = random.one_of({Activation::kNone, Activation::kRectifier, Activation::kGelu,
+                                      Activation::kPieces});
+      own.knots = kKnots;
+      own.growth = kGrowth;
+      own.pieces = 3;
       width = next;
     }
     network.layers.push_back(layer(random, width, outputs));

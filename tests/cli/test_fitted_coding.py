@@ -120,3 +120,24 @@ def test_a_family_is_measured_as_codecs_are(
     assert results.name == "coordinates (4 steps)" and results.settings["fit"] == "4 steps"
     low, high = results.results["bpp"]
     assert low < high
+    sized = (*MODEL, "--dataset", folder, "--qualities", "8", "--size", "900", "--steps", 0)
+    assert kodec("eval", *sized, "--output", out).status == 0
+    assert read_results(out).name == "coordinates (900 parameters, 0 steps)"
+
+
+def test_a_family_is_measured_on_sequences_beside_others(kodec: Cli, tmp_path: Path) -> None:
+    folder, out = tmp_path / "set", tmp_path / "r.json"
+    folder.mkdir()
+    t, y, x = np.ogrid[:3, :32, :48]
+    clip = (127 + 90 * np.sin(x * 0.2 + y * 0.1 + 0.3 * t)).astype(np.uint8)
+    chroma = np.full((3, 32 * 48 // 2), 128, np.uint8)
+    frames = np.concatenate([clip.reshape(3, -1), chroma], 1)
+    (folder / "a_48x32_25.yuv").write_bytes(frames.tobytes())
+    how = ("--dataset", folder, "--size", "48x32", "--fps", 25, "--metrics", "psnr-y")
+    outcome = kodec("eval", *MODEL, *how, "--qualities", "8,48", "--steps", 30, "--output", out)
+    assert outcome.status == 0, outcome.err
+    results = read_results(out)
+    assert results.settings["family"] == "coordinates"
+    assert min(results.results["psnr-y"]) > 5 and results.results["encoding_time"][0] > 0
+    outcome = kodec("eval", *MODEL, *how, "--structure", "intra", "--output", out)
+    assert outcome.status == 1 and "mean nothing to a fitted network" in outcome.err

@@ -120,6 +120,16 @@ def test_taps_are_those_of_the_quality() -> None:
     assert torch.equal(filter_(x, torch.tensor([above])), x)
 
 
+def test_gradients_reach_pixels_past_fixed_taps() -> None:
+    """As where latents are refined through the synthesis: the same pixels, the filter unseen."""
+    filter_, x = filled().requires_grad_(False), picture()
+    made = filter_(x.requires_grad_(), QUALITY)
+    torch.testing.assert_close(made, filter_(x.detach(), QUALITY), rtol=0, atol=1e-6)
+    weights = torch.rand_like(x)
+    (gradient,) = torch.autograd.grad((made * weights).sum(), x)
+    assert torch.equal(gradient, weights)
+
+
 def test_taps_learn_what_is_missing() -> None:
     filter_, x = Deringing(), picture()
     wanted = x.clone()

@@ -37,10 +37,10 @@ class Example:
         self.random = np.random.default_rng(0)
         widths = [6, 6, 11, 2]
         self.layers = [
-            (self.floats(o, i), self.floats(o), o == i, o != 2)
+            (self.floats(o, i), self.floats(o), o == i, None if o == 2 else "relu")
             for i, o in zip(widths, widths[1:], strict=False)
         ]
-        self.branch = (self.floats(2, 6), self.floats(2), False, False)
+        self.branch = (self.floats(2, 6), self.floats(2), False, None)
         self.sizes = [(147, 75), (74, 38), (37, 19)]
         self.grids = [self.floats(*size) for size in self.sizes]
         self.features = [self.floats(2, 74, 38), None, self.floats(2, 19, 10)]
@@ -139,7 +139,13 @@ def test_arguments() -> None:
         ("threads must be 1 to 1024", lambda: run_network(example.positions, *network, 0)),
         ("x must have a row", lambda: run_network(example.positions[:5], *network)),
         ("branch must be neither", lambda: run_network(
-            example.positions, example.layers, (*example.branch[:2], False, True))),
+            example.positions, example.layers, (*example.branch[:2], False, "relu"))),
+        ("must be relu or gelu", lambda: run_network(
+            example.positions, [(*example.branch[:2], False, "tanh")])),
+        ("residual must be a bool", lambda: run_network(
+            example.positions, [(*example.branch[:2], 3, None)])),  # type: ignore[list-item]
+        ("must be \\(2, at most 64\\)", lambda: run_network(
+            example.positions, [(*example.branch[:2], False, np.zeros((2, 65), np.float32))])),
         ("gradient must be", lambda: network_gradient(
             example.positions, *network, example.positions[:2, :9], example.positions[:2])),
         ("if and only if there is a branch", lambda: network_gradient(

@@ -2,7 +2,10 @@
 #include <cmath>
 #include <initializer_list>
 #include <optional>
+#include <string>
 #include <vector>
+
+#include <nanobind/stl/string.h>
 
 #include "grid_arguments.hpp"
 #include "grids.hpp"
@@ -12,7 +15,7 @@ using namespace kodec;
 
 namespace {
 
-// Layers as Python gives them, (weight, bias, residual, rectified) each, with their arrays.
+// Layers as Python gives them, (weight, bias, residual, activation) each, with their arrays.
 class NetworkArgument {
  public:
   Network network;
@@ -28,8 +31,10 @@ class NetworkArgument {
     for (const NetworkLayer &b : network.branch) {
       require(b.inputs == network.inputs() && b.outputs == network.outputs(),
               "branch must have the first layer's inputs and the last one's outputs");
-      require(!b.residual && !b.rectified, "branch must be neither residual nor rectified");
+      require(!b.residual && b.activation == Activation::kNone,
+              "branch must be neither residual nor activated");
     }
+    require(!all.back().curved(), "the last layer's activation must be None or relu");
   }
 
  private:
@@ -37,14 +42,17 @@ class NetworkArgument {
 
   void add(nb::handle value, std::vector<NetworkLayer> &to) {
     if (!nb::isinstance<nb::tuple>(value) || nb::len(value) != 4)
-      throw InvalidInputError("a layer must be (weight, bias, residual, rectified)");
+      throw InvalidInputError("a layer must be (weight, bias, residual, activation)");
     const nb::tuple parts = nb::cast<nb::tuple>(value);
     const Array weight = floats(parts[0], "weight", 2), bias = floats(parts[1], "bias", 1);
-    for (const std::size_t place : {2, 3})
-      require(nb::isinstance<nb::bool_>(parts[place]), "residual and rectified must be bool");
-    const bool residual = nb::cast<bool>(parts[2]), rectified = nb::cast<bool>(parts[3]);
-    const NetworkLayer layer{weight.shape(1),       weight.shape(0), data_of<float>(weight),
-                             data_of<float>(bias), residual,        rectified};
+    require(nb::isinstance<nb::bool_>(parts[2]), "residual must be a bool");
+    NetworkLayer layer{};
+    layer.inputs = weight.shape(1);
+    layer.outputs = weight.shape(0);
+    layer.weight = data_of<float>(weight);
+    layer.bias = data_of<float>(bias);
+    layer.residual = nb::cast<bool>(parts[2]);
+    activation(parts[3], layer);
     require(layer.inputs >= 1 && layer.inputs <= kMostWidth && layer.outputs >= 1 &&
                 layer.outputs <= kMostWidth,
             "a layer must have 1 to 256 inputs and outputs");
@@ -54,6 +62,25 @@ class NetworkArgument {
     to.push_back(layer);
     arrays_.push_back(weight);
     arrays_.push_back(bias);
+  }
+
+  // None, "relu", "gelu", or an array (2, pieces) of knots and of how much the slope grows there.
+  void activation(nb::handle value, NetworkLayer &layer) {
+    if (value.is_none()) return;
+    if (nb::isinstance<nb::str>(value)) {
+      const std::string name = nb::cast<std::string>(value);
+      require(name == "relu" || name == "gelu", "an activation by name must be relu or gelu");
+      layer.activation = name == "relu" ? Activation::kRectifier : Activation::kGelu;
+      return;
+    }
+    const Array pieces = floats(value, "activation", 2);
+    require(pieces.shape(0) == 2 && pieces.shape(1) <= kMostPieces,
+            "an activation of pieces must be (2, at most 64)");
+    layer.activation = Activation::kPieces;
+    layer.pieces = pieces.shape(1);
+    layer.knots = data_of<float>(pieces);
+    layer.growth = layer.knots + layer.pieces;
+    arrays_.push_back(pieces);
   }
 };
 
@@ -121,8 +148,8 @@ nb::object context_rate_argument(nb::handle grids, nb::handle features, nb::hand
   const NetworkArgument given(layers, branch);
   const Network &network = given.network;
   const std::vector<Offset> contexts = offsets_argument(offsets);
-  require(network.outputs() == 2 && !network.layers.back().rectified,
-          "the last layer must have two outputs, a mean and a log scale, not rectified");
+  require(network.outputs() == 2 && !network.layers.back().rectified(),
+          "the last layer must have two outputs, a mean and a log scale, without activation");
   require(contexts.size() <= network.inputs(), "offsets are more than the network's inputs");
   const std::size_t count = network.inputs() - contexts.size();
 

@@ -5,14 +5,25 @@
 
 namespace kodec {
 
-constexpr std::size_t kMostWidth = 256, kMostLayers = 8, kMostTaps = 16;
+constexpr std::size_t kMostWidth = 256, kMostLayers = 8, kMostTaps = 16, kMostPieces = 64;
 
-// out = weight x + bias, + x if `residual` (inputs and outputs are as many), rectified or not.
-// weight: (outputs, inputs). bias: (outputs).
+// What follows a layer: nothing, max(0, x), x times the normal distribution's function of x, or a sum
+// over pieces k of growth[k] max(0, x - knots[k]), straight lines between knots.
+enum class Activation { kNone, kRectifier, kGelu, kPieces };
+
+// out = weight x + bias, + x if `residual` (inputs and outputs are as many), then the activation.
+// weight: (outputs, inputs). bias: (outputs). knots, growth: (pieces), of kPieces.
 struct NetworkLayer {
   std::size_t inputs, outputs;
   const float *weight, *bias;
-  bool residual, rectified;
+  bool residual;
+  Activation activation;
+  const float *knots, *growth;
+  std::size_t pieces;
+
+  bool rectified() const { return activation == Activation::kRectifier; }
+  // Whether its derivative has to be kept, as what it gives does not tell.
+  bool curved() const { return activation == Activation::kGelu || activation == Activation::kPieces; }
 };
 
 // How values are coded: Laplace distributions of mean out[0] and scale exp(clamp(out[1] + shift,

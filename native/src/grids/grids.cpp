@@ -55,7 +55,10 @@ class PreparedNetwork {
   std::size_t room(std::size_t more_rows) const {
     constexpr std::size_t kMostLanes = 16;
     std::size_t rows = 2 * weights_.width + 3 * weights_.inputs + 3 * weights_.outputs + more_rows;
-    for (std::size_t l = 0; l < weights_.count; ++l) rows += weights_.layers[l].layer.outputs;
+    for (std::size_t l = 0; l < weights_.count; ++l) {
+      const NetworkLayer &layer = weights_.layers[l].layer;
+      rows += layer.curved() ? 2 * layer.outputs : layer.outputs;
+    }
     return rows * kTile + weights_.weights * kMostLanes;
   }
 

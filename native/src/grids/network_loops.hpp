@@ -20,16 +20,56 @@ struct Room {
   }
 };
 
+// The normal distribution's function and density: absolute errors below 2e-7. By Hastings' formula of
+// five terms for the complementary error function.
+inline void normal(Lanes x, Lanes &below, Lanes &density) {
+  const Lanes size = magnitude(x) * 0.70710678118654752f;
+  const Lanes t = 1.0f / (size * 0.3275911f + 1.0f);
+  const Lanes falling = exponential(-size * size).whole;
+  Lanes p = t * 1.061405429f - 1.453152027f;
+  constexpr float kNext[] = {1.421413741f, -0.284496736f, 0.254829592f};
+  for (const float c : kNext) p = p * t + c;
+  const Lanes tail = p * t * falling * 0.5f;
+  below = x > 0.0f ? 1.0f - tail : tail;
+  density = falling * 0.3989422804014327f;
+}
+
+// A curved activation of rows, in place, and its derivative there.
+void activate(const NetworkLayer &layer, float *const *rows, float *const *slopes) {
+  for (std::size_t o = 0; o < layer.outputs; ++o)
+    for (std::size_t p = 0; p < kTile; p += kLanes) {
+      const Lanes x = load(rows[o] + p);
+      Lanes found{}, slope{};
+      if (layer.activation == Activation::kGelu) {
+        Lanes below, density;
+        normal(x, below, density);
+        found = x * below;
+        slope = x * density + below;
+      } else {
+        for (std::size_t k = 0; k < layer.pieces; ++k) {
+          const Lanes beyond = larger(x - layer.knots[k], Lanes{});
+          found += layer.growth[k] * beyond;
+          slope += beyond > 0.0f ? all(layer.growth[k]) : Lanes{};
+        }
+      }
+      store(rows[o] + p, found);
+      store(slopes[o] + p, slope);
+    }
+}
+
 struct TileNetwork {
   const NetworkWeights &network;
-  // What each layer gives, but the last.
-  float *hidden[kMostLayers][kMostWidth];
+  // What each layer gives, but the last; the derivative of its activation there, if that is curved.
+  float *hidden[kMostLayers][kMostWidth], *slopes[kMostLayers][kMostWidth];
   float *one[kMostWidth], *other[kMostWidth];  // gradients of what a layer gives, and is given
   float *sums;                                 // (weights, kLanes)
 
   TileNetwork(const NetworkWeights &given, Room &room) : network(given) {
-    for (std::size_t l = 0; l + 1 < network.count; ++l)
-      room.rows(hidden[l], network.layers[l].layer.outputs);
+    for (std::size_t l = 0; l + 1 < network.count; ++l) {
+      const NetworkLayer &layer = network.layers[l].layer;
+      room.rows(hidden[l], layer.outputs);
+      if (layer.curved()) room.rows(slopes[l], layer.outputs);
+    }
     room.rows(one, network.width);
     room.rows(other, network.width);
     sums = room.take(network.weights * kLanes);
@@ -49,7 +89,10 @@ struct TileNetwork {
 
   // Layers but the last, which alone is needed for gradients.
   void run_hidden(const float *const *x) {
-    for (std::size_t l = 0; l + 1 < network.count; ++l) run_layer(l, x, hidden[l]);
+    for (std::size_t l = 0; l + 1 < network.count; ++l) {
+      run_layer(l, x, hidden[l]);
+      if (network.layers[l].layer.curved()) activate(network.layers[l].layer, hidden[l], slopes[l]);
+    }
   }
 
   void run_layer(std::size_t l, const float *const *x, float *const *out) {
@@ -59,7 +102,7 @@ struct TileNetwork {
   static void run(const NetworkLayer &layer, const float *const *x, const float *const *plus,
                   float *const *out) {
     multiply({layer.inputs, layer.outputs, x, layer.weight, layer.bias, layer.residual ? x : plus,
-              nullptr, layer.rectified, out});
+              nullptr, layer.rectified(), out, nullptr});
   }
 
   // After run_hidden. `gradient`: of what the network gives, already zero where the last layer's
@@ -76,10 +119,12 @@ struct TileNetwork {
       const float *const *const in = given_to(l, x);
       add(layer, of_out, in, place);
       if (l == 0 && x_gradient == nullptr) break;
-      const bool gated = l > 0 && network.layers[l - 1].layer.rectified;
+      const bool gated = l > 0 && network.layers[l - 1].layer.rectified();
+      const bool curved = l > 0 && network.layers[l - 1].layer.curved();
       float *const *const to = l == 0 ? x_gradient : free;
       multiply({layer.outputs, layer.inputs, of_out, network.layers[l].turned, nullptr,
-                layer.residual ? of_out : nullptr, gated ? in : nullptr, false, to});
+                layer.residual ? of_out : nullptr, gated ? in : nullptr, false, to,
+                curved ? slopes[l - 1] : nullptr});
       of_out = to;
       free = free == one ? other : one;
     }
@@ -91,7 +136,7 @@ struct TileNetwork {
     add(layer, gradient, x, network.weights - (layer.inputs + 1) * layer.outputs);
     if (x_gradient != nullptr)
       multiply({layer.outputs, layer.inputs, gradient, network.branch->turned, nullptr, x_gradient,
-                nullptr, false, x_gradient});
+                nullptr, false, x_gradient, nullptr});
   }
 
   void add(const NetworkLayer &layer, const float *const *gradient, const float *const *x,
@@ -161,7 +206,7 @@ void differentiate_planes(const NetworkWork &work) {
   const PlaneRows given{room.take(network.outputs * kTile)};
   float *last[kMostWidth];
   room.rows(last, network.outputs);
-  const bool rectified = network.layers[network.count - 1].layer.rectified;
+  const bool rectified = network.layers[network.count - 1].layer.rectified();
   const float *x[kMostWidth], *gradient[kMostWidth];
   float *x_gradient[kMostWidth];
   tile.clear_sums();

@@ -13,7 +13,7 @@ constexpr int kRows = 6, kVectors = kLanes == 16 ? 4 : 2;
 constexpr int kLefts = 4, kRights = kLanes == 16 ? 5 : 3;
 
 // out[j] = weight[j] rows + bias[j], then plus[j] added, rectified, zero where gate[j] is not above
-// zero, in this order, where there is such.
+// zero, multiplied by factors[j], in this order, where there is such.
 struct Product {
   std::size_t inputs, outputs;
   const float *const *rows;
@@ -21,6 +21,7 @@ struct Product {
   const float *const *plus, *const *gate;
   bool rectified;
   float *const *out;
+  const float *const *factors;
 };
 
 template <int J>
@@ -46,6 +47,7 @@ void some_rows(const Product &p, std::size_t first) {
         if (p.plus != nullptr) sum += load(p.plus[first + j] + place);
         if (p.rectified) sum = larger(sum, Lanes{});
         if (p.gate != nullptr) sum = load(p.gate[first + j] + place) > 0.0f ? sum : Lanes{};
+        if (p.factors != nullptr) sum *= load(p.factors[first + j] + place);
         store(p.out[first + j] + place, sum);
       }
   }

@@ -86,6 +86,13 @@ def _of_videos(options: argparse.Namespace) -> tuple[Contestant, str]:
     """The models, and the structure that they code in."""
     from kodec.eval.running.checked_video import load_checked_video
 
+    if any(map(is_family, options.model)):
+        if options.structure or options.offsets or options.intra_period:
+            raise InvalidInputError(
+                "--structure, --offsets and --intra-period mean nothing to a fitted network: leave "
+                "them out"
+            )
+        return _of_families(options), "random-access"
     if refining.wanted(options):
         raise InvalidInputError(
             f"--effort and --minutes are for pictures, and {options.dataset} is of video: leave "

@@ -1,10 +1,10 @@
 """`kodec encode --model FAMILY`: a network fitted to each input; and decoding of such files."""
 
 import argparse
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from . import refining, usage
 from .progress import progress
 
 if TYPE_CHECKING:
-    from kodec.codecs.fitted import Clip, FittedCodec, FittedFile, Reconstruction
+    from kodec.codecs.fitted import Clip, FittedFile, Reconstruction
+    from kodec.eval.running.measured_fit import MeasuredFit
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +38,10 @@ def refuse_options(options: argparse.Namespace) -> None:
         )
 
 
-def codec_for(family: str, options: argparse.Namespace) -> "FittedCodec":
+def codec_for(family: str, options: argparse.Namespace) -> "MeasuredFit":
     """The family with the budget, size and preset that the options give."""
-    from kodec.codecs.fitted import Budget, FittedCodec
+    from kodec.codecs.fitted import Budget
+    from kodec.eval.running.measured_fit import MeasuredFit
 
     targets = {
         "psnr": getattr(options, "target_psnr", None),
@@ -59,10 +61,10 @@ def codec_for(family: str, options: argparse.Namespace) -> "FittedCodec":
             f"{family} takes no --target-bpp or --target-psnr: give --quality or --size"
         )
     if options.minutes is not None or options.steps is not None:
-        return FittedCodec(family, Budget(options.steps, options.minutes), **how)
+        return MeasuredFit(family, Budget(options.steps, options.minutes), **how)
     if options.effort is not None:
         how["effort"] = options.effort
-    return FittedCodec(family, **how)
+    return MeasuredFit(family, **how)
 
 
 def encode(options: argparse.Namespace, video: bool) -> None:
@@ -104,48 +106,15 @@ def _read(options: argparse.Namespace, video: bool) -> "tuple[Clip, Mapping[str,
 
         found = {"icc": picture.icc, "exif": picture.exif}
         return Clip(picture.pixels[None]), {name: data for name, data in found.items() if data}
-    return read_clip(
-        options.input,
-        options.size if isinstance(options.size, tuple) else None,
-        options.fps,
-        options.frames,
-        options.start,
-        options.pixels,
-    ), {}
-
-
-def read_clip(
-    path: Path,
-    size: tuple[int, int] | None = None,
-    fps: Fraction | None = None,
-    frames: int | None = None,
-    start: int = 0,
-    pixels: str | None = None,
-) -> "Clip":
-    """A video's frames as RGB, all in memory; raises `InvalidInputError` for too many."""
-    import numpy as np
-
-    from kodec.codecs.fitted import Clip
-    from kodec.codecs.fitted.fitted_model import MAX_SAMPLES
-    from kodec.codecs.video_files.rgb_frames import rgb_of_frame
     from kodec.codecs.video_files.video_reading import open_video
 
-    video = open_video(path, size, fps, frames, start=start, pixels=pixels)
-    form = video.form
-    kind, peak = (np.uint8 if form.bit_depth == 8 else np.uint16), 2**form.bit_depth - 1
-    most = MAX_SAMPLES // (3 * form.width * form.height)
-    read: list[Any] = []
-    for frame in video.frames():
-        if len(read) == most:
-            raise InvalidInputError(
-                f"{path} is too long to be fitted, which holds all of it in memory: give --frames "
-                f"{most} or fewer"
-            )
-        rgb = np.rint(rgb_of_frame(frame, form) * peak).astype(kind)
-        read.append(np.ascontiguousarray(rgb.transpose(1, 2, 0)))
-    if not read:
-        raise InvalidInputError(f"{path} has no frames from {start} on: there is nothing to fit")
-    return Clip(np.stack(read), form.bit_depth, form.fps)
+    raw = options.size if isinstance(options.size, tuple) else None
+    opened = open_video(
+        options.input, raw, options.fps, options.frames, start=options.start, pixels=options.pixels
+    )
+    from kodec.codecs.fitted.clip_frames import clip_of
+
+    return clip_of(opened.frames(), opened.form), {}
 
 
 def _verify(data: bytes, expected: "Reconstruction", device: str) -> None:
@@ -220,11 +189,9 @@ def _write_picture(found: "FittedFile", output: Path) -> None:
 
 
 def _write_video(found: "FittedFile", options: argparse.Namespace) -> None:
-    import numpy as np
-
     from kodec.codecs.container.sequence_head import Colour
+    from kodec.codecs.fitted.clip_frames import frames_of
     from kodec.codecs.video_files.frames import VideoFormat
-    from kodec.codecs.video_files.rgb_frames import frame_of_rgb
     from kodec.codecs.video_files.video_writing import VideoWriter
 
     size, rate = found.reconstruction.size, found.header.rate
@@ -238,15 +205,14 @@ def _write_video(found: "FittedFile", options: argparse.Namespace) -> None:
     elif options.codec is None and (path.suffix.lower() == ".mkv" or not path.suffix):
         # Lossless files and folders of PNGs keep RGB as it is.
         form = replace(form, chroma="444", colour=Colour(1, 13, 0, full_range=True))
-    peak = 2**size.bit_depth - 1
+    frames = frames_of(found.reconstruction, form, options.start)
     with (
         progress(options.quiet) as show,
         VideoWriter(options.output, form, codec=options.codec) as out,
     ):
-        for number in range(options.start, last):
-            rgb = found.reconstruction.frame(number).transpose(2, 0, 1).astype(np.float64) / peak
-            out.write(frame_of_rgb(np.broadcast_to(rgb, (3, *rgb.shape[1:])), form))
-            show(number + 1 - options.start, last - options.start, "decoding")
+        for frame in itertools.islice(frames, last - options.start):
+            out.write(frame)
+            show(out.count, last - options.start, "decoding")
 
 
 def facts_of(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kodec.codecs.fitted_families import is_family
 from kodec.native import InvalidInputError, KodecError
 
 from . import refining, usage
@@ -111,7 +112,12 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         type=usage.count,
         help="a frame that decoding can begin with, every N frames (the first alone)",
     )
-    of_video.add_argument("--size", metavar="WxH", type=usage.size, help="of raw .yuv files")
+    of_video.add_argument(
+        "--size",
+        metavar="WxH|N",
+        type=usage.size_of_video_or_model,
+        help="of raw .yuv files; or of a fitted network: 1.5M parameters, 200kB, 0.1bpp",
+    )
     of_video.add_argument("--fps", metavar="F", type=usage.frame_rate, help="of raw .yuv files")
     of_video.add_argument("--frames", metavar="N", type=usage.count, help="only the first N")
     eval_.set_defaults(run=evaluate)
@@ -195,6 +201,9 @@ def _check_usage(options: argparse.Namespace) -> None:
             raise usage.UsageError(f"--beside takes {', '.join(_BESIDE)}, not {name!r}")
         if name == options.codec or options.beside.count(name) > 1:
             raise usage.UsageError(f"{name} is named twice: name it once")
+    fitted = options.model is not None and any(map(is_family, options.model))
+    if options.size is not None and not isinstance(options.size, tuple) and not fitted:
+        raise usage.UsageError("--size of a network goes with a fitted family; raw video's is WxH")
     if options.codec is None:
         given = [name for name in given if name not in ("structure", "intra_period")]
         if given:
@@ -227,15 +236,20 @@ def _check_kind(options: argparse.Namespace, files: list[Path], video: bool) -> 
     """Refuse options that change nothing of this kind of data set."""
     of_video = ("structure", "offsets", "intra_period", "size", "fps", "frames")
     for name in ("bit_depth",) if video else of_video:
-        if getattr(options, name) is not None:
+        if getattr(options, name) is not None and not _of_network(options, name):
             of, is_of = ("pictures", "video") if video else ("video", "pictures")
             raise InvalidInputError(
                 f"{_flag(name)} is for {of}, and {options.dataset} is of {is_of}: leave it out"
             )
-    if options.size is not None and not any(file.suffix.lower() == ".yuv" for file in files):
+    if isinstance(options.size, tuple) and not any(file.suffix.lower() == ".yuv" for file in files):
         raise InvalidInputError(
             f"--size is for raw .yuv files, and {options.dataset} has none: leave it out"
         )
+
+
+def _of_network(options: argparse.Namespace, name: str) -> bool:
+    """Whether an option is of a fitted network, not of video."""
+    return name == "size" and not isinstance(options.size, tuple)
 
 
 def _flag(name: str) -> str:
@@ -250,7 +264,7 @@ def _sources(options: argparse.Namespace) -> "tuple[list[Source], bool]":
     files = find_dataset(options.dataset, kind=kind)
     _check_kind(options, files, kind == "video")
     if kind == "video":
-        how = options.size, options.fps, options.frames
+        how = None if _of_network(options, "size") else options.size, options.fps, options.frames
         return [VideoSource(path, *how) for path in files], True
     return [PictureSource(path) for path in files], False
 

@@ -49,9 +49,9 @@ class ReportCodecs:
         if results.name in {model.name for model in embedded_models()}:
             return load(results.name, self._device)
         if is_family(results.settings.get("family")):
-            from kodec.codecs.fitted import FittedCodec
+            from kodec.eval.running.measured_fit import MeasuredFit
 
-            return FittedCodec.of_settings(results.settings, self._device)
+            return MeasuredFit.of_settings(results.settings, self._device)
         for file in self._files:
             codec = load(file, self._device, self._trusted)
             if codec.name == results.name:
@@ -70,6 +70,10 @@ class ReportCodecs:
         from kodec.eval.running.checked_video import CheckedVideoCodec
 
         name, settings = results.name, results.settings
+        if is_family(settings.get("family")):
+            from kodec.eval.running.measured_fit import MeasuredFit
+
+            return MeasuredFit.of_settings(settings, self._device)
         structure, words = settings.get("structure"), str(settings.get("intra period"))
         period = int(words) if words.isdecimal() and structure != "intra" else 0
         embedded = [name] if name in {model.name for model in embedded_models()} else []

@@ -94,7 +94,7 @@ def in_size(number: int) -> Change:
     a slice often decode to something else that H.264 cannot tell."""
 
     def change(data: bytes) -> bytes:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), "r") as container:
             packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
         at = data.index(packets[number])
         return data[: at + 2] + bytes([data[at + 2] ^ 0x55]) + data[at + 3 :]

@@ -46,7 +46,8 @@ def plain_bits(
         for layer in layers:
             made = layer.weight @ h + layer.bias[:, None]
             h = made + h if layer.residual else made
-            h = h.relu() if layer.rectified else h
+            if layer.activation is not None:
+                h = h.relu() if layer.activation == "relu" else functional.gelu(h)
         if branch is not None:
             h = h + branch.weight @ x + branch.bias[:, None]
         scale = (h[1] + coding.shift).clamp(coding.lowest, coding.highest).exp()
@@ -82,8 +83,8 @@ def test_rate(
         beside = [next(own) if has[n] else None for n in range(count)]
         weights = list(own)
         layers = [
-            PositionLayer(weights[0], weights[1], residual=True, rectified=True),
-            PositionLayer(weights[2], weights[3], rectified=True),
+            PositionLayer(weights[0], weights[1], residual=True, activation="relu"),
+            PositionLayer(weights[2], weights[3], activation="gelu"),
             PositionLayer(weights[4], weights[5]),
         ]
         branch = PositionLayer(weights[6], weights[7]) if branches else None

@@ -3,18 +3,37 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from double_precision import assert_as_in_double
-from kodec.models.blocks.position_network import PositionLayer, position_network
+from kodec.models.blocks.position_network import (
+    Activation,
+    Pieces,
+    PositionLayer,
+    position_network,
+)
 from kodec.native import InvalidInputError
 
-# Widths of layers, which of them are residual, which rectified.
-NETWORKS = [
-    ([7, 48, 3], (), (0,)),
-    ([20, 20, 20, 2], (0, 1), (0, 1)),
-    ([5, 1], (), (0,)),
-    ([1, 13, 13, 13, 9], (1, 2), (1,)),
+STRAIGHT = Pieces((-2.0, -0.3, 0.0, 0.7), (-0.1, 0.4, 0.2, 0.5))
+# Widths of layers, which of them are residual, what follows each.
+NETWORKS: list[tuple[list[int], tuple[int, ...], tuple[Activation, ...]]] = [
+    ([7, 48, 3], (), ("relu", None)),
+    ([20, 20, 20, 2], (0, 1), ("relu", "relu", None)),
+    ([5, 1], (), ("relu",)),
+    ([1, 13, 13, 13, 9], (1, 2), (None, "gelu", "relu", None)),
+    ([24, 18, 18, 2], (), (STRAIGHT, STRAIGHT, None)),
+    ([7, 18, 18, 3], (1,), ("gelu", "gelu", None)),
 ]
+
+
+def activated(x: Tensor, activation: Activation) -> Tensor:
+    """As it is defined."""
+    if isinstance(activation, Pieces):
+        pieces = zip(activation.knots, activation.growth, strict=True)
+        return sum((growth * (x - knot).relu() for knot, growth in pieces), torch.zeros_like(x))
+    if activation is None:
+        return x
+    return x.relu() if activation == "relu" else functional.gelu(x)
 
 
 def weights_of(widths: list[int]) -> list[Tensor]:
@@ -26,16 +45,19 @@ def weights_of(widths: list[int]) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("positions", [1, 127, 1000, 9001])
-@pytest.mark.parametrize(("widths", "residual", "rectified"), NETWORKS)
+@pytest.mark.parametrize(("widths", "residual", "activations"), NETWORKS)
 def test_a_network_with_its_branch(
-    widths: list[int], residual: tuple[int, ...], rectified: tuple[int, ...], positions: int
+    widths: list[int],
+    residual: tuple[int, ...],
+    activations: tuple[Activation, ...],
+    positions: int,
 ) -> None:
     torch.manual_seed(0)
     count = len(widths) - 1
 
     def by_core(x: Tensor, *weights: Tensor) -> Tensor:
         layers = [
-            PositionLayer(weights[2 * n], weights[2 * n + 1], n in residual, n in rectified)
+            PositionLayer(weights[2 * n], weights[2 * n + 1], n in residual, activations[n])
             for n in range(count)
         ]
         return torch.cat(position_network(x, layers, PositionLayer(weights[-2], weights[-1])))
@@ -44,8 +66,7 @@ def test_a_network_with_its_branch(
         h = x
         for n in range(count):
             made = weights[2 * n] @ h + weights[2 * n + 1][:, None]
-            h = made + h if n in residual else made
-            h = h.relu() if n in rectified else h
+            h = activated(made + h if n in residual else made, activations[n])
         return torch.cat([h, weights[-2] @ x + weights[-1][:, None]])
 
     tensors = [torch.randn(widths[0], positions), *weights_of(widths)]
@@ -71,3 +92,5 @@ def test_layers_that_do_not_fit() -> None:
         position_network(torch.zeros(5, 9), [first])
     with pytest.raises(InvalidInputError, match="as many outputs as inputs"):
         position_network(torch.zeros(4, 9), [first._replace(residual=True)])
+    with pytest.raises(InvalidInputError, match="the last layer's activation"):
+        position_network(torch.zeros(4, 9), [first._replace(activation="gelu")])
