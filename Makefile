@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-NATIVE_SOURCES := native/CMakeLists.txt $(wildcard native/cmake/* native/src/* native/src/cuda/* native/src/layers/* native/src/grids/*)
+NATIVE_SOURCES := native/CMakeLists.txt $(wildcard native/cmake/* native/src/* native/src/cuda/* native/src/layers/* native/src/grids/* native/src/motion/*)
 
 .PHONY: demo test sanitize sanitize-threads test-aarch64 fuzz
 
@@ -33,6 +33,7 @@ sanitize: | $(BIN)/ninja
 	$(SANITIZED)/tests/front_programs 300
 	$(SANITIZED)/tests/layer_shapes 100
 	$(SANITIZED)/tests/grid_shapes 50
+	$(SANITIZED)/tests/motion_fields 150
 	$(SANITIZED)/tests/emulated_cuda/cuda_emulation 100
 	$(SANITIZED)/tests/fuzz_seeds $(SANITIZED)/seeds
 	cd $(SANITIZED) && tests/fuzz_decoder -max_total_time=15 seeds/decoder
@@ -47,6 +48,7 @@ sanitize-threads: | $(BIN)/ninja
 	$(RACES)/tests/round_trips 130
 	$(RACES)/tests/layer_shapes 50
 	$(RACES)/tests/grid_shapes 20
+	$(RACES)/tests/motion_fields 50
 
 # The core as it is built for aarch64, emulated, beside this machine's: streams, scans, indexes of
 # scales and the fuzz targets' inputs must be the same, byte for byte.
@@ -70,6 +72,8 @@ test-aarch64: | $(BIN)/ninja
 	grep checksum $(AARCH64)/round_trips.txt | diff $(HOST)/checksum.txt -
 	$(HOST)/tests/front_programs 300 > $(HOST)/front_programs.txt
 	$(ON_AARCH64) $(AARCH64)/tests/front_programs 300 | diff $(HOST)/front_programs.txt -
+	$(HOST)/tests/motion_fields 100 > $(HOST)/motion_fields.txt
+	$(ON_AARCH64) $(AARCH64)/tests/motion_fields 100 | diff $(HOST)/motion_fields.txt -
 	$(ON_AARCH64) $(AARCH64)/tests/layer_shapes
 	$(ON_AARCH64) $(AARCH64)/tests/grid_shapes 20
 	cd $(AARCH64) && $(ON_AARCH64) tests/fuzz_decoder -max_total_time=10 seeds/decoder

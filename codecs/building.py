@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from kodec.entropy import GainUnit
 from kodec.native import BitstreamError, InvalidInputError, KodecError
 
+from .coding_model import CodingModel
 from .sketch import Sketch, Undrawn
 
 OWN = "kodec"
@@ -249,7 +250,8 @@ def _instantiate(section: Mapping[str, Any], trusted: tuple[str, ...]) -> nn.Mod
 
 def _is_part(module: nn.Module) -> bool:
     """Whether it is a codec, a transform, a gain unit, or passes latents through a port."""
-    return hasattr(module, "stride") or hasattr(module, "code") or isinstance(module, GainUnit)
+    codes = hasattr(module, "stride") or hasattr(module, "code")
+    return codes or isinstance(module, GainUnit | CodingModel)
 
 
 def _find(path: str, trusted: tuple[str, ...]) -> type[nn.Module]:

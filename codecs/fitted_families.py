@@ -86,6 +86,11 @@ def family_of(number: int, version: int) -> Family:
 
 
 COOL_CHIC = register(Family(1, 0, "cool-chic", "kodec.codecs.fitted.cool_chic:CoolChic"))
+RECOMBINER = register(
+    Family(3, 0, "recombiner", "kodec.codecs.fitted.recombiner_picture:RecombinerPicture")
+)
+C3 = register(Family(2, 0, "c3", "kodec.codecs.fitted.c3:C3Picture"))
+VC_INR = register(Family(4, 0, "vc-inr", "kodec.codecs.fitted.vc_inr_picture:VcInrPicture"))
 
 
 def _frame_networks(*names: tuple[str, str]) -> None:

@@ -58,7 +58,8 @@ class FittedCodec:
         self.family = family_named(family)
         self.kind = self.family.model()
         if (size is not None) > self.kind.takes_size:
-            raise InvalidInputError(f"{family} goes by a quality: leave the size out")
+            goes = "goes by a quality" if self.kind.takes_quality else "has one fixed rate"
+            raise InvalidInputError(f"{family} {goes}: leave the size out")
         if preset is not None and preset not in self.kind.presets:
             known = f"has {', '.join(self.kind.presets)}" if self.kind.presets else "has none"
             raise InvalidInputError(f"{family} has no preset {preset!r}: it {known}")
@@ -124,7 +125,8 @@ class FittedCodec:
         """The quality to use; raises `InvalidInputError` where the family can't have it."""
         if not self.variable_rate:
             if quality is not None:
-                raise InvalidInputError(f"{self.family.name} goes by a size: leave the quality out")
+                rate = "goes by a size" if self.kind.takes_size else "has one fixed rate"
+                raise InvalidInputError(f"{self.family.name} {rate}: leave the quality out")
             return None
         quality = DEFAULT_QUALITY if quality is None else int(quality)
         if not 0 <= quality <= HIGHEST_QUALITY:

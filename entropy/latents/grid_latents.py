@@ -11,18 +11,18 @@ authors' order.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kodec.entropy.located_laplace import LocatedLaplace, packaged_tables
+from kodec.entropy.located_laplace import LocatedLaplace, LocatedScales, packaged_tables
 from kodec.entropy.ports.blocks import ALL_CHANNELS, Block
 from kodec.entropy.ports.port import CompiledFronts, SymbolPort
 from kodec.native import FrontProgram, InvalidInputError
 
-from .integer_arm import LEAST, MOST, IntegerArm, IntegerIfce
+from .integer_arm import LEAST, MOST, IntegerIfce
 
 EVERYWHERE = 16
 """The side shift with which a whole grid has the same features."""
@@ -62,6 +62,28 @@ def grids_of(
     return grids
 
 
+class GridNetwork(Protocol):
+    """What predicts a grid's values, in integers: an `IntegerArm`, or another of its kind.
+
+    taps: where a position looks. features: of coarser grids, beside them, within feature_bound.
+    """
+
+    @property
+    def taps(self) -> tuple[tuple[int, int], ...]: ...
+
+    @property
+    def features(self) -> int: ...
+
+    @property
+    def feature_bound(self) -> int: ...
+
+    def __call__(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs (..., taps + features) int64 -> means and log scales (...), in 1/256."""
+
+    def program(self, scales: LocatedScales) -> FrontProgram:
+        """The same for the core."""
+
+
 class GridLatents:
     """The latents' order through any port, given the networks in integers.
 
@@ -73,7 +95,10 @@ class GridLatents:
     exact = True
 
     def __init__(
-        self, grids: Sequence[Grid], arm: IntegerArm, ifce: Mapping[int, IntegerIfce] | None = None
+        self,
+        grids: Sequence[Grid],
+        arm: GridNetwork,
+        ifce: Mapping[int, IntegerIfce] | None = None,
     ) -> None:
         self.grids = tuple(grids)
         self.arm = arm
@@ -191,7 +216,7 @@ class FrontStep:
 
     def __init__(
         self,
-        arm: IntegerArm,
+        arm: GridNetwork,
         program: FrontProgram,
         grid: Grid,
         features: Tensor | None,
