@@ -91,3 +91,24 @@ RECOMBINER = register(
 )
 C3 = register(Family(2, 0, "c3", "kodec.codecs.fitted.c3:C3Picture"))
 VC_INR = register(Family(4, 0, "vc-inr", "kodec.codecs.fitted.vc_inr_picture:VcInrPicture"))
+
+
+def _frame_networks(*names: tuple[str, str]) -> None:
+    for number, (name, kind) in enumerate(names):
+        module = {"nirvana": "nirvana_model", "pfnr": "session_model"}.get(name, "frame_model")
+        home = f"kodec.codecs.fitted.{module}:{kind}"
+        register(Family(16 + number, 0, name, home, pictures=False, videos=True))
+
+
+_frame_networks(
+    ("nerv", "NeRV"),
+    ("e-nerv", "ENeRV"),
+    ("hnerv", "HNeRV"),
+    ("nerv++", "NeRVPlusPlus"),
+    ("nerv-boost", "BoostedNeRV"),
+    ("e-nerv-boost", "BoostedENeRV"),
+    ("hnerv-boost", "BoostedHNeRV"),
+    ("hinerv", "HiNeRV"),
+    ("nirvana", "NIRVANA"),
+    ("pfnr", "PFNR"),
+)

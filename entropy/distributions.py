@@ -1,5 +1,6 @@
 """Distributions of latents: each owns its quantisation, its likelihood and its table indexes."""
 
+import atexit
 import math
 from abc import ABC, abstractmethod
 from functools import cache
@@ -315,3 +316,7 @@ def _flat_table(high: int) -> Tables:
     pmf = np.append(np.ones(high >> shift), 0.0)
     holder.fill([quantise_pmf(pmf)], [0], [shift])
     return holder.native
+
+
+# What a cache still holds when Python ends, the binding would report as leaked.
+atexit.register(_flat_table.cache_clear)

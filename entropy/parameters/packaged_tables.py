@@ -1,5 +1,6 @@
 """The packaged tables of parameter models, and integers coded by one of a set of tables."""
 
+import atexit
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -98,6 +99,10 @@ def packaged() -> Packaged:
     levels = {family: begins + i * count for i, family in enumerate(FAMILIES)}
     chances = len(arrays["sizes"]) - 64
     return Packaged(_set_of(holder), fractions, levels, len(FAMILIES) * count, chances)
+
+
+# What a cache still holds when Python ends, the binding would report as leaked.
+atexit.register(packaged.cache_clear)
 
 
 class TableBlock(Integers):

@@ -1,0 +1,57 @@
+"""A network that gives a frame for its time or its embedding: a stem, a list of stages, a head."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .positional import PositionalEncoding
+
+
+class FrameNetwork(nn.Module):
+    """Times (N,) in [0, 1] and embeddings (N, C, h, w), or None -> frames (N, 3, H, W) in [0, 1].
+
+    stem: what features begin as. stages: a list of `Stage`s. time: the code of a frame's time that
+    stages take, (N, encoding.width) -> (N, code), if they do.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        stages: Sequence[nn.Module],
+        head: nn.Module,
+        encoding: PositionalEncoding | None = None,
+        time: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.stem, self.stages, self.head = stem, nn.ModuleList(stages), head
+        self.encoding, self.time = encoding, time
+
+    def forward(self, time: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """Shapes as above."""
+        code = None
+        if self.time is not None:
+            assert self.encoding is not None
+            code = self.time(self.encoding(time))
+        x: Tensor = self.stem(time, embedding)
+        for stage in self.stages:
+            x = stage(x, code)
+        out: Tensor = self.head(x)
+        return out
+
+
+@torch.no_grad()
+def initialise_evenly(network: nn.Module) -> None:
+    """Xavier's uniform weights of convolutions, small normal ones of linear layers, no biases.
+
+    Source: "NeRV++: An Enhanced Implicit Neural Video Representation" (2024).
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.xavier_uniform_(layer.weight)
+        elif isinstance(layer, nn.Linear):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
