@@ -17,7 +17,7 @@ every step corrects it."""
 _CATCHING_UP = 0.1
 """What a change of quality adds to that slope once, in the first frame that follows others of
 another quality: a better frame has to code what they lack too, a worse one copies them."""
-_TRUST = 300.0
+_TRUST = 100.0
 """In that slope beside what two passes show of it, in squares of qualities that they differ by."""
 _MEMORY = 0.8
 """How much a step counts less than the next, where what steps take is held against a first pass."""

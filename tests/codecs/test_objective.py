@@ -38,6 +38,7 @@ def test_distortions(name: str) -> None:
         "mse": (a - b).square().mean() * 255**2,
         "ms-ssim": structure,
         "l1-ssim": 0.7 * l1 + 0.3 * (1 - ssim(b, a, data_range=1.0)),
+        "l1-ms-ssim": 0.7 * l1 + 0.3 * structure,
         "frequency": 60 * (0.7 * l1 + 0.3 * structure)
         + (spectrum.real.abs().mean() + spectrum.imag.abs().mean()) / 2,
     }[name]
@@ -46,7 +47,9 @@ def test_distortions(name: str) -> None:
     assert found[1].item() == pytest.approx(0, abs=1e-4)
 
 
-@pytest.mark.parametrize("name, side", [("ms-ssim", 160), ("frequency", 160), ("l1-ssim", 10)])
+@pytest.mark.parametrize(
+    "name, side", [("ms-ssim", 160), ("l1-ms-ssim", 160), ("frequency", 160), ("l1-ssim", 10)]
+)
 def test_pictures_that_are_too_small_are_refused(name: str, side: int) -> None:
     x = torch.rand(1, 3, side, 200)
     with pytest.raises(InvalidInputError, match=f"{side + 1} pixels"):

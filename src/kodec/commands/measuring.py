@@ -203,7 +203,9 @@ def _check_usage(options: argparse.Namespace) -> None:
             raise usage.UsageError(f"{name} is named twice: name it once")
     fitted = options.model is not None and any(map(is_family, options.model))
     if options.size is not None and not isinstance(options.size, tuple) and not fitted:
-        raise usage.UsageError("--size of a network goes with a fitted family; raw video's is WxH")
+        raise usage.UsageError(
+            "--size of a network goes with a fitted family; raw video's is WIDTHxHEIGHT"
+        )
     if options.codec is None:
         given = [name for name in given if name not in ("structure", "intra_period")]
         if given:
