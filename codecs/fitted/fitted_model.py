@@ -222,9 +222,9 @@ class FittedModel(CodingModel):
         """
 
     @classmethod
-    @abstractmethod
     def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
         """The network, whose cost was held against limits; raises as `cost_of`."""
+        return cls(architecture, size)
 
     @classmethod
     def build_for(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -82,11 +82,6 @@ class FrameModel(FittedModel):
             cost.peak_bytes + 8 * size.frames * prod(design.embedding_shape),
             ParameterCoder(layout_of(design, size.frames)).symbols,
         )
-
-    @classmethod
-    def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
-        """See `FittedModel`."""
-        return cls(architecture, size)
 
     def code(
         self, parameters: Mapping[str, Any] | None, port: SymbolPort, packet: int = 0

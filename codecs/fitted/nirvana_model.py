@@ -8,7 +8,7 @@ biases, which it does not charge, are coded too.
 
 import math
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,11 +79,6 @@ class NIRVANA(FittedModel):
         per_pixel = -(-one.macs // (design.side**2 * design.frames))
         peak = one.peak_bytes + 8 * count * groups
         return Cost(count * groups, per_pixel, peak, ParameterCoder(layout).symbols, groups)
-
-    @classmethod
-    def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
-        """See `FittedModel`."""
-        return cls(architecture, size)
 
     def code(
         self, parameters: Mapping[str, Any] | None, port: SymbolPort, packet: int = 0

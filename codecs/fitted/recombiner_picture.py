@@ -1,10 +1,9 @@
 """RECOMBINER's files: the indexes of a picture's blocks, beside weights that all pictures share."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from .recombiner import DEFAULT_BITS, Recombiner
 from .recombiner_fitting import PHASES, RecombinerFitting
 from .sample_plan import SamplePlan
 from .schedule import Schedule, read_schedule
-from .shared_weights import check_shared, shared_weights
+from .shared_weights import SharedWeightsModel, shared_weights
 
 OFFERED_BITS = range(8, 13)
 MAX_SEED = 1 << 32
@@ -33,7 +32,7 @@ PARAMETERS_OF_WEIGHTS = 1 << 20
 PACKAGED = Path(__file__).with_name("recombiner.yaml")
 
 
-class RecombinerPicture(FittedModel):
+class RecombinerPicture(SharedWeightsModel[Recombiner]):
     """Architecture: bits of a block, the file's seed, the number of blocks.
 
     A preset names the bits: encoding takes twice the time for each one more. The rate is the
@@ -41,6 +40,7 @@ class RecombinerPicture(FittedModel):
     """
 
     family = RECOMBINER
+    shared = Recombiner
     takes_quality = False
     presets = tuple(f"{bits}-bit" for bits in OFFERED_BITS)
 
@@ -50,11 +50,10 @@ class RecombinerPicture(FittedModel):
         size: FittedSize,
         weights: tuple[Recombiner, bytes] | None = None,
     ) -> None:
-        super().__init__(architecture, size)
-        prior, self.model_id = weights or shared_weights(Recombiner, self.family.name)
-        self.prior = as_role("decoder", prior)
+        super().__init__(architecture, size, weights)
+        as_role("decoder", self.weights)
         self.settings = architecture[0], architecture[1]
-        self.layout = prior.layout(size.height, size.width)
+        self.layout = self.weights.layout(size.height, size.width)
 
     @classmethod
     def cost_of(cls, architecture: tuple[int, ...], size: FittedSize) -> Cost:
@@ -76,37 +75,15 @@ class RecombinerPicture(FittedModel):
     @cached_property
     def plan(self) -> SamplePlan:
         """The picture's blocks."""
-        return self.prior.plan(self.layout, *self.settings)
+        return self.weights.plan(self.layout, *self.settings)
 
-    def cost(self) -> Cost:
-        """With the parameters that its weights have."""
-        parameters = sum(value.numel() for value in self.prior.parameters())
-        return replace(super().cost(), parameters=parameters)
-
-    @classmethod
-    def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
-        """With the packaged weights."""
-        return cls(architecture, size)
-
-    @classmethod
-    def build_for(
-        cls,
-        architecture: tuple[int, ...],
-        size: FittedSize,
-        model_id: bytes | None,
-        model: str | Path | None = None,
-    ) -> Self:
-        """See `FittedModel`; raises `BitstreamError` where the blocks are not the weights'."""
-        cls.cost_of(architecture, size)
-        weights = shared_weights(Recombiner, cls.family.name, model)
-        check_shared(cls.family.name, weights[1], model_id)
-        built = cls(architecture, size, weights)
+    def check_weights(self) -> None:
+        """See `SharedWeightsModel`."""
         # Each vector has a block at least: a few bytes' claim makes no large plan.
-        if architecture[2] < built.layout.patches:
+        if self.architecture[2] < self.layout.patches:
             raise BitstreamError("the file has fewer blocks than patches: it is damaged")
-        if architecture[2] != built.plan.blocks:
+        if self.architecture[2] != self.plan.blocks:
             raise BitstreamError("the file has other blocks than its weights: it is damaged")
-        return built
 
     def code(
         self, parameters: Mapping[str, Any] | None, port: SymbolPort, packet: int = 0
@@ -116,13 +93,16 @@ class RecombinerPicture(FittedModel):
         given = None if parameters is None else parameters["indexes"].reshape(shape)
         coded = port.integers("indexes", given, 1 << self.settings[0], shape)
         indexes = coded.flatten().long()
-        return {"indexes": indexes, "numbers": self.prior.numbers(self.plan, indexes, self.layout)}
+        return {
+            "indexes": indexes,
+            "numbers": self.weights.numbers(self.plan, indexes, self.layout),
+        }
 
     def reconstruct(self, parameters: Mapping[str, Any]) -> Reconstruction:
         """The picture that the samples make."""
 
         def render(number: int) -> Tensor:
-            patches = self.prior.render(parameters["numbers"], self.layout)
+            patches = self.weights.render(parameters["numbers"], self.layout)
             x = self.layout.picture(patches)[0, :, : self.size.height, : self.size.width]
             return x if self.size.components == 3 else x.mean(0, keepdim=True)
 

@@ -13,7 +13,7 @@ weights are found when a session ends, and later sessions begin from the decoded
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -86,11 +86,6 @@ class PFNR(FittedModel):
             range(1, most.stop + masks),
             len(lengths),
         )
-
-    @classmethod
-    def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
-        """See `FittedModel`."""
-        return cls(architecture, size)
 
     def code(
         self, parameters: Mapping[str, Any] | None, port: SymbolPort, packet: int = 0

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from kodec.native import BitstreamError
 from .fitted_model import Clip, Cost, FileFitting, FittedModel, FittedSize, Goal, Reconstruction
 from .fitting import Budget, Figures, Show, nothing_shown
 from .schedule import Moment, Phase, PhaseKeys, Schedule, read_schedule
-from .shared_weights import check_shared, shared_weights
+from .shared_weights import SharedWeightsModel, shared_weights
 from .vc_inr import GatedFields
 
 PACKAGED = Path(__file__).with_name("vc_inr.yaml")
@@ -34,7 +33,7 @@ MACS_PER_PIXEL = 1 << 15
 BYTES_PER_PIXEL = 2048
 
 
-class VcInrPicture(FittedModel):
+class VcInrPicture(SharedWeightsModel[GatedFields]):
     """Architecture: a patch's side, its latents, hyper-latents of 4 x 4 patches.
 
     The rate is the weights', so that there is no quality. Gray pictures are the mean of the three
@@ -42,6 +41,7 @@ class VcInrPicture(FittedModel):
     """
 
     family = VC_INR
+    shared = GatedFields
     takes_quality = False
 
     def __init__(
@@ -50,8 +50,7 @@ class VcInrPicture(FittedModel):
         size: FittedSize,
         weights: tuple[GatedFields, bytes] | None = None,
     ) -> None:
-        super().__init__(architecture, size)
-        self.weights, self.model_id = weights or shared_weights(GatedFields, self.family.name)
+        super().__init__(architecture, size, weights)
         self.layout = self.weights.layout(size.height, size.width)
 
     @classmethod
@@ -71,31 +70,10 @@ class VcInrPicture(FittedModel):
         peak = BYTES_PER_PIXEL * size.pixels + 8 * (PARAMETERS_OF_WEIGHTS + 4 * symbols)
         return Cost(PARAMETERS_OF_WEIGHTS, MACS_PER_PIXEL, peak, range(symbols, symbols + 1))
 
-    def cost(self) -> Cost:
-        """With the parameters that its weights have."""
-        parameters = sum(value.numel() for value in self.weights.parameters())
-        return replace(super().cost(), parameters=parameters)
-
-    @classmethod
-    def build(cls, architecture: tuple[int, ...], size: FittedSize) -> Self:
-        """With the packaged weights."""
-        return cls(architecture, size)
-
-    @classmethod
-    def build_for(
-        cls,
-        architecture: tuple[int, ...],
-        size: FittedSize,
-        model_id: bytes | None,
-        model: str | Path | None = None,
-    ) -> Self:
-        """See `FittedModel`; raises `BitstreamError` where the sizes are not the weights'."""
-        cls.cost_of(architecture, size)
-        weights = shared_weights(GatedFields, cls.family.name, model)
-        check_shared(cls.family.name, weights[1], model_id)
-        if architecture != architecture_of(weights[0]):
+    def check_weights(self) -> None:
+        """See `SharedWeightsModel`."""
+        if self.architecture != architecture_of(self.weights):
             raise BitstreamError("the file has other latents than its weights: it is damaged")
-        return cls(architecture, size, weights)
 
     @property
     def latent_shape(self) -> torch.Size:
