@@ -5,8 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from kodec.codecs import (
     save_model,
     write_picture,
 )
+from kodec.codecs.fitted import LatentRefinement, Moment
 from kodec.eval import read_results
 
 Cli = Callable[..., Any]
@@ -110,22 +109,23 @@ def test_interrupted_it_writes_the_best_and_goes_on(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kodec.codecs.fitted.fitting.SAVE_EVERY", 0.0)
     source, coded, whole = save_picture(), tmp_path / "a.kdc", tmp_path / "b.kdc"
     state = tmp_path / "a.kdc.fit"
     line = ["--model", model, "--effort", 5]
 
-    def interrupt() -> None:
-        while not state.exists():
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
+    plain, steps = LatentRefinement.descend, []
 
-    interrupter = threading.Thread(target=interrupt)
-    interrupter.start()
-    outcome = kodec("encode", source, coded, *line)
-    interrupter.join()
+    def interrupted(self: LatentRefinement, moment: Moment) -> None:
+        steps.append(moment.step)
+        if len(steps) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        plain(self, moment)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LatentRefinement, "descend", interrupted)
+        outcome = kodec("encode", source, coded, *line)
     assert re.fullmatch(
-        "interrupted after .* of 30 steps: .* with --resume to go on", outcome.complaint
+        "interrupted after 3 of 30 steps: .* with --resume to go on", outcome.complaint
     )
     assert kodec("decode", coded, tmp_path / "out.png", "--model", model).status == 0
     assert state.exists()
