@@ -28,10 +28,10 @@ from cool_files import parse
 from cool_pictures import picture_of
 from kodec.codecs import read_picture, to_tensor
 from kodec.codecs.fitted import Budget, fit, read_fitted
-from kodec.codecs.fitted.cool_chic import result_of
-from kodec.codecs.fitted.cool_chic_architecture import PRESETS
-from kodec.codecs.fitted.cool_chic_fitting import CoolChicFitting, usual_schedule
 from kodec.codecs.fitted.fitted_file import write_fitted
+from kodec.codecs.fitted.grid_networks.cool_chic import result_of
+from kodec.codecs.fitted.grid_networks.cool_chic_architecture import PRESETS
+from kodec.codecs.fitted.grid_networks.cool_chic_fitting import CoolChicFitting, usual_schedule
 from kodec.eval import describe_machine, psnr
 from kodec.native import KodecError
 from reporting import parser_of, run, write_json

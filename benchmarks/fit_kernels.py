@@ -19,7 +19,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kodec.codecs.fitted.cool_chic_architecture import PRESETS, arm_of, filters_of, synthesis_of
+from kodec.codecs.fitted.grid_networks.cool_chic_architecture import (
+    PRESETS,
+    arm_of,
+    filters_of,
+    synthesis_of,
+)
 from kodec.entropy.contexts.grid_rate import arm_rate, plain_arm_rate
 from kodec.entropy.ports.relaxation import soft_round, soft_round_with_noise
 from kodec.models.fields.grid_synthesis import plain_synthesise, synthesise

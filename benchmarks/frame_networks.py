@@ -34,10 +34,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from kodec.codecs.fitted import Budget, FittedCodec, Phase, Ramp, Schedule, fit, read_fitted
-from kodec.codecs.fitted.clip_frames import clip_of
-from kodec.codecs.fitted.frame_coding import FrameCoding
-from kodec.codecs.fitted.frame_fitting import FrameFitting, FrameRecipe
-from kodec.codecs.fitted.nirvana_model import NIRVANA, is_whole
+from kodec.codecs.fitted.frame_networks.clip_frames import clip_of
+from kodec.codecs.fitted.frame_networks.frame_coding import FrameCoding
+from kodec.codecs.fitted.frame_networks.frame_fitting import FrameFitting, FrameRecipe
+from kodec.codecs.fitted.frame_networks.nirvana_model import NIRVANA, is_whole
 from kodec.codecs.fitted_families import families as all_families
 from kodec.codecs.model_size import parse_model_size
 from kodec.codecs.video_files.video_reading import open_video

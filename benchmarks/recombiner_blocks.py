@@ -14,7 +14,7 @@ import numpy as np
 
 from kodec.codecs import read_pixels
 from kodec.codecs.fitted import Budget, Clip, Goal, fit, write_fitted
-from kodec.codecs.fitted.recombiner_picture import PictureFitting, RecombinerPicture
+from kodec.codecs.fitted.priors.recombiner_picture import PictureFitting, RecombinerPicture
 from kodec.native import KodecError
 from reporting import parser_of, run
 

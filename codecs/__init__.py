@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from .coding_model import CodingModel
     from .finite_weights import first_not_finite
     from .fitted.fitted_codec import FittedCodec, load_fitted, open_fitted
-    from .fitted.recombiner import Recombiner
-    from .fitted.vc_inr import GatedFields
+    from .fitted.priors.recombiner import Recombiner
+    from .fitted.priors.vc_inr import GatedFields
     from .model_file import ModelInfo, fill_from_model, load_model, read_model_info, save_model
     from .objective import DISTORTIONS, HIGHEST_QUALITY, Objective, check_distortion
     from .pictures.picture_codec import PictureCodec, Reconstruction
@@ -76,8 +76,8 @@ else:
         "codec": ("Codec", "Coded", "Encoded", "as_picture", "decode", "load", "load_for"),
         "finite_weights": ("first_not_finite",),
         "fitted.fitted_codec": ("FittedCodec", "load_fitted", "open_fitted"),
-        "fitted.recombiner": ("Recombiner",),
-        "fitted.vc_inr": ("GatedFields",),
+        "fitted.priors.recombiner": ("Recombiner",),
+        "fitted.priors.vc_inr": ("GatedFields",),
         "model_file": (
             "ModelInfo",
             "fill_from_model",

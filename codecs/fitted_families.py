@@ -85,18 +85,20 @@ def family_of(number: int, version: int) -> Family:
     )
 
 
-COOL_CHIC = register(Family(1, 0, "cool-chic", "kodec.codecs.fitted.cool_chic:CoolChic"))
-RECOMBINER = register(
-    Family(3, 0, "recombiner", "kodec.codecs.fitted.recombiner_picture:RecombinerPicture")
+COOL_CHIC = register(
+    Family(1, 0, "cool-chic", "kodec.codecs.fitted.grid_networks.cool_chic:CoolChic")
 )
-C3 = register(Family(2, 0, "c3", "kodec.codecs.fitted.c3:C3Picture"))
-VC_INR = register(Family(4, 0, "vc-inr", "kodec.codecs.fitted.vc_inr_picture:VcInrPicture"))
+RECOMBINER = register(
+    Family(3, 0, "recombiner", "kodec.codecs.fitted.priors.recombiner_picture:RecombinerPicture")
+)
+C3 = register(Family(2, 0, "c3", "kodec.codecs.fitted.grid_networks.c3:C3Picture"))
+VC_INR = register(Family(4, 0, "vc-inr", "kodec.codecs.fitted.priors.vc_inr_picture:VcInrPicture"))
 
 
 def _frame_networks(*names: tuple[str, str]) -> None:
     for number, (name, kind) in enumerate(names):
         module = {"nirvana": "nirvana_model", "pfnr": "session_model"}.get(name, "frame_model")
-        home = f"kodec.codecs.fitted.{module}:{kind}"
+        home = f"kodec.codecs.fitted.frame_networks.{module}:{kind}"
         register(Family(16 + number, 0, name, home, pictures=False, videos=True))
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kodec.codecs.fitted.recombiner import (
+from kodec.codecs.fitted.priors.recombiner import (
     FIRST_SCALE,
     LEVELS,
     Recombiner,
     initial_weights,
     scale_of,
 )
-from kodec.codecs.fitted.sample_plan import COST_UNIT
+from kodec.codecs.fitted.priors.sample_plan import COST_UNIT
 from kodec.entropy.relative_entropy import kl_bits
 from kodec.models.fields.recombiner import PatchLayout
 from kodec.native import InvalidInputError

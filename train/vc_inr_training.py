@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from kodec.codecs.fitted.vc_inr import INNER_STEPS, GatedFields
+from kodec.codecs.fitted.priors.vc_inr import INNER_STEPS, GatedFields
 from kodec.entropy import RateMeter
 
 # Of a patch's pixels, a step looks at one in so many.

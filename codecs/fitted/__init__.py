@@ -14,8 +14,14 @@ from .fitted_model import (
     Reconstruction,
 )
 from .fitting import Budget, Figures, Fit, Fitting, fit
-from .refinement import LatentRefinement
-from .refining_codec import SCHEDULE, Refined, RefiningCodec, latent_schedule, usual_schedule
+from .refining.refinement import LatentRefinement
+from .refining.refining_codec import (
+    SCHEDULE,
+    Refined,
+    RefiningCodec,
+    latent_schedule,
+    usual_schedule,
+)
 from .schedule import Moment, Phase, PhaseKeys, Ramp, Schedule, read_schedule
 
 __all__ = [

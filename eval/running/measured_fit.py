@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kodec.codecs.fitted import FittedCodec, open_fitted
-from kodec.codecs.fitted.clip_frames import clip_of, frames_of
+from kodec.codecs.fitted.frame_networks.clip_frames import clip_of, frames_of
 from kodec.codecs.video_files.frames import Frame, VideoFormat
 from kodec.native import InvalidInputError
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from kodec.codecs import Recombiner
-from kodec.codecs.fitted.recombiner import LEVELS
-from kodec.codecs.fitted.sample_plan import COST_UNIT
+from kodec.codecs.fitted.priors.recombiner import LEVELS
+from kodec.codecs.fitted.priors.sample_plan import COST_UNIT
 from kodec.native import InvalidInputError
 from kodec.train.recombiner_prior import PriorTraining, Round, train_prior
 from small_recombiner import waves

@@ -112,7 +112,7 @@ def _read(options: argparse.Namespace, video: bool) -> "tuple[Clip, Mapping[str,
     opened = open_video(
         options.input, raw, options.fps, options.frames, start=options.start, pixels=options.pixels
     )
-    from kodec.codecs.fitted.clip_frames import clip_of
+    from kodec.codecs.fitted.frame_networks.clip_frames import clip_of
 
     return clip_of(opened.frames(), opened.form), {}
 
@@ -190,7 +190,7 @@ def _write_picture(found: "FittedFile", output: Path) -> None:
 
 def _write_video(found: "FittedFile", options: argparse.Namespace) -> None:
     from kodec.codecs.container.sequence_head import Colour
-    from kodec.codecs.fitted.clip_frames import frames_of
+    from kodec.codecs.fitted.frame_networks.clip_frames import frames_of
     from kodec.codecs.video_files.frames import VideoFormat
     from kodec.codecs.video_files.video_writing import VideoWriter
 

@@ -1,0 +1,1 @@
+"""Clips as networks of frames: the NeRV family."""

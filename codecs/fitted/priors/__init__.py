@@ -1,0 +1,1 @@
+"""Pictures under weights that all files of a family share: RECOMBINER, VC-INR."""

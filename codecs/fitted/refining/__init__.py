@@ -1,0 +1,1 @@
+"""Refinement: latents of an amortised codec, fitted to one picture."""
