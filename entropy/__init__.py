@@ -24,6 +24,14 @@ from .latents.temporal import TEMPORAL
 from .located_laplace import LocatedLaplace
 from .lossless_picture import LosslessPicture
 from .ports.blocks import Block, whole_blocks
+from .ports.item_coders import (
+    HOST,
+    Coders,
+    DeviceCoders,
+    HostCoders,
+    HostEncoders,
+    coders_of,
+)
 from .ports.passed_values import payload_symbols
 from .ports.port import (
     BlockStep,
@@ -42,6 +50,7 @@ from .ports.within import Within
 from .roles import Role, as_role, encoder_only, role_of, roles_of
 
 __all__ = [
+    "HOST",
     "HYPER_STRIDE",
     "AdaptiveSlices",
     "Block",
@@ -50,9 +59,11 @@ __all__ = [
     "ChannelSlices",
     "TEMPORAL",
     "Checkerboard",
+    "Coders",
     "CompandedIntegers",
     "CompiledScan",
     "Conditions",
+    "DeviceCoders",
     "Distribution",
     "ExactAutoregression",
     "ExactConv2d",
@@ -65,6 +76,8 @@ __all__ = [
     "GainUnit",
     "Grid",
     "GridLatents",
+    "HostCoders",
+    "HostEncoders",
     "IntegerArm",
     "IntegerIfce",
     "IntegerTables",
@@ -96,6 +109,7 @@ __all__ = [
     "channel_spans",
     "code_blocks",
     "code_tokens",
+    "coders_of",
     "encoder_only",
     "grids_of",
     "payload_symbols",
