@@ -142,7 +142,7 @@ def encode(options: argparse.Namespace) -> None:
     from kodec.codecs.sequences.structures import Structure
     from kodec.codecs.sequences.video_codec import load_video
 
-    from .video_rates import coding_for
+    from .video_rates import coding_for, rate_missed
 
     codec = load_video(options.model, options.device, options.trust)
     structure = Structure(options.structure or codec.network.structure, options.offsets)
@@ -152,6 +152,9 @@ def encode(options: argparse.Namespace) -> None:
             tally = code(codec, video, coding, file, show)
     if not options.quiet:
         print(f"{options.output}: {tally.in_words()}", file=_remarks(options.output))
+    missed = rate_missed(tally, options)
+    if missed is not None:
+        print(f"kodec: {missed}", file=sys.stderr)
     if tally.interrupted:
         raise KodecError(f"interrupted: {options.output} has the first {tally.frames} frames")
 
