@@ -59,7 +59,8 @@ def write_fitted(
         for number in range(cost.packets):
             port = SymbolWriter(1)
             seen |= model.code(parameters, port, number)
-            (stream,) = port.finish()
+            # More would cost three bytes each, and a stream is short beside what is made of it.
+            (stream,) = port.finish(lanes=1)
             SymbolReader([stream]).expect(cost.symbols)
             writer.write(stream)
     return model.reconstruct(seen)

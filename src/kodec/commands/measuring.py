@@ -22,7 +22,7 @@ _CODECS = (*_BESIDE, *PROGRAMS)
 
 
 _TAKEN_BY = {
-    "preset": (*LIBAV, "vvenc"),
+    "preset": ("avif", *LIBAV, "vvenc"),
     **dict.fromkeys(("structure", "intra_period"), LIBAV),
     **dict.fromkeys(("binary", "config", "decoder", "bit_depth", "cache"), PROGRAMS),
 }
