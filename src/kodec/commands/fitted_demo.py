@@ -16,7 +16,7 @@ from .progress import progress
 if TYPE_CHECKING:
     from kodec.codecs.fitted import Budget, Fit
 
-FAMILY = "cool-chic"
+FAMILY, PRESET = "cool-chic", "lop"
 QUALITY = 32
 _ENLARGED = 2
 
@@ -96,7 +96,7 @@ def fit_to_file(pixels: Pixels, budget: "Budget", folder: Path, quiet: bool) -> 
     path = folder / "fitted.kdc"
     began = time.perf_counter()
     with progress(quiet) as show:
-        fitted = FittedCodec(FAMILY, budget).fit(Clip(pixels[None]), QUALITY, show)
+        fitted = FittedCodec(FAMILY, budget, preset=PRESET).fit(Clip(pixels[None]), QUALITY, show)
     encode = time.perf_counter() - began
     write_atomically(path, fitted.data)
     data = path.read_bytes()
