@@ -1,5 +1,6 @@
 """Files of fitted networks: written, and read with everything checked before it is built."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -59,7 +60,8 @@ def write_fitted(
         for number in range(cost.packets):
             port = SymbolWriter(1)
             seen |= model.code(parameters, port, number)
-            (stream,) = port.finish()
+            # More would cost three bytes each, and a stream is short beside what is made of it.
+            (stream,) = port.finish(lanes=1)
             SymbolReader([stream]).expect(cost.symbols)
             writer.write(stream)
     return model.reconstruct(seen)
@@ -83,6 +85,15 @@ class FittedFile:
         for number in range(self.model.cost().packets):
             self.model.code(self.parameters, meter, number)
         return {name: float(bits.sum()) for name, bits in meter.bits.items()}
+
+    def bytes_by_part(self, size: int) -> dict[str, float]:
+        """All of the file's `size` bytes: heads, each part, and what the coder took beside them."""
+        parts = {name: bits / 8 for name, bits in self.bits_by_part().items()}
+        return {
+            "header, framing, metadata": size - self.packet_bytes,
+            **parts,
+            "coder's own": self.packet_bytes - math.fsum(parts.values()),
+        }
 
 
 @torch.no_grad()

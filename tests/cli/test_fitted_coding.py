@@ -120,6 +120,14 @@ def test_a_family_is_measured_as_codecs_are(
     assert results.name == "coordinates (4 steps)" and results.settings["fit"] == "4 steps"
     low, high = results.results["bpp"]
     assert low < high
+    for row in results.per_image:
+        assert sum(row.bytes_by_part.values()) == pytest.approx(row.bytes)
+        assert {"0.weight", "header, framing, metadata"} <= row.bytes_by_part.keys()
+    assert results.results["macs_per_pixel"] == [row.macs_per_pixel for row in results.per_image]
+    page = tmp_path / "report.html"
+    assert kodec("report", out, "--output", page, "--metric", "psnr-rgb").status == 0
+    text = page.read_text(encoding="utf-8")
+    assert "What coding takes" in text and "bytes by part" in text and "0.weight" in text
     sized = (*MODEL, "--dataset", folder, "--qualities", "8", "--size", "900", "--steps", 0)
     assert kodec("eval", *sized, "--output", out).status == 0
     assert read_results(out).name == "coordinates (900 parameters, 0 steps)"

@@ -225,9 +225,8 @@ def facts_of(path: Path) -> dict[str, Any]:
     with path.open("rb") as file, naming(path):
         found = read_fitted(file)
     header, size, cost = found.header, path.stat().st_size, found.model.cost()
-    parts = found.bits_by_part()
+    parts = found.bytes_by_part(size)
     family = family_named(found.model.family.name)
-    coded = {name: round(bits / 8, 1) for name, bits in parts.items()}
     return {
         "file": str(path),
         "kind": "fitted network",
@@ -244,10 +243,6 @@ def facts_of(path: Path) -> dict[str, Any]:
         "multiplications_per_pixel": cost.macs_per_pixel,
         "portability": header.portability,
         "bytes": size,
-        "bytes_per_part": {
-            "header, framing, metadata": size - found.packet_bytes,
-            **coded,
-            "coder's own": round(found.packet_bytes - math.fsum(parts.values()) / 8, 1),
-        },
+        "bytes_per_part": {name: round(taken, 1) for name, taken in parts.items()},
         "bpp": round(8 * size / found.model.size.pixels, 6),
     }
