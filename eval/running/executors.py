@@ -3,7 +3,6 @@
 Each is a `concurrent.futures.Executor`, so that who has another one can use that.
 """
 
-import atexit
 import multiprocessing
 import os
 import signal
@@ -17,8 +16,6 @@ from types import TracebackType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from kodec.native import InvalidInputError, UnsupportedError
-
-from .kept_values import forget_values
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -175,8 +172,6 @@ def begin_process(threads: int) -> None:
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     use_threads(threads)
-    # Before the interpreter ends: what is there then, the core takes for leaked, and says so.
-    atexit.register(forget_values)
 
 
 def use_threads(threads: int) -> None:
