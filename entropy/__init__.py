@@ -35,7 +35,7 @@ from .ports.port import (
     code_blocks,
 )
 from .ports.rate_meter import RateMeter
-from .ports.relaxation import Relaxation
+from .ports.relaxation import Relaxation, UniformBySample
 from .ports.symbol_streams import SymbolReader, SymbolWriter
 from .ports.tokens import Categorical, code_tokens
 from .ports.within import Within
@@ -89,6 +89,7 @@ __all__ = [
     "SymbolWriter",
     "UnevenSlices",
     "Uniform",
+    "UniformBySample",
     "WithTables",
     "Within",
     "as_role",
