@@ -43,7 +43,7 @@ from .ports.port import (
     code_blocks,
 )
 from .ports.rate_meter import RateMeter
-from .ports.relaxation import Relaxation
+from .ports.relaxation import Relaxation, UniformBySample
 from .ports.symbol_streams import SymbolReader, SymbolWriter
 from .ports.tokens import Categorical, code_tokens
 from .ports.within import Within
@@ -102,6 +102,7 @@ __all__ = [
     "SymbolWriter",
     "UnevenSlices",
     "Uniform",
+    "UniformBySample",
     "WithTables",
     "Within",
     "as_role",

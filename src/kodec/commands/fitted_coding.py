@@ -12,6 +12,7 @@ from kodec.codecs.fitted_families import family_named
 from kodec.native import InvalidInputError, KodecError
 
 from . import refining, usage
+from .figures import FileFigures
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def codec_for(family: str, options: argparse.Namespace) -> "MeasuredFit":
     return MeasuredFit(family, **how)
 
 
-def encode(options: argparse.Namespace, video: bool) -> None:
+def encode(options: argparse.Namespace, video: bool) -> FileFigures:
     """Fit a network to a picture or a video, and write its file."""
     from kodec.codecs import write_atomically
     from kodec.eval import psnr
@@ -83,18 +84,20 @@ def encode(options: argparse.Namespace, video: bool) -> None:
         _verify(fitted.data, fitted.reconstruction, options.device)
     write_atomically(options.output, fitted.data)
     refining.conclude(fitted.run, options.output)
-    if options.quiet:
-        return
     peak = 2**clip.bit_depth - 1
     frames = zip(clip.pixels, fitted.reconstruction.frames(), strict=True)
     decibels = [psnr(source, shown, peak) for source, shown in frames]
     mean = math.fsum(min(value, 100.0) for value in decibels) / len(decibels)
     size = clip.size
+    figures = FileFigures(len(fitted.data), size.width, size.height, size.frames, mean)
+    if options.quiet:
+        return figures
     parts = [f"{size.frames} frames"] if size.frames > 1 else []
     parts += [f"{len(fitted.data):,} bytes", f"{8 * len(fitted.data) / size.pixels:.3f} bpp"]
     parts += [f"{mean:.2f} dB", f"{fitted.model.cost().parameters:,} parameters"]
     parts += [f"{fitted.run.done} steps in {math.ceil(fitted.run.seconds)} s"]
     print(f"{options.output}: {', '.join(parts)}")
+    return figures
 
 
 def _read(options: argparse.Namespace, video: bool) -> "tuple[Clip, Mapping[str, bytes]]":

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, Literal, TextIO, TypeVar
 from kodec.native import BitstreamError, InvalidInputError, KodecError
 
 from . import usage
+from .figures import FileFigures
 from .progress import Show, progress
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def is_coded_video(source: Path) -> bool:
             return False
 
 
-def encode(options: argparse.Namespace) -> None:
+def encode(options: argparse.Namespace) -> FileFigures:
     """Encode a video to a file."""
     from kodec.codecs.video_files.video_reading import open_video
 
@@ -157,6 +158,8 @@ def encode(options: argparse.Namespace) -> None:
         print(f"kodec: {missed}", file=sys.stderr)
     if tally.interrupted:
         raise KodecError(f"interrupted: {options.output} has the first {tally.frames} frames")
+    form = video.form
+    return FileFigures(tally.bytes, form.width, form.height, tally.frames, tally.psnr)
 
 
 class Tally:
