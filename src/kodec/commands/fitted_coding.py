@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,6 +19,8 @@ from .progress import progress
 if TYPE_CHECKING:
     from kodec.codecs.fitted import Clip, FittedFile, Reconstruction
     from kodec.eval.running.measured_fit import MeasuredFit
+
+_log = logging.getLogger(__name__)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +47,6 @@ def codec_for(family: str, options: argparse.Namespace) -> "MeasuredFit":
     from kodec.codecs.fitted import Budget
     from kodec.eval.running.measured_fit import MeasuredFit
 
-    targets = {
-        "psnr": getattr(options, "target_psnr", None),
-        "bpp": getattr(options, "target_bpp", None),
-    }
     if options.lam is not None or options.schedule is not None:
         raise InvalidInputError(f"--lambda and --schedule are for refinement, not for {family}")
     size = getattr(options, "size", None)
@@ -57,15 +56,18 @@ def codec_for(family: str, options: argparse.Namespace) -> "MeasuredFit":
         "seed": getattr(options, "seed", None) or 0,
         "device": options.device,
     }
-    if any(target is not None for target in targets.values()):
-        raise InvalidInputError(
-            f"{family} takes no --target-bpp or --target-psnr: give --quality or --size"
-        )
-    if options.minutes is not None or options.steps is not None:
-        return MeasuredFit(family, Budget(options.steps, options.minutes), **how)
+    target = getattr(options, "target_psnr", None)
+    kind = family_named(family).model()
+    if getattr(options, "target_bpp", None) is not None:
+        takes = "--size, as 0.1bpp" if kind.takes_size else "--quality"
+        raise InvalidInputError(f"{family} takes no --target-bpp: give {takes}")
+    if target is not None and not kind.takes_size:
+        raise InvalidInputError(f"{family} takes no --target-psnr: give --quality")
     if options.effort is not None:
         how["effort"] = options.effort
-    return MeasuredFit(family, **how)
+    if options.minutes is not None or options.steps is not None:
+        how["budget"] = Budget(options.steps, options.minutes)
+    return MeasuredFit(family, until=target, **how)
 
 
 def encode(options: argparse.Namespace, video: bool) -> FileFigures:
@@ -97,6 +99,10 @@ def encode(options: argparse.Namespace, video: bool) -> FileFigures:
     parts += [f"{mean:.2f} dB", f"{fitted.model.cost().parameters:,} parameters"]
     parts += [f"{fitted.run.done} steps in {math.ceil(fitted.run.seconds)} s"]
     print(f"{options.output}: {', '.join(parts)}")
+    if options.target_psnr is not None and not fitted.reached:
+        _log.warning(
+            "%g dB was not reached: give the fit longer, or a larger --size", options.target_psnr
+        )
     return figures
 
 
