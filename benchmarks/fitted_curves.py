@@ -238,7 +238,9 @@ def _slopes(own: Sequence[dict[str, Any]], fits: Sequence[dict[str, Any]], whole
             slope = (before - last) / math.log2(x1 / x0)
             words = ", ".join(f"{x:g}: {g:.2f}" for x, g in points)
             where = f"{x1 * 2 ** (last / slope):.3g} {axis}" if slope > 0.01 else "never"
-            print(f"  {name}, gap to x265 in dB by {axis}: {words}; at that slope it closes: {where}")
+            print(
+                f"  {name}, gap to x265 in dB by {axis}: {words}; at that slope it closes: {where}"
+            )
         del rate
 
 

@@ -1,6 +1,8 @@
 """From latents to integers to bits, and everything both sides must agree on."""
 
+from .contexts.positions import phase_positions
 from .contexts.prototypes import RegionAdaptation, RegionPrototypes
+from .counted_tables import CountedBlock, CountedTables
 from .distributions import Distribution, LocationScale, ScaleTables, Uniform
 from .exact import ExactConv2d, ExactLinear
 from .factorised_prior import FactorisedBlock, FactorisedPrior
@@ -9,6 +11,7 @@ from .integer_tables import IntegerTables, WithTables, build_tables, tables_of
 from .latents.adaptive_slices import AdaptiveSlices
 from .latents.channel_slices import ChannelSlices, Checkerboard, UnevenSlices
 from .latents.companded import CompandedIntegers
+from .latents.conditioned_slices import CHANGE, FEATURES, PREDICTION, ConditionedSlices
 from .latents.exact_scan import ExactAutoregression
 from .latents.factorised import FactorisedLatents
 from .latents.frequency_slices import FrequencySlices
@@ -55,6 +58,7 @@ __all__ = [
     "AdaptiveSlices",
     "Block",
     "BlockStep",
+    "CHANGE",
     "Categorical",
     "ChannelSlices",
     "TEMPORAL",
@@ -62,12 +66,16 @@ __all__ = [
     "Coders",
     "CompandedIntegers",
     "CompiledScan",
+    "ConditionedSlices",
     "Conditions",
     "DeviceCoders",
+    "CountedBlock",
+    "CountedTables",
     "Distribution",
     "ExactAutoregression",
     "ExactConv2d",
     "ExactLinear",
+    "FEATURES",
     "FactorisedBlock",
     "FactorisedLatents",
     "FactorisedPrior",
@@ -86,6 +94,7 @@ __all__ = [
     "LosslessPicture",
     "MeanScaleHyperprior",
     "MultiReference",
+    "PREDICTION",
     "RasterAutoregression",
     "RateMeter",
     "RegionAdaptation",
@@ -114,6 +123,7 @@ __all__ = [
     "encoder_only",
     "grids_of",
     "payload_symbols",
+    "phase_positions",
     "role_of",
     "roles_of",
     "tables_of",

@@ -149,7 +149,9 @@ class FrameModel(FittedModel):
             after = Ramp(cls.rate * slower, 0.0, "cosine")
             kept = {KEPT: Ramp(PRUNED_TO, PRUNED_TO)}
             phases.append(
-                Phase(PRUNED_SHARE, after, kept, measure_every=every, new_optimiser=True, forget=True)
+                Phase(
+                    PRUNED_SHARE, after, kept, measure_every=every, new_optimiser=True, forget=True
+                )
             )
         first = 1 - last - sum(phase.share for phase in phases)
         phases.insert(0, Phase(first, rate, measure_every=every))
