@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import PchipInterpolator  # type: ignore[import-untyped]
 
 from kodec.codecs import read_picture
 from kodec.codecs.fitted import read_fitted
@@ -52,7 +52,8 @@ def yuv_of(pixels: Pixels) -> NDArray[np.float64]:
     rgb = pixels.astype(np.float64)
     y = rgb @ LUMA
     planes = [y, (rgb[..., 2] - y) / B_U + 128, (rgb[..., 0] - y) / R_V + 128]
-    return np.stack(planes, -1).round().clip(0, 255)
+    found: NDArray[np.float64] = np.stack(planes, -1).round().clip(0, 255)
+    return found
 
 
 def correlation(pixels: Pixels) -> tuple[list[float], list[float]]:
