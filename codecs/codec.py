@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
+from kodec.entropy import Coders, RateMeter, SymbolReader, SymbolWriter
 from kodec.native import BitstreamError, InvalidInputError
 
 from .catalogue import find_model, model_path
@@ -51,6 +51,10 @@ class Coded:
 
 class Codec(LoadedModel[PictureCodec]):
     """A model ready to code pictures, on one device."""
+
+    def coders(self) -> Coders:
+        """Whose coders write and read its streams: those of the device where symbols lie."""
+        return self.network.coders(torch.device(self.device))
 
     @torch.no_grad()
     def encode(self, image: NDArray[np.uint8] | Image.Image, quality: int | None = None) -> bytes:
@@ -111,7 +115,7 @@ class Codec(LoadedModel[PictureCodec]):
             self.network.portability,
             machine=self.machine(),
         )
-        writer = SymbolWriter(1)
+        writer = SymbolWriter(1, self.coders())
         x = to_tensor(picture.pixels).to(self.device)
         size, condition = (1, height, width), self.condition(quality)
         with MemoryGuard(width, height):
@@ -133,7 +137,7 @@ class Codec(LoadedModel[PictureCodec]):
         if len(container.packets) != 1:
             raise BitstreamError("the file's header does not fit its model: a damaged file")
         size = (1, header.height, header.width)
-        reader = SymbolReader(container.packets)
+        reader = SymbolReader(container.packets, self.coders())
         reader.expect(self.network.symbols_per_item(header.height, header.width))
         condition = self.condition(header.quality)
         with MemoryGuard(header.width, header.height):

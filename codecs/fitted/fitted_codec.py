@@ -20,7 +20,7 @@ from kodec.native import InvalidInputError, UnsupportedError
 
 from .fit_file import FitFile
 from .fitted_file import FittedFile, read_fitted, write_fitted
-from .fitted_model import Clip, FittedModel, Goal, Reconstruction
+from .fitted_model import Clip, FittedModel, Goal, Reconstruction, words_of
 from .fitting import Budget, Figures, Fit, Show, fit, nothing_shown
 
 DEFAULT_EFFORT = 5
@@ -34,12 +34,14 @@ class FittedResult:
     run: Fit
     model: FittedModel
     reconstruction: Reconstruction
+    reached: bool = False
+    """Whether the fit came to the PSNR or the bpp that its budget names."""
 
 
 class FittedCodec:
     """Codes as `Codec` does, by a fit within a budget; `decode` needs no codec but the file.
 
-    budget: else that of `effort`, 0 to 9. Raises `InvalidInputError` for an unknown family, and
+    budget: else that of `effort`, 0 to 9. until: the fit ends where it reaches so many dB. Raises `InvalidInputError` for an unknown family, and
     for a size or preset that it does not take.
     """
 
@@ -53,6 +55,7 @@ class FittedCodec:
         preset: str | None = None,
         seed: int = 0,
         device: str = "cpu",
+        until: float | None = None,
     ) -> None:
         check_device(device)
         self.family = family_named(family)
@@ -60,16 +63,14 @@ class FittedCodec:
         if (size is not None) > self.kind.takes_size:
             goes = "goes by a quality" if self.kind.takes_quality else "has one fixed rate"
             raise InvalidInputError(f"{family} {goes}: leave the size out")
-        if preset is not None and preset not in self.kind.presets:
-            known = f"has {', '.join(self.kind.presets)}" if self.kind.presets else "has none"
-            raise InvalidInputError(f"{family} has no preset {preset!r}: it {known}")
+        self._check_preset(preset)
         self.goal = Goal(None, size, seed, preset, device)
         if budget is None:
             steps = self.kind.schedule(self.goal, None).steps
             if not 0 <= effort < len(steps):
                 raise InvalidInputError(f"{family} has efforts 0 to {len(steps) - 1}, not {effort}")
             budget = Budget(steps=steps[effort])
-        self.budget = budget
+        self.budget = budget if until is None else replace(budget, psnr=until)
 
     @classmethod
     def of_settings(cls, settings: Mapping[str, Any], device: str = "cpu") -> Self:
@@ -179,7 +180,17 @@ class FittedCodec:
             model, parameters = fitting.result(show)
             file = io.BytesIO()
             shown = write_fitted(file, model, parameters, metadata, clip.rate)
-        return FittedResult(file.getvalue(), run, model, shown)
+        reached = run.figures is not None and self.budget.reached(run.figures)
+        return FittedResult(file.getvalue(), run, model, shown, reached)
+
+    def _check_preset(self, preset: str | None) -> None:
+        family, presets, words = self.family.name, self.kind.presets, words_of(preset)
+        for word in words:
+            if word not in presets:
+                known = f"has {', '.join(presets)}" if presets else "has none"
+                raise InvalidInputError(f"{family} has no preset {word!r}: it {known}")
+        if len(words) > 1 and (not self.kind.combines or len(set(words)) < len(words)):
+            raise InvalidInputError(f"{family} takes one preset: name no others with it")
 
     def _check_kind(self, clip: Clip) -> None:
         video = clip.size.frames > 1

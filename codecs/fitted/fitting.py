@@ -107,6 +107,10 @@ class Budget:
         words += [] if self.bpp is None else [f"to {self.bpp:g} bpp"]
         return ", ".join(words)
 
+    def every(self, usual: int) -> int:
+        """After how many steps to measure, which is more often than usual where there is a target."""
+        return usual if self.psnr is None and self.bpp is None else max(1, usual // 8)
+
     def reached(self, figures: Figures) -> bool:
         """Whether a target is."""
         return (self.psnr is not None and figures.psnr >= self.psnr) or (

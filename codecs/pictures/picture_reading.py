@@ -86,8 +86,11 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
     return picture
 
 
-def read_pixels(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """As the pixels of `read_picture`, uint8 (H, W, 1 or 3), without a word on colours."""
+def read_pixels(path: str | os.PathLike[str] | IO[bytes]) -> NDArray[np.uint8]:
+    """As the pixels of `read_picture`, uint8 (H, W, 1 or 3), without a word on colours.
+
+    path: a file's path, or an open seekable file.
+    """
     return _read(path, MAX_PIXELS)[0].pixels
 
 
@@ -156,8 +159,11 @@ def decode_image(data: bytes, pillow_format: str) -> NDArray[np.uint8]:
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def _read(path: str | os.PathLike[str], max_pixels: int) -> tuple[Picture, PictureHead]:
-    with _open_file(path) as (file, kind), _opened(path, file, kind, max_pixels) as image:
+def _read(
+    source: str | os.PathLike[str] | IO[bytes], max_pixels: int
+) -> tuple[Picture, PictureHead]:
+    path = source if isinstance(source, str | os.PathLike) else "the picture"
+    with _open_file(source) as (file, kind), _opened(path, file, kind, max_pixels) as image:
         # TIFF only: Pillow applies an orientation while loading and forgets it.
         exif = exif_from_tiff(image)
         undo = undo_orientation(image)
@@ -181,8 +187,13 @@ def _stored_size(image: Image.Image) -> tuple[int, int]:
 
 
 @contextmanager
-def _open_file(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], FileKind]]:
+def _open_file(
+    path: str | os.PathLike[str] | IO[bytes],
+) -> Iterator[tuple[IO[bytes], FileKind]]:
     """Open a file of a kind that kodec reads; refuse any other, saying what it is."""
+    if not isinstance(path, str | os.PathLike):
+        yield path, _kind_of(path, "the picture")
+        return
     if os.path.isdir(path):
         raise InvalidInputError(f"{path} is a folder; name a picture file in it")
     # Before it is opened: a pipe would be waited for, and an end is sought that it has not.
@@ -191,11 +202,15 @@ def _open_file(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], FileKi
     if special is not None:
         raise InvalidInputError(f"{path} is {special}; save the picture to a file first")
     with open(path, "rb") as file:
-        head = file.read(SNIFF_BYTES)
-        kind = identify_file(head)
-        if kind is None or kind.pillow_format is None:
-            _refuse_kind(path, head, kind)
-        yield file, kind
+        yield file, _kind_of(file, path)
+
+
+def _kind_of(file: IO[bytes], path: str | os.PathLike[str]) -> FileKind:
+    head = file.read(SNIFF_BYTES)
+    kind = identify_file(head)
+    if kind is None or kind.pillow_format is None:
+        _refuse_kind(path, head, kind)
+    return kind
 
 
 @contextmanager

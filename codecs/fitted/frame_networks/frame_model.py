@@ -30,15 +30,18 @@ from kodec.native import BitstreamError, InvalidInputError
 
 from .frame_architecture import BITS, design_for, design_of, integers_of, sent
 from .frame_coding import EMBEDDING, FrameCoding, layout_of
-from .frame_fitting import ROUNDED, FrameFitting, FrameRecipe
+from .frame_fitting import KEPT, RATE, ROUNDED, FrameFitting, FrameRecipe, measured_every
 from .grid_architecture import grid_design_for, grid_design_of, grid_integers_of
 
 # Where no size is asked for.
 DEFAULT_SIZE = ModelSize(0.3, "bpp")
 STEPS = (0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)
-MEASURE_EVERY = 400
 # Of the steps, and of the learning rate: the phase in which weights are as they will be decoded.
 ROUNDED_SHARE, ROUNDED_RATE = 0.2, 0.2
+# The same of the phase with a penalty for rate, and what a bit a parameter counts in it.
+PENALISED_SHARE, PENALISED_RATE, BIT = 0.4, 0.5, 0.2
+# The share of weights that pruning keeps, and of the steps that they are fitted on in, in floats.
+PRUNED_TO, PRUNED_SHARE = 0.85, 0.2
 
 
 class FrameModel(FittedModel):
@@ -50,6 +53,8 @@ class FrameModel(FittedModel):
 
     takes_quality = False
     takes_size = True
+    presets = ("pruned", "penalised")
+    combines = True
     system: ClassVar[System]
     boosted: ClassVar[bool] = False
     recipe: ClassVar[FrameRecipe] = FrameRecipe()
@@ -124,24 +129,43 @@ class FrameModel(FittedModel):
                 strides = [stage.stride for stage in design.stages if stage.stride > 1]
                 widths = encoder_widths(strides, embedding=design.embedding)
                 encoder = ConvNeXtEncoder(strides, widths)
-        return FrameFileFitting(model, clip, encoder, goal.seed)
+        found = FrameFileFitting(model, clip, encoder, goal.seed)
+        if goal.words & {"pruned", "penalised"}:
+            found.adapt(model.coding.track(found.sent()))
+        return found
 
     @classmethod
     def schedule(cls, goal: Goal, budget: Budget | None) -> Schedule:
-        """See `FittedModel`: half a cosine, behind a warm-up; then another, of rounded weights."""
+        """See `FittedModel`: half a cosine, behind a warm-up; then others, as presets say."""
+        every, words = measured_every(budget), goal.words
         rate = Ramp(cls.rate, 0.0, "cosine", cls.warm_up, 0.1 if cls.warm_up else 0.0)
-        after = Ramp(cls.rate * ROUNDED_RATE, 0.0, "cosine")
-        phases = (
-            Phase(1 - ROUNDED_SHARE, rate, measure_every=MEASURE_EVERY),
+        last, slower = ROUNDED_SHARE, ROUNDED_RATE
+        knobs = {ROUNDED: Ramp(1.0, 1.0)}
+        if "penalised" in words:
+            last, slower = PENALISED_SHARE, PENALISED_RATE
+            knobs[RATE] = Ramp(BIT, BIT)
+        phases = []
+        if "pruned" in words:
+            after = Ramp(cls.rate * slower, 0.0, "cosine")
+            kept = {KEPT: Ramp(PRUNED_TO, PRUNED_TO)}
+            phases.append(
+                Phase(
+                    PRUNED_SHARE, after, kept, measure_every=every, new_optimiser=True, forget=True
+                )
+            )
+        first = 1 - last - sum(phase.share for phase in phases)
+        phases.insert(0, Phase(first, rate, measure_every=every))
+        phases.append(
             Phase(
-                ROUNDED_SHARE,
-                after,
-                {ROUNDED: Ramp(1.0, 1.0)},
-                measure_every=MEASURE_EVERY,
+                last,
+                Ramp(cls.rate * slower, 0.0, "cosine"),
+                knobs,
+                measure_every=every,
                 new_optimiser=True,
-            ),
+                forget=RATE in knobs,
+            )
         )
-        return Schedule(phases, STEPS)
+        return Schedule(tuple(phases), STEPS)
 
 
 class FrameFileFitting(FrameFitting, FileFitting):
@@ -166,7 +190,8 @@ class FrameFileFitting(FrameFitting, FileFitting):
 
     def result(self, show: Show = nothing_shown) -> tuple[FittedModel, Mapping[str, Any]]:
         """See `FileFitting`."""
-        return self.model, self.model.coding.quantised(self.sent())
+        assert isinstance(self.coding, FrameCoding)
+        return self.model, self.coding.quantised(self.sent())
 
 
 class NeRV(FrameModel):

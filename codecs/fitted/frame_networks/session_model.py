@@ -48,6 +48,7 @@ from kodec.native import BitstreamError, InvalidInputError
 
 from .frame_architecture import BITS, design_for, design_of, integers_of
 from .frame_coding import quantised
+from .frame_fitting import measured_every
 
 DEFAULT_SIZE = ModelSize(0.5, "bpp")
 STEPS = (0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)
@@ -55,6 +56,7 @@ MAX_SESSIONS = 64
 # Frames of a session, where nothing else is said, and the share of weights that each one has.
 FRAMES, DENSITY = 24, 0.5
 HEAD = "head."
+RATE = 5e-4
 PRESETS = {"plain": -1, "fourier": 1}
 
 
@@ -153,7 +155,8 @@ class PFNR(FittedModel):
     @classmethod
     def schedule(cls, goal: Goal, budget: Budget | None) -> Schedule:
         """See `FittedModel`."""
-        return Schedule((Phase(1.0, Ramp(5e-4, 5e-4), measure_every=400),), STEPS)
+        every = measured_every(budget)
+        return Schedule((Phase(1.0, Ramp(RATE, RATE), measure_every=every),), STEPS)
 
 
 def _parts(architecture: tuple[int, ...], size: FittedSize) -> tuple[FrameDesign, tuple[int, ...]]:

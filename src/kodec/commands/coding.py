@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from kodec.codecs.fitted_families import is_family
 from kodec.native import InvalidInputError, KodecError, UnsupportedError
 
-from . import fitted_coding, refining, usage, video_coding
+from . import fitted_coding, many, refining, usage, video_coding
+from .figures import FileFigures
+from .loading import load_once, load_once_for
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -24,8 +26,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     encode_ = commands.add_parser(
         "encode", help="a picture or a video to a .kdc file", description=_ENCODE
     )
-    encode_.add_argument("input", metavar="INPUT", type=usage.path)
-    encode_.add_argument("output", metavar="OUTPUT.kdc", type=usage.path)
+    many.add_options(encode_, "encode", "OUTPUT.kdc")
     encode_.add_argument(
         "--model",
         metavar="NAME|FILE",
@@ -64,14 +65,13 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     video_coding.add_encode_options(encode_, rate)
     usage.add_trust(encode_)
     usage.add_device(encode_)
+    usage.add_threads(encode_)
     encode_.set_defaults(run=encode)
 
     decode_ = commands.add_parser(
         "decode", help="a .kdc file to a picture or a video", description=_DECODE
     )
-    decode_.add_argument("input", metavar="INPUT.kdc", type=usage.path)
-    # As text: a slash at its end says that it is a folder.
-    decode_.add_argument("output", metavar="OUTPUT", type=usage.path_text)
+    many.add_options(decode_, "decode", "OUTPUT")
     decode_.add_argument(
         "--model",
         metavar="NAME|FILE",
@@ -80,6 +80,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     video_coding.add_decode_options(decode_)
     usage.add_trust(decode_)
     usage.add_device(decode_)
+    usage.add_threads(decode_)
     decode_.set_defaults(run=decode)
 
     for parser in (encode_, decode_):
@@ -87,7 +88,16 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
 
 
 def encode(options: argparse.Namespace) -> None:
-    """Encode a picture or a video to a file."""
+    """Encode a picture or a video to a file, or many to as many."""
+    if many.wanted(options):
+        return many.code_files(options, "encode")
+    options.output = Path(options.output)
+    usage.use_threads(options)
+    encode_file(options)
+
+
+def encode_file(options: argparse.Namespace) -> FileFigures:
+    """Encode one input to one output."""
     video = video_coding.is_video(options.input, options)
     if not (video and options.output == video_coding.PIPE):
         _check_coded_output(options.output, options.input)
@@ -97,17 +107,16 @@ def encode(options: argparse.Namespace) -> None:
     return video_coding.encode(options) if video else _encode_picture(options)
 
 
-def _encode_picture(options: argparse.Namespace) -> None:
+def _encode_picture(options: argparse.Namespace) -> FileFigures:
     from kodec.codecs import read_picture, write_atomically
 
     _refuse_video_options(options, _OF_ENCODED_VIDEOS)
     refines = refining.wanted(options)
     picture = read_picture(options.input)
     # From here on torch is there.
-    from kodec.codecs import load
     from kodec.eval import psnr
 
-    codec = load(options.model, options.device, options.trust)
+    codec = load_once(options.model, options.device, options.trust)
     refined: Refined | None = None
     if options.target_bpp is None and options.target_psnr is None:
         quality = codec.check_quality(options.quality)
@@ -123,13 +132,15 @@ def _encode_picture(options: argparse.Namespace) -> None:
     write_atomically(options.output, encoded.data)
     if refined is not None:
         refining.conclude(refined.run, options.output)
+    height, width, _ = picture.pixels.shape
+    decibels = psnr(picture.pixels, encoded.reconstruction.pixels)
     if not options.quiet:
-        decibels = psnr(picture.pixels, encoded.reconstruction.pixels)
         parts = [f"{len(encoded.data):,} bytes", f"{_bpp(encoded.data, picture):.3f} bpp"]
         parts += [] if quality is None else [f"quality {quality}"]
         parts += [f"{decibels:.1f} dB" if math.isfinite(decibels) else "no loss"]
         parts += [] if refined is None else [refining.gain_in_words(refined)]
         print(f"{options.output}: {', '.join(parts)}")
+    return FileFigures(len(encoded.data), width, height, psnr=decibels)
 
 
 def _within(options: argparse.Namespace) -> "Callable[[Figures], bool]":
@@ -144,7 +155,16 @@ def _within(options: argparse.Namespace) -> "Callable[[Figures], bool]":
 
 
 def decode(options: argparse.Namespace) -> int:
-    """Decode a file to a picture or a video."""
+    """Decode a file to a picture or a video, or many to as many."""
+    if many.wanted(options):
+        many.code_files(options, "decode")
+        return 0
+    usage.use_threads(options)
+    return decode_file(options)
+
+
+def decode_file(options: argparse.Namespace) -> int:
+    """Decode one input to one output; the exit status."""
     if video_coding.is_coded_video(options.input):
         return video_coding.decode(options)
     if fitted_coding.is_fitted(options.input):
@@ -163,13 +183,11 @@ def _decode_picture(options: argparse.Namespace) -> int:
     header = container.header
     check_picture_output(output, header.components)
     # From here on torch is there.
-    from kodec.codecs import load, load_for
-
     with naming(options.input):
         if options.model is None:
-            codec = load_for(container, options.device)
+            codec = load_once_for(container, options.device)
         else:
-            codec = load(options.model, options.device, options.trust)
+            codec = load_once(options.model, options.device, options.trust)
         picture = codec.decode_container(container)
     write_picture(output, picture)
     if not options.quiet:

@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,11 +13,14 @@ from kodec.codecs.fitted_families import family_named
 from kodec.native import InvalidInputError, KodecError
 
 from . import refining, usage
+from .figures import FileFigures
 from .progress import progress
 
 if TYPE_CHECKING:
     from kodec.codecs.fitted import Clip, FittedFile, Reconstruction
     from kodec.eval.running.measured_fit import MeasuredFit
+
+_log = logging.getLogger(__name__)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,10 +47,6 @@ def codec_for(family: str, options: argparse.Namespace) -> "MeasuredFit":
     from kodec.codecs.fitted import Budget
     from kodec.eval.running.measured_fit import MeasuredFit
 
-    targets = {
-        "psnr": getattr(options, "target_psnr", None),
-        "bpp": getattr(options, "target_bpp", None),
-    }
     if options.lam is not None or options.schedule is not None:
         raise InvalidInputError(f"--lambda and --schedule are for refinement, not for {family}")
     size = getattr(options, "size", None)
@@ -56,18 +56,21 @@ def codec_for(family: str, options: argparse.Namespace) -> "MeasuredFit":
         "seed": getattr(options, "seed", None) or 0,
         "device": options.device,
     }
-    if any(target is not None for target in targets.values()):
-        raise InvalidInputError(
-            f"{family} takes no --target-bpp or --target-psnr: give --quality or --size"
-        )
-    if options.minutes is not None or options.steps is not None:
-        return MeasuredFit(family, Budget(options.steps, options.minutes), **how)
+    target = getattr(options, "target_psnr", None)
+    kind = family_named(family).model()
+    if getattr(options, "target_bpp", None) is not None:
+        takes = "--size, as 0.1bpp" if kind.takes_size else "--quality"
+        raise InvalidInputError(f"{family} takes no --target-bpp: give {takes}")
+    if target is not None and not kind.takes_size:
+        raise InvalidInputError(f"{family} takes no --target-psnr: give --quality")
     if options.effort is not None:
         how["effort"] = options.effort
-    return MeasuredFit(family, **how)
+    if options.minutes is not None or options.steps is not None:
+        how["budget"] = Budget(options.steps, options.minutes)
+    return MeasuredFit(family, until=target, **how)
 
 
-def encode(options: argparse.Namespace, video: bool) -> None:
+def encode(options: argparse.Namespace, video: bool) -> FileFigures:
     """Fit a network to a picture or a video, and write its file."""
     from kodec.codecs import write_atomically
     from kodec.eval import psnr
@@ -83,18 +86,24 @@ def encode(options: argparse.Namespace, video: bool) -> None:
         _verify(fitted.data, fitted.reconstruction, options.device)
     write_atomically(options.output, fitted.data)
     refining.conclude(fitted.run, options.output)
-    if options.quiet:
-        return
     peak = 2**clip.bit_depth - 1
     frames = zip(clip.pixels, fitted.reconstruction.frames(), strict=True)
     decibels = [psnr(source, shown, peak) for source, shown in frames]
     mean = math.fsum(min(value, 100.0) for value in decibels) / len(decibels)
     size = clip.size
+    figures = FileFigures(len(fitted.data), size.width, size.height, size.frames, mean)
+    if options.quiet:
+        return figures
     parts = [f"{size.frames} frames"] if size.frames > 1 else []
     parts += [f"{len(fitted.data):,} bytes", f"{8 * len(fitted.data) / size.pixels:.3f} bpp"]
     parts += [f"{mean:.2f} dB", f"{fitted.model.cost().parameters:,} parameters"]
     parts += [f"{fitted.run.done} steps in {math.ceil(fitted.run.seconds)} s"]
     print(f"{options.output}: {', '.join(parts)}")
+    if options.target_psnr is not None and not fitted.reached:
+        _log.warning(
+            "%g dB was not reached: give the fit longer, or a larger --size", options.target_psnr
+        )
+    return figures
 
 
 def _read(options: argparse.Namespace, video: bool) -> "tuple[Clip, Mapping[str, bytes]]":

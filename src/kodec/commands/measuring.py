@@ -74,6 +74,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     eval_.add_argument(
         "--jobs", metavar="N", type=usage.count, default=1, help="processes, one thread each (1)"
     )
+    usage.add_scheduler(eval_)
     usage.add_trust(eval_)
     usage.add_device(eval_)
     refining.add_options(eval_)
@@ -158,7 +159,7 @@ def evaluate(options: argparse.Namespace) -> None:
                 [
                     measure(
                         *(make, sources, one.qualities, metrics, _described(one, options), show),
-                        *(options.jobs, kept, needed, left_out),
+                        *(options.jobs, kept, needed, left_out, options.scheduler),
                     )
                     for _, make in one.codecs
                 ]
@@ -208,6 +209,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise usage.UsageError(
             "--size of a network goes with a fitted family; raw video's is WIDTHxHEIGHT"
         )
+    if options.scheduler is not None and options.jobs > 1:
+        raise usage.UsageError("--jobs and --scheduler exclude each other")
     if options.codec is None:
         given = [name for name in given if name not in ("structure", "intra_period")]
         if given:

@@ -219,3 +219,27 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", choices=("cpu", "cuda"), default="cpu", help="where networks run (cpu)"
     )
+
+
+def add_scheduler(parser: "argparse._ActionsContainer") -> None:
+    """`--scheduler`, for work on many files."""
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask cluster's, whose workers do the work (tcp://HOST:8786)",
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """`--threads`."""
+    parser.add_argument(
+        "--threads", metavar="N", type=count, help="of each process (all cores; 1 with --jobs)"
+    )
+
+
+def use_threads(options: argparse.Namespace) -> None:
+    """Have as many threads in this process as were asked for."""
+    if options.threads is not None:
+        from kodec.eval.running.executors import use_threads as use
+
+        use(options.threads)

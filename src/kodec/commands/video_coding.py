@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, Literal, TextIO, TypeVar
 from kodec.native import BitstreamError, InvalidInputError, KodecError
 
 from . import usage
+from .figures import FileFigures
 from .progress import Show, progress
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def is_coded_video(source: Path) -> bool:
             return False
 
 
-def encode(options: argparse.Namespace) -> None:
+def encode(options: argparse.Namespace) -> FileFigures:
     """Encode a video to a file."""
     from kodec.codecs.video_files.video_reading import open_video
 
@@ -142,7 +143,7 @@ def encode(options: argparse.Namespace) -> None:
     from kodec.codecs.sequences.structures import Structure
     from kodec.codecs.sequences.video_codec import load_video
 
-    from .video_rates import coding_for
+    from .video_rates import coding_for, rate_missed
 
     codec = load_video(options.model, options.device, options.trust)
     structure = Structure(options.structure or codec.network.structure, options.offsets)
@@ -152,8 +153,13 @@ def encode(options: argparse.Namespace) -> None:
             tally = code(codec, video, coding, file, show)
     if not options.quiet:
         print(f"{options.output}: {tally.in_words()}", file=_remarks(options.output))
+    missed = rate_missed(tally, options)
+    if missed is not None:
+        print(f"kodec: {missed}", file=sys.stderr)
     if tally.interrupted:
         raise KodecError(f"interrupted: {options.output} has the first {tally.frames} frames")
+    form = video.form
+    return FileFigures(tally.bytes, form.width, form.height, tally.frames, tally.psnr)
 
 
 class Tally:
