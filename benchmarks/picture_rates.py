@@ -1,7 +1,7 @@
 """Bits of single files against other codecs' at the files' own PSNR.
 
     python benchmarks/picture_rates.py kodim23=FILE.kdc kodim05=BYTES@PSNR --pictures FOLDER
-        --against avif.json,... [--logs LOG,...]
+        --against avif.json+more.json,x265.json,... [--logs LOG,...]
 
 Each file is decoded (or its size and PSNR are given) and held against the picture of that name in
 the folder; others' bits at its PSNR are interpolated by pchip over the logarithm of bpp, from the
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import PchipInterpolator  # type: ignore[import-untyped]
 
 from kodec.codecs import read_picture
 from kodec.codecs.fitted import read_fitted
@@ -52,7 +52,8 @@ def yuv_of(pixels: Pixels) -> NDArray[np.float64]:
     rgb = pixels.astype(np.float64)
     y = rgb @ LUMA
     planes = [y, (rgb[..., 2] - y) / B_U + 128, (rgb[..., 0] - y) / R_V + 128]
-    return np.stack(planes, -1).round().clip(0, 255)
+    found: NDArray[np.float64] = np.stack(planes, -1).round().clip(0, 255)
+    return found
 
 
 def correlation(pixels: Pixels) -> tuple[list[float], list[float]]:
@@ -84,9 +85,11 @@ def of_logs(paths: Sequence[Path], pixels: Pixels, name: str) -> dict[str, Point
     }
 
 
-def of_results(path: Path, name: str) -> Points:
-    """A picture's points in a results file."""
-    rows = [row for row in read_results(path).per_image if Path(row.image).stem == name]
+def of_results(files: str, name: str) -> Points:
+    """A picture's points in results files, which have a + between them."""
+    paths = [Path(file) for file in files.split("+")]
+    found = [row for path in paths for row in read_results(path).per_image]
+    rows = [row for row in found if Path(row.image).stem == name]
     return [(row.metrics["psnr-rgb"], row.bpp) for row in rows]
 
 
@@ -118,7 +121,7 @@ def main() -> int:
     parser = parser_of(__doc__)
     parser.add_argument("files", metavar="NAME=FILE", nargs="+")
     parser.add_argument("--pictures", type=Path, required=True)
-    parser.add_argument("--against", type=paths_of, default=[])
+    parser.add_argument("--against", type=lambda text: text.split(","), default=[])
     parser.add_argument("--logs", type=paths_of, default=[])
     options: argparse.Namespace = parser.parse_args()
     for given in options.files:
@@ -129,7 +132,7 @@ def main() -> int:
         size, quality = measured(file, pixels)
         bpp = 8 * size / (pixels.shape[0] * pixels.shape[1])
         print(f"{file}: {size:,} bytes, {bpp:.4f} bpp, {quality:.3f} dB")
-        others = {path.stem: of_results(path, name) for path in options.against}
+        others = {files: of_results(files, name) for files in options.against}
         for other, points in {**others, **of_logs(options.logs, pixels, name)}.items():
             if points:
                 print(f"  against {other}: {difference(bpp, quality, points)}")

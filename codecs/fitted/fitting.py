@@ -39,11 +39,13 @@ class Fitting(ABC):
 
     values: by name, the tensors that are optimised, and others of which the state consists, such as
     masks: they are kept with the best and restored as they were. identity: what it is a fit of; a
-    stored state of another one is refused.
+    stored state of another one is refused. divides_steps: whether parts of it have steps of their
+    own by how many there are in all, which minutes then come to once and for good.
     """
 
     values: Mapping[str, Tensor]
     identity: Mapping[str, str]
+    divides_steps: bool = False
 
     def optimiser(self) -> torch.optim.Optimizer:
         """Of the values; by default Adam of those that require gradients.
@@ -200,7 +202,7 @@ def fit(
                 each = clock.step + clock.measurement / leg.phase.measure_every
                 run.steps = budget.affordable(run.done, clock.seconds(), each)
                 run.counted.append((run.done, clock.seconds()))
-            elif budget.minutes is not None and run.counted:
+            elif budget.minutes is not None and run.counted and not fitting.divides_steps:
                 _count_again(schedule, run, leg, budget, clock.seconds())
             ends = (
                 run.steps is not None

@@ -162,8 +162,10 @@ class Leg:
     def moment(self, step: int, steps: int, turn: tuple[int, float] = (0, 0.0)) -> Moment:
         """Where a step of the leg is; turn: a step of it, and how much had passed of it there."""
         start, before = turn if self.start < turn[0] < self.end else (self.start, 0.0)
-        passed = before + (1 - before) * (step - start) / max(1, self.end - start - 1)
-        return Moment(self.phase, passed, step, steps, self.candidate)
+        last = self.end - start - 1
+        # A leg of one step is at its beginning; what is left of a longer one, at its end.
+        share = (step - start) / last if last else float(start > self.start)
+        return Moment(self.phase, before + (1 - before) * share, step, steps, self.candidate)
 
 
 @dataclass(frozen=True)

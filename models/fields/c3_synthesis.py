@@ -46,7 +46,7 @@ def c3_synthesis(features: Tensor, weights: C3Synthesis) -> Tensor:
     network = [PositionLayer(*layer, activation="gelu") for layer in inner]
     network.append(PositionLayer(*last))
     (flat,) = position_network(features.squeeze(0).flatten(1), network)
-    x = flat.unflatten(1, features.shape[-2:])
+    x: Tensor = flat.unflatten(1, features.shape[-2:])
     for number, layer in enumerate(weights.residual):
         x = small_convolution(F.gelu(x) if number else x, *layer, residual=True)
     return x.unsqueeze(0)

@@ -220,6 +220,8 @@ class GroupFitting(FileFitting):
     weights as numbers to be rounded, and their scales; all else as it is.
     """
 
+    divides_steps = True
+
     def __init__(self, model: NIRVANA, clip: Clip) -> None:
         self.model, self.clip, self.design = model, clip, model.design
         self.identity = {"architecture": str(model.architecture)}

@@ -234,6 +234,8 @@ class SessionFitting(FileFitting):
     they keep.
     """
 
+    divides_steps = True
+
     def __init__(self, model: PFNR, clip: Clip) -> None:
         self.model, self.clip = model, clip
         self.identity = {"architecture": str(model.architecture)}

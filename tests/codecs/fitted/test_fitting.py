@@ -150,6 +150,17 @@ def test_minutes_are_used(
     assert torch.equal(again.values["point"], whole.values["point"])
 
 
+def test_parts_with_steps_of_their_own_are_not_counted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("kodec.codecs.fitted.fitting.time.monotonic", lambda: clock[0])
+    fitting = Paced(clock, lambda step: 0.2 if step < 20 else 0.1)
+    fitting.divides_steps = True
+    run = fit(fitting, SCHEDULE, Budget(minutes=0.5))
+    assert len(run.counted) == 1 and run.done == run.steps and run.ends == []
+
+
 class Stopped(Exception):
     """Ends the process, as far as a test can."""
 
