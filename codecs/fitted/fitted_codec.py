@@ -1,5 +1,6 @@
 """A fitted family ready to code: each picture or clip is a fit of its own."""
 
+import hashlib
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from kodec.native import InvalidInputError, UnsupportedError
 
 from .fit_file import FitFile
 from .fitted_file import FittedFile, read_fitted, write_fitted
-from .fitted_model import Clip, FittedModel, Goal, Reconstruction, words_of
+from .fitted_model import Clip, FileFitting, FittedModel, Goal, Reconstruction, words_of
 from .fitting import Budget, Figures, Fit, Show, fit, nothing_shown
 
 DEFAULT_EFFORT = 5
@@ -164,22 +165,63 @@ class FittedCodec:
         """
         self._check_kind(clip)
         goal = replace(self.goal, quality=self.check_quality(quality))
-        schedule = self.kind.schedule(goal, self.budget)
         with MemoryGuard(clip.size.width, clip.size.height):
             fitting = self.kind.fitting(clip, goal)
-            fitting.identity = {
-                **fitting.identity,
-                "family": f"{self.family.name} {self.family.version}",
-                "input": clip.digest,
-                "goal": repr(goal),
-            }
-            run_with = {"budget": repr(self.budget), "schedule": repr(schedule.phases)}
-            store = None if state is None else FitFile(state, run_with)
-            begun = store.load(fitting, schedule) if store is not None and resume else None
-            run = fit(fitting, schedule, self.budget, show, accept, store=store, begun=begun)
-            model, parameters = fitting.result(show)
-            file = io.BytesIO()
-            shown = write_fitted(file, model, parameters, metadata, clip.rate)
+            return self._coded(fitting, clip, goal, show, accept, state, resume, metadata)
+
+    def extend(
+        self,
+        archive: FittedFile,
+        clip: Clip,
+        show: Show = nothing_shown,
+        state: Path | None = None,
+        resume: bool = False,
+    ) -> FittedResult:
+        """The file of an archive with a clip behind what it holds, which does not change.
+
+        The result's run and `reached` are of the clip alone. Raises as `fit`, and `InvalidInputError`
+        for another family's archive.
+        """
+        self._check_kind(clip)
+        if archive.model.family != self.family:
+            raise InvalidInputError(
+                f"the archive is of {archive.model.family.name}, not of {self.family.name}"
+            )
+        packets = hashlib.sha256(b"".join(archive.packets)).hexdigest()[:16]
+        with MemoryGuard(clip.size.width, clip.size.height):
+            fitting = archive.model.extension(archive.parameters, clip, self.goal)
+            fitting.identity = {**fitting.identity, "archive": packets}
+            how = show, lambda figures: True, state, resume, archive.metadata
+            return self._coded(fitting, clip, self.goal, *how, archive)
+
+    def _coded(
+        self,
+        fitting: FileFitting,
+        clip: Clip,
+        goal: Goal,
+        show: Show,
+        accept: Callable[[Figures], bool],
+        state: Path | None,
+        resume: bool,
+        metadata: Mapping[str, bytes] | None,
+        archive: FittedFile | None = None,
+    ) -> FittedResult:
+        schedule = self.kind.schedule(goal, self.budget)
+        fitting.identity = {
+            **fitting.identity,
+            "family": f"{self.family.name} {self.family.version}",
+            "input": clip.digest,
+            "goal": repr(goal),
+        }
+        run_with = {"budget": repr(self.budget), "schedule": repr(schedule.phases)}
+        store = None if state is None else FitFile(state, run_with)
+        begun = store.load(fitting, schedule) if store is not None and resume else None
+        run = fit(fitting, schedule, self.budget, show, accept, store=store, begun=begun)
+        model, parameters = fitting.result(show)
+        file = io.BytesIO()
+        rate = clip.rate if archive is None else archive.header.rate
+        earlier = () if archive is None else archive.packets
+        shown = write_fitted(file, model, parameters, metadata, rate, earlier)
         reached = run.figures is not None and self.budget.reached(run.figures)
         return FittedResult(file.getvalue(), run, model, shown, reached)
 

@@ -270,6 +270,21 @@ class FittedModel(CodingModel):
         One program for both sides: None where a port reads. Names differ between packets.
         """
 
+    @property
+    def sessions(self) -> tuple[int, ...]:
+        """Frames of each video, where a file holds several, a packet each; by default it holds one."""
+        return ()
+
+    def extension(self, parameters: Mapping[str, Any], clip: Clip, goal: Goal) -> FileFitting:
+        """What is fitted to hold a clip more behind what a file's parameters hold.
+
+        By default there is none. Raises `UnsupportedError` where a family's files hold one video,
+        `InvalidInputError` for a clip that can't be added.
+        """
+        raise UnsupportedError(
+            f"a file of {self.family.name} holds one video: add to an archive of pfnr"
+        )
+
     @abstractmethod
     def reconstruct(self, parameters: Mapping[str, Any]) -> Reconstruction:
         """What the parameters of all packets, as `code` returned them, come to."""

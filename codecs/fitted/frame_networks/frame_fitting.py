@@ -17,10 +17,12 @@ from kodec.codecs.objective import DISTORTIONS, SMALLEST_FOR_MS_SSIM, check_dist
 from kodec.native import InvalidInputError
 
 from .adan import Adan
+from .flow_consistency import FlowConsistency
 from .frame_coding import EMBEDDING
 
 OPTIMISERS = ("adam", "adan")
-OF_MS_SSIM = ("ms-ssim", "l1-ms-ssim", "frequency")
+# What stands in for those of MS-SSIM where frames are too small for it.
+OF_MS_SSIM = {"ms-ssim": "l1-ssim", "l1-ms-ssim": "l1-ssim", "frequency": "frequency-ssim"}
 Clock = Literal["begins", "ends", "counts"]
 # The frames that are computed at once where no gradients are asked for.
 AT_ONCE = 4
@@ -32,6 +34,8 @@ ROUNDED = "rounded"
 KEPT = "kept"
 # What a bit a parameter counts, relative to the distortion; steps are learned then.
 RATE = "rate"
+# Of the difference between neighbours under their motion.
+FLOW_WEIGHT = 0.1
 # How much faster than weights logarithms of steps learn.
 STEPS_FASTER = 20.0
 
@@ -102,7 +106,7 @@ class FrameRecipe:
         """The same, with SSIM in place of MS-SSIM where frames are too small for it."""
         if min(height, width) >= SMALLEST_FOR_MS_SSIM or self.distortion not in OF_MS_SSIM:
             return self
-        return replace(self, distortion="l1-ssim")
+        return replace(self, distortion=OF_MS_SSIM[self.distortion])
 
     def times(self, numbers: Tensor, frames: int) -> Tensor:
         """What the network gets for frames by number, of so many."""
@@ -123,10 +127,12 @@ class FrameFitting(Fitting):
     embeddings, which is fitted with it and not sent. coding: what is measured is what it leaves of
     the parameters. seed: of the order of frames. The loss is the mean squared error x 255^2, at the
     rate that the coding gives; in phases with a `RATE` it grows with that. identity: see `Fitting`.
+    flow: where it is set, frames are to move as the source does.
     """
 
     coding: Coding
     adaptive: AdaptiveCoding | None = None
+    flow: FlowConsistency | None = None
 
     def __init__(
         self,
@@ -191,16 +197,37 @@ class FrameFitting(Fitting):
     def descend(self, moment: Moment) -> None:
         """Of the step's batch of frames."""
         chosen = self.batch_at(moment.step)
+        if self.flow is not None:
+            # Each frame, and behind them the ones before.
+            chosen = torch.cat([chosen, (chosen - 1).clamp(min=0)])
         x = self._pixels(chosen)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.halves):
             own = dict(self.network.named_parameters())
             embedded = {} if self.encoder is None else {EMBEDDING: self.encoder(x)}
             out = self._shown(chosen, own, embedded, rounded=moment.knob(ROUNDED, 0.0) > 0)
-        loss = DISTORTIONS[self.recipe.distortion](x, out.float()).mean()
+        out = out.float()
+        if self.flow is not None:
+            out, x, steady = out.chunk(2)[0], x.chunk(2)[0], self._unsteadiness(chosen, x, out)
+        loss = DISTORTIONS[self.recipe.distortion](x, out).mean()
+        if self.flow is not None:
+            loss = loss + FLOW_WEIGHT * steady
         rate = moment.knob(RATE, 0.0)
         if rate:
             loss = loss + rate * self._bits(own, embedded) * loss.detach()
         loss.backward()
+
+    def _unsteadiness(self, chosen: Tensor, x: Tensor, out: Tensor) -> Tensor:
+        """What frames differ by from the ones before, moved, where the source does not."""
+        assert self.flow is not None
+        numbers = chosen.chunk(2)[0]
+        later = numbers > 0
+        if not bool(later.any()):
+            return torch.zeros(())
+        (now, before), (shown, earlier) = x.chunk(2), out.chunk(2)
+        own = numbers[later]
+        mask = self.flow.steady(now[later], before[later], own)
+        moved = self.flow.moved(earlier[later], own)
+        return DISTORTIONS[self.recipe.distortion](moved * mask, shown[later] * mask).mean()
 
     def _shown(
         self,

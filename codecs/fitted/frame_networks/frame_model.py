@@ -1,6 +1,7 @@
 """Files of frame networks: NeRV, E-NeRV, HNeRV, NeRV++ and the boosted ones."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any, ClassVar
 
@@ -31,7 +32,9 @@ from kodec.native import BitstreamError, InvalidInputError
 from .frame_architecture import BITS, design_for, design_of, integers_of, sent
 from .frame_coding import EMBEDDING, FrameCoding, layout_of
 from .frame_fitting import KEPT, RATE, ROUNDED, FrameFitting, FrameRecipe, measured_every
+from .flow_consistency import FlowConsistency
 from .grid_architecture import grid_design_for, grid_design_of, grid_integers_of
+from .published_sizes import PUBLISHED
 
 # Where no size is asked for.
 DEFAULT_SIZE = ModelSize(0.3, "bpp")
@@ -40,6 +43,9 @@ STEPS = (0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)
 ROUNDED_SHARE, ROUNDED_RATE = 0.2, 0.2
 # The same of the phase with a penalty for rate, and what a bit a parameter counts in it.
 PENALISED_SHARE, PENALISED_RATE, BIT = 0.4, 0.5, 0.2
+# What weights and the loss may have beside: see docs/cli.md. Of "Scene Matters: Model-based Deep
+# Video Compression" (2023), a reading, are "flow" and "frequency".
+PRESETS = ("pruned", "penalised", "flow", "frequency")
 # The share of weights that pruning keeps, and of the steps that they are fitted on in, in floats.
 PRUNED_TO, PRUNED_SHARE = 0.85, 0.2
 
@@ -53,7 +59,6 @@ class FrameModel(FittedModel):
 
     takes_quality = False
     takes_size = True
-    presets = ("pruned", "penalised")
     combines = True
     system: ClassVar[System]
     boosted: ClassVar[bool] = False
@@ -61,6 +66,10 @@ class FrameModel(FittedModel):
     coding: ClassVar[FrameCoding] = FrameCoding(weight_bits=6.0)
     rate: ClassVar[float] = 1e-3
     warm_up: ClassVar[float] = 0.1
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.presets = (*PRESETS, *PUBLISHED.get(cls.family.name, ()))
 
     def __init__(self, architecture: tuple[int, ...], size: FittedSize) -> None:
         super().__init__(architecture, size)
@@ -119,8 +128,7 @@ class FrameModel(FittedModel):
         """See `FittedModel`."""
         if clip.size.components != 3:
             raise InvalidInputError(f"{cls.family.name} codes frames of 3 components, not of 1")
-        budget = (goal.size or DEFAULT_SIZE).parameters(clip.size.pixels, BITS)
-        integers = cls.integers_for(clip.size, budget)
+        integers = cls._integers(clip.size, goal)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(goal.seed)
             model, encoder = cls(integers, clip.size), None
@@ -129,10 +137,23 @@ class FrameModel(FittedModel):
                 strides = [stage.stride for stage in design.stages if stage.stride > 1]
                 widths = encoder_widths(strides, embedding=design.embedding)
                 encoder = ConvNeXtEncoder(strides, widths)
-        found = FrameFileFitting(model, clip, encoder, goal.seed)
+        found = FrameFileFitting(model, clip, encoder, goal)
         if goal.words & {"pruned", "penalised"}:
             found.adapt(model.coding.track(found.sent()))
         return found
+
+    @classmethod
+    def _integers(cls, size: FittedSize, goal: Goal) -> tuple[int, ...]:
+        published = PUBLISHED.get(cls.family.name, {})
+        names = sorted(goal.words & published.keys())
+        if not names:
+            budget = (goal.size or DEFAULT_SIZE).parameters(size.pixels, BITS)
+            return cls.integers_for(size, budget)
+        if len(names) > 1 or goal.size is not None:
+            raise InvalidInputError(f"{names[0]} is a size: name no other, and leave --size out")
+        design = published[names[0]](size)
+        of = grid_integers_of if isinstance(design, GridDesign) else integers_of
+        return of(design)  # type: ignore[operator]
 
     @classmethod
     def schedule(cls, goal: Goal, budget: Budget | None) -> Schedule:
@@ -172,21 +193,29 @@ class FrameFileFitting(FrameFitting, FileFitting):
     """The fitting of a `FrameModel`."""
 
     def __init__(
-        self, model: FrameModel, clip: Clip, encoder: ConvNeXtEncoder | None, seed: int
+        self, model: FrameModel, clip: Clip, encoder: ConvNeXtEncoder | None, goal: Goal
     ) -> None:
         self.model = model
+        recipe = model.recipe
+        if "frequency" in goal.words:
+            recipe = replace(recipe, distortion="frequency")
+        recipe = recipe.for_frames(*model.design.frame_size)
         pixels = torch.from_numpy(clip.pixels.astype(np.int32 if clip.bit_depth > 8 else np.uint8))
         super().__init__(
             model.network,
             pixels.permute(0, 3, 1, 2),
             model.coding,
-            model.recipe.for_frames(*model.design.frame_size),
+            recipe,
             encoder,
             model.design.frame_size,
             {"architecture": str(model.architecture)},
-            seed,
+            goal.seed,
             2**clip.bit_depth - 1,
         )
+        # Where a fit has to find the video's brightness first, it ends half a decibel lower.
+        model.network.begin_at(self.frames.float().mean((0, 2, 3)) / self.peak)
+        if "flow" in goal.words:
+            self.flow = FlowConsistency(self.frames, self.peak)
 
     def result(self, show: Show = nothing_shown) -> tuple[FittedModel, Mapping[str, Any]]:
         """See `FileFitting`."""

@@ -101,6 +101,8 @@ def encode_file(options: argparse.Namespace) -> FileFigures:
     video = video_coding.is_video(options.input, options)
     if not (video and options.output == video_coding.PIPE):
         _check_coded_output(options.output, options.input)
+    if options.add:
+        fitted_coding.name_archive_family(options)
     if is_family(options.model):
         return fitted_coding.encode(options, video)
     fitted_coding.refuse_options(options)
@@ -208,7 +210,7 @@ _OF_ENCODED_VIDEOS = {
     "frames": None,
     "fps": None,
 }
-_OF_DECODED_VIDEOS = {"start": 0, "frames": None, "codec": None, "partial": False}
+_OF_DECODED_VIDEOS = {"start": 0, "frames": None, "codec": None, "partial": False, "session": None}
 
 
 def _refuse_video_options(options: argparse.Namespace, unset: Mapping[str, object]) -> None:

@@ -84,6 +84,9 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
     video.add_argument("--start", metavar="N", type=usage.number, default=0, help="from frame N on")
     video.add_argument("--frames", metavar="N", type=usage.count, help="at most so many frames")
     video.add_argument(
+        "--session", metavar="N", type=usage.number, help="of an archive: its video number N alone"
+    )
+    video.add_argument(
         "--codec", metavar="NAME", help="FFmpeg's name of an encoder (lossless FFV1, or raw)"
     )
     video.add_argument(
@@ -267,6 +270,8 @@ def decode(options: argparse.Namespace) -> int:
     from .coded_file import naming
 
     check_video_output(options.output, options.codec)
+    if options.session is not None:
+        raise InvalidInputError(f"--session is for archives of pfnr, and {options.input} is none")
     # From here on torch is there.
     from kodec.codecs.sequences.stream_format import SEQUENCES
     from kodec.codecs.sequences.video_codec import load_video
