@@ -41,6 +41,7 @@ from kodec.entropy import (
     CHANGE,
     FEATURES,
     PREDICTION,
+    ConditionedSlices,
     Conditions,
     CountedBlock,
     Distribution,
@@ -107,6 +108,12 @@ def load(output: Path) -> BlockMotion:
     return network
 
 
+def latents_of(network: BlockMotion) -> ConditionedSlices:
+    """The latent model, typed."""
+    assert isinstance(network.latents, ConditionedSlices)
+    return network.latents
+
+
 class Counting(RateMeter):
     """A meter of what is coded that also counts vectors."""
 
@@ -125,7 +132,7 @@ class Kept:
 
     def __init__(self, folder: Path, network: BlockMotion, frames: int = 0) -> None:
         channels = network.transform.channels
-        self.sizes = [channels, channels, channels, network.latents.features]
+        self.sizes = [channels, channels, channels, latents_of(network).features]
         shape = (frames, sum(self.sizes), ROWS, COLUMNS)
         path, self.path = folder / "differences.npy", folder / "qualities.npy"
         if frames:
@@ -164,15 +171,15 @@ def collect(output: Path, passes: int, frames: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     sources = clips()
     kept = Kept(output, network, passes * len(sources) * (frames - 1))
-    code = network.latents.code
+    latents = latents_of(network)
     for table in (m for m in network.motion.modules() if hasattr(m, "counts")):
         table.counts.zero_()
 
     def recorded(y: Tensor, cond: Conditions, port: RateMeter, z: None = None) -> Tensor:
         kept.add(y, cond)
-        return code(y, cond, port, z)
+        return ConditionedSlices.code(latents, y, cond, port, z)
 
-    network.latents.code = recorded  # type: ignore[method-assign]
+    latents.code = recorded  # type: ignore[assignment, method-assign]
     for number in range(passes):
         for path in sources:
             video = VideoSource(path, limit=40).open()
@@ -191,8 +198,8 @@ def collect(output: Path, passes: int, frames: int, seed: int) -> None:
                 flush=True,
             )
     kept.close()
-    del network.latents.code
-    if not network.latents.level.any():
+    del latents.code
+    if not latents.level.any():
         calibrate(network, kept)
     save(network, output)
 
@@ -205,7 +212,7 @@ def chain(
     at = torch.tensor([quality])
     for frame in frames:
         x = torch.from_numpy(frame)[None, None]
-        step = FrameStep((1, *frame.shape[1:]), 1, at, states)
+        step = FrameStep((1, frame.shape[1], frame.shape[2]), 1, at, states)
         x_hat, state = network.code(x, step, port)
         states = (state,)
         yield x_hat[0, 0], state
@@ -217,7 +224,7 @@ def calibrate(network: BlockMotion, kept: Kept) -> None:
     with torch.no_grad():
         y, cond = kept.batch(np.sort(places))
         assert cond.quality is not None
-        network.latents.calibrate(y, cond.quality)
+        latents_of(network).calibrate(y, cond.quality)
 
 
 class Fitting(RateMeter):
@@ -246,7 +253,7 @@ class Fitting(RateMeter):
 def loss_of(network: BlockMotion, y: Tensor, cond: Conditions) -> tuple[Tensor, Tensor]:
     """Bits and squared error in steps, of a pixel."""
     meter = Fitting()
-    network.latents.code(y, cond, meter)
+    latents_of(network).code(y, cond, meter)
     pixels = 256 * y[:, 0].numel()
     assert isinstance(meter.error, Tensor)
     return meter.total().sum() / pixels, meter.error / pixels
@@ -256,7 +263,7 @@ def fit(output: Path, minutes: float, steps: int, batch: int, rate: float) -> No
     """Train the latent model; the state is kept, and gone on with."""
     network = load(output).float()
     network.train().requires_grad_(False)
-    latents = network.latents.requires_grad_(True)
+    latents = latents_of(network).requires_grad_(True)
     kept = Kept(output, network)
     optimiser = torch.optim.AdamW(latents.parameters(), lr=rate, weight_decay=1e-4)
     state_path, done = output / "state.pt", 0

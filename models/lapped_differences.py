@@ -10,6 +10,7 @@ values for the HDTV standards" (BT.709) for luma and colour differences.
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .blocks import product
@@ -33,7 +34,7 @@ def _radius(block: int, scale: int, offset: float) -> Matrix:
     return np.hypot(k[:, None], k[None, :]).reshape(-1) + offset
 
 
-def lapped_order() -> Matrix:
+def lapped_order() -> NDArray[np.int64]:
     """Order of the channels: by rising frequency, colour behind luma."""
     luma, colour = _radius(16, 1, 0.0), _radius(8, 2, 3.0)
     return np.argsort(np.concatenate([luma, colour, colour]), kind="stable")
@@ -44,6 +45,10 @@ class LappedDifferences(nn.Module):
 
     stride = 16
     channels = CHANNELS
+    colour: Tensor
+    colour_back: Tensor
+    order: Tensor
+    order_back: Tensor
 
     def __init__(self) -> None:
         super().__init__()
