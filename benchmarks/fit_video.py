@@ -3,17 +3,20 @@
     python benchmarks/fit_video.py start
     python benchmarks/fit_video.py collect [--passes 2]
     python benchmarks/fit_video.py fit [--minutes 60]
+    python benchmarks/video_ladder.py --model runs/video/model.safetensors --json ladder.json
+    python benchmarks/fit_video.py embed [--ladder ladder.json]
 
 `start` builds the codec of train/configs/video.yaml around the embedded picture model. `collect`
 codes clips of video_train in closed loop with the model as it is, at random qualities, keeps the
 differences with all that their latent model may see, and counts vectors into their tables. `fit`
 trains the latent model on what was kept: code length and error of the rounded differences; it goes
-on where it was stopped. Both write model.safetensors in the output folder, which
-`embed_video.py` embeds. Never run on a test set. KODEC_DATA names the folder with video_train/. One
-thread.
+on where it was stopped. Both write model.safetensors in the output folder. `embed` makes it the
+embedded video model, its card with the BD-rates that the ladder measured of this model. Never run
+on a test set. KODEC_DATA names the folder with video_train/. One thread.
 """
 
 import argparse
+import json
 import math
 import os
 import time
@@ -36,6 +39,7 @@ from kodec.codecs import (
     load_model,
     save_model,
 )
+from kodec.codecs.catalogue import FOLDER
 from kodec.codecs.video_files.rgb_frames import rgb_of_frame
 from kodec.entropy import (
     CHANGE,
@@ -49,11 +53,20 @@ from kodec.entropy import (
     RateMeter,
 )
 from kodec.eval import VideoSource
-from reporting import parser_of, run
+from kodec.native import InvalidInputError
+from reporting import parser_of, run, write_json
 from timed_training import one_thread
 
 CONFIG = Path(__file__).parents[1] / "train" / "configs" / "video.yaml"
 OUTPUT = Path("runs/video")
+SUMMARY = "variable rate, for videos: motion of blocks, keyframes by the default picture model"
+NOTES = {
+    "licence": (
+        "weights: Apache-2.0; keyframes as the default model's; the rest fitted to clips under "
+        "the licences of the DAVIS and SAM 2 samples"
+    ),
+    "training": "benchmarks/fit_video.py on video_train; docs/experiments/video-model.md",
+}
 # Blocks of each kept frame: the clips' smallest size.
 ROWS, COLUMNS = 15, 26
 KNOWN = (PREDICTION, CHANGE, FEATURES)
@@ -313,6 +326,26 @@ def keep_state(path: Path, latents: Any, optimiser: torch.optim.Optimizer, done:
     part.replace(path)
 
 
+def embed(output: Path, ladder: Path | None) -> None:
+    """Write the model into the package, and its card."""
+    network, given = load_model(output / "model.safetensors")
+    info = save_model(network, given.config, FOLDER / "video.safetensors", "video", NOTES)
+    measured = {}
+    if ladder is not None:
+        found = json.loads(ladder.read_text(encoding="utf-8"))
+        rows = {row["model_id"]: row for row in found["rows"]}
+        if info.model_id.hex() not in rows:
+            raise InvalidInputError(f"{ladder} is of another model: measure again")
+        rates = rows[info.model_id.hex()]["bd-rate"]
+        measured["clips"] = {
+            "command": "python benchmarks/video_ladder.py",
+            "BD-rate against x264 medium, low delay, %": rates,
+        }
+    card = {"model_id": info.model_id.hex(), "summary": SUMMARY, "measured": measured}
+    write_json(FOLDER / "video.json", card)
+    print(f"{FOLDER / 'video.safetensors'}: id {info.model_id.hex()}")
+
+
 def main() -> int:
     """Run the subcommand."""
     parser = parser_of(__doc__)
@@ -328,12 +361,16 @@ def main() -> int:
     fit_.add_argument("--steps", type=int, default=6000)
     fit_.add_argument("--batch", type=int, default=4)
     fit_.add_argument("--rate", type=float, default=2e-3)
+    embed_ = commands.add_parser("embed")
+    embed_.add_argument("--ladder", type=Path)
     options: argparse.Namespace = parser.parse_args()
     one_thread()
     if options.command == "start":
         start(options.output)
     elif options.command == "collect":
         collect(options.output, options.passes, options.frames, options.seed)
+    elif options.command == "embed":
+        embed(options.output, options.ladder)
     else:
         fit(options.output, options.minutes, options.steps, options.batch, options.rate)
     return 0

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kodec.codecs import Coding, Structure, find_model, load_video
+from kodec.codecs import Coding, Structure, find_model, load_video, read_model_info
 from kodec.codecs.video_files.frames import Frame, VideoFormat
 from kodec.eval import Curve, bd_rate
 from kodec.eval.baselines.libav_streams import LibavCodec
 from kodec.eval.metrics.metric_set import measure_frame
 from kodec.native import InvalidInputError
 from motion import CLIPS, read
-from reporting import parser_of, run
+from reporting import parser_of, run, write_json
 from timed_training import one_thread
 
 METRIC = "psnr-yuv-611"
@@ -104,6 +104,7 @@ def main() -> int:
     parser.add_argument("--qualities", default=",".join(map(str, QUALITIES)))
     parser.add_argument("--structure", default=None)
     parser.add_argument("--offsets", default="0")
+    parser.add_argument("--json", type=Path, help="write the rows there too")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options: argparse.Namespace = parser.parse_args()
     one_thread()
@@ -113,6 +114,7 @@ def main() -> int:
     if options.structure:
         structure = Structure(options.structure, tuple(map(int, options.offsets.split(","))))
     print("| | " + " | ".join(clips) + " | mean |\n|---|" + "---|" * (len(clips) + 1))
+    rows = []
     for model in options.model.split(","):
         path = find_model(model)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
@@ -135,6 +137,10 @@ def main() -> int:
             print(f"  {clip}: {points} x264 {anchor}", flush=True)
         cells = " | ".join(f"{rate:+.1f} %" for rate in [*found, float(np.mean(found))])
         print(f"| {Path(model).stem} | {cells} |", flush=True)
+        rates = {clip: round(rate, 2) for clip, rate in zip(clips, found, strict=True)}
+        rows.append({"model_id": read_model_info(path).model_id.hex(), "bd-rate": rates})
+    if options.json is not None:
+        write_json(options.json, {"frames": options.frames, "rows": rows})
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A lapped transform of differences between pictures: fixed, with half the resolution of colour.
+r"""A lapped transform of differences between pictures: fixed, with half the resolution of colour.
 
     d = x - prediction --> luma ------------------------> lapped 16x16 --+--> y, 384 channels
                       \--> two colour differences --2x2--> lapped 8x8 --+       at 1/16

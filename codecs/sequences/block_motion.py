@@ -103,7 +103,15 @@ class BlockMotion(SequenceModel):
         fill(self.picture)
 
     def code(self, x: Tensor | None, step: FrameStep, port: SymbolPort) -> tuple[Tensor, State]:
-        """One frame, from the one before it if there is one."""
+        """One frame, from the one before it if there is one.
+
+        Raises `InvalidInputError` for several.
+        """
+        if step.frames != 1 or len(step.references) > 1:
+            raise InvalidInputError(
+                f"this model codes a frame at a time from at most one other, not {step.frames} "
+                f"from {len(step.references)}"
+            )
         frame = None if x is None else x[:, 0]
         coded = self._inter if step.references else self._intra
         x_hat, state = coded(frame, step, port)
