@@ -48,6 +48,7 @@ from kodec.entropy import (
     ConditionedSlices,
     Conditions,
     CountedBlock,
+    CountedTables,
     Distribution,
     LocationScale,
     RateMeter,
@@ -92,8 +93,10 @@ def start(output: Path) -> None:
     assert isinstance(network, BlockMotion)
     fill_from_model(network, find_model("default"))
     filtered, _ = load_model(find_model("default"))
-    taps = {k: v.float() for k, v in filtered.synthesis.deringing.state_dict().items()}
-    assert network.deringing is not None
+    whole = {name: value.float() for name, value in filtered.state_dict().items()}
+    prefix = "synthesis.deringing."
+    taps = {k.removeprefix(prefix): v for k, v in whole.items() if k.startswith(prefix)}
+    assert network.deringing is not None and network.picture.gain is not None
     network.deringing.load_state_dict(taps)
     with torch.no_grad():
         # Luma of an orthonormal colour rotation is sqrt(3) times that of the differences.
@@ -147,13 +150,13 @@ class Kept:
         channels = network.transform.channels
         self.sizes = [channels, channels, channels, latents_of(network).features]
         shape = (frames, sum(self.sizes), ROWS, COLUMNS)
-        path, self.path = folder / "differences.npy", folder / "qualities.npy"
+        path, self.path = folder / "differences.bin", folder / "qualities.npy"
         if frames:
-            self.values = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+            self.values: Any = np.memmap(path, np.float16, "w+", shape=shape)
             self.qualities = np.zeros(frames, np.float32)
         else:
-            self.values = np.load(path, mmap_mode="r")
             self.qualities = np.load(self.path)
+            self.values = np.memmap(path, np.float16, "r", shape=(len(self.qualities), *shape[1:]))
         self.count = 0 if frames else len(self.qualities)
 
     def add(self, y: Tensor, cond: Conditions) -> None:
@@ -185,8 +188,9 @@ def collect(output: Path, passes: int, frames: int, seed: int) -> None:
     sources = clips()
     kept = Kept(output, network, passes * len(sources) * (frames - 1))
     latents = latents_of(network)
-    for table in (m for m in network.motion.modules() if hasattr(m, "counts")):
-        table.counts.zero_()
+    for table in network.motion.modules():
+        if isinstance(table, CountedTables):
+            table.counts.zero_()
 
     def recorded(y: Tensor, cond: Conditions, port: RateMeter, z: None = None) -> Tensor:
         kept.add(y, cond)

@@ -53,6 +53,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         default=Path("kodec-demo"),
         help="where files go (./kodec-demo)",
     )
+    demo_.add_argument("--video", action="store_true", help="a clip, drawn by code, beside x264")
     demo_.set_defaults(run=demo)
     usage.add_global_options(demo_)
 
@@ -62,6 +63,17 @@ def demo(options: argparse.Namespace) -> None:
     folder: Path = options.output
     if folder.exists() and not folder.is_dir():
         raise InvalidInputError(f"{folder} is not a folder; name another --output")
+    if options.video:
+        from . import video_demo
+
+        print("\n".join(video_demo.run(folder)))
+        print(
+            "\nEvery file was read back and decoded to exactly the frames that the encoder showed. "
+            f"In\n{folder}: original.mkv, the .kdc files and what they decode to. Try next:\n"
+            f"  kodec encode {folder}/original.mkv my.kdc --bitrate 300k\n"
+            "  kodec decode my.kdc my.mkv"
+        )
+        return
     pixels = sample_picture()
     from kodec.codecs import load
 

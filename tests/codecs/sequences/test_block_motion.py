@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from block_motion_model import small_block_motion
-from closed_loops import chain_bits, moving_frames, read_chain, write_chain
+from closed_loops import chain_bits, moving_frames, read_chain, run_chain, write_chain
 from kodec.codecs import BlockMotion, FrameStep, PictureCodec
 from kodec.codecs.sequences.motion_fields import MotionCoder, MotionField
 from kodec.entropy import RateMeter, SymbolReader, SymbolWriter, build_tables
@@ -43,11 +43,13 @@ def test_a_frame_whose_difference_is_not_coded_is_its_prediction_to_the_bit() ->
     """Of a still clip, for ever: scales below the least that is coded, and so no changes."""
     model = small_block_motion(deringing=False)
     with torch.no_grad():
-        model.latents.level.fill_(-20.0)  # type: ignore[operator, union-attr]
-        for part in model.latents.slices:  # type: ignore[union-attr]
-            part.out.weight.zero_()
-            part.out.bias.zero_()
-            part.share.bias.fill_(-1000.0)
+        for name, parameter in model.latents.named_parameters():
+            if name == "level":
+                parameter.fill_(-20.0)
+            elif ".out." in name:
+                parameter.zero_()
+            elif name.endswith("share.bias"):
+                parameter.fill_(-1000.0)
     frames = moving_frames(3, 48, 64)
     frames[1:] = write_chain(model, frames)[1][0].float()
     _, shown = write_chain(model, frames)
@@ -79,6 +81,19 @@ def test_another_process_s_kernels_read_the_chain(tmp_path: Path) -> None:
     }
     command = [sys.executable, __file__, str(tmp_path / "chain.pt")]
     subprocess.run(command, check=True, timeout=300, env={**os.environ, **kernels})
+
+
+def test_training_reaches_what_codes_differences_and_leaves_the_picture_model() -> None:
+    model = small_block_motion().float().train()
+    frames = moving_frames(3, 48, 48, items=2)
+    meter = RateMeter(training=True)
+    shown = run_chain(model, (2, 48, 48), lambda _: meter, frames)
+    (meter.total().sum() + 100 * (shown[2] - frames[2]).square().sum()).backward()
+    for name, parameter in model.named_parameters():
+        if name.startswith(("picture", "deringing")):
+            assert parameter.grad is None, name
+        elif name.startswith("latents") or name.startswith("gain"):
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 
 
 def test_several_frames_or_references_are_refused() -> None:
