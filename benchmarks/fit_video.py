@@ -3,17 +3,20 @@
     python benchmarks/fit_video.py start
     python benchmarks/fit_video.py collect [--passes 2]
     python benchmarks/fit_video.py fit [--minutes 60]
+    python benchmarks/video_ladder.py --model runs/video/model.safetensors --json ladder.json
+    python benchmarks/fit_video.py embed [--ladder ladder.json]
 
 `start` builds the codec of train/configs/video.yaml around the embedded picture model. `collect`
 codes clips of video_train in closed loop with the model as it is, at random qualities, keeps the
 differences with all that their latent model may see, and counts vectors into their tables. `fit`
 trains the latent model on what was kept: code length and error of the rounded differences; it goes
-on where it was stopped. Both write model.safetensors in the output folder, which
-`embed_video.py` embeds. Never run on a test set. KODEC_DATA names the folder with video_train/. One
-thread.
+on where it was stopped. Both write model.safetensors in the output folder. `embed` makes it the
+embedded video model, its card with the BD-rates that the ladder measured of this model. Never run
+on a test set. KODEC_DATA names the folder with video_train/. One thread.
 """
 
 import argparse
+import json
 import math
 import os
 import time
@@ -36,23 +39,35 @@ from kodec.codecs import (
     load_model,
     save_model,
 )
+from kodec.codecs.catalogue import FOLDER
 from kodec.codecs.video_files.rgb_frames import rgb_of_frame
 from kodec.entropy import (
     CHANGE,
     FEATURES,
     PREDICTION,
+    ConditionedSlices,
     Conditions,
     CountedBlock,
+    CountedTables,
     Distribution,
     LocationScale,
     RateMeter,
 )
 from kodec.eval import VideoSource
-from reporting import parser_of, run
+from kodec.native import InvalidInputError
+from reporting import parser_of, run, write_json
 from timed_training import one_thread
 
 CONFIG = Path(__file__).parents[1] / "train" / "configs" / "video.yaml"
 OUTPUT = Path("runs/video")
+SUMMARY = "variable rate, for videos: motion of blocks, keyframes by the default picture model"
+NOTES = {
+    "licence": (
+        "weights: Apache-2.0; keyframes as the default model's; the rest fitted to clips under "
+        "the licences of the DAVIS and SAM 2 samples"
+    ),
+    "training": "benchmarks/fit_video.py on video_train; docs/experiments/video-model.md",
+}
 # Blocks of each kept frame: the clips' smallest size.
 ROWS, COLUMNS = 15, 26
 KNOWN = (PREDICTION, CHANGE, FEATURES)
@@ -78,8 +93,10 @@ def start(output: Path) -> None:
     assert isinstance(network, BlockMotion)
     fill_from_model(network, find_model("default"))
     filtered, _ = load_model(find_model("default"))
-    taps = {k: v.float() for k, v in filtered.synthesis.deringing.state_dict().items()}
-    assert network.deringing is not None
+    whole = {name: value.float() for name, value in filtered.state_dict().items()}
+    prefix = "synthesis.deringing."
+    taps = {k.removeprefix(prefix): v for k, v in whole.items() if k.startswith(prefix)}
+    assert network.deringing is not None and network.picture.gain is not None
     network.deringing.load_state_dict(taps)
     with torch.no_grad():
         # Luma of an orthonormal colour rotation is sqrt(3) times that of the differences.
@@ -107,6 +124,12 @@ def load(output: Path) -> BlockMotion:
     return network
 
 
+def latents_of(network: BlockMotion) -> ConditionedSlices:
+    """The latent model, typed."""
+    assert isinstance(network.latents, ConditionedSlices)
+    return network.latents
+
+
 class Counting(RateMeter):
     """A meter of what is coded that also counts vectors."""
 
@@ -125,15 +148,15 @@ class Kept:
 
     def __init__(self, folder: Path, network: BlockMotion, frames: int = 0) -> None:
         channels = network.transform.channels
-        self.sizes = [channels, channels, channels, network.latents.features]
+        self.sizes = [channels, channels, channels, latents_of(network).features]
         shape = (frames, sum(self.sizes), ROWS, COLUMNS)
-        path, self.path = folder / "differences.npy", folder / "qualities.npy"
+        path, self.path = folder / "differences.bin", folder / "qualities.npy"
         if frames:
-            self.values = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+            self.values: Any = np.memmap(path, np.float16, "w+", shape=shape)
             self.qualities = np.zeros(frames, np.float32)
         else:
-            self.values = np.load(path, mmap_mode="r")
             self.qualities = np.load(self.path)
+            self.values = np.memmap(path, np.float16, "r", shape=(len(self.qualities), *shape[1:]))
         self.count = 0 if frames else len(self.qualities)
 
     def add(self, y: Tensor, cond: Conditions) -> None:
@@ -164,15 +187,16 @@ def collect(output: Path, passes: int, frames: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     sources = clips()
     kept = Kept(output, network, passes * len(sources) * (frames - 1))
-    code = network.latents.code
-    for table in (m for m in network.motion.modules() if hasattr(m, "counts")):
-        table.counts.zero_()
+    latents = latents_of(network)
+    for table in network.motion.modules():
+        if isinstance(table, CountedTables):
+            table.counts.zero_()
 
     def recorded(y: Tensor, cond: Conditions, port: RateMeter, z: None = None) -> Tensor:
         kept.add(y, cond)
-        return code(y, cond, port, z)
+        return ConditionedSlices.code(latents, y, cond, port, z)
 
-    network.latents.code = recorded  # type: ignore[method-assign]
+    latents.code = recorded  # type: ignore[assignment, method-assign]
     for number in range(passes):
         for path in sources:
             video = VideoSource(path, limit=40).open()
@@ -191,8 +215,8 @@ def collect(output: Path, passes: int, frames: int, seed: int) -> None:
                 flush=True,
             )
     kept.close()
-    del network.latents.code
-    if not network.latents.level.any():
+    del latents.code
+    if not latents.level.any():
         calibrate(network, kept)
     save(network, output)
 
@@ -205,7 +229,7 @@ def chain(
     at = torch.tensor([quality])
     for frame in frames:
         x = torch.from_numpy(frame)[None, None]
-        step = FrameStep((1, *frame.shape[1:]), 1, at, states)
+        step = FrameStep((1, frame.shape[1], frame.shape[2]), 1, at, states)
         x_hat, state = network.code(x, step, port)
         states = (state,)
         yield x_hat[0, 0], state
@@ -217,7 +241,7 @@ def calibrate(network: BlockMotion, kept: Kept) -> None:
     with torch.no_grad():
         y, cond = kept.batch(np.sort(places))
         assert cond.quality is not None
-        network.latents.calibrate(y, cond.quality)
+        latents_of(network).calibrate(y, cond.quality)
 
 
 class Fitting(RateMeter):
@@ -246,7 +270,7 @@ class Fitting(RateMeter):
 def loss_of(network: BlockMotion, y: Tensor, cond: Conditions) -> tuple[Tensor, Tensor]:
     """Bits and squared error in steps, of a pixel."""
     meter = Fitting()
-    network.latents.code(y, cond, meter)
+    latents_of(network).code(y, cond, meter)
     pixels = 256 * y[:, 0].numel()
     assert isinstance(meter.error, Tensor)
     return meter.total().sum() / pixels, meter.error / pixels
@@ -256,7 +280,7 @@ def fit(output: Path, minutes: float, steps: int, batch: int, rate: float) -> No
     """Train the latent model; the state is kept, and gone on with."""
     network = load(output).float()
     network.train().requires_grad_(False)
-    latents = network.latents.requires_grad_(True)
+    latents = latents_of(network).requires_grad_(True)
     kept = Kept(output, network)
     optimiser = torch.optim.AdamW(latents.parameters(), lr=rate, weight_decay=1e-4)
     state_path, done = output / "state.pt", 0
@@ -306,6 +330,26 @@ def keep_state(path: Path, latents: Any, optimiser: torch.optim.Optimizer, done:
     part.replace(path)
 
 
+def embed(output: Path, ladder: Path | None) -> None:
+    """Write the model into the package, and its card."""
+    network, given = load_model(output / "model.safetensors")
+    info = save_model(network, given.config, FOLDER / "video.safetensors", "video", NOTES)
+    measured = {}
+    if ladder is not None:
+        found = json.loads(ladder.read_text(encoding="utf-8"))
+        rows = {row["model_id"]: row for row in found["rows"]}
+        if info.model_id.hex() not in rows:
+            raise InvalidInputError(f"{ladder} is of another model: measure again")
+        rates = rows[info.model_id.hex()]["bd-rate"]
+        measured["clips"] = {
+            "command": "python benchmarks/video_ladder.py",
+            "BD-rate against x264 medium, low delay, %": rates,
+        }
+    card = {"model_id": info.model_id.hex(), "summary": SUMMARY, "measured": measured}
+    write_json(FOLDER / "video.json", card)
+    print(f"{FOLDER / 'video.safetensors'}: id {info.model_id.hex()}")
+
+
 def main() -> int:
     """Run the subcommand."""
     parser = parser_of(__doc__)
@@ -321,12 +365,16 @@ def main() -> int:
     fit_.add_argument("--steps", type=int, default=6000)
     fit_.add_argument("--batch", type=int, default=4)
     fit_.add_argument("--rate", type=float, default=2e-3)
+    embed_ = commands.add_parser("embed")
+    embed_.add_argument("--ladder", type=Path)
     options: argparse.Namespace = parser.parse_args()
     one_thread()
     if options.command == "start":
         start(options.output)
     elif options.command == "collect":
         collect(options.output, options.passes, options.frames, options.seed)
+    elif options.command == "embed":
+        embed(options.output, options.ladder)
     else:
         fit(options.output, options.minutes, options.steps, options.batch, options.rate)
     return 0

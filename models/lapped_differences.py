@@ -1,4 +1,4 @@
-"""A lapped transform of differences between pictures: fixed, with half the resolution of colour.
+r"""A lapped transform of differences between pictures: fixed, with half the resolution of colour.
 
     d = x - prediction --> luma ------------------------> lapped 16x16 --+--> y, 384 channels
                       \--> two colour differences --2x2--> lapped 8x8 --+       at 1/16
@@ -10,6 +10,7 @@ values for the HDTV standards" (BT.709) for luma and colour differences.
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .blocks import product
@@ -33,7 +34,7 @@ def _radius(block: int, scale: int, offset: float) -> Matrix:
     return np.hypot(k[:, None], k[None, :]).reshape(-1) + offset
 
 
-def lapped_order() -> Matrix:
+def lapped_order() -> NDArray[np.int64]:
     """Order of the channels: by rising frequency, colour behind luma."""
     luma, colour = _radius(16, 1, 0.0), _radius(8, 2, 3.0)
     return np.argsort(np.concatenate([luma, colour, colour]), kind="stable")
@@ -44,6 +45,10 @@ class LappedDifferences(nn.Module):
 
     stride = 16
     channels = CHANNELS
+    colour: Tensor
+    colour_back: Tensor
+    order: Tensor
+    order_back: Tensor
 
     def __init__(self) -> None:
         super().__init__()

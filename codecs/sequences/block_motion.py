@@ -17,6 +17,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kodec.codecs.coded_transform import LatentModel
@@ -38,6 +39,7 @@ from kodec.native.motion import compensate, luma, search
 from .motion_fields import BLOCK, QUALITY_CLASSES, MotionCoder, MotionField
 from .sequence_model import EIGHT_BITS, FINE, FrameStep, SequenceModel, State
 
+_Bytes = NDArray[np.uint8]
 MOTION_FEATURES = 4
 # What differs between machines of a filter in float32, of pixels in [0, 1].
 _FILTER_GUARD = 3e-7
@@ -101,7 +103,15 @@ class BlockMotion(SequenceModel):
         fill(self.picture)
 
     def code(self, x: Tensor | None, step: FrameStep, port: SymbolPort) -> tuple[Tensor, State]:
-        """One frame, from the one before it if there is one."""
+        """One frame, from the one before it if there is one.
+
+        Raises `InvalidInputError` for several.
+        """
+        if step.frames != 1 or len(step.references) > 1:
+            raise InvalidInputError(
+                f"this model codes a frame at a time from at most one other, not {step.frames} "
+                f"from {len(step.references)}"
+            )
         frame = None if x is None else x[:, 0]
         coded = self._inter if step.references else self._intra
         x_hat, state = coded(frame, step, port)
@@ -206,7 +216,7 @@ class BlockMotion(SequenceModel):
         y: Tensor = self.transform(padded)
         return y
 
-    def _search(self, frame: Tensor, reference: np.ndarray, quality: Tensor) -> MotionField:
+    def _search(self, frame: Tensor, reference: _Bytes, quality: Tensor) -> MotionField:
         current = _bytes(frame)
         steps = 255 * torch.exp(-self.gain.log_gain(quality)[:, 0])
         found = []
@@ -237,13 +247,13 @@ def motion_features(field: MotionField, before: Tensor) -> Tensor:
     return torch.cat([features, (field.divisions > 0)[:, None].double()], dim=1)
 
 
-def _bytes(x: Tensor) -> np.ndarray:
+def _bytes(x: Tensor) -> _Bytes:
     """Pixels (N, 3, H, W) in [0, 1] to their nearest bytes."""
     whole = (x.detach().clamp(0, 1) * 255).round().to(torch.uint8)
     return np.ascontiguousarray(whole.cpu().numpy())
 
 
-def _compensated(reference: np.ndarray, field: MotionField) -> np.ndarray:
+def _compensated(reference: _Bytes, field: MotionField) -> _Bytes:
     vectors = field.vectors.to(torch.int16).numpy()
     threads = torch.get_num_threads()
     moved = [

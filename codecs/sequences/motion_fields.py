@@ -7,6 +7,7 @@
 All in integers, contexts too: how far candidates are apart, the phase, a class of quality.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,20 +25,23 @@ _AROUND = tuple(
     for scale, offsets in ((1, ()), (2, _CORNERS), (2, _CROSS), (1, _CORNERS), (1, _CROSS))
 )
 AROUND = (*_AROUND, (*_CROSS, *_CORNERS))
+# No tensors here: what imports this may be building on the meta device.
 # Bounds of the classes of how far candidates are apart, in eighths of a pixel.
-_SPREADS = torch.tensor([1, 2, 5, 12, 40])
+_SPREADS = (1, 2, 5, 12, 40)
 _SPREAD_CLASSES = len(_SPREADS) + 1
 QUALITY_CLASSES = 3
-_SIZES = torch.tensor([1, 5])
+# Bounds of how many around are divided: 0, 1, more.
+_MANY = (1, 2)
+_SIZES = (1, 5)
 _SIZE_CLASSES = len(_SIZES) + 1
 _REACH = 60
 _LARGEST = 2**15 - 1
 # Cells (row, column) of a divided block that have a vector of their own, besides the first.
 _CELLS = ((0, 1), (1, 0), (1, 1))
 # Which of them each division has: none, upper and lower, left and right, quarters.
-_DIVISIONS = torch.tensor([[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1]])
-# Where each cell of a divided block has its vector from: 0 the first, else one of `_CELLS`.
-_SOURCES = torch.tensor([[[0, 0], [0, 0]], [[0, 0], [2, 2]], [[0, 1], [0, 1]], [[0, 1], [2, 3]]])
+_DIVISIONS = ((0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 1))
+# Where the four cells of a divided block have their vectors from: 0 the first, else `_CELLS`.
+_SOURCES = ((0, 0, 0, 0), (0, 0, 2, 2), (0, 1, 0, 1), (0, 1, 2, 3))
 DIVISIONS = len(_DIVISIONS)
 SYMBOLS_OF_BLOCK = 1 + 2 + 2 * len(_CELLS)
 
@@ -92,20 +96,16 @@ class MotionCoder(nn.Module):
             given = None if field is None else _of_blocks(field, at)
             kind = spread * QUALITY_CLASSES + quality_class[:, None]
             own = self._division(None if given is None else given[0], divided, kind, port)
-            first = self._vector(
-                *("first", None if given is None else given[1][:, :, 0]),
-                *(predicted, kind * PHASES + phase, self.down, self.right, port),
-            )
+            wanted = None if given is None else given[1][:, :, 0]
+            context = kind * PHASES + phase
+            first = self._vector("first", wanted, predicted, context, (self.down, self.right), port)
             found = [first]
             for number in range(len(_CELLS)):
-                has = _DIVISIONS[own][..., number] > 0
+                has = torch.tensor(_DIVISIONS)[own][..., number] > 0
                 context = torch.where(has, kind * len(_CELLS) + number, -1)
-                found.append(
-                    self._vector(
-                        *("other", None if given is None else given[1][:, :, 1 + number]),
-                        *(first, context, self.other_down, self.other_right, port),
-                    )
-                )
+                wanted = None if given is None else given[1][:, :, 1 + number]
+                tables = self.other_down, self.other_right
+                found.append(self._vector("other", wanted, first, context, tables, port))
             if max(int(part.abs().max()) for part in found) > _LARGEST:
                 raise BitstreamError("a vector leads out of any picture: a damaged file")
             _put(vectors, divisions, at, own, torch.stack(found, dim=2))
@@ -126,18 +126,18 @@ class MotionCoder(nn.Module):
         given: Tensor | None,
         predicted: Tensor,
         context: Tensor,
-        down: CountedTables,
-        right: CountedTables,
+        tables: tuple[CountedTables, CountedTables],
         port: SymbolPort,
     ) -> Tensor:
         """Vectors (N, P, 2) about what is predicted; in context -1 that itself."""
+        down, right = tables
         wanted = None
         if given is not None:
             wanted = torch.where(context[..., None] >= 0, given - predicted, 0)
         d = port.code(
             f"{name} down", None if wanted is None else wanted[..., 0], CountedBlock(down, context)
         ).long()
-        size = torch.bucketize(d.abs(), _SIZES, right=True)
+        size = _class_of(d.abs(), _SIZES)
         context = torch.where(context >= 0, size * len(down.counts) + context, -1)
         r = port.code(
             f"{name} right",
@@ -145,6 +145,11 @@ class MotionCoder(nn.Module):
             CountedBlock(right, context),
         ).long()
         return predicted + torch.stack([d, r], dim=-1)
+
+
+def _class_of(sizes: Tensor, bounds: Sequence[int]) -> Tensor:
+    """How many of the bounds each size has reached."""
+    return torch.stack([sizes >= bound for bound in bounds]).sum(0)
 
 
 def _predict(
@@ -180,7 +185,7 @@ def _predict(
     apart = (known - median[..., None]).abs()
     apart = torch.where(torch.arange(known.shape[-1]) < count[:, None, None], apart, 0)
     spread = 2 * apart.sum((-1, -2)) // count
-    return median, torch.bucketize(spread, _SPREADS, right=True), divided.clamp(max=2)
+    return median, _class_of(spread, _SPREADS), _class_of(divided, _MANY)
 
 
 def _of_blocks(field: MotionField, at: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -195,8 +200,8 @@ def _put(
 ) -> None:
     """Keep blocks: divisions (N, P), vectors (N, P, 4, 2)."""
     divisions[:, at[0], at[1]] = own
-    sources = _SOURCES[own]
+    sources = torch.tensor(_SOURCES)[own]
     for down in (0, 1):
         for right in (0, 1):
-            index = sources[..., down, right][..., None, None].expand(*own.shape, 1, 2)
+            index = sources[..., 2 * down + right][..., None, None].expand(*own.shape, 1, 2)
             vectors[:, 2 * at[0] + down, 2 * at[1] + right] = found.gather(2, index)[:, :, 0]

@@ -107,7 +107,7 @@ class ConditionedSlices(nn.Module):
         log_spread = self.level + self.slope * t
         for weight, look in zip((self.by_prediction, self.by_change), looks, strict=True):
             log_spread = log_spread + weight * look[..., : self.channels]
-        y = None if y is None or y.dtype == torch.float32 else y.to(like)
+        y = y if y is None or y.dtype == torch.float32 else y.to(like)
         return code_slices(
             port, self, parts, y, self.mix(to_grid(state, h, w)), log_spread, -prediction
         )

@@ -30,9 +30,8 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     encode_.add_argument(
         "--model",
         metavar="NAME|FILE",
-        default="default",
         help="an embedded model or a family that is fitted to each input (see `kodec models`), or "
-        "a model file (default)",
+        "a model file (default, of videos video)",
     )
     rate = encode_.add_mutually_exclusive_group()
     rate.add_argument(
@@ -99,6 +98,8 @@ def encode(options: argparse.Namespace) -> None:
 def encode_file(options: argparse.Namespace) -> FileFigures:
     """Encode one input to one output."""
     video = video_coding.is_video(options.input, options)
+    if options.model is None:
+        options.model = "video" if video else "default"
     if not (video and options.output == video_coding.PIPE):
         _check_coded_output(options.output, options.input)
     if options.add:

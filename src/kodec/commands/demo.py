@@ -51,13 +51,17 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         default=Path("kodec-demo"),
         help="where files go (./kodec-demo)",
     )
-    demo_.add_argument(
+    other = demo_.add_mutually_exclusive_group()
+    other.add_argument(
         "--fit",
         metavar="SECONDS",
         type=usage.positive,
         nargs="?",
         const=_FIT_SECONDS,
         help=f"fit a network to a small picture instead, for so long ({_FIT_SECONDS})",
+    )
+    other.add_argument(
+        "--video", action="store_true", help="a clip instead, drawn by code, beside x264"
     )
     demo_.set_defaults(run=demo)
     usage.add_global_options(demo_)
@@ -72,6 +76,17 @@ def demo(options: argparse.Namespace) -> None:
         from .fitted_demo import fitted_demo
 
         return fitted_demo(folder, options.fit, options.quiet)
+    if options.video:
+        from . import video_demo
+
+        print("\n".join(video_demo.run(folder)))
+        print(
+            "\nEvery file was read back and decoded to exactly the frames that the encoder showed. "
+            f"In\n{folder}: original.mkv, the .kdc files and what they decode to. Try next:\n"
+            f"  kodec encode {folder}/original.mkv my.kdc --bitrate 300k\n"
+            "  kodec decode my.kdc my.mkv"
+        )
+        return
     pixels = sample_picture()
     from kodec.codecs import load
 
