@@ -92,9 +92,7 @@ class Uncoded:
         return value
 
 
-def fitted(
-    seed: int, epochs: int, halves: bool = False, centred: bool = False
-) -> dict[str, Any]:
+def fitted(seed: int, epochs: int, halves: bool = False, centred: bool = False) -> dict[str, Any]:
     """The project's loop."""
     network, encoder = networks(seed)
     if centred:

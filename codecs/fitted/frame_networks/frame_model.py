@@ -29,10 +29,10 @@ from kodec.entropy.roles import as_role
 from kodec.models.fields import ConvNeXtEncoder, FrameDesign, GridDesign, System, encoder_widths
 from kodec.native import BitstreamError, InvalidInputError
 
+from .flow_consistency import FlowConsistency
 from .frame_architecture import BITS, design_for, design_of, integers_of, sent
 from .frame_coding import EMBEDDING, FrameCoding, layout_of
 from .frame_fitting import KEPT, RATE, ROUNDED, FrameFitting, FrameRecipe, measured_every
-from .flow_consistency import FlowConsistency
 from .grid_architecture import grid_design_for, grid_design_of, grid_integers_of
 from .published_sizes import PUBLISHED
 
@@ -152,8 +152,9 @@ class FrameModel(FittedModel):
         if len(names) > 1 or goal.size is not None:
             raise InvalidInputError(f"{names[0]} is a size: name no other, and leave --size out")
         design = published[names[0]](size)
-        of = grid_integers_of if isinstance(design, GridDesign) else integers_of
-        return of(design)  # type: ignore[operator]
+        if isinstance(design, GridDesign):
+            return grid_integers_of(design)
+        return integers_of(design)
 
     @classmethod
     def schedule(cls, goal: Goal, budget: Budget | None) -> Schedule:
@@ -170,7 +171,9 @@ class FrameModel(FittedModel):
             after = Ramp(cls.rate * slower, 0.0, "cosine")
             kept = {KEPT: Ramp(PRUNED_TO, PRUNED_TO)}
             phases.append(
-                Phase(PRUNED_SHARE, after, kept, measure_every=every, new_optimiser=True, forget=True)
+                Phase(
+                    PRUNED_SHARE, after, kept, measure_every=every, new_optimiser=True, forget=True
+                )
             )
         first = 1 - last - sum(phase.share for phase in phases)
         phases.insert(0, Phase(first, rate, measure_every=every))
