@@ -114,6 +114,14 @@ class FrameModel(FittedModel):
     def reconstruct(self, parameters: Mapping[str, Any]) -> Reconstruction:
         """See `FittedModel`."""
         values = {name: value.dequantise() for name, value in parameters.items()}
+        if isinstance(self.design, FrameDesign):
+            # Convolutions of single frames take 0.6 of the time with channels last.
+            values = {
+                name: value.contiguous(memory_format=torch.channels_last)
+                if value.dim() == 4
+                else value
+                for name, value in values.items()
+            }
         return Reconstruction(self.size, lambda number: self._frame(values, number))
 
     def _frame(self, values: Mapping[str, Tensor], number: int) -> Tensor:
