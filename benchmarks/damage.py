@@ -46,7 +46,7 @@ from forging import (
 )
 from kodec.codecs import Codec, Picture, load
 from kodec.codecs.container.varint import read_varint, write_varint
-from kodec.eval.running.memory import PeakMemory
+from kodec.codecs.peak_memory import PeakMemory
 from kodec.native import KodecError
 from reporting import parser_of, run, write_report
 

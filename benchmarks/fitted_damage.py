@@ -39,7 +39,7 @@ from forging import (
 from kodec.codecs import FittedCodec
 from kodec.codecs.fitted import Budget, Limits, read_fitted
 from kodec.codecs.model_size import parse_model_size
-from kodec.eval.running.memory import PeakMemory
+from kodec.codecs.peak_memory import PeakMemory
 from reporting import parser_of, run, write_json
 
 # What a decoder takes that has little; whatever asks for more is refused by its head.

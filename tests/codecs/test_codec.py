@@ -112,6 +112,7 @@ def test_files_decode_to_the_encoders_reconstruction(key: tuple[str, str, bool])
     for height, width, components, quality in PICTURES:
         given = Picture(picture(height, width, components), icc=b"profile")
         coded = codec.code_picture(given, quality_of(key, quality))
+        assert coded.latents is not None
         if height > 1 and quality:
             assert (coded.latents.y_hat.abs() >= 0.5).float().mean() > 0.01
         encoded = codec.reconstruct(coded)
