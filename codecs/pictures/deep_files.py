@@ -50,7 +50,7 @@ def deep_png(samples: NDArray[np.uint16], chunks: Iterable[tuple[bytes, bytes]])
 
 
 def deep_tiff(
-    samples: NDArray[np.uint16], exif: Image.Exif | None, icc: bytes | None, xmp: bytes | None
+    samples: NDArray[np.uint16], exif: Image.Exif, icc: bytes | None, xmp: bytes | None
 ) -> bytes:
     """A TIFF file, Deflate, of 16-bit samples (H, W, 1, 3 or 4), the fourth straight alpha."""
     height, width, components = samples.shape
@@ -60,9 +60,8 @@ def deep_tiff(
         for top in range(0, height, rows)
     ]
     tags = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\0\0\0\0")
-    if exif is not None:
-        for tag, value in exif.items():
-            tags[tag] = exif.get_ifd(tag) or value
+    for tag, value in exif.items():
+        tags[tag] = exif.get_ifd(tag) or value
     tags[256], tags[257], tags[258] = width, height, (16,) * components
     tags[259], tags[262], tags[277] = 8, 1 if components == 1 else 2, components
     tags[278], tags[284] = rows, 1
@@ -74,10 +73,8 @@ def deep_tiff(
         tags.tagtype[700], tags[700] = 1, xmp
     tags.tagtype[273] = tags.tagtype[279] = 4
     tags[279] = tuple(map(len, strips))
-    # Where strips lie follows from how long the directory is, which does not depend on the values.
-    tags[273] = (0,) * len(strips)
-    start = 8 + len(tags.tobytes(8))
-    offsets = np.cumsum([start, *map(len, strips)])[:-1]
+    # Counted from the end of the directory: Pillow adds where that is.
+    offsets = np.cumsum([0, *map(len, strips)])[:-1]
     tags[273] = tuple(int(offset) for offset in offsets)
     out = io.BytesIO()
     out.write(b"II*\0" + (8).to_bytes(4, "little"))

@@ -8,19 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin, TiffImagePlugin
+from PIL import Image, PngImagePlugin
 
 from kodec.codecs.atomic_file import check_output_target, write_atomically
 from kodec.codecs.container import MAX_SIDE
 from kodec.native import UnsupportedError
 
 from .anymap import write_anymap
-from .deep_files import deep_png, deep_tiff
+from .deep_files import deep_png, deep_tiff, png_chunk
 from .picture import Picture, array_of_picture
 from .picture_opening import pillow_lock
 from .tiff_exif import exif_to_tiff
 
 _TIFF_XMP = 700
+# Bytes of the signature and of IHDR.
+_PNG_HEAD = 33
 _log = logging.getLogger(__name__)
 
 # Extension -> format, by Pillow's name; those of Netpbm's family are written here.
@@ -112,6 +114,11 @@ def picture_bytes(picture: Picture, suffix: str, name: str = "the picture") -> b
         options |= {"exif": picture.exif} if picture.exif else {}
     out = io.BytesIO()
     _image_of(picture).save(out, file_format, **options)
+    if file_format == "PNG" and picture.colour:
+        # Behind the head; Pillow does not write all of them.
+        chunks = b"".join(png_chunk(name.encode(), data) for name, data in picture.colour.items())
+        data = out.getvalue()
+        return data[:_PNG_HEAD] + chunks + data[_PNG_HEAD:]
     return out.getbuffer()
 
 
@@ -138,8 +145,6 @@ def _tell_what_is_lost(name: str, picture: Picture, file_format: str) -> None:
 
 def _png_info(picture: Picture) -> PngImagePlugin.PngInfo:
     info = PngImagePlugin.PngInfo()
-    for chunk, data in picture.colour.items():
-        info.add(chunk.encode("ascii"), data)
     if picture.xmp:
         info.add(b"iTXt", _xmp_chunk(picture.xmp))
     return info
@@ -168,19 +173,15 @@ def _tiff_bytes(picture: Picture, name: str) -> bytes | memoryview:
             exif, dropped = exif_to_tiff(picture.exif)
         if dropped:
             _log.warning("%s: TIFF cannot carry %s; a .png can", name, dropped)
-    if picture.bit_depth == 16 and (picture.pixels.shape[2] == 3 or picture.alpha is None):
-        block = None
-        if exif is not None:
-            block = Image.Exif()
-            block.load(exif)
-        return deep_tiff(array_of_picture(picture), block, picture.icc, picture.xmp)
-    options: dict[str, object] = {}
+    tags = Image.Exif()
+    if exif is not None:
+        tags.load(exif)
+    if picture.bit_depth == 16:
+        return deep_tiff(array_of_picture(picture), tags, picture.icc, picture.xmp)
     if picture.xmp:
-        tags = TiffImagePlugin.ImageFileDirectory_v2()
-        tags.tagtype[_TIFF_XMP], tags[_TIFF_XMP] = 1, picture.xmp
-        options["tiffinfo"] = tags
+        tags[_TIFF_XMP] = picture.xmp
+    options: dict[str, object] = {"exif": tags} if len(tags) else {}
     options |= {"icc_profile": picture.icc} if picture.icc else {}
-    options |= {} if exif is None else {"exif": exif}
     out = io.BytesIO()
     _image_of(picture).save(out, "TIFF", **options)
     return out.getbuffer()
