@@ -1,4 +1,4 @@
-"""Pictures of any size: bytes, seconds and the peak memory of the process, in tiles and in one piece.
+"""Pictures of any size, in tiles and in one piece: bytes, seconds, peak memory of the process.
 
     python benchmarks/large_pictures.py PICTURE [--sizes 1x1,63x65,4000x3000] [--repeats 1]
                                         [--whole 4000x3000] [--peer 4000x3000] [--json REPORT.json]

@@ -278,13 +278,19 @@ def decode(options: argparse.Namespace) -> int:
         print(f"{output}: {width}x{height}, {picture.kind}, model {codec.name}", file=remarks)
         for tile in lost:
             print(f"lost: {tile.plane} of {_place(tile.box)}", file=remarks)
-    gone = [f"{len(lost)} tiles, which are filled in from their neighbours"] if lost else []
+    gone = [_tiles_in_words(len(lost))] if lost else []
     gone += [f"the {name}" for name in reader.lost_metadata]
     if not gone:
         return 0
     why = f" ({reader.cut})" if reader.cut is not None else ""
     print(f"kodec: {options.input}: damaged{why}; lost: {' and '.join(gone)}", file=sys.stderr)
     return LOST_TILES
+
+
+def _tiles_in_words(count: int) -> str:
+    if count == 1:
+        return "1 tile, which is filled in from its neighbours"
+    return f"{count} tiles, which are filled in from their neighbours"
 
 
 def _place(box: "Box") -> str:
