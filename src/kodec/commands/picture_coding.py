@@ -26,8 +26,6 @@ LOST_TILES = 3
 """Exit status where tiles were lost and the others written."""
 _PICTURES: tuple[Literal["picture"]] = ("picture",)
 _MOST_OF_A_PIPE = 1 << 31
-# What a step of quality usually adds to the logarithm of a rate, and to a PSNR in dB.
-_RATE_RISE, _PSNR_RISE = 0.055, 0.32
 
 
 def add_encode_options(
@@ -168,6 +166,7 @@ def _search(
 ) -> tuple[int, "Encoded", str]:
     """The quality that meets the target, what it gives, and how it was found."""
     from kodec.codecs import MOST_TRIALS, meet_target
+    from kodec.codecs.pictures.quality_search import PSNR_RISE, RATE_RISE
 
     flag = next(
         f"--target-{name}"
@@ -193,7 +192,7 @@ def _search(
                 lambda trial: _psnr(picture, trial),
                 options.target_psnr,
                 "at least",
-                _PSNR_RISE,
+                PSNR_RISE,
             )
             found, reached = by_psnr, _psnr(picture, by_psnr.trial)
             encoded = by_psnr.trial if by_psnr.reached else None
@@ -205,7 +204,7 @@ def _search(
                 lambda trial: math.log(len(trial.data)),
                 math.log(options.target_bytes or options.target_bpp * pixels / 8),
                 "at most",
-                _RATE_RISE,
+                RATE_RISE,
             )
             found, reached = by_size, float(len(by_size.trial.data))
             encoded = codec.reconstruct(by_size.trial) if by_size.reached else None
