@@ -93,8 +93,8 @@ def main() -> int:
         trials = [row["trials"] for row in own]
         print(
             f"{own[0]['target']:>9s}: {len(met)} of {len(own)} within reach, largest miss "
-            f"{largest}, encodes {sum(trials) / len(trials):.1f} in the mean, {max(trials)} at the most, "
-            f"{sum(row['closed'] for row in own)} known to be the nearest",
+            f"{largest}, encodes {sum(trials) / len(trials):.1f} in the mean, {max(trials)} at "
+            f"the most, {sum(row['closed'] for row in own)} known to be the nearest",
             flush=True,
         )
     held = all(row["held"] and row["trials"] <= MOST_TRIALS for row in rows)

@@ -38,14 +38,14 @@ def test_16_bits_and_alpha_go_through_pipes(tiny_model: Path, tmp_path: Path) ->
 
 
 def test_what_is_said_of_alpha(kodec: Cli, tiny_model: Path, tmp_path: Path) -> None:
-    samples = photo_like(40, 56, 4)
-    for alpha, words in ((255, "alpha without loss"), (samples[..., 3], "alpha coded, ")):
+    samples, coded = photo_like(40, 56, 4), tmp_path / "a.kdc"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 56), np.uint8)
+    options = ["--model", tiny_model, "--quality", 0, "--verify"]
+    for alpha, words in ((255, "alpha without loss"), (noise, "alpha coded, ")):
         samples[..., 3] = alpha
         write_picture(tmp_path / "in.png", picture_of_array(samples))
-        coded = tmp_path / "a.kdc"
-        outcome = kodec("encode", tmp_path / "in.png", coded, "--model", tiny_model, "--verify")
+        outcome = kodec("encode", tmp_path / "in.png", coded, *options)
         assert outcome.status == 0 and words in outcome.out
-        samples = np.random.default_rng(0).integers(0, 256, samples.shape, np.uint8)
     outcome = kodec("decode", coded, tmp_path / "out.bmp", "--model", tiny_model)
     assert "holds no transparency" in outcome.complaint
 

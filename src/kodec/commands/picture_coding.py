@@ -83,8 +83,11 @@ def encode(options: argparse.Namespace) -> None:
     picture = read_picture(source, convert=options.convert)
     # From here on torch is there.
     from kodec.codecs import load
+    from kodec.codecs.pictures.memory_budget import return_freed_memory
 
     codec = load(options.model, options.device, options.trust)
+    if options.max_memory is not None or codec.tile_of(picture) is not None:
+        return_freed_memory()
     how = _division(codec, picture, options, refines)
     refined: Refined | None = None
     searched = ""
@@ -258,6 +261,8 @@ def decode(options: argparse.Namespace) -> int:
             crop = _crop(header, options)
             model = model_path(header.model_id) if options.model is None else options.model
             codec = load(model, options.device, options.trust)
+            if header.tile is not None:
+                return_freed_memory()
             needed = codec.packets_for(header, crop)
             workers = _workers(codec, header, crop, options)
             if len(needed) == header.packets or options.partial:

@@ -255,6 +255,13 @@ def test_anymaps(data: bytes, expected: list[list[int]]) -> None:
     assert read(data).pixels[..., 0].tolist() == expected
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_bmp(mode: str) -> None:
+    image = Image.fromarray(BYTES).convert(mode)
+    expected = image.convert("RGB" if mode == "P" else "L" if mode == "1" else mode)
+    assert read(saved("BMP", image)).same_as(picture_of_array(np.asarray(expected)))
+
+
 def test_cmyk_is_converted_only_where_that_is_asked_for() -> None:
     cmyk = Image.new("CMYK", (3, 2), (255, 0, 0, 0))
     for kind in ("JPEG", "TIFF"):
