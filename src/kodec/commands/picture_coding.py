@@ -256,6 +256,7 @@ def decode(options: argparse.Namespace) -> int:
         # From here on torch is there.
         from kodec.codecs import load
         from kodec.codecs.catalogue import model_path
+        from kodec.codecs.pictures.memory_budget import return_freed_memory
 
         with naming(options.input):
             crop = _crop(header, options)
