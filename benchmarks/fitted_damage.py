@@ -40,7 +40,7 @@ from forging import (
 from kodec.codecs import FittedCodec
 from kodec.codecs.fitted import Budget, Clip, Limits, read_fitted
 from kodec.codecs.model_size import parse_model_size
-from kodec.eval.running.memory import PeakMemory
+from kodec.codecs.peak_memory import PeakMemory
 from reporting import parser_of, run, write_json
 
 FRAMES = 3

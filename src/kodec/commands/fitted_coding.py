@@ -151,10 +151,10 @@ def _archive(options: argparse.Namespace, codec: "MeasuredFit") -> "FittedFile":
 
 
 def _read(options: argparse.Namespace, video: bool) -> "tuple[Clip, Mapping[str, bytes]]":
-    from kodec.codecs import read_picture
+    from kodec.codecs import read_plain_picture
 
     if not video:
-        picture = read_picture(options.input)
+        picture = read_plain_picture(options.input)
         from kodec.codecs.fitted import Clip
 
         found = {"icc": picture.icc, "exif": picture.exif}
