@@ -113,8 +113,11 @@ class BlockMotion(SequenceModel):
                 f"from {len(step.references)}"
             )
         frame = None if x is None else x[:, 0]
-        coded = self._inter if step.references else self._intra
-        x_hat, state = coded(frame, step, port)
+        if step.references:
+            with self.uncast():
+                x_hat, state = self._inter(frame, step, port)
+        else:
+            x_hat, state = self._intra(frame, step, port)
         return x_hat[:, None], {"frame": x_hat, **state}
 
     def symbols(self, step: FrameStep) -> range:
@@ -141,12 +144,12 @@ class BlockMotion(SequenceModel):
         self, frame: Tensor | None, step: FrameStep, port: SymbolPort
     ) -> tuple[Tensor, State]:
         coded = self.picture.code_picture(frame, step.size, step.quality, port)
-        x_hat = self.picture.reconstruct(coded, step.size, step.quality)
+        x_hat = self.picture.reconstruct(coded, step.size, step.quality).to(self._precision)
         if self.deringing is None:
             return self._shown(x_hat, port), {}
         assert step.quality is not None
         # The filter is in float32, of values that are the same everywhere.
-        x_hat = self.snap(port, "unfiltered", x_hat.to(self._precision), FINE)
+        x_hat = self.snap(port, "unfiltered", x_hat, FINE)
         height, width = x_hat.shape[-2:]
         even = nn.functional.pad(x_hat, (0, width % 2, 0, height % 2), mode="replicate")
         filtered = self.deringing(even, step.quality)[..., :height, :width]
@@ -172,8 +175,7 @@ class BlockMotion(SequenceModel):
         y = None
         if frame is not None:
             y = self._differences(frame.to(self._precision) - prediction) * gains
-        with self.uncast():
-            y_hat = self._latent_model.code(y, cond, Within(port, "difference"))
+        y_hat = self._latent_model.code(y, cond, Within(port, "difference"))
         _, height, width = step.size
         change = self.transform.back(y_hat / gains)[..., :height, :width]
         x_hat = self._shown(prediction + change, port)
