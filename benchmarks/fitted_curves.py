@@ -1,4 +1,4 @@
-"""Fitted videos beside video codecs: equal fit time and equal bytes, and how far time and length go.
+"""Fitted videos beside video codecs, at equal fit time and equal bytes; and longer fits and clips.
 
     python benchmarks/fitted_curves.py small BUNNY.mkv SMALL.mkv
     python benchmarks/fitted_curves.py fits CLIP FITS.json [NAME...] --bytes 72000 --seconds 40
@@ -25,7 +25,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +45,16 @@ from kodec.eval import psnr
 from kodec.eval.baselines.libav_streams import LibavCodec
 from kodec.eval.running.checked_video import load_checked_video
 from kodec.native import KodecError
-from reporting import parser_of, run, write_json
+from reporting import parser_of, run
 
 FRAMES = 32
 QUARTER, ROWS = 4, slice(10, 170)
 # Steps of the two short fits, whose difference is what steps take.
 FEW, MORE = 6, 30
 BASELINES = {
-    "x264": (18, 23, 28, 33, 38),
-    "x265": (18, 23, 28, 33, 38),
-    "svt-av1": (20, 28, 36, 44, 52),
+    "x264": (10, 18, 23, 28, 33, 38),
+    "x265": (10, 18, 23, 28, 33, 38),
+    "svt-av1": (6, 20, 28, 36, 44, 52),
 }
 MODEL_QUALITIES = (12, 28, 44, 60)
 FRAME_NETWORKS = range(16, 32)
@@ -164,7 +164,7 @@ def beside(path: Path, results: Results, counts: Sequence[int], models: Sequence
         frames, form = frames_of(path, count)
         for name, qualities in BASELINES.items():
             for quality in qualities:
-                key = {"clip": path.stem, "kind": "codec", "name": name}
+                key: dict[str, Any] = {"clip": path.stem, "kind": "codec", "name": name}
                 key |= {"frames": count, "quality": quality}
                 codec = LibavCodec(name, structure="random-access")
                 results.add(key, partial(coded, codec, quality, frames, form))
@@ -172,7 +172,7 @@ def beside(path: Path, results: Results, counts: Sequence[int], models: Sequence
     for model in models:
         video = load_checked_video(model, "cpu", (), None, 0, ())
         for quality in MODEL_QUALITIES:
-            key = {"clip": path.stem, "kind": "model", "name": Path(model).stem}
+            key = dict[str, Any](clip=path.stem, kind="model", name=Path(model).stem)
             key |= {"frames": counts[0], "quality": quality}
             results.add(key, partial(coded, video, quality, frames, form))
 
@@ -182,7 +182,7 @@ def at_bytes(rows: Sequence[dict[str, Any]], target: float) -> float | None:
     curve = sorted((math.log(row["bytes"]), row["psnr"]) for row in rows)
     for (low, first), (high, last) in pairwise(curve):
         if low <= math.log(target) <= high:
-            return first + (last - first) * (math.log(target) - low) / (high - low)
+            return float(first + (last - first) * (math.log(target) - low) / (high - low))
     return None
 
 
@@ -225,13 +225,15 @@ def _slopes(own: Sequence[dict[str, Any]], fits: Sequence[dict[str, Any]], whole
 
     for name in sorted({row["name"] for row in fits}):
         mine = [row for row in fits if row["name"] == name]
-        rate = max((r["seconds"] / r["frames"] for r in mine if r["frames"] == whole), default=0)
         series = {
             "seconds": [row for row in mine if row["frames"] == whole],
-            "frames": [r for r in mine if r.get("of_length") or r["seconds"] == 40],
+            # Those of as much time a frame as the whole clip has in the first of its fits.
+            "frames": [row for row in mine if row["axis"] == "length"],
         }
+        shares = {row["seconds"] / row["frames"] for row in series["frames"]}
+        series["frames"] += [r for r in series["seconds"] if r["seconds"] / r["frames"] in shares]
         for axis, rows in series.items():
-            points = sorted((row[axis], g) for row in rows if (g := gap(row)) is not None)
+            points = sorted({row[axis]: g for row in rows if (g := gap(row)) is not None}.items())
             if len(points) < 3:
                 continue
             (x0, before), (x1, last) = points[-2], points[-1]
@@ -241,7 +243,6 @@ def _slopes(own: Sequence[dict[str, Any]], fits: Sequence[dict[str, Any]], whole
             print(
                 f"  {name}, gap to x265 in dB by {axis}: {words}; at that slope it closes: {where}"
             )
-        del rate
 
 
 def _plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -258,7 +259,7 @@ def _plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
             points = sorted(
                 (row["bpp"], row["psnr"])
                 for row in own
-                if row["name"] == name and (kind != "fit" or not row.get("of_time"))
+                if row["name"] == name and row.get("axis", "fits") == "fits"
             )
             style = "." if kind == "fit" else "-"
             axis.semilogx(*zip(*points, strict=True), style, label=name, markersize=5)

@@ -3,8 +3,8 @@
     PYTHONPATH=tests/support python benchmarks/fitted_damage.py --import coordinate_network
         [--model coordinates] [--count 1000000] [--sealed 0.05] [--json REPORT.json]
 
-A picture of 16x12 that is rendered here, or of families for videos three frames, is fitted for a few
-steps, then its file is
+A picture of 16x12 that is rendered here, or of families for videos three frames, is fitted for a
+few steps, then its file is
 
 1. changed by random mutations: almost all end at the container's checksums;
 2. of a share, mutated inside with checksums made right again: of the container's parts (heads that
@@ -40,7 +40,7 @@ from forging import (
 from kodec.codecs import FittedCodec
 from kodec.codecs.fitted import Budget, Clip, Limits, read_fitted
 from kodec.codecs.model_size import parse_model_size
-from kodec.eval.running.memory import PeakMemory
+from kodec.codecs.peak_memory import PeakMemory
 from reporting import parser_of, run, write_json
 
 FRAMES = 3
@@ -98,7 +98,9 @@ def main() -> int:
     torch.set_num_threads(1)
     if options.module:
         import_module(options.module)
-    codec = FittedCodec(options.model, Budget(steps=options.steps), size=options.size, preset=options.preset)
+    codec = FittedCodec(
+        options.model, Budget(steps=options.steps), size=options.size, preset=options.preset
+    )
     clip = Clip(render(1 if codec.family.pictures else FRAMES))
     data = codec.fit(clip).data
     right = read_fitted(data, limits=LIMITS).reconstruction.frame(len(clip.pixels) - 1).tobytes()

@@ -84,7 +84,7 @@ class RandomCrops(NumberedBatches[Crops]):
         self.processes = processes
         self.first = first
         self.regions = regions
-        self._count = len(paths)
+        self.paths = paths
         self._pictures: ShardedPictures | DecodedFiles[NDArray[np.uint8]]
         if isinstance(paths, ShardedPictures):
             self._pictures = paths
@@ -114,7 +114,7 @@ class RandomCrops(NumberedBatches[Crops]):
     def _drawn(self, rng: np.random.Generator) -> tuple[int, NDArray[np.uint8]]:
         """A picture at random, another one in place of those that are left out."""
         for _ in range(_DRAWS):
-            picture = int(rng.integers(self._count))
+            picture = int(rng.integers(len(self.paths)))
             pixels = self._pictures[picture]
             if pixels is not None:
                 return picture, pixels

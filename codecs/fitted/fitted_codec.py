@@ -42,8 +42,9 @@ class FittedResult:
 class FittedCodec:
     """Codes as `Codec` does, by a fit within a budget; `decode` needs no codec but the file.
 
-    budget: else that of `effort`, 0 to 9. until: the fit ends where it reaches so many dB. Raises `InvalidInputError` for an unknown family, and
-    for a size or preset that it does not take.
+    budget: else that of `effort`, 0 to 9. until: the fit ends where it reaches so many
+    dB. Raises `InvalidInputError` for an unknown family, and for a size or preset that it does not
+    take.
     """
 
     def __init__(
@@ -179,8 +180,8 @@ class FittedCodec:
     ) -> FittedResult:
         """The file of an archive with a clip behind what it holds, which does not change.
 
-        The result's run and `reached` are of the clip alone. Raises as `fit`, and `InvalidInputError`
-        for another family's archive.
+        The result's run and `reached` are of the clip alone. Raises as `fit`, and
+        `InvalidInputError` for another family's archive.
         """
         self._check_kind(clip)
         if archive.model.family != self.family:

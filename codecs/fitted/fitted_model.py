@@ -209,8 +209,8 @@ class FittedModel(CodingModel):
 
     Subclasses say `family`, give their networks the role "decoder" (`as_role`), and register the
     family. architecture: the integers in the head, 0 to 2^32 - 1. model_id: of weights that all
-    files of the family share, else None. takes_quality, takes_size: what a `Goal` may have; presets:
-    its presets, and combines: whether there may be several.
+    files of the family share, else None. takes_quality, takes_size: what a `Goal` may have;
+    presets: its presets, and combines: whether there may be several.
     """
 
     family: ClassVar[Family]
@@ -272,7 +272,7 @@ class FittedModel(CodingModel):
 
     @property
     def sessions(self) -> tuple[int, ...]:
-        """Frames of each video, where a file holds several, a packet each; by default it holds one."""
+        """Frames of each video, where a file holds several, a packet each; by default none."""
         return ()
 
     def extension(self, parameters: Mapping[str, Any], clip: Clip, goal: Goal) -> FileFitting:

@@ -108,7 +108,7 @@ class Budget:
         return ", ".join(words)
 
     def every(self, usual: int) -> int:
-        """After how many steps to measure, which is more often than usual where there is a target."""
+        """After how many steps to measure: more often than usual where there is a target."""
         return usual if self.psnr is None and self.bpp is None else max(1, usual // 8)
 
     def reached(self, figures: Figures) -> bool:

@@ -12,6 +12,7 @@ from typing import IO, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from kodec.codecs.peak_memory import PeakMemory
 from kodec.codecs.video_files.frames import Frame, VideoFormat, write_raw
 from kodec.codecs.video_files.video import Video
 from kodec.eval.metrics.metric_set import can_have, measure_frame, measure_picture, why_without
@@ -19,7 +20,6 @@ from kodec.eval.metrics.vmaf import vmaf_of_files
 from kodec.eval.sources.source import PictureSource, Source, VideoSource
 from kodec.native import KodecError, UnsupportedError
 
-from .memory import PeakMemory
 from .results import ImageRow
 
 _WARM_UP_FRAMES = 4

@@ -165,10 +165,12 @@ def frames_file(folder: Path, name: str, frames: int, shift: float) -> Path:
 RAW = ("--pixels", "yuv444p")
 
 
-def test_a_video_is_added_to_an_archive_which_keeps_what_it_has(kodec: Cli, tmp_path: Path) -> None:
+def test_a_video_is_added_to_an_archive_that_keeps_its_own(kodec: Cli, tmp_path: Path) -> None:
     archive = tmp_path / "a.kdc"
     first, second = (frames_file(tmp_path, *how) for how in (("a", 3, 0.0), ("b", 2, 2.0)))
-    outcome = kodec("encode", first, archive, "--model", "pfnr", *RAW, "--steps", 4)
+    outcome = kodec(
+        "encode", first, archive, "--model", "pfnr", *RAW, "--size", "60k", "--steps", 4
+    )
     assert outcome.status == 0, outcome.err
     before = package.open_fitted(archive.read_bytes())
     outcome = kodec("encode", second, archive, "--add", *RAW, "--steps", 4, "--verify")
@@ -203,7 +205,7 @@ def test_a_fit_ends_at_a_stated_psnr_or_says_that_it_does_not_reach_it(
     kodec: Cli, tmp_path: Path
 ) -> None:
     source, coded = frames_file(tmp_path, "a", 3, 0.0), tmp_path / "a.kdc"
-    how = ("--model", "hnerv", *RAW, "--steps", 400)
+    how = ("--model", "hnerv", *RAW, "--size", "10k", "--steps", 400)
     outcome = kodec("encode", source, coded, *how, "--target-psnr", 14)
     assert (outcome.status, outcome.err) == (0, ""), outcome.err
     assert "400 steps" not in outcome.out

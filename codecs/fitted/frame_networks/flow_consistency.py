@@ -48,4 +48,3 @@ class FlowConsistency:
         """Where frames are what they were, moved: (N, 1, H, W), 0 or 1."""
         difference = (now - self.moved(before, numbers)).abs().mean(1, keepdim=True)
         return (difference < STEADY).float()
-

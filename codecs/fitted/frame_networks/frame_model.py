@@ -29,10 +29,10 @@ from kodec.entropy.roles import as_role
 from kodec.models.fields import ConvNeXtEncoder, FrameDesign, GridDesign, System, encoder_widths
 from kodec.native import BitstreamError, InvalidInputError
 
+from .flow_consistency import FlowConsistency
 from .frame_architecture import BITS, design_for, design_of, integers_of, sent
 from .frame_coding import EMBEDDING, FrameCoding, layout_of
 from .frame_fitting import KEPT, RATE, ROUNDED, FrameFitting, FrameRecipe, measured_every
-from .flow_consistency import FlowConsistency
 from .grid_architecture import grid_design_for, grid_design_of, grid_integers_of
 from .published_sizes import PUBLISHED
 
@@ -114,6 +114,14 @@ class FrameModel(FittedModel):
     def reconstruct(self, parameters: Mapping[str, Any]) -> Reconstruction:
         """See `FittedModel`."""
         values = {name: value.dequantise() for name, value in parameters.items()}
+        if isinstance(self.design, FrameDesign):
+            # Convolutions of single frames take 0.6 of the time with channels last.
+            values = {
+                name: value.contiguous(memory_format=torch.channels_last)
+                if value.dim() == 4
+                else value
+                for name, value in values.items()
+            }
         return Reconstruction(self.size, lambda number: self._frame(values, number))
 
     def _frame(self, values: Mapping[str, Tensor], number: int) -> Tensor:
@@ -152,8 +160,9 @@ class FrameModel(FittedModel):
         if len(names) > 1 or goal.size is not None:
             raise InvalidInputError(f"{names[0]} is a size: name no other, and leave --size out")
         design = published[names[0]](size)
-        of = grid_integers_of if isinstance(design, GridDesign) else integers_of
-        return of(design)  # type: ignore[operator]
+        if isinstance(design, GridDesign):
+            return grid_integers_of(design)
+        return integers_of(design)
 
     @classmethod
     def schedule(cls, goal: Goal, budget: Budget | None) -> Schedule:

@@ -14,6 +14,7 @@ from kodec.models.fields import (
     FrameDesign,
     GridDesign,
     Recipe,
+    System,
     e_nerv,
     hinerv,
     hnerv,
@@ -45,7 +46,7 @@ def _nerv(channels: int, lowest: int = 96, gated: bool = False) -> Callable[[Fit
         strides, (height, width) = _padded(size, _HD, _FULL_HD)
         stages = Recipe(strides, (3, 3), 2, lowest, rounded=False).stages(channels)
         rows, columns = height // prod(strides), width // prod(strides)
-        system = "nerv++" if gated else "nerv"
+        system: System = "nerv++" if gated else "nerv"
         return FrameDesign(system, rows, columns, channels, stages, levels=40, hidden=512)
 
     return at
@@ -59,9 +60,7 @@ def _hnerv(budget: float, *choices: Strides) -> Callable[[FittedSize], Design]:
     return at
 
 
-def _boosted(
-    system: str, budget: float, boosted: bool = True
-) -> Callable[[FittedSize], Design]:
+def _boosted(system: str, budget: float, boosted: bool = True) -> Callable[[FittedSize], Design]:
     def at(size: FittedSize) -> Design:
         _, frame = _padded(size, _HD)
         blocks, greatest = (_BLOCKS, 3) if boosted else ((), 99)

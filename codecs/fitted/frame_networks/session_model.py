@@ -157,8 +157,8 @@ class PFNR(FittedModel):
         size, count = self.size, len(self.lengths)
         if clip.size != replace(size, frames=clip.size.frames):
             raise InvalidInputError(
-                f"the archive holds videos of {size.width}x{size.height} and {size.bit_depth} bits, "
-                f"not of {clip.size.width}x{clip.size.height} and {clip.size.bit_depth}"
+                f"the archive holds {size.width}x{size.height} of {size.bit_depth} bits, not "
+                f"{clip.size.width}x{clip.size.height} of {clip.size.bit_depth}"
             )
         if count == MAX_SESSIONS:
             raise InvalidInputError(f"an archive holds {count} videos at most: begin another")

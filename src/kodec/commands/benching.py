@@ -5,7 +5,6 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from kodec.native import InvalidInputError
 
 from . import bench_tables, usage
 from .demo import sample_picture
+from .packaged_configs import packaged_configs
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -207,16 +207,12 @@ def bench_systems(options: argparse.Namespace) -> None:
     """Measure the packaged configs and print a table, or JSON."""
     import yaml
 
-    from kodec.codecs import read_picture
+    from kodec.codecs import read_plain_picture
     from kodec.eval import bench_systems as measure
 
-    # Not imported: Lightning takes seconds.
-    package = find_spec("kodec.train")
-    assert package is not None and package.origin is not None
-    files = {path.stem: path for path in Path(package.origin).parent.glob("configs/*.yaml")}
     models = {
         name: yaml.safe_load(path.read_text(encoding="utf-8"))["model"]
-        for name, path in sorted(files.items())
+        for name, path in packaged_configs().items()
     }
     # A module of its own trains models of sequences, which `bench video` is for.
     known = {name: model["codec"] for name, model in models.items() if "codec" in model}
@@ -228,7 +224,7 @@ def bench_systems(options: argparse.Namespace) -> None:
     sections = {name: known[name] for name in names}
     picture = ("demo's picture", sample_picture())
     if options.picture is not None:
-        picture = (options.picture.name, read_picture(options.picture).pixels)
+        picture = (options.picture.name, read_plain_picture(options.picture).pixels)
     with progress(options.quiet) as show:
         report = measure(sections, picture, options.repeats, options.threads, show)
     _print(options, report, bench_tables.describe_systems)
@@ -274,17 +270,17 @@ def _print(
 
 def _pictures(options: argparse.Namespace) -> list[tuple[str, NDArray[np.uint8]]]:
     """Those that were named; else the demo's, and the first of Kodak, if it is there."""
-    from kodec.codecs import read_picture
+    from kodec.codecs import read_plain_picture
     from kodec.eval import DatasetError, find_dataset
 
     if options.pictures:
-        return [(path.name, read_picture(path).pixels) for path in options.pictures]
+        return [(path.name, read_plain_picture(path).pixels) for path in options.pictures]
     found = [("demo's picture", sample_picture())]
     try:
         first = find_dataset("kodak")[0]
     except DatasetError:
         return found
-    return [*found, (first.name, read_picture(first).pixels)]
+    return [*found, (first.name, read_plain_picture(first).pixels)]
 
 
 def _model(options: argparse.Namespace) -> "tuple[Codec, list[int | None]]":

@@ -16,6 +16,7 @@ from . import (
     benching,
     coding,
     comparing,
+    completing,
     demo,
     importing,
     inspection,
@@ -64,8 +65,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(in_words(error), WRONG_USAGE if isinstance(error, UsageError) else FAILURE)
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of a command line; its `run` takes them. Raises `UsageError`."""
+def build_parser() -> Parser:
+    """What knows all commands and options."""
     parser = Parser(prog="kodec", description=_DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"kodec {__version__}")
     parser.set_defaults(debug=False, quiet=False)
@@ -81,8 +82,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         training,
         importing,
         demo,
+        completing,
     ):
         module.add_to(commands)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line; its `run` takes them. Raises `UsageError`."""
+    parser = build_parser()
     own, passed_on = training.split_arguments(arguments)
     options, more = parser.parse_known_args(own)
     if more:

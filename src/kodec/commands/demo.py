@@ -117,10 +117,10 @@ def sample_picture() -> Pixels:
     """
     from matplotlib import cbook
 
-    from kodec.codecs import read_picture
+    from kodec.codecs import read_plain_picture
 
     path = cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
-    return np.ascontiguousarray(read_picture(str(path)).pixels[5:-3, 3:-5])
+    return np.ascontiguousarray(read_plain_picture(str(path)).pixels[5:-3, 3:-5])
 
 
 def round_trip(codec: "Codec", pixels: Pixels, quality: int, folder: Path) -> Row:
@@ -128,7 +128,7 @@ def round_trip(codec: "Codec", pixels: Pixels, quality: int, folder: Path) -> Ro
 
     Raises KodecError if the decoded pixels are not the encoder's own reconstruction.
     """
-    from kodec.codecs import Picture, read_picture, write_atomically, write_picture
+    from kodec.codecs import Picture, read_plain_picture, write_atomically, write_picture
     from kodec.eval import psnr
 
     picture = Picture(pixels)
@@ -145,7 +145,7 @@ def round_trip(codec: "Codec", pixels: Pixels, quality: int, folder: Path) -> Ro
     decoded = codec.decode_picture(data)
     decode_ms = 1e3 * (time.perf_counter() - start)
     write_picture(path.with_suffix(".png"), decoded)
-    shown = read_picture(path.with_suffix(".png")).pixels
+    shown = read_plain_picture(path.with_suffix(".png")).pixels
     if not np.array_equal(shown, encoded.reconstruction.pixels):
         raise KodecError(
             f"{path} does not decode to the encoder's reconstruction; please report it"

@@ -38,7 +38,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def refuse_options(options: argparse.Namespace) -> None:
     """Refuse what is for fitted families where the model is none."""
     if options.add:
-        raise InvalidInputError(f"--add is for archives of fitted families, not for {options.model}")
+        raise InvalidInputError(
+            f"--add is for archives of fitted families, not for {options.model}"
+        )
     for name in ("preset", "seed"):
         if getattr(options, name) is not None:
             raise InvalidInputError(f"--{name} is for fitted families, and {options.model} is none")
@@ -149,10 +151,10 @@ def _archive(options: argparse.Namespace, codec: "MeasuredFit") -> "FittedFile":
 
 
 def _read(options: argparse.Namespace, video: bool) -> "tuple[Clip, Mapping[str, bytes]]":
-    from kodec.codecs import read_picture
+    from kodec.codecs import read_plain_picture
 
     if not video:
-        picture = read_picture(options.input)
+        picture = read_plain_picture(options.input)
         from kodec.codecs.fitted import Clip
 
         found = {"icc": picture.icc, "exif": picture.exif}

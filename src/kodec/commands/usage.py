@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -105,6 +106,32 @@ def offsets(text: str) -> tuple[int, ...]:
         ) from None
 
 
+def byte_count(text: str) -> int:
+    """Bytes: 200000, 200k, 1.5G (of 1000)."""
+    scale = {"k": 1e3, "m": 1e6, "g": 1e9}.get(text.upper().removesuffix("B")[-1:].lower(), 1.0)
+    digits = text.upper().removesuffix("B")
+    try:
+        count = scale * float(digits if scale == 1.0 else digits[:-1])
+    except ValueError:
+        count = 0.0
+    if not (math.isfinite(count) and count >= 1):
+        raise argparse.ArgumentTypeError(f"bytes are a number, 200k or 1.5G say, not {text!r}")
+    return int(count)
+
+
+def box(text: str) -> tuple[int, int, int, int]:
+    """A part of a picture, as X,Y,W,H in pixels."""
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(
+            f"a part is X,Y,WIDTH,HEIGHT in pixels, 0,0,640,480 say, not {text!r}"
+        )
+    left, top, width, height = (int(part) for part in parts)
+    if not (width and height) or max(left, top, width, height) >= 1 << 24:
+        raise argparse.ArgumentTypeError(f"a part has at least one pixel, and {text!r} has none")
+    return left, top, width, height
+
+
 def bitrate(text: str) -> float:
     """Bits a second: 800000, 800k or 0.8M."""
     scale = {"k": 1e3, "m": 1e6}.get(text[-1:].lower(), 1.0)
@@ -201,6 +228,13 @@ def package(text: str) -> str:
     return text
 
 
+def device(text: str) -> str:
+    """Where networks run: cpu, cuda or cuda:N."""
+    if not re.fullmatch("cpu|cuda(:[0-9]{1,3})?", text):
+        raise argparse.ArgumentTypeError(f"a device is cpu, cuda or cuda:N, not {text!r}")
+    return text
+
+
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """`--trust`, for commands that load models."""
     parser.add_argument(
@@ -217,7 +251,11 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """`--device`."""
     parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where networks run (cpu)"
+        "--device",
+        metavar="cpu|cuda|cuda:N",
+        type=device,
+        default="cpu",
+        help="where networks run (cpu); N counts from 0",
     )
 
 
