@@ -2,18 +2,20 @@
 
     python benchmarks/frame_networks.py hnerv --seeds 1,2,3 --epochs 100 [--json FILE]
     python benchmarks/frame_networks.py speed [--steps 12]
-    python benchmarks/frame_networks.py families CLIP [NAME...] --size 1.2bpp --steps 200 [--psnr D]
+    python benchmarks/frame_networks.py families CLIP [NAME...] --size 1.2bpp --steps 200
     python benchmarks/frame_networks.py differences FILE.kdc
+    python benchmarks/frame_networks.py masks FILE.kdc
 
 `hnerv` fits 194,188 values to 16 frames of 320x160 with the authors' settings, by the project's own
 loop; with --halves in bfloat16, with --plain it is a plain loop in PyTorch, with --centred frames
-begin at the clip's mean colour, as they do in files. It
-prints the mean of frames' PSNRs, of float output, and after the parameters are quantised to 8 bits
-and the embeddings to 6. `speed` times steps, in turn: plain, channels last, in bfloat16, and of
-other batches; then of drawing alone. `families` fits each system to a clip and reads its file back, on instruction sets
-one after the other: parameters must be equal, pixels within 1. `differences` says what weights of a
-NIRVANA file take as differences to those of the group before, and without. KODEC_DATA names the
-folder with the data.
+begin at the clip's mean colour, as they do in files. It prints the mean of frames' PSNRs, of float
+output, and after the parameters are quantised to 8 bits and the embeddings to 6. `speed` times
+steps, in turn: plain, channels last, in bfloat16, and of other batches; then drawing alone.
+`families` fits each system to a clip, with --psnr up to that, and reads its file back, on
+instruction sets one after the other: parameters must be equal, pixels within 1. `differences` says
+what weights of a NIRVANA file take as differences to those of the group before, and without;
+`masks` the same of a PFNR file's masks, given the union of earlier sessions' ones.
+KODEC_DATA names the folder with the data.
 """
 
 import argparse
@@ -43,7 +45,7 @@ from kodec.codecs.fitted_families import families as all_families
 from kodec.codecs.model_size import parse_model_size
 from kodec.codecs.video_files.video_reading import open_video
 from kodec.entropy import RateMeter
-from kodec.entropy.parameters import Quantised
+from kodec.entropy.parameters import Quantised, code_mask
 from kodec.eval import psnr
 from kodec.models.fields import (
     ConvNeXtEncoder,
@@ -198,7 +200,7 @@ def playing(steps: int) -> dict[str, float]:
     pairs = {name: networks(1)[0] for name in kinds}
     for name, (last, _, _) in kinds.items():
         if last:
-            pairs[name].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            pairs[name].to(memory_format=torch.channels_last)
     for _ in range(steps):
         for name, (last, halves, batch) in kinds.items():
             layout = torch.channels_last if last else torch.contiguous_format
@@ -306,6 +308,27 @@ def differences(path: Path) -> None:
         print(f"{what}: {sum(total.values()):,.0f} bytes, of sine layers {weights:,.0f}")
 
 
+def masks(path: Path) -> None:
+    """Bytes of a PFNR file's masks given earlier sessions' union, and without."""
+    with path.open("rb") as file:
+        found = read_fitted(file)
+    union: dict[str, Tensor] = {}
+    for session in range(len(found.model.sessions)):
+        given, alone, count = RateMeter(training=False), RateMeter(training=False), 0
+        for key, mask in found.parameters.items():
+            number, _, name = key.partition(".")
+            if number == str(session) and key.endswith("/mask"):
+                code_mask(given, name, mask, mask.shape, union.get(name))
+                code_mask(alone, name, mask, mask.shape)
+                union[name], count = union.get(name, mask) | mask, count + mask.numel()
+        told, plain = (sum(float(b.sum()) for b in m.bits.values()) for m in (given, alone))
+        print(
+            f"session {session}: masks of {count:,} weights, {told / 8:,.0f} bytes given the union "
+            f"({told / count:.3f} bits a weight), {plain / 8:,.0f} by themselves; the packet has "
+            f"{len(found.packets[session]):,}"
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands."""
     parser = parser_of(__doc__)
@@ -326,8 +349,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     third.add_argument("--size", default="1.2bpp")
     third.add_argument("--steps", type=int, default=200)
     third.add_argument("--psnr", type=float, help="where fits end")
-    fourth = commands.add_parser("differences")
-    fourth.add_argument("file", type=Path)
+    for name in ("differences", "masks"):
+        commands.add_parser(name).add_argument("file", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if options.command == "speed":
@@ -347,6 +370,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "differences":
         differences(options.file)
+        return 0
+    if options.command == "masks":
+        masks(options.file)
         return 0
     return _hnerv(options)
 

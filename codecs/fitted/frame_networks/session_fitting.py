@@ -109,7 +109,12 @@ class SessionFitting(FileFitting):
             if name in self.masked:
                 bound = 1 / max(1, begun[0].numel() if begun.dim() > 1 else len(begun)) ** 0.5
                 self.values[name] = begun
-                self.values[f"{name}/scores"] = torch.empty_like(begun).uniform_(-bound, bound)
+                scores = torch.empty_like(begun).uniform_(-bound, bound)
+                if first:
+                    # Behind others a session begins with the last one's network.
+                    last = self.earlier[f"{first - 1}.{name}/mask"]
+                    scores = scores / 2 + torch.where(last, bound / 2, 0) * scores.sign()
+                self.values[f"{name}/scores"] = scores
                 self.values[f"{name}/union"] = before.union[name].float()
                 self.values[f"{name}/kept"] = before.whole[name].clone()
             for session in self.new:
@@ -117,7 +122,8 @@ class SessionFitting(FileFitting):
                     self.values[f"{session}.{name}/mask"] = torch.zeros_like(begun)
                     self.values[f"{session}.{name}/step"] = torch.zeros(())
                 else:
-                    self.values[f"{session}.{name}"] = begun.clone()
+                    head = before.own[-1][name] if first else begun
+                    self.values[f"{session}.{name}"] = head.clone()
         self.values["ended"] = torch.tensor(float(first))
         for name, state in self.values.items():
             kind = name.rpartition("/")[2]
