@@ -5,7 +5,8 @@
 
 Further options are libFuzzer's. CORPUS is a folder, made where it is missing, that begins with
 small sound files and grows. Anything but an error of kodec's in one line ends the run with the
-input in a file `crash-...`; so do an input that takes more than 10 seconds and a process above 1.5 GB.
+input in a file `crash-...`; so do an input that takes more than 10 seconds and a process above
+1.5 GB.
 """
 
 import io
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 try:
     import atheris
@@ -29,14 +31,15 @@ with atheris.instrument_imports(include=["kodec"]):
 import numpy as np
 from PIL import Image
 
+DAMAGED: tuple[Literal["refuse", "keep"], ...] = ("refuse", "keep")
 LIMITS = ["-timeout=10", "-rss_limit_mb=1536", "-max_len=4096"]
 
 
 def container(data: bytes) -> None:
     """All of a `.kdc` file that needs no model."""
-    for damaged in ("refuse", "keep"):
+    for damaged in DAMAGED:
         try:
-            reader = ChunkReader(data, damaged=damaged)  # type: ignore[arg-type]
+            reader = ChunkReader(data, damaged=damaged)
             for _ in reader:
                 pass
             unpack_colour(reader.metadata.get("colour", b""))

@@ -192,7 +192,7 @@ def _look_at_bmp(file: IO[bytes]) -> Stored:
 
 
 def _fourth_byte_is_empty(file: IO[bytes]) -> bool:
-    """Whether what no mask gives a meaning is 0 everywhere, or 255: some writers have alpha there."""
+    """Whether what has no meaning is 0 everywhere, or 255: some writers have alpha there."""
     file.seek(10)
     file.seek(int.from_bytes(file.read(4), "little"))
     values: set[int] = set()
