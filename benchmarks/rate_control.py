@@ -10,6 +10,7 @@ or the exit status is 1: no file is above its rate or below its PSNR, none takes
 """
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from kodec.codecs import MOST_TRIALS, Codec, Picture, load, meet_target, read_pi
 from kodec.codecs.pictures.quality_search import PSNR_RISE, RATE_RISE
 from kodec.eval import find_dataset, psnr
 from reporting import heading, parser_of, run, write_report
+
+Search = Callable[[Codec, Picture, float], dict[str, Any]]
 
 
 def by_rate(codec: Codec, picture: Picture, bpp: float) -> dict[str, Any]:
@@ -79,7 +82,9 @@ def main() -> int:
     pictures = find_dataset("kodak")[: options.pictures]
     codec = load(options.model)
     print(heading(codec, len(pictures)))
-    targets = [(by_rate, float(value)) for value in filter(None, options.bpp.split(","))]
+    targets: list[tuple[Search, float]] = [
+        (by_rate, float(value)) for value in filter(None, options.bpp.split(","))
+    ]
     targets += [(by_psnr, float(value)) for value in filter(None, options.psnr.split(","))]
     rows: list[dict[str, Any]] = []
     for search, target in targets:

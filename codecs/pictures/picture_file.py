@@ -116,9 +116,9 @@ def picture_bytes(picture: Picture, suffix: str, name: str = "the picture") -> b
     _image_of(picture).save(out, file_format, **options)
     if file_format == "PNG" and picture.colour:
         # Behind the head; Pillow does not write all of them.
-        chunks = b"".join(png_chunk(name.encode(), data) for name, data in picture.colour.items())
+        told = [png_chunk(chunk.encode(), value) for chunk, value in picture.colour.items()]
         data = out.getvalue()
-        return data[:_PNG_HEAD] + chunks + data[_PNG_HEAD:]
+        return b"".join([data[:_PNG_HEAD], *told, data[_PNG_HEAD:]])
     return out.getbuffer()
 
 

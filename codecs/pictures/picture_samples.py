@@ -183,10 +183,24 @@ def _look_at_bmp(file: IO[bytes]) -> Stored:
     if bits not in (8, 24):
         if bits in (1, 2, 4):
             return Stored()
+        if bits == 32 and compression == 0 and not _fourth_byte_is_empty(file):
+            return Stored("has 32 bits a pixel, the last 8 of which mean nothing in this BMP")
         return Stored(wide=f"has {bits} bits a pixel", bits=8)
     if compression in _BMP_COMPRESSIONS:
         return Stored(unusual=f"is a BMP compressed with {_BMP_COMPRESSIONS[compression]}")
     return Stored(f"is a BMP of compression {compression}" if compression else None)
+
+
+def _fourth_byte_is_empty(file: IO[bytes]) -> bool:
+    """Whether what has no meaning is 0 everywhere, or 255: some writers have alpha there."""
+    file.seek(10)
+    file.seek(int.from_bytes(file.read(4), "little"))
+    values: set[int] = set()
+    while block := file.read(1 << 20):
+        values |= set(block[3::4])
+        if len(values) > 1:
+            return False
+    return values <= {0} or values <= {255}
 
 
 def _look_at_pnm(file: IO[bytes]) -> Stored:

@@ -191,7 +191,7 @@ def test_all_images_that_are_taken() -> None:
         for components in (2, 4):
             samples = np.dstack([pixels, pixels[..., :1]])[..., -components:].astype(kind)
             decoded = codec.decode(codec.encode(samples, 40))
-            assert (decoded.shape, decoded.dtype) == (samples.shape, kind)
+            assert decoded.shape == samples.shape and decoded.dtype == kind
             assert np.array_equal(
                 codec.decode(codec.encode(Image.fromarray(samples.astype(np.uint8)), 40)).shape,
                 samples.shape,

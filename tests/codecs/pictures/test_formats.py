@@ -255,11 +255,29 @@ def test_anymaps(data: bytes, expected: list[list[int]]) -> None:
     assert read(data).pixels[..., 0].tolist() == expected
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
 def test_bmp(mode: str) -> None:
     image = Image.fromarray(BYTES).convert(mode)
     expected = image.convert("RGB" if mode == "P" else "L" if mode == "1" else mode)
     assert read(saved("BMP", image)).same_as(picture_of_array(np.asarray(expected)))
+
+
+def bmp(samples: NDArray[np.uint8], masks: bool) -> bytes:
+    """A BMP of 32 bits a pixel, its fourth byte alpha by a mask, or of no meaning."""
+    data = samples[::-1, :, [2, 1, 0, 3]].tobytes()
+    height, width = samples.shape[:2]
+    head = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3 * masks, len(data), 0, 0, 0, 0)
+    head += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000 * masks) + bytes(52)
+    return b"BM" + struct.pack("<IHHI", 122 + len(data), 0, 0, 122) + head + data
+
+
+def test_bmp_of_32_bits_has_alpha_where_a_mask_says_so() -> None:
+    assert read(bmp(BYTES, masks=True)).same_as(picture_of_array(BYTES))
+    with pytest.raises(UnsupportedError, match="the last 8 of which mean nothing"):
+        read(bmp(BYTES, masks=False))
+    empty = BYTES.copy()
+    empty[..., 3] = 0
+    assert read(bmp(empty, masks=False)).same_as(picture_of_array(BYTES[..., :3]))
 
 
 def test_cmyk_is_converted_only_where_that_is_asked_for() -> None:

@@ -15,6 +15,7 @@ from kodec.codecs.pictures.alpha import form_of, pack_alpha, unpack_alpha
 from kodec.codecs.pictures.canvas import Canvas
 from kodec.codecs.pictures.concealment import conceal
 from kodec.codecs.pictures.memory_budget import MemoryBudget
+from kodec.codecs.pictures.picture import Samples
 from kodec.codecs.pictures.pixels import to_array
 from kodec.codecs.pictures.tile_grid import Box, TileGrid
 from kodec.native import BitstreamError, InvalidInputError
@@ -32,7 +33,7 @@ def codec_of(path: Path) -> Codec:
 
 @cache
 def coded(path: Path, deep: bool = False, alpha: bool = False) -> Encoded:
-    samples = photo_like(*SIZE, 4 if alpha else 3)
+    samples: Samples = photo_like(*SIZE, 4 if alpha else 3)
     if deep:
         samples = samples.astype(np.uint16) * 257 + 11
     return codec_of(path).encode_picture(picture_of_array(samples), 30, tile=TILE)
@@ -180,13 +181,13 @@ def test_concealment_fades_between_neighbours() -> None:
 def test_alpha_without_loss(kind: type) -> None:
     y, x = np.mgrid[0:40, 0:50]
     soft = np.clip((15 - np.hypot(x - 25, y - 20)) * 60, 0, 255).astype(kind)
-    for alpha in (
-        soft,
-        soft * 0 + 7,
-        np.random.default_rng(0).integers(0, 200, (3, 4)).astype(kind),
-    ):
+    noise = np.random.default_rng(0).integers(0, 200, (3, 4)).astype(kind)
+    samples: list[Samples] = [soft, soft * 0 + 7, noise]
+    for alpha in samples:
         packet = pack_alpha(alpha)
-        assert np.array_equal(unpack_alpha(packet, *alpha.shape, 8 * alpha.dtype.itemsize), alpha)
+        height, width = alpha.shape
+        unpacked = unpack_alpha(packet, height, width, 8 * alpha.dtype.itemsize)
+        assert np.array_equal(unpacked, alpha)
     assert len(pack_alpha(soft)) < soft.size / 4
     packet = pack_alpha(soft)
     bits = 8 * soft.dtype.itemsize
