@@ -81,8 +81,8 @@ def test_the_number_of_processes_changes_nothing(
     whole = losses(tmp_path, "whole")
     assert len(whole) == STEPS and len(set(whole)) == STEPS
     # Sums in another order, no more.
-    close = {"rel": 2e-4}
-    assert losses(tmp_path, "four") == pytest.approx(whole[: STEPS // 2], **close)
-    assert losses(tmp_path, "parts") == pytest.approx(whole[: STEPS // 2], **close)
+    close = 2e-4
+    assert losses(tmp_path, "four") == pytest.approx(whole[: STEPS // 2], rel=close)
+    assert losses(tmp_path, "parts") == pytest.approx(whole[: STEPS // 2], rel=close)
     for name in ("two", "one"):
-        assert losses(tmp_path, name) == pytest.approx(whole[STEPS // 2 :], **close), name
+        assert losses(tmp_path, name) == pytest.approx(whole[STEPS // 2 :], rel=close), name
