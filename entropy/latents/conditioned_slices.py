@@ -1,12 +1,13 @@
 """Latents of a difference from what is known already, coded beside it: slices of falling variance.
 
     prediction, change, features (known to both sides) --> state
-    slices, phases: see `variance_slices`; means have a share of the prediction, taken away
+    slices, phases: see `variance_slices`; means are zero, or minus a share of the prediction
 
 No hyper-latents: what is known, neighbours and earlier slices say where there is something to code.
 Every head starts at zero, so that a model starts from one spread a channel and quality.
 """
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -34,7 +35,8 @@ class ConditionedSlices(nn.Module):
     """Latents (N, C, h, w) in quantisation steps; reads `PREDICTION`, `CHANGE` and `FEATURES`.
 
     slices, phases, layers, width, context, lagrangian: see `FrequencySlices`. features: how many
-    there are. smallest: scale below which a latent is its mean.
+    there are. centred: whether differences are about zero; else about what the networks say, which
+    in closed loops drifts. least: scale below which none falls, so that whatever went wrong can be mended.
     """
 
     encoder_only_arguments: tuple[str, ...] = ("lagrangian",)
@@ -47,7 +49,8 @@ class ConditionedSlices(nn.Module):
         width: int = 96,
         context: int = 48,
         layers: Sequence[int] | None = None,
-        smallest: float = 0.05,
+        centred: bool = True,
+        least: float = 0.06,
         guard: float = 1e-9,
         lagrangian: float = 0.0,
     ) -> None:
@@ -73,7 +76,11 @@ class ConditionedSlices(nn.Module):
             VarianceSlice(c, width, context, p, n, i == len(slices) - 1, temporal=True)
             for i, (c, p, n) in enumerate(zip(slices, phases, layers, strict=True))
         )
-        self.scale_tables = ScaleTables("laplace", smallest=smallest, largest=200.0, guard=guard)
+        self.scale_tables = ScaleTables("laplace", smallest=0.05, largest=200.0, guard=guard)
+        if not 0 < least < 200:
+            raise InvalidInputError(f"the least scale lies above 0 and below 200, not {least}")
+        self.centred = centred
+        self.least_log_scale = math.log(least)
 
     @torch.no_grad()
     def calibrate(self, y: Tensor, quality: Tensor | None) -> None:

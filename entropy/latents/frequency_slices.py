@@ -77,6 +77,9 @@ class FrequencySlices(WithHyperLatents):
     known; without it, it codes a first frame.
     """
 
+    centred: bool = False
+    least_log_scale: float | None = None
+
     def __init__(
         self,
         slices: Sequence[int] = (12, 36, 96, 208, 416),

@@ -126,10 +126,16 @@ class VarianceSlice(nn.Module):
 
 
 class SliceCoding(Protocol):
-    """What a model that codes such slices has."""
+    """What a model that codes such slices has.
+
+    centred: whether means are zero, whatever networks say. least_log_scale: below which no scale
+    falls, if there is one.
+    """
 
     scale_tables: ScaleTables
     lagrangian: float
+    centred: bool
+    least_log_scale: float | None
 
 
 def code_slices(
@@ -203,9 +209,16 @@ class _SliceStep:
             log_spread = log_spread.index_select(1, block.places)
         if share is not None and self.recalled is not None:
             predicted = predicted + share * self.recalled.index_select(1, block.places)
+        log_scale = log_scale + log_spread
+        if self.coding.least_log_scale is not None:
+            log_scale = log_scale.clamp(min=self.coding.least_log_scale)
+        if self.coding.centred:
+            mean = torch.zeros_like(log_scale)
+        else:
+            mean = mean * torch.exp(log_spread) + predicted
         return LocationScale(
-            mean * torch.exp(log_spread) + predicted,
-            log_scale + log_spread,
+            mean,
+            log_scale,
             self.coding.scale_tables,
             self.coding.lagrangian,
         )

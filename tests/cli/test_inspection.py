@@ -95,5 +95,5 @@ def test_models_lists_what_is_embedded(kodec: Cli) -> None:
 def test_the_embedded_models_are_what_their_cards_say(kodec: Cli, default_model: str) -> None:
     for entry in embedded_models():
         assert entry.path.stat().st_size <= 15_000_000
-        assert load(entry.name).info.model_id == entry.model_id
+        assert load_model(entry.path)[1].model_id == entry.model_id
         assert entry.measured
