@@ -26,7 +26,7 @@ import torch
 
 from cool_files import parse
 from cool_pictures import picture_of
-from kodec.codecs import read_picture, to_tensor
+from kodec.codecs import read_plain_picture, to_tensor
 from kodec.codecs.fitted import Budget, fit, read_fitted
 from kodec.codecs.fitted.fitted_file import write_fitted
 from kodec.codecs.fitted.grid_networks.cool_chic import result_of
@@ -49,7 +49,7 @@ def data() -> Path:
 
 def crop() -> torch.Tensor:
     """The reference's picture (1, 3, 256, 256), values in [0, 1]."""
-    pixels = read_picture(data() / "kodak" / "kodim05.png").pixels
+    pixels = read_plain_picture(data() / "kodak" / "kodim05.png").pixels
     return to_tensor(pixels)[..., ROWS, COLUMNS].contiguous()
 
 
@@ -119,7 +119,7 @@ def decode_theirs(options: argparse.Namespace) -> int:
     table = np.load(data() / "reference" / "inr-coolchic-image.npz")["table/mu_then_scale"]
     (file,) = parse(options.file.read_bytes())
     found = picture_of(file, table)
-    source = read_picture(options.picture).pixels
+    source = read_plain_picture(options.picture).pixels
     if source.shape != found.shape:
         source = source[ROWS, COLUMNS]
     digest = hashlib.md5(found.tobytes(), usedforsecurity=False).hexdigest()

@@ -3,7 +3,8 @@
     python benchmarks/damage.py [--model default] [--values 255] [--mutations 1000]
                                 [--sealed 1000] [--json REPORT.json]
 
-Two files of a 64x48 picture that is rendered here, one with an ICC profile and EXIF:
+Three files of a 64x48 picture that is rendered here, one with an ICC profile and EXIF, one in tiles
+of 32x32 with alpha, too:
 
 1. every change of a single byte, every truncation, and random mutations. Almost all of these end
    at the container's checksums, so then
@@ -26,6 +27,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,12 +48,14 @@ from forging import (
 )
 from kodec.codecs import Codec, Picture, load
 from kodec.codecs.container.varint import read_varint, write_varint
-from kodec.eval.running.memory import PeakMemory
+from kodec.codecs.peak_memory import PeakMemory
 from kodec.native import KodecError
 from reporting import parser_of, run, write_report
 
 WIDTH, HEIGHT, QUALITY = 64, 48, 32
+TILE = (32, 32)
 MEMORY_FACTOR = 4.0
+KINDS = ("plain", "with ICC profile and EXIF", "in tiles with alpha")
 CLAIMED_SIDES = (1024, 4096, 16384, 32768)
 
 
@@ -62,6 +66,19 @@ def render() -> Picture:
     smooth = np.stack([90 + 2 * x, 60 + 3 * y, 200 - x - y], axis=-1)
     disc = 70.0 * ((x - 40) ** 2 + (y - 20) ** 2 < 150)
     return Picture(np.clip(smooth + disc[..., None] + noise, 0, 255).astype(np.uint8))
+
+
+def source(kind: str) -> Picture:
+    """The picture of that kind of file."""
+    picture = render()
+    if kind == KINDS[0]:
+        return picture
+    picture = with_metadata(picture)
+    if kind == KINDS[1]:
+        return picture
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    alpha = np.clip(20 * (20 - np.hypot(x - 30, y - 24)), 0, 255).astype(np.uint8)
+    return replace(picture, alpha=alpha, xmp=b"<x/>", colour={"gAMA": bytes(4)})
 
 
 def with_metadata(picture: Picture) -> Picture:
@@ -94,11 +111,16 @@ def container_sealed(data: bytes, count: int, rng: random.Random) -> Iterator[by
 
 
 def stream_sealed(data: bytes, count: int, rng: random.Random) -> Iterator[bytes]:
-    """Mutations of the packet that pass the container's and the coder's checksums."""
-    *front, (kind, packet) = split(data)
+    """Mutations of a packet of colours that pass the container's and the coder's checksums."""
+    chunks = split(data)
+    packets = [place for place, (kind, _) in enumerate(chunks) if kind == ord("P")]
+    # Where there are several, every second one is alpha's.
+    colours = packets[:1] if len(packets) == 1 else packets[::2]
     for _ in range(count):
-        damaged = seal_stream(mutate(packet, rng))
-        yield seal(data[:PREAMBLE_BYTES], [*front, (kind, damaged)])
+        place = rng.choice(colours)
+        kind, packet = chunks[place]
+        damaged = (kind, seal_stream(mutate(packet, rng)))
+        yield seal(data[:PREAMBLE_BYTES], [*chunks[:place], damaged, *chunks[place + 1 :]])
 
 
 def claim_size(codec: Codec, data: bytes, side: int) -> bytes:
@@ -127,22 +149,20 @@ def try_all(
 def decode(codec: Codec, right: Picture, case: bytes, forged: bool) -> str:
     """What decoding gives, in words."""
     picture = codec.decode_picture(case)
-    if not np.array_equal(picture.pixels, right.pixels):
-        outcome = "another picture"
-    elif (picture.icc, picture.exif) != (right.icc, right.exif):
-        outcome = "other metadata"
-    else:
+    if picture.same_as(right):
         return "the right picture"
+    same = picture.pixels.tobytes() == right.pixels.tobytes()
+    outcome = "other metadata or alpha" if same else "another picture"
     if forged:
         return outcome
     raise NeverRightError(outcome)
 
 
-def examine(model: str, metadata: bool, options: argparse.Namespace) -> dict[str, Any]:
+def examine(model: str, kind: str, options: argparse.Namespace) -> dict[str, Any]:
     """All families of damage on one file; runs in a process of its own."""
     torch.set_num_threads(1)
-    picture = with_metadata(render()) if metadata else render()
-    data = encode_elsewhere(model, metadata)
+    picture = source(kind)
+    data = encode_elsewhere(model, kind)
     codec = load(model)
     memory = PeakMemory()
     memory.restart()
@@ -163,11 +183,12 @@ def examine(model: str, metadata: bool, options: argparse.Namespace) -> dict[str
     }
     tallies = {}
     for name, (cases, forged) in families.items():
-        print(f"{'with' if metadata else 'no'} metadata: {name}", file=sys.stderr, flush=True)
+        print(f"{kind}: {name}", file=sys.stderr, flush=True)
         tallies[name] = try_all(codec, right, cases(), forged, options.limit)
     damaged = memory.read() - loaded
     claims = {}
-    for side in CLAIMED_SIDES:
+    # Of the last kind several packets would have to be forged.
+    for side in CLAIMED_SIDES if kind != KINDS[2] else ():
         memory.restart()
         before = memory.read()
         tally = try_all(codec, right, [claim_size(codec, data, side)], True, options.limit)
@@ -184,17 +205,18 @@ def examine(model: str, metadata: bool, options: argparse.Namespace) -> dict[str
     }
 
 
-def encode(model: str, metadata: bool) -> bytes:
+def encode(model: str, kind: str) -> bytes:
     """The sound file."""
     torch.set_num_threads(1)
-    picture = with_metadata(render()) if metadata else render()
     codec = load(model)
-    return codec.encode_picture(picture, QUALITY if codec.variable_rate else None).data
+    tile = TILE if kind == KINDS[2] else None
+    quality = QUALITY if codec.variable_rate else None
+    return codec.encode_picture(source(kind), quality, tile=tile).data
 
 
-def encode_elsewhere(model: str, metadata: bool) -> bytes:
+def encode_elsewhere(model: str, kind: str) -> bytes:
     """The sound file, from another process: encoding must leave no memory behind in this one."""
-    data: bytes = in_child(encode, model, metadata)
+    data: bytes = in_child(encode, model, kind)
     return data
 
 
@@ -243,9 +265,9 @@ def main() -> int:
     codec = load(options.model)
     reports: dict[str, Any] = {}
     held = True
-    for name, metadata in (("plain", False), ("with ICC profile and EXIF", True)):
+    for name in KINDS:
         try:
-            report = in_child(examine, options.model, metadata, options)
+            report = in_child(examine, options.model, name, options)
         except BrokenProcessPool:
             print(f"\n{name}: the process crashed or hung, see above")
             reports[name], held = {"crashed": True}, False

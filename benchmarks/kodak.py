@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kodec.codecs import Codec, load, read_picture, write_atomically
+from kodec.codecs import Codec, load, read_plain_picture, write_atomically
 from kodec.eval import find_dataset, psnr
 from reporting import heading, parser_of, run, write_report
 
@@ -80,7 +80,7 @@ def pixels_hash(pixels: NDArray[np.uint8]) -> str:
 def encode_one(model: str, folder: Path, picture: Path, quality: int) -> Written:
     """Write one file; runs in a worker."""
     codec = codec_of(model)
-    source = read_picture(picture)
+    source = read_plain_picture(picture)
     height, width = source.pixels.shape[:2]
     encoded = codec.encode_picture(source, quality)
     file = folder / f"{picture.stem}-{quality}.kdc"

@@ -39,8 +39,8 @@ from torch import Tensor
 from forging import Tally, mutate
 from kodec.codecs import PictureCodec, build_module, load_model, save_model
 from kodec.codecs.model_file import _checksum
+from kodec.codecs.peak_memory import PeakMemory
 from kodec.codecs.tensor_file import read_tensors
-from kodec.eval.running.memory import PeakMemory
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 from reporting import parser_of, run, write_json
 

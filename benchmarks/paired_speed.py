@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 # What the other checkout's interpreter runs this file with, too: no newer interfaces up here.
-from kodec.codecs import load, read_picture
+from kodec.codecs import load, read_plain_picture
 
 VERBS = ("encode", "decode")
 
@@ -51,7 +51,7 @@ class Side:
 def serve(model: str, picture: Path) -> int:
     """What a side's process does: codes as it is told, and answers the seconds."""
     torch.set_num_threads(1)
-    pixels = read_picture(picture).pixels
+    pixels = read_plain_picture(picture).pixels
     codec = load(model)
     data = b""
     for line in sys.stdin:

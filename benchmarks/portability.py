@@ -41,7 +41,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from kodec.codecs import Codec, Encoded, Picture, load, read_picture
+from kodec.codecs import Codec, Encoded, Picture, load, read_plain_picture
 from kodec.codecs.fitted import Budget, RefiningCodec, usual_schedule
 from kodec.entropy import ScaleTables
 from kodec.eval import available_simd, describe_machine, find_dataset
@@ -138,9 +138,11 @@ def write_one(
     codec: Codec, path: str, quality: int, folder: Path, effort: int, keep_scales: bool = False
 ) -> Tap:
     """Write one file, and beside it what its readers are judged by."""
-    picture, tap = read_picture(path), Tap()
+    picture, tap = read_plain_picture(path), Tap()
     plain = codec.encode_picture(picture, quality) if effort else None
-    with patch("kodec.codecs.codec.SymbolWriter", functools.partial(TappedWriter, tap)):
+    with patch(
+        "kodec.codecs.pictures.plane_coder.SymbolWriter", functools.partial(TappedWriter, tap)
+    ):
         if plain is None:
             encoded = codec.encode_picture(picture, quality)
         else:
@@ -189,7 +191,9 @@ def read_one(codec: Codec, file: Path, tap: Tap) -> dict[str, Any]:
     """Read one file and compare it with what its writer left."""
     data = file.with_suffix(".kdc").read_bytes()
     try:
-        with patch("kodec.codecs.codec.SymbolReader", functools.partial(TappedReader, tap)):
+        with patch(
+            "kodec.codecs.pictures.plane_coder.SymbolReader", functools.partial(TappedReader, tap)
+        ):
             pixels = codec.decode_picture(data).pixels
     except KodecError as error:
         return {"outcome": type(error).__name__}

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compare_transforms import BATCH, CROP, VALIDATION_PICTURES, codec_of, train_codec
-from kodec.codecs import Codec, Objective, Picture, load, read_picture, save_model, to_tensor
+from kodec.codecs import Codec, Objective, Picture, load, read_plain_picture, save_model, to_tensor
 from kodec.codecs.fitted import Budget, RefiningCodec, latent_schedule
 from kodec.eval import describe_machine, find_dataset
 from kodec.eval.curves.bootstrap import interval_of_mean
@@ -66,7 +66,7 @@ def train(names: Sequence[str], plan: Plan, output: Path, data: CropData) -> Non
         losses = {}
         for lagrangian, path in trials.items():
             write(name, weights, path, lagrangian)
-            pictures = [read_picture(p) for p in data.paths("validation")[::40]]
+            pictures = [read_plain_picture(p) for p in data.paths("validation")[::40]]
             losses[lagrangian] = np.mean([plain(load(path), p)["loss"] for p in pictures])
         best = min(losses, key=lambda key: losses[key])
         print(f"losses by lagrangian {losses}, {best} is taken", flush=True)
@@ -127,7 +127,7 @@ def measure(
     for quality, count in itertools.product(qualities, steps):
         own = []
         for path in find_dataset("kodak")[:pictures]:
-            picture = Picture(centre(read_picture(path).pixels, crop))
+            picture = Picture(centre(read_plain_picture(path).pixels, crop))
             row = refined(codec, picture, quality, count)
             own.append({"image": path.stem, "quality": quality, "steps": count, **row})
             yield own[-1]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kodec.codecs import Codec, load, read_picture
+from kodec.codecs import Codec, load, read_plain_picture
 from kodec.eval import Curve, Results, bd_rate, find_dataset, psnr, read_results
 from kodec.eval.baselines.pillow_files import PillowCodec
 from kodec.models import RefinedLappedSynthesis
@@ -100,7 +100,7 @@ def most_above(errors: NDArray[np.float64], side: int) -> tuple[int, int]:
 
 def look(codec: Codec, path: Path, rate: float, options: argparse.Namespace) -> None:
     """Code one picture, print a line and write its details."""
-    pixels = read_picture(path).pixels
+    pixels = read_plain_picture(path).pixels
     data = coded(codec, pixels, options.bpp)
     ours, plain = codec.decode(data), unfiltered(codec, data)
     avif = avif_of(pixels, len(data))

@@ -26,7 +26,8 @@ from .container import (
     read_container,
     write_container,
 )
-from .pictures.picture import Picture, picture_from_image
+from .pictures.image_samples import picture_from_image
+from .pictures.picture import Picture, array_of_picture, picture_of_array
 from .pictures.picture_file import check_picture_output, write_picture
 from .pictures.picture_reading import (
     PictureHead,
@@ -36,8 +37,15 @@ from .pictures.picture_reading import (
     read_labels,
     read_picture,
     read_pixels,
+    read_plain_picture,
 )
-from .pictures.quality_search import Found, highest_quality, lowest_quality
+from .pictures.quality_search import (
+    MOST_TRIALS,
+    Found,
+    highest_quality,
+    lowest_quality,
+    meet_target,
+)
 
 if TYPE_CHECKING:
     from .building import build_module, check_section, class_paths, packages_of, public_config
@@ -54,6 +62,7 @@ if TYPE_CHECKING:
     from .pictures.picture_codec import PictureCodec, Reconstruction
     from .pictures.pixels import as_pixels, to_array, to_tensor
     from .sequences.bidirectional_flow import BidirectionalFlow
+    from .sequences.block_motion import BlockMotion
     from .sequences.scale_space_flow import ScaleSpaceFlow
     from .sequences.sequence_model import FrameStep, SequenceModel, State
     from .sequences.structures import Structure
@@ -90,6 +99,7 @@ else:
         "pictures.picture_codec": ("PictureCodec", "Reconstruction"),
         "pictures.pixels": ("as_pixels", "to_array", "to_tensor"),
         "sequences.bidirectional_flow": ("BidirectionalFlow",),
+        "sequences.block_motion": ("BlockMotion",),
         "video_files.frames": ("VideoFormat",),
         "sequences.scale_space_flow": ("ScaleSpaceFlow",),
         "sequences.sequence_model": ("FrameStep", "SequenceModel", "State"),
@@ -113,10 +123,12 @@ else:
 
 
 __all__ = [
+    "MOST_TRIALS",
     "DISTORTIONS",
     "HIGHEST_QUALITY",
     "MAX_PIXELS",
     "BidirectionalFlow",
+    "BlockMotion",
     "ChunkReader",
     "ChunkWriter",
     "Codec",
@@ -156,6 +168,7 @@ __all__ = [
     "TemporalEntropy",
     "VideoCodec",
     "VideoFormat",
+    "array_of_picture",
     "as_picture",
     "as_pixels",
     "build_module",
@@ -178,9 +191,11 @@ __all__ = [
     "load_model",
     "load_video",
     "lowest_quality",
+    "meet_target",
     "open_fitted",
     "packages_of",
     "picture_from_image",
+    "picture_of_array",
     "public_config",
     "read_checkpoint",
     "read_container",
@@ -190,6 +205,7 @@ __all__ = [
     "read_model_info",
     "read_picture",
     "read_pixels",
+    "read_plain_picture",
     "read_video",
     "save_model",
     "to_array",

@@ -1,15 +1,16 @@
 """A loaded codec: whole pictures to whole files and back."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
-from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
+from kodec.entropy import Coders, RateMeter
 from kodec.native import BitstreamError, InvalidInputError
 
 from .catalogue import find_model, model_path
@@ -26,9 +27,22 @@ from .fitted_families import is_family
 from .loaded_model import LoadedModel, check_device
 from .memory_guard import MemoryGuard
 from .model_file import load_model
-from .pictures.picture import Picture, picture_from_image
+from .pictures.alpha import CODED, form_of, is_cheap, pack_alpha, unpack_alpha
+from .pictures.canvas import Canvas
+from .pictures.coded_picture import grid_of, metadata_of, picture_with
+from .pictures.concealment import conceal
+from .pictures.image_samples import picture_from_image
+from .pictures.picture import Picture, Samples, array_of_picture, picture_of_array
 from .pictures.picture_codec import PictureCodec
-from .pictures.pixels import to_array, to_tensor
+from .pictures.pixels import NotFiniteError, to_array, to_tensor
+from .pictures.plane_coder import PlaneCoder, divides
+from .pictures.tile_grid import Box, TileGrid
+
+DIVIDED_ABOVE = 1 << 21
+"""Pixels of the largest picture that is usually coded in one piece."""
+USUAL_TILE = (512, 512)
+
+Tile = tuple[int, int] | None | Literal["usual"]
 
 
 @dataclass(frozen=True)
@@ -40,67 +54,150 @@ class Encoded:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """A tile that could not be decoded and was filled in."""
+
+    plane: str
+    """"colours" or "alpha"."""
+    box: Box
+    """Where it lies, in pixels."""
+
+
+@dataclass(frozen=True)
 class Coded:
-    """A file's bytes, and what `Codec.reconstruct` makes the picture of that they will give."""
+    """A file's bytes, and what `Codec.reconstruct` makes the picture of that they will give.
+
+    latents: of a picture in one piece without alpha; what is divided is decoded from its bytes.
+    """
 
     data: bytes
     source: Picture
     quality: int | None
-    latents: CodedLatents
+    latents: CodedLatents | None = None
 
 
 class Codec(LoadedModel[PictureCodec]):
-    """A model ready to code pictures, on one device."""
+    """A model ready to code pictures, on one device.
+
+    Pictures of more than `DIVIDED_ABOVE` pixels are cut into tiles, which decode by themselves and
+    are coded on all cores, where the model's transforms say how far they reach.
+    """
+
+    def coders(self) -> Coders:
+        """Whose coders write and read its streams: those of the device where symbols lie."""
+        return self.network.coders(torch.device(self.device))
 
     @torch.no_grad()
-    def encode(self, image: NDArray[np.uint8] | Image.Image, quality: int | None = None) -> bytes:
+    def encode(self, image: Samples | Image.Image, quality: int | None = None) -> bytes:
         """A picture as the bytes of a `.kdc` file.
 
-        image: uint8 (H, W), (H, W, 1) or (H, W, 3), or a Pillow image of mode L or RGB. quality: 0
-        (smallest) to 63 (best), by default 32; fixed-rate models take none. Raises
-        `InvalidInputError` or `UnsupportedError`.
+        image: uint8 or uint16 (H, W), (H, W, 1) or (H, W, 3), with straight alpha (H, W, 2) or (H,
+        W, 4); or a Pillow image. quality: 0 (smallest) to 63 (best), by default 32; fixed-rate
+        models take none. Raises `InvalidInputError` or `UnsupportedError`.
         """
-        return self._write(as_picture(image), self.check_quality(quality))[0]
+        return self.code_picture(as_picture(image), quality).data
 
-    def decode(self, data: bytes) -> NDArray[np.uint8]:
-        """The picture in a `.kdc` file's bytes, uint8 (H, W, 1) or (H, W, 3).
+    def decode(self, data: bytes) -> Samples:
+        """The picture in a `.kdc` file's bytes, uint8 or uint16 (H, W, 1 or 3), (H, W, 2 or 4) with
+        alpha.
 
         Raises `BitstreamError` for damaged data, `UnsupportedError` for another model's.
         """
-        return self.decode_picture(data).pixels
+        return array_of_picture(self.decode_picture(data))
 
     @torch.no_grad()
-    def encode_picture(self, picture: Picture, quality: int | None = None) -> Encoded:
-        """Code a picture with its metadata; also gives the reconstruction."""
-        return self.reconstruct(self.code_picture(picture, quality))
+    def encode_picture(
+        self,
+        picture: Picture,
+        quality: int | None = None,
+        *,
+        tile: Tile = "usual",
+        workers: int | None = None,
+    ) -> Encoded:
+        """Code a picture with all that comes with it; also gives the reconstruction.
+
+        tile: see `tile_of`. workers: tiles at work at a time, as many as PyTorch has threads.
+        """
+        quality = self.check_quality(quality)
+        tile = self.tile_of(picture, tile)
+        if tile is None and picture.alpha is None:
+            return self.reconstruct(self.code_picture(picture, quality, tile=None))
+        canvas = Canvas(picture.pixels.shape, picture.bit_depth)
+        data, alpha, _ = self._write(picture, quality, tile, workers, canvas)
+        return Encoded(data, replace(picture, pixels=canvas.samples, alpha=alpha))
 
     @torch.no_grad()
     def code_picture(
-        self, picture: Picture, quality: int | None = None, refined: Latents | None = None
+        self,
+        picture: Picture,
+        quality: int | None = None,
+        refined: Latents | None = None,
+        *,
+        tile: Tile = "usual",
+        workers: int | None = None,
     ) -> Coded:
         """As `encode_picture`, up to the bytes: most of the work is still to be done after it.
 
-        refined: latents to code in place of what the analysis makes of the picture.
+        refined: latents to code in place of what the analysis makes of the picture, in one piece.
         """
         quality = self.check_quality(quality)
-        data, latents = self._write(picture, quality, refined)
+        tile = None if refined is not None else self.tile_of(picture, tile)
+        data, _, latents = self._write(picture, quality, tile, workers, None, refined)
         return Coded(data, picture, quality, latents)
 
     @torch.no_grad()
     def reconstruct(self, coded: Coded) -> Encoded:
         """The picture that the bytes will give, with them."""
+        if coded.latents is None:
+            return Encoded(coded.data, self.decode_picture(coded.data))
         picture = coded.source
         height, width, components = picture.pixels.shape
         condition = self.condition(coded.quality)
         with MemoryGuard(width, height):
             x_hat = self.network.reconstruct(coded.latents, (1, height, width), condition)
-        decoded = Picture(to_array(x_hat, components), picture.icc, picture.exif)
-        return Encoded(coded.data, decoded)
+        pixels = to_array(x_hat, components, picture.bit_depth)
+        return Encoded(coded.data, replace(picture, pixels=pixels))
+
+    def tile_of(self, picture: Picture, tile: Tile = "usual") -> tuple[int, int] | None:
+        """The tiles that a picture is cut into: (width, height), or None for one piece.
+
+        tile: these, or "usual", which is None for small pictures and for models that can't divide
+        any. Raises `InvalidInputError` for tiles where the model can't.
+        """
+        height, width = picture.pixels.shape[:2]
+        if tile == "usual":
+            small = width * height <= DIVIDED_ABOVE
+            return None if small or not divides(self.network) else USUAL_TILE
+        if tile is None or (tile[0] >= width and tile[1] >= height):
+            return None
+        if not divides(self.network):
+            raise InvalidInputError(
+                f"the model {self.name} sees whole pictures: it can't code them in tiles"
+            )
+        return tile
+
+    def plane_coder(
+        self, grid: TileGrid, quality: int | None, workers: int | None = None
+    ) -> PlaneCoder:
+        """What codes planes of that size and quality.
+
+        workers: tiles at work at a time; without it as many as PyTorch has threads. Files of class
+        local hang on how many threads share a sum: their tiles follow one another.
+        """
+        workers = min(workers or self.most_workers, self.most_workers)
+        return PlaneCoder(self.network, grid, self.condition(quality), workers, self.coders())
 
     def _write(
-        self, picture: Picture, quality: int | None, refined: Latents | None = None
-    ) -> tuple[bytes, CodedLatents]:
-        """The file's bytes, and the latents that its decoder will see."""
+        self,
+        picture: Picture,
+        quality: int | None,
+        tile: tuple[int, int] | None,
+        workers: int | None,
+        canvas: Canvas | None,
+        refined: Latents | None = None,
+    ) -> tuple[bytes, Samples | None, CodedLatents | None]:
+        """The file's bytes, the alpha that it decodes to, and of a picture in one piece without
+        alpha the latents that its decoder will see, if no canvas takes its pixels."""
         height, width, components = picture.pixels.shape
         header = PictureHeader(
             width,
@@ -109,46 +206,198 @@ class Codec(LoadedModel[PictureCodec]):
             quality,
             self.info.model_id,
             self.network.portability,
-            machine=self.machine(),
+            picture.bit_depth,
+            1 if picture.alpha is None else 2,
+            tile,
+            self.machine(),
         )
-        writer = SymbolWriter(1)
-        x = to_tensor(picture.pixels).to(self.device)
-        size, condition = (1, height, width), self.condition(quality)
+        grid = TileGrid(width, height, tile)
+        coder = self.plane_coder(grid, quality, workers)
+        alpha: Samples | None = None
+        latents: list[CodedLatents] = []
         with MemoryGuard(width, height):
-            coded = self.network.code_picture(x, size, condition, writer, refined=refined)
-        metadata = {"icc": picture.icc, "exif": picture.exif}
-        present = {key: value for key, value in metadata.items() if value}
-        return write_container(header, writer.finish(), present), coded
+            show = None if canvas is None else canvas.show
+            keep = latents if tile is None and picture.alpha is None and canvas is None else None
+            planes = [coder.encode(picture.pixels, self.device, show, refined, keep)]
+            if picture.alpha is not None:
+                colours = sum(map(len, planes[0]))
+                packets, alpha = self._write_alpha(
+                    picture.alpha, coder, colours, canvas is not None
+                )
+                planes.append(packets)
+        packets = [packet for tile_packets in zip(*planes, strict=True) for packet in tile_packets]
+        return (
+            write_container(header, packets, metadata_of(picture)),
+            alpha,
+            (latents[0] if latents else None),
+        )
+
+    def _write_alpha(
+        self, alpha: Samples, coder: PlaneCoder, colours: int, shown: bool
+    ) -> tuple[list[bytes], Samples]:
+        """Packets of alpha, beside so many bytes of colours, and what they decode to if shown."""
+        grid = coder.grid
+        plain = [pack_alpha(alpha[grid.box(tile).slices]) for tile in range(len(grid))]
+        if is_cheap(sum(map(len, plain)), alpha.size, colours):
+            return plain, alpha
+        canvas = Canvas((*alpha.shape, 1), 8 * alpha.dtype.itemsize)
+        packets = coder.encode(alpha[..., None], self.device, canvas.show if shown else None)
+        if sum(map(len, packets)) >= sum(map(len, plain)):
+            return plain, alpha
+        coded = [bytes([CODED]) + packet for packet in packets]
+        return coded, canvas.samples[..., 0]
 
     @torch.no_grad()
     def decode_picture(self, data: bytes) -> Picture:
-        """Decode a `.kdc` file's bytes, with its metadata."""
+        """Decode a `.kdc` file's bytes, with all that comes with the picture."""
         return self.decode_container(read_container(data))
 
     @torch.no_grad()
     def decode_container(self, container: Container) -> Picture:
         """Decode a container that was read already."""
-        header = container.header
+        packets = dict(enumerate(container.packets))
+        return self.decode_packets(container.header, packets, container.metadata)
+
+    @torch.no_grad()
+    def decode_packets(
+        self,
+        header: PictureHeader,
+        packets: Mapping[int, bytes],
+        metadata: Mapping[str, bytes],
+        crop: Box | None = None,
+        workers: int | None = None,
+    ) -> Picture:
+        """Decode the part of a picture in `crop` (all of it) from the packets that it needs.
+
+        Raises as `decode_picture`.
+        """
+        coder = self._coder_of(header, workers)
+        crop = crop or coder.grid.whole
+        canvas = Canvas((crop.height, crop.width, header.components), header.bit_depth, crop)
+        alpha: Samples | None = None
+        with MemoryGuard(header.width, header.height), _finite():
+            coder.run(
+                lambda tile: coder.read(tile, packets[tile * header.planes]), canvas.show, crop
+            )
+            if header.planes == 2:
+                alpha = self._read_alpha(header, packets, coder, crop)
+        return picture_with(canvas.samples, alpha, metadata)
+
+    def _coder_of(self, header: PictureHeader, workers: int | None) -> PlaneCoder:
         self.check_header(header)
-        if len(container.packets) != 1:
+        if header.planes > 2 or (header.tile is not None and not divides(self.network)):
             raise BitstreamError("the file's header does not fit its model: a damaged file")
-        size = (1, header.height, header.width)
-        reader = SymbolReader(container.packets)
-        reader.expect(self.network.symbols_per_item(header.height, header.width))
-        condition = self.condition(header.quality)
-        with MemoryGuard(header.width, header.height):
-            coded = self.network.code_picture(None, size, condition, reader)
-            # Nothing is made of a stream before it is known to be whole.
-            reader.finish()
-            x_hat = self.network.reconstruct(coded, size, condition)
-        try:
-            pixels = to_array(x_hat, header.components)
-        except InvalidInputError:
-            raise BitstreamError(
-                "the picture that the file decodes to is not finite: a damaged file, or a model "
-                "whose weights are not sound"
-            ) from None
-        return Picture(pixels, container.metadata.get("icc"), container.metadata.get("exif"))
+        return self.plane_coder(grid_of(header), header.quality, workers)
+
+    @property
+    def most_workers(self) -> int:
+        """Tiles that are usually at work at a time."""
+        one = self.device != "cpu" or self.network.portability == "local"
+        return 1 if one else torch.get_num_threads()
+
+    def packets_for(self, header: PictureHeader, crop: Box | None = None) -> list[int]:
+        """The numbers of the packets that decoding a part (all of it) needs, in order."""
+        coder = self._coder_of(header, 1)
+        tiles = coder.tiles_for(crop or coder.grid.whole)
+        return [tile * header.planes + plane for tile in tiles for plane in range(header.planes)]
+
+    @torch.no_grad()
+    def decode_partial(
+        self,
+        header: PictureHeader,
+        packets: Mapping[int, bytes],
+        metadata: Mapping[str, bytes],
+        crop: Box | None = None,
+        workers: int | None = None,
+    ) -> tuple[Picture, list[Lost]]:
+        """As `decode_packets`, from what packets there are: and which tiles were filled in.
+
+        A lost tile of colours is faded from its neighbours' pixels, one of alpha too. Around it, as
+        far as the transform reaches, the neighbours differ from what they were. Raises
+        BitstreamError where no tile can be decoded.
+        """
+        coder = self._coder_of(header, workers)
+        crop = crop or coder.grid.whole
+        wanted = set(coder.grid.meeting(crop))
+        planes: list[Samples] = []
+        lost: list[Lost] = []
+        with MemoryGuard(header.width, header.height), _finite():
+            for plane, name in zip(range(header.planes), ("colours", "alpha"), strict=False):
+                components = header.components if plane == 0 else 1
+                canvas = Canvas((crop.height, crop.width, components), header.bit_depth, crop)
+                own = {
+                    k // header.planes: p for k, p in packets.items() if k % header.planes == plane
+                }
+                gone = (
+                    self._show_colours(coder, own, canvas, crop)
+                    if plane == 0
+                    else self._show_alpha(coder, own, canvas, crop)
+                )
+                gone &= wanted
+                if gone == wanted and plane == 0:
+                    raise BitstreamError("no part of the picture can be decoded")
+                if gone == wanted:
+                    canvas.samples[...] = np.iinfo(canvas.samples.dtype).max
+                conceal(canvas.samples, crop, coder.grid, gone)
+                lost += [Lost(name, coder.grid.box(tile)) for tile in sorted(gone)]
+                planes.append(canvas.samples)
+        alpha = planes[1][..., 0] if len(planes) > 1 else None
+        return picture_with(planes[0], alpha, metadata), lost
+
+    def _show_colours(
+        self, coder: PlaneCoder, packets: Mapping[int, bytes], canvas: Canvas, crop: Box
+    ) -> set[int]:
+        """Put on the canvas what can be decoded; the tiles that can't be."""
+        lost: set[int] = set()
+
+        def code(tile: int) -> CodedLatents | None:
+            try:
+                return coder.read(tile, packets[tile])
+            except (BitstreamError, KeyError):
+                lost.add(tile)
+                return None
+
+        coder.run(code, canvas.show, crop)
+        return lost
+
+    def _show_alpha(
+        self, coder: PlaneCoder, packets: Mapping[int, bytes], canvas: Canvas, crop: Box
+    ) -> set[int]:
+        """The same of alpha, whose tiles may be coded without loss."""
+        lost: set[int] = set()
+        coded: dict[int, bytes] = {}
+        for tile in coder.tiles_for(crop):
+            box = coder.grid.box(tile)
+            try:
+                packet = packets[tile]
+                if form_of(packet) == CODED:
+                    coded[tile] = packet[1:]
+                else:
+                    canvas.put(box, unpack_alpha(packet, box.height, box.width, canvas.bit_depth))
+            except (BitstreamError, KeyError):
+                lost.add(tile)
+        return lost if not coded else self._show_colours(coder, coded, canvas, crop)
+
+    def _read_alpha(
+        self,
+        header: PictureHeader,
+        packets: Mapping[int, bytes],
+        coder: PlaneCoder,
+        crop: Box,
+    ) -> Samples:
+        canvas = Canvas((crop.height, crop.width, 1), header.bit_depth, crop)
+        tiles = list(coder.grid.meeting(crop))
+        forms = {form_of(packets[2 * tile + 1]) for tile in tiles}
+        if forms == {CODED}:
+            coder.run(lambda tile: coder.read(tile, packets[2 * tile + 1][1:]), canvas.show, crop)
+            return canvas.samples[..., 0]
+        if CODED in forms:
+            raise BitstreamError("the file codes transparency in two ways: it is damaged")
+        for tile in tiles:
+            box = coder.grid.box(tile)
+            packet = packets[2 * tile + 1]
+            canvas.put(box, unpack_alpha(packet, box.height, box.width, header.bit_depth))
+        return canvas.samples[..., 0]
 
     @torch.no_grad()
     def estimate_bits(self, picture: Picture, quality: int | None = None) -> dict[str, float]:
@@ -161,12 +410,21 @@ class Codec(LoadedModel[PictureCodec]):
         return {name: float(bits) for name, bits in meter.bits.items()}
 
 
-def as_picture(image: NDArray[np.uint8] | Image.Image) -> Picture:
-    """An array (H, W), (H, W, 1), (H, W, 3) or a Pillow image as a `Picture`."""
-    if isinstance(image, Image.Image):
-        return picture_from_image(image)
-    pixels = np.asarray(image)
-    return Picture(pixels[..., None] if pixels.ndim == 2 else pixels)
+@contextmanager
+def _finite() -> Iterator[None]:
+    """In decoding, pixels that are not finite are the file's fault, or the model's."""
+    try:
+        yield
+    except NotFiniteError:
+        raise BitstreamError(
+            "the picture that the file decodes to is not finite: a damaged file, or a model "
+            "whose weights are not sound"
+        ) from None
+
+
+def as_picture(image: Samples | Image.Image) -> Picture:
+    """An array (H, W), (H, W, 1 to 4), alpha last, or a Pillow image as a `Picture`."""
+    return picture_from_image(image) if isinstance(image, Image.Image) else picture_of_array(image)
 
 
 def load(model: str | Path = "default", device: str = "cpu", trusted: Sequence[str] = ()) -> Codec:
@@ -195,8 +453,9 @@ def load_for(container: Container, device: str = "cpu") -> Codec:
     return load(model_path(container.header.model_id), device)
 
 
-def decode(data: bytes, device: str = "cpu") -> NDArray[np.uint8]:
-    """Decode a `.kdc` file's bytes with the embedded model that wrote it: uint8 (H, W, C).
+def decode(data: bytes, device: str = "cpu") -> Samples:
+    """Decode a `.kdc` file's bytes with the embedded model that wrote it: uint8 or uint16 (H, W, 1
+    or 3), (H, W, 2 or 4) with alpha.
 
     Fitted networks are in their files; raises as `read_container` and `decode_fitted`.
     """
@@ -205,4 +464,4 @@ def decode(data: bytes, device: str = "cpu") -> NDArray[np.uint8]:
 
         return decode_fitted(data, device)
     container = read_container(data)
-    return load_for(container, device).decode_container(container).pixels
+    return array_of_picture(load_for(container, device).decode_container(container))

@@ -37,8 +37,8 @@ _PREFIXES: tuple[tuple[bytes, FileKind], ...] = (
     (b"II\xbc", FileKind("a JPEG XR picture", "picture")),
     (b"GIF87a", FileKind("a GIF picture", "picture")),
     (b"GIF89a", FileKind("a GIF picture", "picture")),
-    (b"\xff\x0a", FileKind("a JPEG XL picture", "picture")),
-    (b"\0\0\0\x0cJXL ", FileKind("a JPEG XL picture", "picture")),
+    (b"\xff\x0a", FileKind("a JPEG XL picture", "picture", "JXL")),
+    (b"\0\0\0\x0cJXL ", FileKind("a JPEG XL picture", "picture", "JXL")),
     (b"\0\0\0\x0cjP  ", FileKind("a JPEG 2000 picture", "picture")),
     (b"\xff\x4f\xff\x51", FileKind("a JPEG 2000 codestream", "picture")),
     (b"8BPS", FileKind("a Photoshop picture", "picture")),
@@ -98,10 +98,11 @@ _RIFF = {
     b"WAVE": FileKind("a WAV sound file", "other"),
 }
 
-_HEIC, _HEIF = FileKind("a HEIC picture", "picture"), FileKind("a HEIF picture", "picture")
+_HEIC, _HEIF = FileKind("a HEIC picture", "picture", "HEIF"), FileKind("a HEIF picture", "picture")
+_AVIF = FileKind("an AVIF picture", "picture", "AVIF")
 _ISO_BRANDS = {
-    b"avif": FileKind("an AVIF picture", "picture"),
-    b"avis": FileKind("an AVIF picture", "picture"),
+    b"avif": _AVIF,
+    b"avis": _AVIF,
     b"heic": _HEIC,
     b"heix": _HEIC,
     b"heim": _HEIC,
@@ -136,8 +137,10 @@ def identify_file(head: bytes) -> FileKind | None:
         return FileKind("a BMP picture", "picture", "BMP")
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in b" \t\r\n#" and len(head) > 2:
         return FileKind("a PPM, PGM or PBM picture", "picture", "PPM")
-    if head[:3] in (b"P7\n", b"PF\n", b"Pf\n", b"PF ", b"Pf "):
-        return FileKind("a PAM or PFM picture", "picture")
+    if head[:3] == b"P7\n":
+        return FileKind("a PAM picture", "picture", "PAM")
+    if head[:3] in (b"PF\n", b"Pf\n", b"PF ", b"Pf "):
+        return FileKind("a PFM picture", "picture")
     if head[:1] == b"G" and head[188:189] == b"G" and head[376:377] == b"G":
         return FileKind("an MPEG transport stream", "video")
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _SAFETENSORS_MAX_HEADER:

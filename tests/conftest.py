@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from compositions import part
 from kodec.codecs import (
@@ -16,17 +15,7 @@ from kodec.codecs import (
     save_model,
     write_picture,
 )
-
-
-def photo_like(height: int, width: int, components: int = 3, seed: int = 0) -> NDArray[np.uint8]:
-    """A picture with smooth areas, edges and some noise, (H, W, components)."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width][..., None] / 48
-    waves = np.sin(x * rng.uniform(0.5, 2, components) + y * rng.uniform(0.5, 2, components))
-    edges = 40.0 * (np.sin(3 * x) * np.cos(2 * y) > 0.3)
-    noise = rng.normal(0, 4, (height, width, components))
-    pixels: NDArray[np.uint8] = np.clip(120 + 60 * waves + edges + noise, 0, 255).astype(np.uint8)
-    return pixels
+from photos import photo_like
 
 
 def tiny_config(variable_rate: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ PREAMBLE = MAGIC + bytes([FORMAT_VERSION])
 # A chunk's type is an ASCII letter; the case says what a reader must do when it does not know it.
 HEAD, PACKET, END = b"HPE"
 INDEX = ord("i")
-METADATA_TYPES = {"icc": ord("c"), "exif": ord("e")}
+METADATA_TYPES = {"icc": ord("c"), "exif": ord("e"), "colour": ord("k"), "xmp": ord("x")}
 
 MAX_HEAD_BYTES = 1 << 10
 MAX_METADATA_BYTES = 1 << 24
@@ -170,6 +170,20 @@ class Source:
         buffer = self._buffer
         crc = int.from_bytes(buffer[end : self._at], "little")
         return Chunk(kind, offset, buffer[begin:end], buffer[begin + front : end], crc)
+
+    def skip(self) -> None:
+        """Go past the next chunk without looking at its payload, and read little of it if the file
+        can be sought in.
+
+        Raises BitstreamError where its front is damaged.
+        """
+        _, front, length = self.front()
+        size = front + length + CRC_BYTES
+        if self.seekable:
+            self.seek(self.offset + size)
+        else:
+            self._fill(size)
+            self._at = min(self._at + size, len(self._buffer))
 
     def _fill(self, count: int) -> int:
         """Have `count` bytes in the buffer, or all that are left; returns how many there are."""

@@ -22,7 +22,7 @@ class Container:
     packets: tuple[bytes, ...]
     """The coded data, `header.packets` in number and in the order of `header.place`."""
     metadata: Mapping[str, bytes] = field(default_factory=dict)
-    """"icc" and "exif" where the file has them, byte for byte."""
+    """"icc", "exif", "colour" and "xmp" where the file has them, byte for byte."""
 
 
 def write_container(
@@ -31,8 +31,9 @@ def write_container(
     """Return the `.kdc` file of a picture: 35 bytes more than its packet where one packet of
     128 to 16,383 bytes codes a picture with sides in that range.
 
-    `metadata` may hold "icc" and "exif". Raises InvalidInputError if the packets are not as many
-    as the header says, or if metadata have another name or exceed `MAX_METADATA_BYTES`.
+    `metadata` may hold "icc", "exif", "colour" and "xmp". Raises InvalidInputError if the packets
+    are not as many as the header says, or if metadata have another name or exceed
+    `MAX_METADATA_BYTES`.
     """
     if len(packets) != header.packets:
         raise InvalidInputError(

@@ -24,6 +24,7 @@ from .varint import write_varint
 MAX_PICTURE_PACKETS = 1 << 20
 """Most planes x tiles in a picture."""
 MAX_PLANES = 16
+BIT_DEPTHS = (8, 16)
 
 _COLOUR_SRGB = 0
 _DIVIDED = 1
@@ -37,9 +38,9 @@ class PictureHeader(ModelHeader):
     """
 
     bit_depth: int = 8
-    """Bits a sample: 8 in this version."""
+    """Bits a sample: 8 or 16."""
     planes: int = 1
-    """Planes that are coded apart, 1 to `MAX_PLANES`."""
+    """Planes that are coded apart, 1 to `MAX_PLANES`: colours, then alpha where there are two."""
     tile: tuple[int, int] | None = None
     """Width and height in pixels of the tiles that the picture is cut into from its upper left
     corner, each 1 to `MAX_SIDE`; None for a picture in one piece."""
@@ -50,8 +51,8 @@ class PictureHeader(ModelHeader):
         self.check("picture", self.machine)
         if self.components not in (1, 3):
             raise InvalidInputError(f"components are 1 (gray) or 3 (RGB), not {self.components}")
-        if self.bit_depth != 8:
-            raise InvalidInputError(f"the bit depth is 8 in this version, not {self.bit_depth}")
+        if self.bit_depth not in BIT_DEPTHS:
+            raise InvalidInputError(f"the bit depth is 8 or 16, not {self.bit_depth}")
         if not 1 <= self.planes <= MAX_PLANES:
             raise InvalidInputError(f"a picture has 1 to {MAX_PLANES} planes, not {self.planes}")
         if self.tile is not None:
@@ -115,10 +116,10 @@ def read_picture_head(
     width, height = fields.varint(), fields.varint()
     components, bit_depth = read_samples(fields)
     colour = fields.byte()
-    if components not in (1, 3) or bit_depth != 8 or colour != _COLOUR_SRGB:
+    if components not in (1, 3) or bit_depth not in BIT_DEPTHS or colour != _COLOUR_SRGB:
         raise UnsupportedError(
             f"the file has {components} components of {bit_depth} bits in colour system {colour}; "
-            "this version of kodec decodes 8-bit gray and RGB only"
+            "this version of kodec decodes gray and RGB of 8 and 16 bits only"
         )
     quality = read_quality(fields)
     model_id = fields.take(MODEL_ID_BYTES)

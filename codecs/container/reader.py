@@ -122,6 +122,24 @@ class ChunkReader:
     def __next__(self) -> Packet | Lost:
         return next(self._items)
 
+    def only(self, wanted: Collection[int]) -> Iterator[Packet]:
+        """The packets with these numbers of a picture or fitted file, in order.
+
+        Others are passed over, and what follows the last is not looked at. Raises BitstreamError
+        where one is damaged or missing.
+        """
+        while self._next <= max(wanted, default=-1):
+            if self._source.next_kind() != PACKET:
+                raise self._truncated()
+            if self._next not in wanted:
+                self._source.skip()
+                self._next += 1
+                continue
+            chunk = self._source.chunk()
+            if not chunk.follows(self._base(chunk) ^ self._next & _MASK):
+                raise chunk.damaged()
+            yield self._packet(chunk, self._next)
+
     def seek(self, frame: int) -> int:
         """Go on with the last refresh of a sequence at or before frame number `frame`.
 

@@ -31,9 +31,9 @@ from .varint import write_varint
 class ChunkWriter:
     """Writes a file to `file`, which need not be seekable, packet by packet.
 
-    The head and `metadata` ("icc" and "exif", at most `MAX_METADATA_BYTES` each) are written at
-    once. A file is whole only after `close`, which `with` calls unless an exception passes; an
-    interrupted file is then told by its missing end. The file itself is left open.
+    The head and `metadata` ("icc", "exif", "colour" and "xmp", at most `MAX_METADATA_BYTES` each)
+    are written at once. A file is whole only after `close`, which `with` calls unless an exception
+    passes; an interrupted file is then told by its missing end. The file itself is left open.
 
     Memory does not grow with the number of packets, but for 24 bytes a refresh of the first
     65,536. Raises InvalidInputError for other or larger metadata.

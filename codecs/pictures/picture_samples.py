@@ -1,13 +1,17 @@
 """Which pictures kodec can code without converting them, and why not the others."""
 
 import re
+from collections.abc import Sequence
 from typing import IO, NamedTuple
 
 from PIL import Image, TiffImagePlugin
 
 from kodec.native import UnsupportedError
 
-_EIGHT_BITS = "kodec codes 8-bit gray and RGB: convert it first"
+from .picture_boxes import properties_of
+
+_EIGHT_BITS = "8-bit gray or RGB is needed here: convert it first"
+_WIDE_ADVICE = "kodec codes gray and RGB of 8 or 16 bits, with or without alpha: convert it first"
 
 _MODES = {
     "1": "is black and white (1 bit a pixel)",
@@ -26,6 +30,10 @@ _MODES = {
 }
 
 
+# What Pillow presents and `samples_of_image` takes, beside L and RGB.
+_WIDE_MODES = ("1", "P", "PA", "LA", "RGBA", "CMYK")
+
+
 class Stored(NamedTuple):
     """What a file's own head says of its samples."""
 
@@ -33,10 +41,15 @@ class Stored(NamedTuple):
     """Why kodec does not read it, to follow its name; None where it may."""
     unusual: str | None = None
     """What it is, to follow its name, where not every reader knows such files."""
+    wide: str | None = None
+    """What it has beyond 8-bit gray and RGB, to follow its name: for `read_picture` alone."""
+    bits: int = 8
+    """Bits a sample, as far as it matters here."""
 
 
-def check_mode(name: str, image: Image.Image) -> None:
-    """Check that `image`, as Pillow presents it, is one 8-bit gray or RGB picture.
+def check_mode(name: str, image: Image.Image, wide: bool = False) -> None:
+    """Check that `image`, as Pillow presents it, is one 8-bit gray or RGB picture; or, if `wide`,
+    one of samples that a `Picture` has.
 
     Raises UnsupportedError, in one line that calls the picture `name`, says what it is and what
     to do.
@@ -44,22 +57,26 @@ def check_mode(name: str, image: Image.Image) -> None:
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise UnsupportedError(
-            f"{name} holds {frames} pictures (animation, pages or views); save one of them alone"
+            f"{name} holds {frames} pictures (animation, pages or views); save one of them alone, "
+            "or an animation as a video, which `kodec encode` takes"
         )
+    if wide and (image.mode in _WIDE_MODES or image.mode.startswith("I;16")):
+        return
     trouble = _MODES.get(image.mode)
     if image.mode.startswith("I;16"):
         trouble = "has 16 bits a sample"
     elif trouble is None and image.mode not in ("L", "RGB"):
         trouble = f"has the unusual pixel type {image.mode}"
-    elif trouble is None and "transparency" in image.info:
+    elif trouble is None and "transparency" in image.info and not wide:
         trouble = "has transparency (one colour of it is transparent)"
     if trouble is not None:
         raise unfit(name, trouble)
 
 
-def unfit(name: str, trouble: str) -> UnsupportedError:
+def unfit(name: str, trouble: str, wide: bool = False) -> UnsupportedError:
     """The error of a picture called `name` that kodec does not read as it is."""
-    return UnsupportedError(f"{name} {trouble}; {_EIGHT_BITS}")
+    advice = _WIDE_ADVICE if wide else _EIGHT_BITS
+    return UnsupportedError(f"{name} {trouble}; {advice}")
 
 
 def look_at_head(pillow_format: str, file: IO[bytes]) -> Stored:
@@ -89,7 +106,7 @@ def _look_at_png(file: IO[bytes]) -> Stored:
     bits, palette = head[24], file.read(1) == b"\3"
     if head[12:16] != b"IHDR" or bits not in (1, 2, 4, 16) or palette:
         return Stored()
-    return Stored(f"has {bits} {'bit' if bits == 1 else 'bits'} a sample")
+    return Stored(wide=f"has {bits} {'bit' if bits == 1 else 'bits'} a sample", bits=bits)
 
 
 _JPEG_FRAMES = {
@@ -142,7 +159,7 @@ def _look_at_jpeg_frame(marker: int, frame: bytes, adobe: int | None) -> Stored:
         of = "" if name is None else f" ({name[2:]})"
         return Stored(f"has {bits} bits a sample{of}")
     if components == 4:
-        return Stored("is in YCCK, a form of CMYK" if adobe == 2 else "is in CMYK")
+        return Stored(wide="is in YCCK, a form of CMYK" if adobe == 2 else "is in CMYK")
     if components not in (1, 3):
         return Stored(f"has {components} components")
     if height == 0:
@@ -164,26 +181,42 @@ def _look_at_bmp(file: IO[bytes]) -> Stored:
     if compression in (4, 5):
         return Stored(f"is a BMP with {_BMP_COMPRESSIONS[compression]}")
     if bits not in (8, 24):
-        return Stored(None if bits in (1, 2, 4) else f"has {bits} bits a pixel")
+        if bits in (1, 2, 4):
+            return Stored()
+        return Stored(wide=f"has {bits} bits a pixel", bits=8)
     if compression in _BMP_COMPRESSIONS:
         return Stored(unusual=f"is a BMP compressed with {_BMP_COMPRESSIONS[compression]}")
     return Stored(f"is a BMP of compression {compression}" if compression else None)
 
 
 def _look_at_pnm(file: IO[bytes]) -> Stored:
-    kind, numbers, _ = _pnm_head(file)
+    kind, numbers, _ = pnm_head(file)
     if kind in b"14" or numbers[2] == 255 or not 0 < numbers[2] < 65536:
         return Stored()
-    return Stored(f"has samples of 0 to {numbers[2]} instead of 255")
+    bits = 8 if numbers[2] < 256 else 16
+    return Stored(wide=f"has samples of 0 to {numbers[2]} instead of 255", bits=bits)
+
+
+def _look_at_pam(file: IO[bytes]) -> Stored:
+    return Stored(wide="is a PAM picture")
+
+
+def _look_at_avif(file: IO[bytes]) -> Stored:
+    boxes = properties_of(file)
+    if boxes.gain_map:
+        return Stored("has a gain map (two pictures in one)")
+    if boxes.bits > 8:
+        return Stored(f"has {boxes.bits} bits a sample")
+    return Stored(wide="is an AVIF picture")
 
 
 _PNM_NUMBER = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*(\d{1,10})")
 
 
-def _pnm_head(file: IO[bytes]) -> tuple[bytes, list[int], int]:
+def pnm_head(file: IO[bytes]) -> tuple[bytes, list[int], int]:
     """The digit of a PNM, the numbers of its head, and where its samples begin.
 
-    Raises ValueError where the head is none.
+    It stands at `file`'s position. Raises ValueError where the head is none.
     """
     data = file.read(1 << 16)
     kind, at = data[1:2], 2
@@ -244,6 +277,11 @@ _TIFF_COLOURS = {
     34892: "is a camera's raw file",
     51177: "is a depth map",
 }
+_WIDE_TIFF_COLOURS = (3, 5)
+# Gray, palette and CMYK; others have 3.
+_TIFF_SAMPLES = {0: 1, 1: 1, 3: 1, 5: 4}
+# Gray with alpha, and CMYK; by photometric interpretation and extra samples.
+_DEEP_TIFF_NOT_READ = ((0, (2,)), (1, (2,)), (5, ()), (5, (2,)))
 _TIFF_FORMATS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
 
 
@@ -269,24 +307,41 @@ def _look_at_tiff(file: IO[bytes]) -> Stored:
         trouble = _TIFF_COLOURS[colours]
     elif formats:
         trouble = f"has {' and '.join(map(str, formats))} samples"
-    elif depths != {8}:
+    elif len(depths) != 1 or not depths <= {1, 2, 4, 8, 16}:
         trouble = f"has {' and '.join(map(str, sorted(depths)))} bits a sample"
-        trouble = "is black and white (1 bit a pixel)" if depths == {1} else trouble
-    elif extra and max(extra) > 0:
-        trouble = "has transparency (an alpha sample a pixel)"
-    elif colours in _TIFF_COLOURS:
+    elif 1 in extra:
+        trouble = "has transparency in premultiplied form (associated alpha)"
+    elif colours in _TIFF_COLOURS and colours not in _WIDE_TIFF_COLOURS:
         trouble = _TIFF_COLOURS[colours]
-    elif samples != (1 if colours < 2 else 3):
+    elif samples != _TIFF_SAMPLES.get(colours, 3) + (extra == (2,)):
         trouble = f"has {samples} samples a pixel"
     elif colours == 6 and compression not in (6, 7):
         trouble = "is in YCbCr"
+    elif depths == {16} and (colours, extra) in _DEEP_TIFF_NOT_READ:
+        trouble = f"has {samples} samples a pixel, of 16 bits each"
+    elif depths == {16} and tags.get(284, 1) == 2 and samples > 1:
+        trouble = "has 16 bits a sample, in a plane for each colour"
+    elif colours == 3 and not _palette_of_bytes(tags.get(320, ())):
+        trouble = "has a palette of 16-bit colours"
     if trouble is not None:
         return Stored(trouble)
+    bits, wide = max(depths), None
+    if bits != 8:
+        wide = "is black and white (1 bit a pixel)" if bits == 1 else f"has {bits} bits a sample"
+    elif extra:
+        wide = "has transparency (an alpha sample a pixel)"
+    elif colours in _TIFF_COLOURS:
+        wide = _TIFF_COLOURS[colours]
     name = _TIFF_COMPRESSIONS.get(compression, f"number {compression}")
     if compression not in TiffImagePlugin.COMPRESSION_INFO:
         return Stored(f"is a TIFF with {name} compression, which is not read")
     plain = compression in _TIFF_PLAIN_COMPRESSIONS
-    return Stored(unusual=None if plain else f"is a TIFF with {name} compression")
+    return Stored(None, None if plain else f"is a TIFF with {name} compression", wide, bits)
+
+
+def _palette_of_bytes(palette: Sequence[int]) -> bool:
+    """Whether a palette of 16-bit values holds 8-bit colours."""
+    return all(value % 257 == 0 for value in palette) or all(v % 256 == 0 for v in palette)
 
 
 _LOOKS = {
@@ -294,6 +349,8 @@ _LOOKS = {
     "JPEG": _look_at_jpeg,
     "BMP": _look_at_bmp,
     "PPM": _look_at_pnm,
+    "PAM": _look_at_pam,
+    "AVIF": _look_at_avif,
     "TIFF": _look_at_tiff,
 }
 
@@ -321,7 +378,7 @@ def second_picture(pillow_format: str, file: IO[bytes], size: tuple[int, int], b
 
 
 def _picture_after_pnm(file: IO[bytes], samples: int) -> bool:
-    kind, _, start = _pnm_head(file)
+    kind, _, start = pnm_head(file)
     if kind in b"123":
         # Text: nothing but digits follows, up to the next picture's P.
         file.seek(start)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kodec.codecs.container.sequence_head import Colour
 from kodec.codecs.natural_order import natural_key
-from kodec.codecs.pictures.picture_reading import read_picture, read_pixels
+from kodec.codecs.pictures.picture_reading import read_pixels, read_plain_picture
 from kodec.native import InvalidInputError, UnsupportedError
 
 from .frames import Frame, VideoFormat
@@ -34,7 +34,7 @@ def open_folder(folder: Path, fps: Fraction | None) -> tuple[VideoFormat, Reader
     """The format of the pictures in a folder, what reads them in natural order, their number.
 
     All are 8-bit RGB, or all are gray, and of one size. Raises InvalidInputError for a folder
-    without any, and what `read_picture` does of the first.
+    without any, and what `read_plain_picture` does of the first.
     """
     files = sorted(
         (
@@ -50,7 +50,7 @@ def open_folder(folder: Path, fps: Fraction | None) -> tuple[VideoFormat, Reader
         raise InvalidInputError(
             f"{folder} holds no pictures: give a folder of numbered ones, such as 0001.png"
         )
-    first = read_picture(files[0])
+    first = read_plain_picture(files[0])
     if first.icc or first.exif:
         lost = " and ".join(
             name for name, data in (("ICC profile", first.icc), ("EXIF", first.exif)) if data

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 
 from kodec.codecs import Codec, Picture
+from kodec.codecs.peak_memory import PeakMemory
 from kodec.eval.running.machine import describe_machine
-from kodec.eval.running.memory import PeakMemory
 from kodec.eval.running.run import Progress
 from kodec.native import InvalidInputError
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kodec.codecs import read_picture
+from kodec.codecs import read_plain_picture
 from kodec.eval.metrics.picture_metrics import psnr
 from kodec.eval.running.measurement import CodecLike
 from kodec.eval.running.results import ImageRow
@@ -205,6 +205,6 @@ def place_of(choice: PictureChoice, height: int, width: int) -> tuple[int, int, 
 
 def _read(path: Path) -> Pixels:
     try:
-        return read_picture(path).pixels
+        return read_plain_picture(path).pixels
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error

@@ -4,13 +4,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kodec.codecs.peak_memory import PeakMemory
 from kodec.codecs.video_files.frames import Frame, VideoFormat, write_raw
 from kodec.codecs.video_files.video import Video
 from kodec.eval.metrics.metric_set import can_have, measure_frame, measure_picture, why_without
@@ -18,7 +20,6 @@ from kodec.eval.metrics.vmaf import vmaf_of_files
 from kodec.eval.sources.source import PictureSource, Source, VideoSource
 from kodec.native import KodecError, UnsupportedError
 
-from .memory import PeakMemory
 from .results import ImageRow
 
 _WARM_UP_FRAMES = 4
@@ -87,6 +88,26 @@ class SelfTimed(Protocol):
 
     def seconds_of(self, data: bytes) -> tuple[float, float | None]:
         """The seconds of encoding and decoding a file; None where nothing was decoded."""
+        ...
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What a file consists of, and what decoding it takes.
+
+    bytes_by_part: all of its bytes, by name. macs_per_pixel: multiplications, a pixel of a frame.
+    """
+
+    bytes_by_part: dict[str, float]
+    macs_per_pixel: float
+
+
+@runtime_checkable
+class Dissecting(Protocol):
+    """A codec that tells what its files consist of."""
+
+    def anatomy_of(self, data: bytes) -> Anatomy:
+        """Of a file's bytes."""
         ...
 
 
@@ -165,6 +186,7 @@ class Measurement:
             decoding_time=times[1],
             colour_format="rgb24" if components == 3 else "gray",
             peak_memory=peak,
+            **self._anatomy(data),
         )
 
     def _sequence_row(self, source: VideoSource, quality: int | None) -> ImageRow:
@@ -210,7 +232,11 @@ class Measurement:
             encoding_fps=_frames_per_second(frames.count, times[0]),
             decoding_fps=_frames_per_second(frames.count, times[1]),
             per_frame=per_frame,
+            **self._anatomy(data),
         )
+
+    def _anatomy(self, data: bytes) -> dict[str, Any]:
+        return asdict(self.codec.anatomy_of(data)) if isinstance(self.codec, Dissecting) else {}
 
     def _measure_frames(
         self, source: VideoSource, video: Video, decoded: Iterator[Frame]

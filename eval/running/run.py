@@ -210,10 +210,10 @@ def _means(
             columns[decibels] = [ms_ssim_db(value) for value in columns[name]]
     if of == "sequences":
         columns |= _frames_per_second(points)
-    for key in ("encoding_time", "decoding_time"):
-        seconds = [[getattr(row, key) for row in point] for point in points]
-        if all(value is not None for point in seconds for value in point):
-            columns[key] = [_mean(point) for point in seconds]
+    for key in ("encoding_time", "decoding_time", "macs_per_pixel"):
+        found = [[getattr(row, key) for row in point] for point in points]
+        if all(value is not None for point in found for value in point):
+            columns[key] = [_mean(point) for point in found]
     return columns, [f"{', '.join(names)} {reason}" for reason, names in missing.items()]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kodec.codecs import read_picture
+from kodec.codecs import read_plain_picture
 from kodec.codecs.video_files.video import Video
 from kodec.codecs.video_files.video_reading import open_video
 from kodec.native import InvalidInputError, UnsupportedError
@@ -29,10 +29,10 @@ class PictureSource:
         """Its pixels (H, W, C).
 
         Raises InvalidInputError when the file cannot be read; UnsupportedError and BitstreamError
-        as `read_picture`.
+        as `read_plain_picture`.
         """
         try:
-            return read_picture(self.path).pixels
+            return read_plain_picture(self.path).pixels
         except OSError as error:
             raise InvalidInputError(f"cannot read {self.path}: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from compositions import LATENTS, SIDES, TRANSFORMS, config_of
+from cuda_backends import Emulation
 from exact_latents import ExactRaster
 from kodec.codecs import (
     Codec,
@@ -112,6 +113,7 @@ def test_files_decode_to_the_encoders_reconstruction(key: tuple[str, str, bool])
     for height, width, components, quality in PICTURES:
         given = Picture(picture(height, width, components), icc=b"profile")
         coded = codec.code_picture(given, quality_of(key, quality))
+        assert coded.latents is not None
         if height > 1 and quality:
             assert (coded.latents.y_hat.abs() >= 0.5).float().mean() > 0.01
         encoded = codec.reconstruct(coded)
@@ -153,6 +155,18 @@ def test_one_program_for_every_port(key: tuple[str, str, bool]) -> None:
     assert read.x_hat.shape == x.shape
 
 
+def test_a_devices_coders_write_and_read_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = codec_of(CODECS[0])
+    pixels = picture(40, 50)
+    data = codec.encode(pixels, 40)
+    coders = Emulation().coders()
+    monkeypatch.setattr("kodec.codecs.coded_transform.coders_of", lambda device: coders)
+    assert codec.encode(pixels, 40) == data
+    assert np.array_equal(
+        codec.decode(data), codec.encode_picture(Picture(pixels), 40).reconstruction.pixels
+    )
+
+
 def test_all_images_that_are_taken() -> None:
     codec = codec_of(CODECS[0])
     pixels = picture(20, 30)
@@ -163,12 +177,25 @@ def test_all_images_that_are_taken() -> None:
     assert codec.encode(Image.fromarray(gray[..., 0]), 40) == codec.encode(gray, 40)
     assert codec.encode(pixels[::-1, ::-1], 40) != data
     assert codec.decode(codec.encode(pixels[::-1, ::-1], 40)).shape == (20, 30, 3)
-    wrongs: list[Any] = [pixels.astype(np.float32), pixels[..., :2], np.zeros((0, 4, 3), np.uint8)]
+    wrongs: list[Any] = [
+        pixels.astype(np.float32),
+        pixels[..., None],
+        np.zeros((0, 4, 3), np.uint8),
+    ]
     for wrong in wrongs:
         with pytest.raises(InvalidInputError):
             codec.encode(wrong)
     with pytest.raises(UnsupportedError):
-        codec.encode(Image.new("RGBA", (4, 4)))
+        codec.encode(Image.new("CMYK", (4, 4)))
+    for kind in (np.uint8, np.uint16):
+        for components in (2, 4):
+            samples = np.dstack([pixels, pixels[..., :1]])[..., -components:].astype(kind)
+            decoded = codec.decode(codec.encode(samples, 40))
+            assert (decoded.shape, decoded.dtype) == (samples.shape, kind)
+            assert np.array_equal(
+                codec.decode(codec.encode(Image.fromarray(samples.astype(np.uint8)), 40)).shape,
+                samples.shape,
+            )
 
 
 def test_pixels_that_can_not_be_written_are_taken_without_a_warning() -> None:

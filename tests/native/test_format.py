@@ -1,11 +1,9 @@
-"""The stream format, pinned: an independent decoder written from docs/bitstream.md, and bytes."""
-
-from collections.abc import Iterator
-from typing import Any
+"""The stream format, pinned: an independent decoder (support/independent_reader.py), and bytes."""
 
 import numpy as np
 import pytest
 
+from independent_reader import Choices, reference_decode
 from kodec.native import (
     BitstreamError,
     Decoder,
@@ -32,135 +30,6 @@ def kodec_tables() -> Tables:
         np.array([table[1] for table in TABLES], np.int32),
         np.array([table[2] for table in TABLES], np.uint8),
     )
-
-
-class Choices(list[int]):
-    """Indexes of a block that no symbols follow."""
-
-
-class Reader:
-    """Bytes and bits of a section."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.position = 0
-        self.bit = 0
-
-    def take(self, count: int) -> bytes:
-        self.position += count
-        assert self.position <= len(self.data)
-        return self.data[self.position - count : self.position]
-
-    def integer(self, count: int) -> int:
-        return int.from_bytes(self.take(count), "little")
-
-    def varint(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.integer(1)
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    def bits(self, count: int) -> int:
-        self.bit += count
-        assert self.bit <= 8 * len(self.data)
-        everything = int.from_bytes(self.data, "little")
-        return everything >> (self.bit - count) & ((1 << count) - 1)
-
-
-def segments_of(stream: bytes) -> list[dict[str, Any]]:
-    reader = Reader(stream)
-    segments = []
-    more = True
-    while more:
-        start = reader.position
-        kind = reader.integer(1)
-        assert kind & 3 == 0
-        lanes = [0, 1, 4, 8, 16, 32][kind >> 2 & 7]
-        symbols = reader.varint()
-        bits, words = (reader.varint(), 2 * reader.varint()) if lanes else (0, 0)
-        escapes = reader.varint() if kind & 32 else 0
-        overrides = reader.varint() if kind & 64 else 0
-        index_checksum = reader.integer(4)
-        header = stream[start : reader.position]
-        checksum = reader.integer(4)
-        sizes = (bits, words, escapes, overrides)
-        segments.append((lanes, symbols, index_checksum, header, checksum, sizes))
-        more = bool(kind & 128)
-    parsed: list[dict[str, Any]] = []
-    for number, (lanes, symbols, index_checksum, header, checksum, sizes) in enumerate(segments):
-        start = reader.position
-        sections = [Reader(reader.take(size)) for size in sizes]
-        body = stream[start : reader.position]
-        assert checksum == crc32c(number.to_bytes(2, "little") + header + body)
-        parsed.append(
-            {"lanes": lanes, "n": symbols, "indexes": index_checksum, "sections": sections}
-        )
-    assert reader.position == len(stream)
-    return parsed
-
-
-def decode_segment(segment: dict[str, Any], blocks: list[list[int]]) -> Iterator[list[int]]:
-    bits, words, escapes, overrides = segment["sections"]
-    exponents = [16 + bits.bits(4) for _ in range(segment["lanes"])]
-    states = [1 << exponent | bits.bits(exponent) for exponent in exponents]
-    replaced = {}
-    place = 0
-    while overrides.position < len(overrides.data):
-        place += overrides.varint()
-        replaced[place] = overrides.varint()
-        place += 1
-    done, used = 0, []
-    for block in blocks:
-        decoded = []
-        choices = isinstance(block, Choices)
-        for i, given in enumerate(block):
-            index = replaced.get(done + i, given)
-            used.append(index)
-            if choices:
-                decoded.append(index)
-                continue
-            if index == 0:
-                decoded.append(0)
-                continue
-            frequencies, offset, shift = TABLES[index - 1]
-            lane = i % segment["lanes"]
-            slot, code, start = states[lane] % 2**14, 0, 0
-            while start + frequencies[code] <= slot:
-                start += frequencies[code]
-                code += 1
-            states[lane] = frequencies[code] * (states[lane] >> 14) + slot - start
-            if states[lane] < 2**16:
-                states[lane] = states[lane] << 16 | words.integer(2)
-            raw = bits.bits(shift)
-            if code == len(frequencies) - 1:
-                value = escapes.varint()
-                code = -1 - value // 2 if value % 2 else code + value // 2
-            decoded.append(offset + (code << shift) + raw)
-        done += len(block)
-        yield decoded
-    assert done == segment["n"]
-    assert crc32c(np.array(used, "<u2").tobytes()) == segment["indexes"]
-    assert states == [2**16] * segment["lanes"]
-    assert all(section.position == len(section.data) for section in (words, escapes, overrides))
-    assert (bits.bit + 7) // 8 == len(bits.data)
-    assert bits.bits(-bits.bit % 8) == 0
-
-
-def reference_decode(stream: bytes, blocks: list[list[int]]) -> list[list[int]]:
-    segments = segments_of(stream)
-    symbols: list[list[int]] = [[] for _ in blocks]
-    shares = [-(-(-(-len(block) // len(segments))) // 32) * 32 for block in blocks]
-    for number, segment in enumerate(segments):
-        parts = [
-            type(block)(block[number * share : (number + 1) * share])
-            for block, share in zip(blocks, shares, strict=True)
-        ]
-        for whole, part in zip(symbols, decode_segment(segment, parts), strict=True):
-            whole.extend(part)
-    return symbols
 
 
 def example_blocks() -> list[tuple[list[int], list[int]]]:
@@ -200,7 +69,7 @@ def test_a_decoder_written_from_the_document_agrees(segments: int, lanes: int) -
     for indexes in theirs:
         for position in (0, 33, 40):
             indexes[position] = 1
-    decoded = reference_decode(example_stream(segments, lanes), theirs)
+    decoded = reference_decode(example_stream(segments, lanes), theirs, [TABLES] * 2)
     assert decoded == [symbols for symbols, _ in blocks]
 
 
@@ -221,7 +90,7 @@ def test_the_document_s_decoder_reads_choices(segments: int) -> None:
     theirs[2] += 1
     theirs[70] -= 1
     blocks = [example_blocks()[0][1], theirs, theirs_of_second]
-    assert reference_decode(stream, blocks) == [first, chosen, second]
+    assert reference_decode(stream, blocks, [TABLES] * 3) == [first, chosen, second]
     # Two overrides of two to four bytes each, and the symbol count and section length.
     assert len(stream) <= len(plain.finish(segments)) + 2 * 5 + 2 * segments
 

@@ -207,7 +207,7 @@ def bench_systems(options: argparse.Namespace) -> None:
     """Measure the packaged configs and print a table, or JSON."""
     import yaml
 
-    from kodec.codecs import read_picture
+    from kodec.codecs import read_plain_picture
     from kodec.eval import bench_systems as measure
 
     models = {
@@ -224,7 +224,7 @@ def bench_systems(options: argparse.Namespace) -> None:
     sections = {name: known[name] for name in names}
     picture = ("demo's picture", sample_picture())
     if options.picture is not None:
-        picture = (options.picture.name, read_picture(options.picture).pixels)
+        picture = (options.picture.name, read_plain_picture(options.picture).pixels)
     with progress(options.quiet) as show:
         report = measure(sections, picture, options.repeats, options.threads, show)
     _print(options, report, bench_tables.describe_systems)
@@ -270,17 +270,17 @@ def _print(
 
 def _pictures(options: argparse.Namespace) -> list[tuple[str, NDArray[np.uint8]]]:
     """Those that were named; else the demo's, and the first of Kodak, if it is there."""
-    from kodec.codecs import read_picture
+    from kodec.codecs import read_plain_picture
     from kodec.eval import DatasetError, find_dataset
 
     if options.pictures:
-        return [(path.name, read_picture(path).pixels) for path in options.pictures]
+        return [(path.name, read_plain_picture(path).pixels) for path in options.pictures]
     found = [("demo's picture", sample_picture())]
     try:
         first = find_dataset("kodak")[0]
     except DatasetError:
         return found
-    return [*found, (first.name, read_picture(first).pixels)]
+    return [*found, (first.name, read_plain_picture(first).pixels)]
 
 
 def _model(options: argparse.Namespace) -> "tuple[Codec, list[int | None]]":

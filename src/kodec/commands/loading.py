@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kodec.codecs import Codec, Container
+    from kodec.codecs import Codec
 
 
 def load_once(model: str | Path, device: str, trusted: Sequence[str]) -> "Codec":
@@ -21,10 +21,3 @@ def load_once(model: str | Path, device: str, trusted: Sequence[str]) -> "Codec"
         state = path.stat()
         stamp = str(path.resolve()), state.st_size, state.st_mtime_ns
     return Kept(partial(load, model, device, tuple(trusted)), stamp).value()
-
-
-def load_once_for(container: "Container", device: str) -> "Codec":
-    """As `kodec.codecs.load_for`, kept likewise."""
-    from kodec.codecs.catalogue import model_path
-
-    return load_once(model_path(container.header.model_id), device, ())

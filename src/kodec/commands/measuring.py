@@ -22,7 +22,7 @@ _CODECS = (*_BESIDE, *PROGRAMS)
 
 
 _TAKEN_BY = {
-    "preset": (*LIBAV, "vvenc"),
+    "preset": ("avif", *LIBAV, "vvenc"),
     **dict.fromkeys(("structure", "intra_period"), LIBAV),
     **dict.fromkeys(("binary", "config", "decoder", "bit_depth", "cache"), PROGRAMS),
 }
@@ -79,7 +79,9 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     usage.add_device(eval_)
     refining.add_options(eval_)
     of_codecs = eval_.add_argument_group("baselines")
-    of_codecs.add_argument("--preset", help="of x264, x265, svt-av1 and vvenc: their own names")
+    of_codecs.add_argument(
+        "--preset", help="of x264, x265, svt-av1 and vvenc: their own names; of avif: its speed (6)"
+    )
     path = usage.path
     of_codecs.add_argument("--binary", metavar="PATH", type=path, help="encoder of vtm, hm, vvenc")
     of_codecs.add_argument(

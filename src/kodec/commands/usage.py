@@ -106,6 +106,32 @@ def offsets(text: str) -> tuple[int, ...]:
         ) from None
 
 
+def byte_count(text: str) -> int:
+    """Bytes: 200000, 200k, 1.5G (of 1000)."""
+    scale = {"k": 1e3, "m": 1e6, "g": 1e9}.get(text.upper().removesuffix("B")[-1:].lower(), 1.0)
+    digits = text.upper().removesuffix("B")
+    try:
+        count = scale * float(digits if scale == 1.0 else digits[:-1])
+    except ValueError:
+        count = 0.0
+    if not (math.isfinite(count) and count >= 1):
+        raise argparse.ArgumentTypeError(f"bytes are a number, 200k or 1.5G say, not {text!r}")
+    return int(count)
+
+
+def box(text: str) -> tuple[int, int, int, int]:
+    """A part of a picture, as X,Y,W,H in pixels."""
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(
+            f"a part is X,Y,WIDTH,HEIGHT in pixels, 0,0,640,480 say, not {text!r}"
+        )
+    left, top, width, height = (int(part) for part in parts)
+    if not (width and height) or max(left, top, width, height) >= 1 << 24:
+        raise argparse.ArgumentTypeError(f"a part has at least one pixel, and {text!r} has none")
+    return left, top, width, height
+
+
 def bitrate(text: str) -> float:
     """Bits a second: 800000, 800k or 0.8M."""
     scale = {"k": 1e3, "m": 1e6}.get(text[-1:].lower(), 1.0)

@@ -1,6 +1,7 @@
 """`kodec encode` and `kodec decode` of videos: frames to `.kdc` files and back, as they come."""
 
 import argparse
+import io
 import itertools
 import sys
 import time
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, Literal, TextIO, TypeVar
+from typing import IO, TYPE_CHECKING, BinaryIO, Literal, TextIO, TypeVar, cast
 
 from kodec.native import BitstreamError, InvalidInputError, KodecError
 
@@ -84,13 +85,10 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
     video.add_argument("--start", metavar="N", type=usage.number, default=0, help="from frame N on")
     video.add_argument("--frames", metavar="N", type=usage.count, help="at most so many frames")
     video.add_argument(
-        "--codec", metavar="NAME", help="FFmpeg's name of an encoder (lossless FFV1, or raw)"
+        "--session", metavar="N", type=usage.number, help="of an archive: its video number N alone"
     )
     video.add_argument(
-        "--partial",
-        action="store_true",
-        help="write what can be decoded of a damaged or unfinished file; exits with 3 if frames "
-        "are lost",
+        "--codec", metavar="NAME", help="FFmpeg's name of an encoder (lossless FFV1, or raw)"
     )
 
 
@@ -100,8 +98,12 @@ def is_video(source: Path, options: argparse.Namespace) -> bool:
     from kodec.codecs.video_files.video_reading import VIDEO_SUFFIXES
 
     raw = options.pixels is not None or isinstance(options.size, tuple)
-    if source == PIPE or raw or source.is_dir():
+    if raw or source.is_dir():
         return True
+    if source == PIPE:
+        # What comes first stays there to be read.
+        kind = identify_file(_first_of_pipe(SNIFF_BYTES))
+        return kind is None or kind.family != "picture"
     if source.suffix.lower() in VIDEO_SUFFIXES:
         return True
     if not source.is_file():
@@ -111,12 +113,19 @@ def is_video(source: Path, options: argparse.Namespace) -> bool:
     return kind is not None and kind.family == "video"
 
 
+def _first_of_pipe(count: int) -> bytes:
+    """What comes first through the pipe, `count` bytes at the most, and stays there to be read."""
+    return cast(io.BufferedReader, sys.stdin.buffer).peek(count)[:count]
+
+
 def is_coded_video(source: Path) -> bool:
-    """Whether a `.kdc` file is to be decoded as a video; a pipe is."""
+    """Whether a `.kdc` file, or what comes through a pipe, is to be decoded as a video."""
     from kodec.codecs.container import ChunkReader, SequenceHeader
 
     if source == PIPE:
-        return True
+        first = _first_of_pipe(16)
+        # The head's first byte says what the file holds (docs/bitstream.md).
+        return len(first) < 8 or first[7] >> 4 != 0
     if not source.is_file():
         return False
     with source.open("rb") as file:
@@ -143,7 +152,7 @@ def encode(options: argparse.Namespace) -> FileFigures:
     from kodec.codecs.sequences.structures import Structure
     from kodec.codecs.sequences.video_codec import load_video
 
-    from .video_rates import coding_for
+    from .video_rates import coding_for, rate_missed
 
     codec = load_video(options.model, options.device, options.trust)
     structure = Structure(options.structure or codec.network.structure, options.offsets)
@@ -153,6 +162,9 @@ def encode(options: argparse.Namespace) -> FileFigures:
             tally = code(codec, video, coding, file, show)
     if not options.quiet:
         print(f"{options.output}: {tally.in_words()}", file=_remarks(options.output))
+    missed = rate_missed(tally, options)
+    if missed is not None:
+        print(f"kodec: {missed}", file=sys.stderr)
     if tally.interrupted:
         raise KodecError(f"interrupted: {options.output} has the first {tally.frames} frames")
     form = video.form
@@ -264,6 +276,8 @@ def decode(options: argparse.Namespace) -> int:
     from .coded_file import naming
 
     check_video_output(options.output, options.codec)
+    if options.session is not None:
+        raise InvalidInputError(f"--session is for archives of pfnr, and {options.input} is none")
     # From here on torch is there.
     from kodec.codecs.sequences.stream_format import SEQUENCES
     from kodec.codecs.sequences.video_codec import load_video

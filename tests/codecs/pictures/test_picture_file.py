@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
 from kodec.codecs.container import MAGIC
-from kodec.codecs.pictures.picture import Picture, picture_from_image
+from kodec.codecs.pictures.image_samples import picture_from_image
+from kodec.codecs.pictures.picture import Picture
 from kodec.codecs.pictures.picture_file import check_picture_output, write_picture
-from kodec.codecs.pictures.picture_reading import read_picture
+from kodec.codecs.pictures.picture_reading import read_plain_picture
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -56,7 +57,7 @@ def test_pixels_come_back_exactly(
 ) -> None:
     pixels = noise(*size, components)
     write_picture(tmp_path / name, Picture(pixels))
-    picture = read_picture(tmp_path / name)
+    picture = read_plain_picture(tmp_path / name)
     assert picture.pixels.dtype == np.uint8
     np.testing.assert_array_equal(picture.pixels, pixels)
     assert picture.icc is None and picture.exif is None
@@ -67,7 +68,7 @@ def test_large_pictures_are_read_strip_by_strip(tmp_path: Path) -> None:
     pixels = np.zeros((3, 5_000_000, 1), np.uint8)
     pixels[:, ::7] = [[[1]], [[2]], [[3]]]
     write_picture(tmp_path / "wide.pgm", Picture(pixels))
-    np.testing.assert_array_equal(read_picture(tmp_path / "wide.pgm").pixels, pixels)
+    np.testing.assert_array_equal(read_plain_picture(tmp_path / "wide.pgm").pixels, pixels)
 
 
 @pytest.mark.parametrize("components", [1, 3])
@@ -91,7 +92,7 @@ def test_metadata_come_along_and_pixels_are_not_turned(
         options["exif"] = b"Exif\0\0" + exif_block(orientation)
     image_of(pixels).save(tmp_path / "in", kind.split("-")[0], **options)
 
-    picture = read_picture(tmp_path / "in")
+    picture = read_plain_picture(tmp_path / "in")
     assert picture.icc == ICC
     assert picture.exif is not None and picture.exif[:2] in (b"MM", b"II")
     assert orientation_of(picture.exif) == orientation
@@ -102,7 +103,7 @@ def test_metadata_come_along_and_pixels_are_not_turned(
     outputs = ["out.png", "out.tif"] + (["out.webp"] if components == 3 else [])
     for name in outputs:
         write_picture(tmp_path / name, picture)
-        again = read_picture(tmp_path / name)
+        again = read_plain_picture(tmp_path / name)
         np.testing.assert_array_equal(again.pixels, picture.pixels)
         assert again.icc == ICC
         assert orientation_of(again.exif) == orientation
@@ -113,7 +114,7 @@ def test_metadata_come_along_and_pixels_are_not_turned(
 def test_tiff_keeps_the_camera_s_directory(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.tif", Picture(noise(2, 3, 3), exif=exif_block()))
     exif = Image.Exif()
-    exif.load(read_picture(tmp_path / "a.tif").exif or b"")
+    exif.load(read_plain_picture(tmp_path / "a.tif").exif or b"")
     assert exif[271] == "Maker"
     assert exif.get_ifd(0x8769)[0x9003] == "2020:01:01 00:00:00"
 
@@ -124,9 +125,9 @@ def test_damaged_exif_is_carried_or_left_out_with_a_warning(
 ) -> None:
     picture = Picture(noise(2, 3, 3), exif=block)
     write_picture(tmp_path / "a.png", picture)
-    assert read_picture(tmp_path / "a.png").exif == block
+    assert read_plain_picture(tmp_path / "a.png").exif == block
     write_picture(tmp_path / "a.tif", picture)
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif").pixels, picture.pixels)
+    np.testing.assert_array_equal(read_plain_picture(tmp_path / "a.tif").pixels, picture.pixels)
     assert "EXIF, which is damaged" in caplog.text
 
 
@@ -138,7 +139,7 @@ def test_layout_tags_in_exif_do_not_spoil_a_tiff(
     block = exif.tobytes().removeprefix(b"Exif\0\0")
     picture = Picture(noise(2, 3, 3), exif=block)
     write_picture(tmp_path / "a.tif", picture)
-    again = read_picture(tmp_path / "a.tif")
+    again = read_plain_picture(tmp_path / "a.tif")
     np.testing.assert_array_equal(again.pixels, picture.pixels)
     assert orientation_of(again.exif) == 3
     assert "EXIF tags 256, 259" in caplog.text
@@ -150,12 +151,12 @@ def test_the_exif_text_of_older_png_writers_is_read(tmp_path: Path) -> None:
     text = (b"Exif\0\0" + block).hex()
     info.add_text("Raw profile type exif", f"\nexif\n{len(block) + 6:8}\n{text}\n")
     image_of(noise(2, 3, 3)).save(tmp_path / "a.png", pnginfo=info)
-    assert read_picture(tmp_path / "a.png").exif == block
+    assert read_plain_picture(tmp_path / "a.png").exif == block
     info = PngImagePlugin.PngInfo()
     info.add_text("Raw profile type exif", "\nexif\n  3\nnot hexadecimal")
     image_of(noise(2, 3, 3)).save(tmp_path / "b.png", pnginfo=info)
     with pytest.raises(BitstreamError, match="EXIF text"):
-        read_picture(tmp_path / "b.png")
+        read_plain_picture(tmp_path / "b.png")
 
 
 @pytest.mark.parametrize("name", ["a.ppm", "a.bmp"])
@@ -166,7 +167,7 @@ def test_what_a_format_cannot_carry_is_said(
     with caplog.at_level(logging.WARNING):
         write_picture(tmp_path / name, picture)
     assert "ICC profile and EXIF" in caplog.text
-    np.testing.assert_array_equal(read_picture(tmp_path / name).pixels, picture.pixels)
+    np.testing.assert_array_equal(read_plain_picture(tmp_path / name).pixels, picture.pixels)
 
 
 def png(bits: int, colour: int, rows: bytes) -> bytes:
@@ -266,7 +267,7 @@ def test_what_kodec_cannot_carry_is_refused_in_one_line(
     path = tmp_path / "picture"
     path.write_bytes(make())
     with pytest.raises(UnsupportedError, match=message) as raised:
-        read_picture(path)
+        read_plain_picture(path)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -286,7 +287,7 @@ def test_what_kodec_cannot_carry_is_refused_in_one_line(
 def test_files_that_are_no_pictures(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "a").write_bytes(data)
     with pytest.raises(BitstreamError, match=message) as raised:
-        read_picture(tmp_path / "a")
+        read_plain_picture(tmp_path / "a")
     assert "\n" not in str(raised.value)
 
 
@@ -300,7 +301,7 @@ def test_every_truncation_is_an_error_or_lost_nothing(tmp_path: Path, kind: str)
     for length in range(len(data)):
         (tmp_path / "a").write_bytes(data[:length])
         try:
-            picture = read_picture(tmp_path / "a")
+            picture = read_plain_picture(tmp_path / "a")
         except KodecError as error:
             assert "\n" not in str(error)
         else:
@@ -321,7 +322,7 @@ def test_mutations_of_pictures_raise_nothing_but_our_errors(tmp_path: Path) -> N
                 changed[generator.integers(0, min(len(data), 600))] = generator.integers(0, 256)
             path.write_bytes(changed)
             try:
-                picture = read_picture(path, max_pixels=1 << 22)
+                picture = read_plain_picture(path, max_pixels=1 << 22)
             except KodecError as error:
                 assert "\n" not in str(error)
             else:
@@ -337,10 +338,10 @@ def test_the_limit_on_pixels_is_ours_and_pillow_s_is_put_back(tmp_path: Path, ki
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert read_picture(path, max_pixels=1200).pixels.shape == (30, 40, 3)
+            assert read_plain_picture(path, max_pixels=1200).pixels.shape == (30, 40, 3)
             for limit in (1199, 601, 599, 10):
                 with pytest.raises(UnsupportedError, match=f"more than {limit} pixels"):
-                    read_picture(path, max_pixels=limit)
+                    read_plain_picture(path, max_pixels=limit)
         assert Image.MAX_IMAGE_PIXELS == 100
     finally:
         Image.MAX_IMAGE_PIXELS = before
@@ -349,17 +350,17 @@ def test_the_limit_on_pixels_is_ours_and_pillow_s_is_put_back(tmp_path: Path, ki
 def test_a_picture_beyond_pillow_s_own_limit_gets_as_far_as_its_pixels(tmp_path: Path) -> None:
     (tmp_path / "a.pgm").write_bytes(b"P5 20000 10000 255\n" + bytes(10))
     with pytest.raises(BitstreamError, match="damaged or truncated"):
-        read_picture(tmp_path / "a.pgm")
+        read_plain_picture(tmp_path / "a.pgm")
     (tmp_path / "b.pgm").write_bytes(b"P5 40000 30000 255\n" + bytes(10))
     with pytest.raises(UnsupportedError, match="more than 1073741824 pixels"):
-        read_picture(tmp_path / "b.pgm")
+        read_plain_picture(tmp_path / "b.pgm")
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        read_picture(tmp_path / "missing.png")
+        read_plain_picture(tmp_path / "missing.png")
     with pytest.raises(InvalidInputError, match="folder"):
-        read_picture(tmp_path)
+        read_plain_picture(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -407,7 +408,7 @@ def test_a_gamma_without_profile_is_told(tmp_path: Path, caplog: pytest.LogCaptu
         info.add(b"gAMA", struct.pack(">I", gamma))
         RGB.save(tmp_path / "a.png", pnginfo=info)
         caplog.clear()
-        read_picture(tmp_path / "a.png")
+        read_plain_picture(tmp_path / "a.png")
         assert ("gamma" in caplog.text) == told
 
 

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin, TiffImagePlugin, features
 
-from kodec.codecs import decode_image, read_head, read_labels, read_picture, read_pixels
+from kodec.codecs import decode_image, read_head, read_labels, read_pixels, read_plain_picture
 from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (24, 32, 3), np.uint8)
@@ -152,7 +152,7 @@ def test_what_is_sound_and_not_read_is_never_called_damaged(
     path = tmp_path / "picture"
     path.write_bytes(make())
     with pytest.raises(UnsupportedError, match=words) as raised:
-        read_picture(path)
+        read_plain_picture(path)
     assert str(raised.value).startswith(str(path))
     assert "\n" not in str(raised.value) and ";" in str(raised.value)
     assert capfd.readouterr() == ("", "")
@@ -171,7 +171,7 @@ def test_what_is_sound_and_not_read_is_never_called_damaged(
 def test_no_pictures(tmp_path: Path, data: bytes, words: str) -> None:
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(BitstreamError, match=words):
-        read_picture(tmp_path / "a.png")
+        read_plain_picture(tmp_path / "a.png")
 
 
 def test_libraries_do_not_speak_on_stderr(
@@ -181,10 +181,10 @@ def test_libraries_do_not_speak_on_stderr(
     data[30:400] = bytes(370)
     (tmp_path / "a.tif").write_bytes(data)
     with pytest.raises(BitstreamError, match="looks like a TIFF picture but is damaged"):
-        read_picture(tmp_path / "a.tif")
+        read_plain_picture(tmp_path / "a.tif")
     (tmp_path / "b.tif").write_bytes(tiff_with(277, 999))
     with pytest.raises((BitstreamError, UnsupportedError)):
-        read_picture(tmp_path / "b.tif")
+        read_plain_picture(tmp_path / "b.tif")
     os.write(2, b"mine\n")
     assert capfd.readouterr() == ("", "mine\n")
 
@@ -194,11 +194,11 @@ def test_pipes_sockets_and_devices_are_refused_at_once(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as there:
         there.bind(str(tmp_path / "socket"))
         for name, words in (("pipe.png", "is a pipe"), ("socket", "is a socket")):
-            for read in (read_picture, read_head, read_labels):
+            for read in (read_plain_picture, read_head, read_labels):
                 with pytest.raises(InvalidInputError, match=words):
                     read(tmp_path / name)
     with pytest.raises(InvalidInputError, match="is a device"):
-        read_picture("/dev/null")
+        read_plain_picture("/dev/null")
 
 
 def test_long_profiles_are_carried(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_long_profiles_are_carried(tmp_path: Path) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("Comment", "x" * (5 << 20), zip=True)
     (tmp_path / "a.png").write_bytes(saved("PNG", icc_profile=profile, pnginfo=text))
-    assert read_picture(tmp_path / "a.png").icc == profile
+    assert read_plain_picture(tmp_path / "a.png").icc == profile
     np.testing.assert_array_equal(read_pixels(tmp_path / "a.png"), PIXELS)
 
 
@@ -214,7 +214,7 @@ def test_endless_texts_are_refused(tmp_path: Path) -> None:
     text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80 << 20)))
     (tmp_path / "a.png").write_bytes(png_with(text))
     with pytest.raises(UnsupportedError, match="more than 64 MiB; remove it"):
-        read_picture(tmp_path / "a.png")
+        read_plain_picture(tmp_path / "a.png")
 
 
 def test_settings_of_the_process_change_nothing(
@@ -225,7 +225,7 @@ def test_settings_of_the_process_change_nothing(
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     (tmp_path / "a.png").write_bytes(saved("PNG", icc_profile=ICC))
     (tmp_path / "labels.png").write_bytes(saved("PNG", Image.new("I;16", (30, 20), 999)))
-    assert read_picture(tmp_path / "a.png").icc == ICC
+    assert read_plain_picture(tmp_path / "a.png").icc == ICC
     head = read_head(tmp_path / "a.png")
     assert (head.width, head.height, head.components) == (32, 24, 3)
     assert (read_labels(tmp_path / "labels.png") == 999).all()
@@ -235,7 +235,7 @@ def test_settings_of_the_process_change_nothing(
         assert decode_image(saved(kind), kind).shape == (24, 32, 3)
     (tmp_path / "cut.jpg").write_bytes(saved("JPEG")[:-200])
     with pytest.raises(BitstreamError, match="truncated"):
-        read_picture(tmp_path / "cut.jpg")
+        read_plain_picture(tmp_path / "cut.jpg")
     assert Image.MAX_IMAGE_PIXELS == 100 and ImageFile.LOAD_TRUNCATED_IMAGES
 
 
@@ -297,7 +297,7 @@ def test_lost_colours_are_told(
 ) -> None:
     path = tmp_path / "picture"
     path.write_bytes(make())
-    picture = read_picture(path)
+    picture = read_plain_picture(path)
     assert picture.pixels.shape == (24, 32, 3)
     if words:
         assert [str(path) in r.getMessage() for r in caplog.records] == [True]

@@ -1,6 +1,9 @@
+from typing import Literal
+
+import numpy as np
 import pytest
 
-from kodec.codecs import highest_quality, lowest_quality
+from kodec.codecs import MOST_TRIALS, highest_quality, lowest_quality, meet_target
 
 
 @pytest.mark.parametrize("limit", [*range(64), 63.5, 1000])
@@ -42,3 +45,40 @@ def test_other_scales() -> None:
     assert highest_quality(lambda q: q, lambda q: q <= 90, highest=95).quality == 90
     assert highest_quality(lambda q: q, lambda q: True, highest=0).quality == 0
     assert not lowest_quality(lambda q: q, lambda q: False, highest=0).reached
+
+
+@pytest.mark.parametrize("wanted", ["at most", "at least"])
+@pytest.mark.parametrize("bend", [0.0, 0.4, -0.3])
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_targets_are_met_in_six_trials(
+    wanted: Literal["at most", "at least"], bend: float, noise: float
+) -> None:
+    rng = np.random.default_rng(3)
+    quality = np.arange(64)
+    curve = 0.05 * quality + bend * (quality / 63) ** 2 + noise * rng.normal(size=64)
+    for target in rng.uniform(curve[0] + 0.1, curve[-1] - 0.1, 40):
+        tried: list[int] = []
+
+        def trial(value: int, tried: list[int] = tried) -> float:
+            tried.append(value)
+            return float(curve[value])
+
+        found = meet_target(trial, float, target, wanted, 0.055)
+        assert found.reached and len(tried) == found.trials <= MOST_TRIALS
+        assert len(set(tried)) == len(tried)
+        keeps = curve <= target if wanted == "at most" else curve >= target
+        assert keeps[found.quality] and found.trial == curve[found.quality]
+        if found.closed and not noise:
+            beyond = found.quality + (1 if wanted == "at most" else -1)
+            assert not keeps[beyond]
+        if not noise:
+            assert found.closed
+
+
+def test_what_is_out_of_reach_is_told_soon() -> None:
+    for wanted, target, nearest in (("at most", -1.0, 0), ("at least", 99.0, 63)):
+        found = meet_target(lambda quality: 0.05 * quality, float, target, wanted, 0.055)  # type: ignore[arg-type]
+        assert (found.reached, found.quality) == (False, nearest)
+        assert found.trials <= 3
+    found = meet_target(lambda quality: 0.05 * quality, float, 99.0, "at most", 0.055)
+    assert (found.reached, found.quality, found.closed) == (True, 63, True)

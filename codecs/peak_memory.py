@@ -11,13 +11,19 @@ class PeakMemory:
     the process began.
     """
 
-    def restart(self) -> None:
-        """Forget the peak so far, where the system lets us."""
+    @property
+    def restarts(self) -> bool:
+        """Whether the system lets us forget a peak; forgets the one so far."""
         try:
             # 5: reset the peak resident set size ("high water mark"); proc(5).
             Path("/proc/self/clear_refs").write_text("5")
         except OSError:
-            pass
+            return False
+        return True
+
+    def restart(self) -> None:
+        """Forget the peak so far, where the system lets us."""
+        _ = self.restarts
 
     def read(self) -> int:
         """Bytes."""
