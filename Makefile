@@ -1,9 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+DOCS_NEEDS := "mkdocs-material>=9,<10" "mkdocstrings[python]>=1,<2"
 NATIVE_SOURCES := native/CMakeLists.txt $(wildcard native/cmake/* native/src/* native/src/cuda/* native/src/layers/* native/src/grids/* native/src/motion/*)
 
-.PHONY: demo test sanitize sanitize-threads test-aarch64 fuzz
+.PHONY: demo test wheel docs sanitize sanitize-threads test-aarch64 fuzz
 
 demo: $(STAMP)
 	$(BIN)/kodec demo
@@ -16,6 +17,16 @@ test: $(STAMP)
 	cd src && ../$(BIN)/mypy --config-file ../pyproject.toml kodec ../benchmarks ../tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
+# The wheel, tried in an environment of its own: dist/*.whl. Builds for all Pythons: cibuildwheel.
+wheel: $(STAMP)
+	.ci/try-wheel $(BIN)/python
+
+# The site, build/site: nothing may warn.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet $(DOCS_NEEDS)
+	$(BIN)/mkdocs build --strict --quiet
 
 # What the native tests are built with: cmake and ninja, no Python module.
 CONFIGURE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -S native \

@@ -16,6 +16,7 @@ with the data. One thread.
 
 import argparse
 import copy
+import itertools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ from kodec.eval.curves.bootstrap import interval_of_mean
 from kodec.native import InvalidInputError
 from kodec.train import CropData, RateDistortion
 from kodec.train.data import Pictures, RandomCrops, pixels_and_regions
+from kodec.train.numbered_batches import samples_of
 from kodec.train.precision import automatic_precision
 from reporting import parser_of, run, write_json
 from timed_training import Plan, in_words, one_thread, train_for, write_run
@@ -128,9 +130,12 @@ def train(name: str, start_from: str, plan: Plan, path: Path, pictures: Pictures
     def batch(number: int) -> Tensor:
         return pixels_and_regions(crops.batch(number))[0]
 
+    batches = itertools.count()
+
     def loss_of(x: Tensor) -> Tensor:
+        samples = samples_of(next(batches), len(x), 0, 1)
         with torch.autocast("cpu", torch.bfloat16, enabled=halves):
-            return task.loss_of(x)[0]
+            return task.loss_of(x, samples)[0]
 
     own = Plan(**{**vars(plan), "slow": task.slow})
     # All start at the same loss, and the end is measured below: nothing to validate on the way.

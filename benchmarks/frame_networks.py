@@ -2,14 +2,15 @@
 
     python benchmarks/frame_networks.py hnerv --seeds 1,2,3 --epochs 100 [--json FILE]
     python benchmarks/frame_networks.py speed [--steps 12]
-    python benchmarks/frame_networks.py families CLIP [NAME...] --size 1.2bpp --steps 200
+    python benchmarks/frame_networks.py families CLIP [NAME...] --size 1.2bpp --steps 200 [--psnr D]
     python benchmarks/frame_networks.py differences FILE.kdc
 
 `hnerv` fits 194,188 values to 16 frames of 320x160 with the authors' settings, by the project's own
-loop; with --halves in bfloat16, with --plain it is a plain loop in PyTorch. It
+loop; with --halves in bfloat16, with --plain it is a plain loop in PyTorch, with --centred frames
+begin at the clip's mean colour, as they do in files. It
 prints the mean of frames' PSNRs, of float output, and after the parameters are quantised to 8 bits
 and the embeddings to 6. `speed` times steps, in turn: plain, channels last, in bfloat16, and of
-other batches. `families` fits each system to a clip and reads its file back, on instruction sets
+other batches; then of drawing alone. `families` fits each system to a clip and reads its file back, on instruction sets
 one after the other: parameters must be equal, pixels within 1. `differences` says what weights of a
 NIRVANA file take as differences to those of the group before, and without. KODEC_DATA names the
 folder with the data.
@@ -91,9 +92,11 @@ class Uncoded:
         return value
 
 
-def fitted(seed: int, epochs: int, halves: bool = False) -> dict[str, Any]:
+def fitted(seed: int, epochs: int, halves: bool = False, centred: bool = False) -> dict[str, Any]:
     """The project's loop."""
     network, encoder = networks(seed)
+    if centred:
+        network.begin_at(clip().float().mean((0, 2, 3)) / 255)
     recipe = FrameRecipe("mse", BATCH, halves=halves)
     fitting = FrameFitting(network, clip(), Uncoded(), recipe, encoder, seed=seed)
     steps = recipe.steps(FRAMES, epochs)
@@ -182,6 +185,35 @@ def speed(steps: int) -> dict[str, float]:
     return found
 
 
+def playing(steps: int) -> dict[str, float]:
+    """CPU milliseconds a frame of drawing alone, the least of `steps` in turn."""
+    kinds: dict[str, tuple[bool, bool, int]] = {
+        "frame by frame": (False, False, 1),
+        "channels last": (True, False, 1),
+        "bfloat16": (False, True, 1),
+        "both": (True, True, 1),
+        "batch of 4": (False, False, 4),
+    }
+    found: dict[str, float] = {}
+    pairs = {name: networks(1)[0] for name in kinds}
+    for name, (last, _, _) in kinds.items():
+        if last:
+            pairs[name].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for _ in range(steps):
+        for name, (last, halves, batch) in kinds.items():
+            layout = torch.channels_last if last else torch.contiguous_format
+            embedding = torch.ones(batch, 16, 2, 4).contiguous(memory_format=layout)
+            began = time.process_time()
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=halves):
+                pairs[name](torch.zeros(batch), embedding)
+            taken = 1000 * (time.process_time() - began) / batch
+            found[name] = min(taken, found.get(name, math.inf))
+    for name, taken in found.items():
+        share = taken / found["frame by frame"]
+        print(f"playing, {name}: {1000 / taken:.0f} frames a second, {share:.2f} of the time")
+    return found
+
+
 def hashes(path: Path) -> tuple[str, NDArray[np.uint8], float]:
     """A file's parameters, its frames, and frames drawn a second."""
     with path.open("rb") as file:
@@ -221,12 +253,19 @@ def elsewhere(path: Path, own: tuple[str, NDArray[np.uint8]]) -> str:
     return "parameters equal; pixels differ by at most " + ", ".join(worst)
 
 
-def families(names: Sequence[str], clip_path: Path, frames: int, size: str, steps: int) -> None:
+def families(
+    names: Sequence[str],
+    clip_path: Path,
+    frames: int,
+    size: str,
+    steps: int,
+    until: float | None = None,
+) -> None:
     """Fit each to a clip, write its file, and read it back."""
     opened = open_video(clip_path, limit=frames)
     source = clip_of(opened.frames(), opened.form)
     for name in names:
-        codec = FittedCodec(name, Budget(steps=steps), size=parse_model_size(size))
+        codec = FittedCodec(name, Budget(steps=steps), size=parse_model_size(size), until=until)
         try:
             coded = codec.fit(source)
         except InvalidInputError as error:
@@ -238,9 +277,12 @@ def families(names: Sequence[str], clip_path: Path, frames: int, size: str, step
             digest, shown, rate = hashes(path)
             decibels = [psnr(a, b, 255) for a, b in zip(source.pixels, shown, strict=True)]
             bpp = 8 * path.stat().st_size / source.size.pixels
+            ended = f"{coded.run.done} steps"
+            if until is not None:
+                ended += f", {until:g} dB {'reached' if coded.reached else 'not reached'}"
             print(
                 f"{name}: {coded.model.cost().parameters:,} parameters, {len(coded.data):,} bytes, "
-                f"{bpp:.4f} bpp, {np.mean(decibels):.2f} dB, {coded.run.seconds:.0f} s of fitting, "
+                f"{bpp:.4f} bpp, {np.mean(decibels):.2f} dB, {ended}, "
                 f"{rate:.1f} frames a CPU second; {elsewhere(path, (digest, shown))}",
                 flush=True,
             )
@@ -273,6 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first.add_argument("--epochs", type=int, default=100)
     first.add_argument("--plain", action="store_true")
     first.add_argument("--halves", action="store_true")
+    first.add_argument("--centred", action="store_true")
     first.add_argument("--json", type=Path)
     second = commands.add_parser("speed")
     second.add_argument("--steps", type=int, default=12)
@@ -282,16 +325,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     third.add_argument("--frames", type=int, default=8)
     third.add_argument("--size", default="1.2bpp")
     third.add_argument("--steps", type=int, default=200)
+    third.add_argument("--psnr", type=float, help="where fits end")
     fourth = commands.add_parser("differences")
     fourth.add_argument("file", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if options.command == "speed":
         speed(options.steps)
+        playing(3 * options.steps)
         return 0
     if options.command == "families":
         known = [family.name for family in all_families() if 16 <= family.number < 32]
-        families(options.names or known, options.clip, options.frames, options.size, options.steps)
+        families(
+            options.names or known,
+            options.clip,
+            options.frames,
+            options.size,
+            options.steps,
+            options.psnr,
+        )
         return 0
     if options.command == "differences":
         differences(options.file)
@@ -306,7 +358,7 @@ def _hnerv(options: argparse.Namespace) -> int:
         if options.plain:
             row = plain(seed, options.epochs)
         else:
-            row = fitted(seed, options.epochs, options.halves)
+            row = fitted(seed, options.epochs, options.halves, options.centred)
         rows.append(row)
         print("  " + ", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
     values = [row["psnr"] for row in rows]

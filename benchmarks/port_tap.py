@@ -10,7 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kodec.entropy import Distribution, LocationScale, SymbolReader, SymbolWriter
+from kodec.entropy import (
+    HOST,
+    Coders,
+    Distribution,
+    LocationScale,
+    SymbolReader,
+    SymbolWriter,
+)
 from kodec.native import Tables
 
 
@@ -83,8 +90,8 @@ class Tapped:
 class TappedWriter(SymbolWriter):
     """A writer that a `Tap` listens to."""
 
-    def __init__(self, tap: Tap, items: int) -> None:
-        super().__init__(items)
+    def __init__(self, tap: Tap, items: int, coders: Coders = HOST) -> None:
+        super().__init__(items, coders)
         self.tap = tap
 
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
@@ -95,8 +102,8 @@ class TappedWriter(SymbolWriter):
 class TappedReader(SymbolReader):
     """A reader that a `Tap` listens to."""
 
-    def __init__(self, tap: Tap, streams: Sequence[bytes]) -> None:
-        super().__init__(streams)
+    def __init__(self, tap: Tap, streams: Sequence[bytes], coders: Coders = HOST) -> None:
+        super().__init__(streams, coders)
         self.tap = tap
 
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:

@@ -140,7 +140,9 @@ def write_one(
     """Write one file, and beside it what its readers are judged by."""
     picture, tap = read_plain_picture(path), Tap()
     plain = codec.encode_picture(picture, quality) if effort else None
-    with patch("kodec.codecs.codec.SymbolWriter", functools.partial(TappedWriter, tap)):
+    with patch(
+        "kodec.codecs.pictures.plane_coder.SymbolWriter", functools.partial(TappedWriter, tap)
+    ):
         if plain is None:
             encoded = codec.encode_picture(picture, quality)
         else:
@@ -189,7 +191,9 @@ def read_one(codec: Codec, file: Path, tap: Tap) -> dict[str, Any]:
     """Read one file and compare it with what its writer left."""
     data = file.with_suffix(".kdc").read_bytes()
     try:
-        with patch("kodec.codecs.codec.SymbolReader", functools.partial(TappedReader, tap)):
+        with patch(
+            "kodec.codecs.pictures.plane_coder.SymbolReader", functools.partial(TappedReader, tap)
+        ):
             pixels = codec.decode_picture(data).pixels
     except KodecError as error:
         return {"outcome": type(error).__name__}

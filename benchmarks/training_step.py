@@ -19,6 +19,7 @@ from compare_structures import CONFIG, task_of
 from kodec.models.blocks import products
 from kodec.train import CropData
 from kodec.train.data import RandomCrops, pixels_and_regions
+from kodec.train.numbered_batches import samples_of
 from reporting import parser_of, run
 from timed_training import one_thread
 
@@ -46,7 +47,7 @@ def main() -> int:
         x, _ = pixels_and_regions(crops.batch(number))
         marks.append(time.process_time())
         with torch.autocast("cpu", torch.bfloat16, enabled=halves):
-            loss = task.loss_of(x)[0]
+            loss = task.loss_of(x, samples_of(number, len(x), 0, 1))[0]
         marks.append(time.process_time())
         optimiser.zero_grad()
         loss.backward()

@@ -3,7 +3,7 @@
     python benchmarks/video.py frames [--model default] [--quality 0] [--frames N]
     python benchmarks/video.py memory [--size 416x240] [--frames 10000] [--seconds S]
     python benchmarks/video.py rates [--model default] [--crop 176x144] [--frames N]
-    python benchmarks/video.py portability [--frames N]
+    python benchmarks/video.py portability [--frames N] [--model video]
     python benchmarks/video.py damage [--inputs 1000000] [--seconds S]
 
 Each prints one table of docs/experiments/video.md; its part of the code says what must hold, and

@@ -237,10 +237,14 @@ def coded_size(codec: VideoCodec, frames: list[Frame], form: VideoFormat, coding
 
 
 def rates_met(options: argparse.Namespace) -> bool:
-    """Ask for rates a tenth below those of two qualities, which no quality has."""
+    """Ask for rates a tenth below those of two qualities, which no quality has.
+
+    Of each pass: how far the file is from the rate, how many steps were coded again, and from
+    which quality to which they are.
+    """
     codec = codec_of(options.model)
     print(f"model {codec.name}, the middle {options.crop[0]}x{options.crop[1]} of each clip\n")
-    print(f"{'clip':28s} {'frames':>6s} {'kbit/s':>8s} {'one pass':>9s} {'two':>7s}")
+    print(f"{'clip':28s} {'frames':>6s} {'kbit/s':>8s}  {'one pass':28s} two passes")
     worst = dict.fromkeys(ALLOWED, 0.0)
     for clip in test_clips(options.frames):
         clip = cropped(clip, *options.crop)
@@ -248,15 +252,18 @@ def rates_met(options: argparse.Namespace) -> bool:
         for quality in options.qualities:
             fps = float(form.fps)
             bits = 0.9 * 8 * coded_size(codec, frames, form, Coding(quality)) / len(frames)
-            missed: dict[int, float] = {}
+            shown = ""
             first: list[Spent] = []
             for passes in ALLOWED:
                 control = RateControl(bits, fps, len(frames), first)
                 size_ = coded_size(codec, frames, form, Coding(control=control))
                 first = control.steps
-                missed[passes] = 8 * size_ / (bits * len(frames)) - 1
-                worst[passes] = max(worst[passes], abs(missed[passes]))
-            shown = " ".join(f"{100 * missed[passes]:+7.2f} %" for passes in ALLOWED)
+                missed = 8 * size_ / (bits * len(frames)) - 1
+                worst[passes] = max(worst[passes], abs(missed))
+                qualities = [spent.quality for spent in control.steps]
+                again = control.tries - len(qualities)
+                range_ = f"{min(qualities)}-{max(qualities)}"
+                shown += f"{100 * missed:+7.2f} %, {again:2d} again, {range_:6s}"
             name = clip.path.stem[:28]
             print(f"{name:28s} {len(frames):6d} {bits * fps / 1000:8.1f} {shown}", flush=True)
     for passes, most in ALLOWED.items():

@@ -59,13 +59,13 @@ class RememberingDecoder(VideoDecoder):
         place = hash(key)
         if place in self._known:
             frames, slots = self._known[place]
-            self._stepper._slots = Slots(slots)
+            self._stepper.slots = Slots(slots)
             self._past = place
             return frames
         self._past = object()
         frames = super()._decode(data, steps)
         if self._learn:
-            self._known[place] = frames, Slots(self._stepper._slots)
+            self._known[place] = frames, Slots(self._stepper.slots)
             self._past = place
         return frames
 

@@ -1,7 +1,7 @@
 """Table of `video.py portability`: chains of frames between instruction sets, and moved states.
 
 The best kernels on one thread and the oldest on two write 300 frames of 64x64 and 48 of foreman in
-one chain each, with an untrained closed loop, a packet a frame. Both kernels on one thread and on
+one chain each, with an untrained closed loop or the model that is named, a packet a frame. Both kernels on one thread and on
 two read all files: each frame must be the writer's, every sample of it. Then
 everything that enters a state is moved in the reader, up or down at random: by 0.99 of its guard
 all frames must be the same; by 1e-3 in one frame that frame must be an error.
@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from kodec.codecs import ChunkReader, save_model
+from kodec.codecs import ChunkReader, find_model, save_model
 from kodec.codecs.sequences.video_codec import VideoCodec, load_video
 from kodec.codecs.sequences.video_encoder import Coding
 from kodec.codecs.video_files.frames import Frame, VideoFormat
@@ -51,6 +52,8 @@ def add_to(tables: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     """The parser."""
     parser = tables.add_parser("portability", help="chains of frames between instruction sets")
     parser.add_argument("--frames", type=int, help="of each chain, at most")
+    parser.add_argument("--model", help="a name or file in place of the untrained closed loop")
+    parser.add_argument("--chain", choices=CHAINS, help="one chain alone")
     parser.add_argument("--job", nargs=3, help=argparse.SUPPRESS)
     parser.set_defaults(measure=measure)
 
@@ -104,11 +107,13 @@ def moved(shift: float, unit: str, number: int | None = None) -> Iterator[None]:
 
     def off(self: SymbolReader, name: str, x: Tensor, step: float, guard: float) -> Tensor:
         nonlocal count
-        if number is None or count == number:
+        # A filtered keyframe is snapped before, too.
+        shown = name == "frame"
+        if number is None or (shown and count == number):
             by = shift * (guard if unit == "guard" else 1.0)
             up = torch.rand(x.shape, generator=generator) < 0.5
             x = x + torch.where(up, by, -by).to(x)
-        count += 1
+        count += shown
         return snap(self, name, x, step, guard)
 
     with patch.object(SymbolReader, "snap", off):
@@ -168,6 +173,8 @@ def child(action: str, folder: str, variant: str, limit: int) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if k not in OLDEST_MKL}
     script = Path(__file__).with_name("video.py")
     job = ["--job", action, folder, variant, "--frames", str(limit)]
+    if len(CHAINS) == 1:
+        job += ["--chain", *CHAINS]
     done = subprocess.run(
         [sys.executable, str(script), "portability", *job],
         env={
@@ -188,12 +195,17 @@ def child(action: str, folder: str, variant: str, limit: int) -> dict[str, str]:
 def measure(options: argparse.Namespace) -> bool:
     """Write, read and move in processes of their own."""
     limit = options.frames or max(CHAINS.values())
+    for other in [name for name in CHAINS if options.chain not in (None, name)]:
+        del CHAINS[other]
     if options.job:
         action, folder, variant = options.job
         print(json.dumps(work(action, Path(folder), variant, limit)))
         return True
     with tempfile.TemporaryDirectory(prefix="kodec-video-") as folder:
-        save_small_model(Path(folder) / MODEL)
+        if options.model is None:
+            save_small_model(Path(folder) / MODEL)
+        else:
+            shutil.copyfile(find_model(options.model), Path(folder) / MODEL)
         for variant in WRITERS:
             shown = child("write", folder, variant, limit)
             print(f"{variant:9s} writes with {shown}", flush=True)

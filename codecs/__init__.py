@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .pictures.picture_codec import PictureCodec, Reconstruction
     from .pictures.pixels import as_pixels, to_array, to_tensor
     from .sequences.bidirectional_flow import BidirectionalFlow
+    from .sequences.block_motion import BlockMotion
     from .sequences.scale_space_flow import ScaleSpaceFlow
     from .sequences.sequence_model import FrameStep, SequenceModel, State
     from .sequences.structures import Structure
@@ -98,6 +99,7 @@ else:
         "pictures.picture_codec": ("PictureCodec", "Reconstruction"),
         "pictures.pixels": ("as_pixels", "to_array", "to_tensor"),
         "sequences.bidirectional_flow": ("BidirectionalFlow",),
+        "sequences.block_motion": ("BlockMotion",),
         "video_files.frames": ("VideoFormat",),
         "sequences.scale_space_flow": ("ScaleSpaceFlow",),
         "sequences.sequence_model": ("FrameStep", "SequenceModel", "State"),
@@ -126,6 +128,7 @@ __all__ = [
     "HIGHEST_QUALITY",
     "MAX_PIXELS",
     "BidirectionalFlow",
+    "BlockMotion",
     "ChunkReader",
     "ChunkWriter",
     "Codec",

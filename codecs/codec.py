@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from kodec.entropy import RateMeter
+from kodec.entropy import Coders, RateMeter
 from kodec.native import BitstreamError, InvalidInputError
 
 from .catalogue import find_model, model_path
@@ -82,6 +82,10 @@ class Codec(LoadedModel[PictureCodec]):
     Pictures of more than `DIVIDED_ABOVE` pixels are cut into tiles, which decode by themselves and
     are coded on all cores, where the model's transforms say how far they reach.
     """
+
+    def coders(self) -> Coders:
+        """Whose coders write and read its streams: those of the device where symbols lie."""
+        return self.network.coders(torch.device(self.device))
 
     @torch.no_grad()
     def encode(self, image: Samples | Image.Image, quality: int | None = None) -> bytes:
@@ -181,7 +185,7 @@ class Codec(LoadedModel[PictureCodec]):
         local hang on how many threads share a sum: their tiles follow one another.
         """
         workers = min(workers or self.most_workers, self.most_workers)
-        return PlaneCoder(self.network, grid, self.condition(quality), workers)
+        return PlaneCoder(self.network, grid, self.condition(quality), workers, self.coders())
 
     def _write(
         self,

@@ -9,7 +9,16 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from kodec.entropy import Conditions, GainUnit, SymbolPort, as_role, encoder_only
+from kodec.entropy import (
+    HOST,
+    Coders,
+    Conditions,
+    GainUnit,
+    SymbolPort,
+    as_role,
+    coders_of,
+    encoder_only,
+)
 from kodec.native import InvalidInputError
 
 from .coding_model import CodingModel
@@ -23,8 +32,9 @@ class LatentCoder(Protocol):
     """What passes latents through a port.
 
     channels: of what it is given. May have `encoder_only_arguments`: names of its init arguments
-    that decoding does not depend on; and `exact`: true where no floating-point number decides a
-    table index, so that every machine reads what any wrote.
+    that decoding does not depend on; `exact`: true where no floating-point number decides a
+    table index, so that every machine reads what any wrote; and `host_coded`: true where it passes
+    more than blocks and side integers, for which devices have no coder.
     """
 
     channels: int
@@ -238,6 +248,12 @@ class CodedTransform(CodingModel):
         least = sum(n if isinstance(n, int) else n[0] for n in counts)
         most = sum(n if isinstance(n, int) else n[-1] for n in counts)
         return range(least, most + 1)
+
+    def coders(self, device: torch.device) -> Coders:
+        """Whose coders its ports use where it runs on a device."""
+        if any(getattr(part, "host_coded", False) for part in self._coders()):
+            return HOST
+        return coders_of(device)
 
     def _coders(self) -> list[LatentCoder]:
         """The parts that pass the port."""

@@ -99,7 +99,8 @@ def _frame_networks(*names: tuple[str, str]) -> None:
     for number, (name, kind) in enumerate(names):
         module = {"nirvana": "nirvana_model", "pfnr": "session_model"}.get(name, "frame_model")
         home = f"kodec.codecs.fitted.frame_networks.{module}:{kind}"
-        register(Family(16 + number, 0, name, home, pictures=False, videos=True))
+        version = int(name == "pfnr")
+        register(Family(16 + number, version, name, home, pictures=False, videos=True))
 
 
 _frame_networks(

@@ -86,6 +86,12 @@ class LoadedModel(Generic[Network]):
 
 
 def check_device(device: str) -> None:
-    """Raise `InvalidInputError` for a CUDA device where there is none."""
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    """Raise `InvalidInputError` for a CUDA device that is not there."""
+    if not device.startswith("cuda"):
+        return
+    if not torch.cuda.is_available():
         raise InvalidInputError("no CUDA device is available: use --device cpu")
+    count = torch.cuda.device_count()
+    number = device.partition(":")[2]
+    if number and int(number) >= count:
+        raise InvalidInputError(f"there is no {device}: the last is cuda:{count - 1}")

@@ -51,10 +51,17 @@ def _l1_ms_ssim(x: Tensor, x_hat: Tensor) -> Tensor:
     return 0.7 * _absolute_error(x, x_hat) + 0.3 * _ms_ssim(x, x_hat)
 
 
-def _frequency(x: Tensor, x_hat: Tensor) -> Tensor:
+def _spectral_error(x: Tensor, x_hat: Tensor) -> Tensor:
     spectrum = torch.view_as_real(torch.fft.fft2(x.float() - x_hat.float()))
-    pixels = _l1_ms_ssim(x, x_hat)
-    return 60 * pixels + spectrum.abs().mean(dim=(1, 2, 3, 4))
+    return spectrum.abs().mean(dim=(1, 2, 3, 4))
+
+
+def _frequency(x: Tensor, x_hat: Tensor) -> Tensor:
+    return 60 * _l1_ms_ssim(x, x_hat) + _spectral_error(x, x_hat)
+
+
+def _frequency_ssim(x: Tensor, x_hat: Tensor) -> Tensor:
+    return 60 * _l1_ssim(x, x_hat) + _spectral_error(x, x_hat)
 
 
 DISTORTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -63,13 +70,14 @@ DISTORTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1-ssim": _l1_ssim,
     "l1-ms-ssim": _l1_ms_ssim,
     "frequency": _frequency,
+    "frequency-ssim": _frequency_ssim,
 }
 """By name, functions of pixels (N, 3, H, W) in [0, 1] and their reconstruction; each (N,).
 
 mse: 255^2 times the mean squared error. ms-ssim: 1 - MS-SSIM. l1-ssim: 0.7 L1 + 0.3 (1 - SSIM)
 ("NeRV: Neural representations for videos", 2021). l1-ms-ssim: the same with MS-SSIM. frequency: 60
 times that + L1 of the spectrum ("Boosting neural representations for videos with a conditional
-decoder", 2024).
+decoder", 2024), and frequency-ssim with l1-ssim in its place, for small pictures.
 """
 
 

@@ -1,6 +1,8 @@
 """From latents to integers to bits, and everything both sides must agree on."""
 
+from .contexts.positions import phase_positions
 from .contexts.prototypes import RegionAdaptation, RegionPrototypes
+from .counted_tables import CountedBlock, CountedTables
 from .distributions import Distribution, LocationScale, ScaleTables, Uniform
 from .exact import ExactConv2d, ExactLinear
 from .factorised_prior import FactorisedBlock, FactorisedPrior
@@ -9,6 +11,7 @@ from .integer_tables import IntegerTables, WithTables, build_tables, tables_of
 from .latents.adaptive_slices import AdaptiveSlices
 from .latents.channel_slices import ChannelSlices, Checkerboard, UnevenSlices
 from .latents.companded import CompandedIntegers
+from .latents.conditioned_slices import CHANGE, FEATURES, PREDICTION, ConditionedSlices
 from .latents.exact_scan import ExactAutoregression
 from .latents.factorised import FactorisedLatents
 from .latents.frequency_slices import FrequencySlices
@@ -24,6 +27,14 @@ from .latents.temporal import TEMPORAL
 from .located_laplace import LocatedLaplace
 from .lossless_picture import LosslessPicture
 from .ports.blocks import Block, whole_blocks
+from .ports.item_coders import (
+    HOST,
+    Coders,
+    DeviceCoders,
+    HostCoders,
+    HostEncoders,
+    coders_of,
+)
 from .ports.passed_values import payload_symbols
 from .ports.port import (
     BlockStep,
@@ -35,28 +46,36 @@ from .ports.port import (
     code_blocks,
 )
 from .ports.rate_meter import RateMeter
-from .ports.relaxation import Relaxation
+from .ports.relaxation import Relaxation, UniformBySample
 from .ports.symbol_streams import SymbolReader, SymbolWriter
 from .ports.tokens import Categorical, code_tokens
 from .ports.within import Within
 from .roles import Role, as_role, encoder_only, role_of, roles_of
 
 __all__ = [
+    "HOST",
     "HYPER_STRIDE",
     "AdaptiveSlices",
     "Block",
     "BlockStep",
+    "CHANGE",
     "Categorical",
     "ChannelSlices",
     "TEMPORAL",
     "Checkerboard",
+    "Coders",
     "CompandedIntegers",
     "CompiledScan",
+    "ConditionedSlices",
     "Conditions",
+    "DeviceCoders",
+    "CountedBlock",
+    "CountedTables",
     "Distribution",
     "ExactAutoregression",
     "ExactConv2d",
     "ExactLinear",
+    "FEATURES",
     "FactorisedBlock",
     "FactorisedLatents",
     "FactorisedPrior",
@@ -65,6 +84,8 @@ __all__ = [
     "GainUnit",
     "Grid",
     "GridLatents",
+    "HostCoders",
+    "HostEncoders",
     "IntegerArm",
     "IntegerIfce",
     "IntegerTables",
@@ -73,6 +94,7 @@ __all__ = [
     "LosslessPicture",
     "MeanScaleHyperprior",
     "MultiReference",
+    "PREDICTION",
     "RasterAutoregression",
     "RateMeter",
     "RegionAdaptation",
@@ -89,6 +111,7 @@ __all__ = [
     "SymbolWriter",
     "UnevenSlices",
     "Uniform",
+    "UniformBySample",
     "WithTables",
     "Within",
     "as_role",
@@ -96,9 +119,11 @@ __all__ = [
     "channel_spans",
     "code_blocks",
     "code_tokens",
+    "coders_of",
     "encoder_only",
     "grids_of",
     "payload_symbols",
+    "phase_positions",
     "role_of",
     "roles_of",
     "tables_of",

@@ -1,8 +1,10 @@
 """Networks: tensors in, tensors out."""
 
 from .convolutional import GDNAnalysis, GDNSynthesis
+from .deringing import Deringing
 from .elic import ELICAnalysis, ELICSynthesis
 from .lapped import LappedAnalysis, LappedSynthesis
+from .lapped_differences import LappedDifferences
 from .rectified import RectifiedAnalysis, RectifiedSynthesis
 from .refined_lapped import RefinedLappedAnalysis, RefinedLappedSynthesis
 from .region_adaptive import RegionAdaptiveAnalysis, RegionAdaptiveSynthesis
@@ -13,11 +15,13 @@ from .wavelet_packet import WaveletPacket
 
 __all__ = [
     "DenseEnhancement",
+    "Deringing",
     "ELICAnalysis",
     "ELICSynthesis",
     "GDNAnalysis",
     "GDNSynthesis",
     "LappedAnalysis",
+    "LappedDifferences",
     "LappedSynthesis",
     "RectifiedAnalysis",
     "RectifiedSynthesis",

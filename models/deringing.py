@@ -163,8 +163,9 @@ class Deringing(nn.Module):
 
     def _one(self, x: Tensor, quality: Tensor) -> Tensor:
         parts = self.between_knots(quality.to(self.taps))
-        taps = torch.einsum("k,kpf->pf", parts, self.taps)
-        clip = torch.exp(parts @ self.clip)
+        # In float32 where weights are not: on both sides of a closed loop they are in float64.
+        taps = torch.einsum("k,kpf->pf", parts, self.taps).float()
+        clip = torch.exp(parts @ self.clip).float()
         core = x.device.type == "cpu" and runs_layers()
         if core and not taps.requires_grad:
             found = _by_core(x.detach(), taps.detach(), clip)

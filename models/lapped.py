@@ -62,6 +62,22 @@ def block_matrix(block: int) -> Matrix:
     return np.asarray(full[order])
 
 
+def across_boundaries(x: Tensor, matrix: Tensor) -> Tensor:
+    """Planes (N, C, H, W) with a (block x block) matrix applied across all inner boundaries."""
+    block = len(matrix)
+    half = block // 2
+    n, c, h, w = x.shape
+    if w > block:
+        inner = x[..., half:-half].reshape(n, c, h, w // block - 1, block)
+        inner = torch.matmul(inner, matrix.t()).reshape(n, c, h, w - block)
+        x = torch.cat([x[..., :half], inner, x[..., -half:]], dim=3)
+    if h > block:
+        rows = x[:, :, half:-half].reshape(n, c, h // block - 1, block, w)
+        rows = torch.matmul(matrix, rows).reshape(n, c, h - block, w)
+        x = torch.cat([x[:, :, :half], rows, x[:, :, -half:]], dim=2)
+    return x
+
+
 class _Boundaries(nn.Module):
     """Applies one trainable (block x block) matrix across all inner block boundaries."""
 
@@ -70,18 +86,7 @@ class _Boundaries(nn.Module):
         self.matrix = nn.Parameter(torch.tensor(matrix, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        block = self.matrix.shape[0]
-        half = block // 2
-        n, c, h, w = x.shape
-        if w > block:
-            inner = x[..., half:-half].reshape(n, c, h, w // block - 1, block)
-            inner = torch.matmul(inner, self.matrix.t()).reshape(n, c, h, w - block)
-            x = torch.cat([x[..., :half], inner, x[..., -half:]], dim=3)
-        if h > block:
-            rows = x[:, :, half:-half].reshape(n, c, h // block - 1, block, w)
-            rows = torch.matmul(self.matrix, rows).reshape(n, c, h - block, w)
-            x = torch.cat([x[:, :, :half], rows, x[:, :, -half:]], dim=2)
-        return x
+        return across_boundaries(x, self.matrix)
 
 
 class LappedAnalysis(nn.Module):

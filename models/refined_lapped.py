@@ -138,7 +138,9 @@ class RefinedLappedSynthesis(nn.Module):
         if quality is None:
             quality = y.new_full((len(y),), 31.5)
         with torch.autocast(y.device.type, enabled=False):
-            x = self.linear(y.float())
+            # Of halves in float32; in float64 where both sides must make the same of them.
+            y = y.to(self.linear.basis)
+            x = self.linear(y)
             t = normalised(quality.to(y)).view(-1, 1, 1, 1)
             size = torch.exp(self.level.view(1, -1, 1, 1) + self.slope.view(1, -1, 1, 1) * t)
             features = asinh(y * size)
@@ -151,5 +153,5 @@ class RefinedLappedSynthesis(nn.Module):
         h = add_to(self.from_pixels(cells(x - 0.5)), h)
         for block in self.fine:
             h = block(h, e)
-        out: Tensor = x + nn.functional.pixel_shuffle(self.out(h), 4).float()
+        out: Tensor = x + nn.functional.pixel_shuffle(self.out(h), 4).to(x)
         return out if self.deringing is None else self.deringing(out, quality)

@@ -19,8 +19,12 @@ class CudaEncoder:
     `lanes`. It keeps 10 bytes of device memory a symbol (11 with `overridden`) until it ends.
 
     `stream` is always the handle of the CUDA stream that the work is put on: for torch,
-    `torch.cuda.current_stream(device).cuda_stream`; 0 is the default stream. Calls may name
-    different ones; each then waits for the one before.
+    `torch.cuda.current_stream(device).cuda_stream`; 0 is the default stream, which is not always
+    the current one. Calls may name different ones; each then waits for the one before. What a
+    call was given is read after it returns: who frees it in another stream's order waits (for
+    torch, `Tensor.record_stream`).
+
+    Memory comes from a pool of the coder's own, which keeps up to 512 MiB from one use to the next.
     """
 
     def __init__(self, items: int, device: int = 0) -> None:
@@ -32,7 +36,8 @@ class CudaEncoder:
         indexes: _DeviceTensor,
         tables: Tables,
         overridden: _DeviceTensor | None = None,
-        stream: int = 0,
+        *,
+        stream: int,
     ) -> None:
         """Append a block; all is copied, in the stream's order. Does not wait.
 
@@ -49,7 +54,7 @@ class CudaEncoder:
             DeviceError: the device failed.
         """
 
-    def finish(self, segments: int = 0, lanes: int = 0, stream: int = 0) -> list[bytes]:
+    def finish(self, segments: int = 0, lanes: int = 0, *, stream: int) -> list[bytes]:
         """Wait, and return the streams, one an item; the encoder is of no further use.
 
         Args:
@@ -70,7 +75,7 @@ class CudaDecoder:
     """
 
     def __init__(
-        self, streams: Sequence[bytes | bytearray | memoryview], device: int = 0, stream: int = 0
+        self, streams: Sequence[bytes | bytearray | memoryview], device: int = 0, *, stream: int
     ) -> None:
         """Copy and check the streams, one an item, and copy them to the device.
 
@@ -85,7 +90,7 @@ class CudaDecoder:
         """Number of symbols in each stream, as `Decoder.symbols`."""
 
     def decode(
-        self, indexes: _DeviceTensor, tables: Tables, out: _DeviceTensor, stream: int = 0
+        self, indexes: _DeviceTensor, tables: Tables, out: _DeviceTensor, *, stream: int
     ) -> None:
         """Write the next block's symbols to `out`, in the stream's order. Does not wait.
 
@@ -102,7 +107,7 @@ class CudaDecoder:
             DeviceError: the device failed.
         """
 
-    def check(self, stream: int = 0) -> None:
+    def check(self, *, stream: int) -> None:
         """Wait until all is decoded that was asked for.
 
         Raises:
@@ -111,7 +116,7 @@ class CudaDecoder:
             DeviceError: the device failed.
         """
 
-    def finish(self, stream: int = 0) -> None:
+    def finish(self, *, stream: int) -> None:
         """As `check`; and check that all was decoded with the encoder's indexes. Ends the decoder.
 
         Raises:

@@ -29,6 +29,7 @@ from kodec.codecs import (
 from kodec.native import InvalidInputError, KodecError
 
 from .finite import FiniteLosses, advice, checkpoint_tensors
+from .numbered_batches import samples_of
 from .resuming import check_resumable, regrouped
 from .running_means import RunningMeans
 from .schedule import WarmupStableDecay
@@ -137,18 +138,32 @@ class CodecTraining(lightning.LightningModule, Generic[Model]):
     def _last_part(self, batch_idx: int) -> bool:
         """Whether the batch is the last one whose gradients its step accumulates.
 
-        Sets the state of the random numbers: noise and qualities are a function of the place in the
-        run, so that runs resume exactly.
+        Sets the state of the random numbers: what is drawn is a function of the place in the run,
+        so that runs resume exactly. Qualities, and the noise of pictures, are functions of a
+        sample's number, so that they do so with another number of processes too.
         """
         part = batch_idx % self.trainer.accumulate_grad_batches
         place = (self.seed, self.global_step, part, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
         return part == self.trainer.accumulate_grad_batches - 1
 
-    def _draw_qualities(self, n: int) -> Tensor:
-        """A quality for each of `n` samples; the highest for a fixed-rate codec."""
-        quality = torch.randint(HIGHEST_QUALITY + 1, (n,), device=self.device).float()
-        return quality if self.codec.variable_rate else torch.full_like(quality, HIGHEST_QUALITY)
+    def _samples(self, batch_idx: int, n: int) -> range:
+        """The numbers of a batch's n samples among all that the run has, in all processes."""
+        parts, part = self.trainer.accumulate_grad_batches, batch_idx
+        batch = self.global_step * parts + part % parts
+        return samples_of(batch, n, self.global_rank, self.trainer.world_size)
+
+    def _draw_qualities(self, samples: range) -> Tensor:
+        """A quality for each of the samples, a function of its number; the highest for a fixed-rate
+        codec."""
+        if not self.codec.variable_rate:
+            return torch.full((len(samples),), float(HIGHEST_QUALITY), device=self.device)
+        drawn = [self._random(sample).integers(HIGHEST_QUALITY + 1) for sample in samples]
+        return torch.tensor(drawn, dtype=torch.float32, device=self.device)
+
+    def _random(self, sample: int) -> np.random.Generator:
+        """What is random about one sample, but for its crop."""
+        return np.random.default_rng((self.seed, sample, 1))
 
     def _given(self, quality: Tensor) -> Tensor | None:
         """What the codec is told of the quality."""

@@ -20,8 +20,9 @@ from kodec.native import InvalidInputError
 
 from .checked_pictures import check_pictures
 from .decoded_files import DecodedFiles
-from .numbered_batches import BatchLoader, NumberedBatches, batches_done
+from .numbered_batches import BatchLoader, NumberedBatches, batches_done, samples_of
 from .regions import LabelPictures, RandomRectangles, RegionSource
+from .shards import ShardedPictures, find_shards
 from .unreadable import without_unreadable
 
 _log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 # Of a folder without a validation set, one picture in so many is held out.
 HELD_OUT = 16
 CACHE_BYTES = 2**30
+_DRAWS = 100
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
@@ -56,39 +58,45 @@ def pixels_and_regions(crops: Crops) -> tuple[Tensor, Tensor | None]:
 
 
 class RandomCrops(NumberedBatches[Crops]):
-    """Endless batches of random crops, a function of (seed, number of the batch, rank) alone.
+    """Endless batches of random crops, each a function of (seed, number of the sample) alone.
 
     Yields float32 (N, 3, crop, crop) in [0, 1], or with a source of regions `LabelledCrops`; crops
-    are flipped and transposed at random. Decoded pictures stay in memory, up to `cache_bytes`.
+    are flipped and transposed at random. Decoded pictures stay in memory, up to `cache_bytes`;
+    those in shards don't.
     """
 
     def __init__(
         self,
-        paths: list[Path],
+        paths: list[Path] | ShardedPictures,
         crop: int,
         batch_size: int,
         seed: int,
         rank: int = 0,
+        processes: int = 1,
         first: int = 0,
         cache_bytes: int = CACHE_BYTES,
         regions: RegionSource | None = None,
     ) -> None:
-        self.paths = paths
         self.crop = crop
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
+        self.processes = processes
         self.first = first
         self.regions = regions
-        self._pictures = DecodedFiles(paths, load_rgb, cache_bytes)
+        self.paths = paths
+        self._pictures: ShardedPictures | DecodedFiles[NDArray[np.uint8]]
+        if isinstance(paths, ShardedPictures):
+            self._pictures = paths
+        else:
+            self._pictures = DecodedFiles(paths, load_rgb, cache_bytes)
 
     def batch(self, number: int) -> Crops:
         """The batch of that number, from 0."""
-        rng = np.random.default_rng((self.seed, number, self.rank))
         crops, labels = [], []
-        for _ in range(self.batch_size):
-            picture = int(rng.integers(len(self.paths)))
-            pixels = self._pictures[picture]
+        for sample in samples_of(number, self.batch_size, self.rank, self.processes):
+            rng = np.random.default_rng((self.seed, sample))
+            picture, pixels = self._drawn(rng)
             h, w, _ = pixels.shape
             top = int(rng.integers(h - self.crop + 1))
             left = int(rng.integers(w - self.crop + 1))
@@ -102,6 +110,17 @@ class RandomCrops(NumberedBatches[Crops]):
         stacked = np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2))
         x = torch.from_numpy(stacked).float() / 255
         return LabelledCrops(x, torch.from_numpy(np.stack(labels))) if labels else x
+
+    def _drawn(self, rng: np.random.Generator) -> tuple[int, NDArray[np.uint8]]:
+        """A picture at random, another one in place of those that are left out."""
+        for _ in range(_DRAWS):
+            picture = int(rng.integers(len(self.paths)))
+            pixels = self._pictures[picture]
+            if pixels is not None:
+                return picture, pixels
+        raise InvalidInputError(
+            f"{_DRAWS} pictures were drawn, and all left out: lower data.crop, or mend the shards"
+        )
 
 
 def turned(crop: NDArray[Any], turns: Sequence[bool]) -> NDArray[Any]:
@@ -153,6 +172,9 @@ class CropData(lightning.LightningDataModule):
         leave_out_small: train without the pictures that are smaller than the crop.
         leave_out_unreadable: train without the pictures that can't be read, or whose label pictures
             can't.
+        shards: train on tar files in WebDataset's layout in place of `dataset`: their folder, or a
+            pattern such as "shards/*.tar". They are not read beforehand; a picture that is
+            unreadable or too small is met when it is drawn. `validation` is to be named.
     """
 
     def __init__(
@@ -168,6 +190,7 @@ class CropData(lightning.LightningDataModule):
         regions: str | None = None,
         leave_out_small: bool = False,
         leave_out_unreadable: bool = False,
+        shards: str | None = None,
     ) -> None:
         super().__init__()
         if min(crop, batch_size, validation_pictures, validation_size) < 1:
@@ -187,6 +210,13 @@ class CropData(lightning.LightningDataModule):
         self.regions = regions
         self.leave_out_small = leave_out_small
         self.leave_out_unreadable = leave_out_unreadable
+        self.shards = shards
+        if shards is not None and validation is None:
+            raise InvalidInputError(
+                "data.shards needs data.validation: name a data set or a folder"
+            )
+        if shards is not None and regions not in (None, "rectangles"):
+            raise InvalidInputError(f"data.shards have no labels: leave data.regions {regions} out")
 
     def paths(self, split: str) -> list[Path]:
         """The pictures of `train` or `validation`."""
@@ -209,7 +239,10 @@ class CropData(lightning.LightningDataModule):
         Raises `DatasetError` where data are absent, `InvalidInputError` for pictures that can't be
         read (naming all of them) or are smaller than the crop.
         """
-        for notes in (self._training[2], self._validation[1]):
+        training = [] if self.shards is not None else self._training[2]
+        if self.shards is not None:
+            _log.debug("%d pictures in shards", len(self._sharded()))
+        for notes in (training, self._validation[1]):
             for note in notes:
                 _log.warning(note)
 
@@ -278,10 +311,19 @@ class CropData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Crops]:
         """Batches from the trainer's present step on."""
-        rank = self.trainer.global_rank if self.trainer else 0
-        paths, source, _ = self._training
-        crops = RandomCrops(paths, self.crop, self.batch_size, self.seed, rank, regions=source)
+        place = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        paths: list[Path] | ShardedPictures
+        if self.shards is None:
+            paths, source, _ = self._training
+        else:
+            paths, source = self._sharded(), RandomRectangles() if self.regions else None
+        crops = RandomCrops(paths, self.crop, self.batch_size, self.seed, *place, regions=source)
         return BatchLoader(crops, lambda: batches_done(self.trainer), self.workers)
+
+    def _sharded(self) -> ShardedPictures:
+        assert self.shards is not None
+        leave = self.leave_out_small, self.leave_out_unreadable
+        return ShardedPictures(find_shards(self.shards), self.crop, *leave)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Validation pictures, one a batch."""

@@ -62,6 +62,17 @@ def _in_own_words(batches: Iterator[Any]) -> Iterator[Any]:
         raise InvalidInputError(words) from error
 
 
+def samples_of(batch: int, size: int, rank: int, processes: int) -> range:
+    """The numbers of the samples in one process's batch.
+
+    Samples are numbered through the run: the first batches of all processes, by rank, then the
+    second ones. A step has the same ones however many processes and accumulated batches share them,
+    as long as there are as many.
+    """
+    first = (batch * processes + rank) * size
+    return range(first, first + size)
+
+
 def batches_done(trainer: lightning.Trainer | None) -> int:
     """How many batches a run has had, in each of its processes."""
     return trainer.global_step * trainer.accumulate_grad_batches if trainer else 0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kodec.codecs import HIGHEST_QUALITY, PictureCodec
-from kodec.entropy import RateMeter, SymbolWriter
+from kodec.entropy import RateMeter, SymbolWriter, UniformBySample
 
 from .codec_training import CodecTraining
 from .data import Crops, pixels_and_regions
@@ -33,11 +33,16 @@ class RateDistortion(CodecTraining[PictureCodec]):
         loader = self.trainer.train_dataloader
         if not self.codec.calibrates or loader is None:
             return
-        batches = itertools.islice(loader, CALIBRATION_BATCHES)
-        x = torch.cat([pixels_and_regions(crops)[0] for crops in batches]).to(self.device)
+        count = CALIBRATION_BATCHES * self.trainer.accumulate_grad_batches
+        batches = itertools.islice(loader, count)
+        x = torch.stack([pixels_and_regions(crops)[0] for crops in batches]).to(self.device)
+        if self.trainer.world_size > 1:
+            # Every process saw other crops; all take those of all, in the order of their numbers.
+            x = torch.as_tensor(self.all_gather(x)).transpose(0, 1)
+        x = x.flatten(0, -4)
         quality = torch.linspace(0, HIGHEST_QUALITY, len(x), device=self.device)
         self.codec.calibrate(x, self._given(quality))
-        # Every process saw other crops; all must start from the same weights.
+        # All must start from the same weights, to the last bit.
         weights = {name: value.cpu() for name, value in self.codec.state_dict().items()}
         self.codec.load_state_dict(self.trainer.strategy.broadcast(weights))
 
@@ -45,8 +50,8 @@ class RateDistortion(CodecTraining[PictureCodec]):
         """One step's loss; logs bpp per stream, PSNR, loss and pictures per second."""
         x, regions = pixels_and_regions(crops)
         last_part = self._last_part(batch_idx)
-        loss, port, x_hat = self.loss_of(x, regions)
         n, _, h, w = x.shape
+        loss, port, x_hat = self.loss_of(x, self._samples(batch_idx, n), regions)
         bpp = port.total() / (h * w)
         mse = (x - x_hat.detach()).square().mean(dim=(1, 2, 3))
         figures = {"loss": loss, "bpp": bpp.mean(), "psnr": -10 * torch.log10(mse).mean()}
@@ -55,15 +60,19 @@ class RateDistortion(CodecTraining[PictureCodec]):
         self._record(figures, n, last_part)
         return loss
 
-    def loss_of(self, x: Tensor, regions: Tensor | None = None) -> tuple[Tensor, RateMeter, Tensor]:
-        """The loss of crops (N, 3, H, W) at qualities drawn for them, a number with gradients.
+    def loss_of(
+        self, x: Tensor, samples: range, regions: Tensor | None = None
+    ) -> tuple[Tensor, RateMeter, Tensor]:
+        """The loss of crops (N, 3, H, W), a number with gradients, at qualities and under noise
+        that follow from their numbers among all samples of the run.
 
         Besides, the meter that has their bits, and their pixels. regions: as a batch has them.
         """
         n, _, h, w = x.shape
-        quality = self._draw_qualities(n)
+        quality = self._draw_qualities(samples)
         lam = self.objective.lambdas(quality)
-        port = RateMeter(training=True)
+        seeds = [int(self._random(sample).integers(2**63)) for sample in samples]
+        port = RateMeter(training=True, uniform=UniformBySample(seeds, x.device))
         hints = {} if regions is None else {"regions": regions}
         x_hat = self.codec.code(x, (n, h, w), self._given(quality), port, hints).x_hat.float()
         bpp = port.total() / (h * w)

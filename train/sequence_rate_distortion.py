@@ -84,7 +84,12 @@ class SequenceRateDistortion(CodecTraining[SequenceModel]):
         spent: list[Tensor] = []
         losses, errors = [], []
         for coded in unroll(
-            self.codec, x, self._draw_qualities(n), self.structure, code, phase.detach
+            self.codec,
+            x,
+            self._draw_qualities(self._samples(batch_idx, n)),
+            self.structure,
+            code,
+            phase.detach,
         ):
             losses.append(self._loss(coded, spent[-1]) * coded.step.frames / count)
             errors.append((coded.frames - coded.x_hat.detach().float()).square().mean((2, 3, 4)))

@@ -82,12 +82,17 @@ class FitFile:
             raise ValueError
         if bool(run.done) != bool(run.legs):
             raise ValueError
+        whole = len(schedule.legs(MAX_STEPS))
+        if run.ends and (run.ends != sorted(run.ends) or len(run.ends) != whole):
+            raise ValueError
+        if run.ends and run.ends[-1] != run.steps:
+            raise ValueError
         states = (content["values"], run.best, *(values for _, values in run.arrived + run.waiting))
         for name, value in fitting.values.items():
             if any(s[name].shape != value.shape or s[name].dtype != value.dtype for s in states):
                 raise ValueError
         optimiser = None
-        legs = schedule.legs(run.steps or MAX_STEPS)
+        legs = schedule.legs(run.steps or MAX_STEPS, run.ends)
         for number in run.legs:
             optimiser = enter(fitting, legs[number], optimiser)
         set_values(fitting, content["values"])

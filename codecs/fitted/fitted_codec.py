@@ -1,5 +1,6 @@
 """A fitted family ready to code: each picture or clip is a fit of its own."""
 
+import hashlib
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from kodec.native import InvalidInputError, UnsupportedError
 
 from .fit_file import FitFile
 from .fitted_file import FittedFile, read_fitted, write_fitted
-from .fitted_model import Clip, FittedModel, Goal, Reconstruction
+from .fitted_model import Clip, FileFitting, FittedModel, Goal, Reconstruction, words_of
 from .fitting import Budget, Figures, Fit, Show, fit, nothing_shown
 
 DEFAULT_EFFORT = 5
@@ -34,13 +35,16 @@ class FittedResult:
     run: Fit
     model: FittedModel
     reconstruction: Reconstruction
+    reached: bool = False
+    """Whether the fit came to the PSNR or the bpp that its budget names."""
 
 
 class FittedCodec:
     """Codes as `Codec` does, by a fit within a budget; `decode` needs no codec but the file.
 
-    budget: else that of `effort`, 0 to 9. Raises `InvalidInputError` for an unknown family, and
-    for a size or preset that it does not take.
+    budget: else that of `effort`, 0 to 9. until: the fit ends where it reaches so many
+    dB. Raises `InvalidInputError` for an unknown family, and for a size or preset that it does not
+    take.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class FittedCodec:
         preset: str | None = None,
         seed: int = 0,
         device: str = "cpu",
+        until: float | None = None,
     ) -> None:
         check_device(device)
         self.family = family_named(family)
@@ -60,16 +65,14 @@ class FittedCodec:
         if (size is not None) > self.kind.takes_size:
             goes = "goes by a quality" if self.kind.takes_quality else "has one fixed rate"
             raise InvalidInputError(f"{family} {goes}: leave the size out")
-        if preset is not None and preset not in self.kind.presets:
-            known = f"has {', '.join(self.kind.presets)}" if self.kind.presets else "has none"
-            raise InvalidInputError(f"{family} has no preset {preset!r}: it {known}")
+        self._check_preset(preset)
         self.goal = Goal(None, size, seed, preset, device)
         if budget is None:
             steps = self.kind.schedule(self.goal, None).steps
             if not 0 <= effort < len(steps):
                 raise InvalidInputError(f"{family} has efforts 0 to {len(steps) - 1}, not {effort}")
             budget = Budget(steps=steps[effort])
-        self.budget = budget
+        self.budget = budget if until is None else replace(budget, psnr=until)
 
     @classmethod
     def of_settings(cls, settings: Mapping[str, Any], device: str = "cpu") -> Self:
@@ -163,23 +166,74 @@ class FittedCodec:
         """
         self._check_kind(clip)
         goal = replace(self.goal, quality=self.check_quality(quality))
-        schedule = self.kind.schedule(goal, self.budget)
         with MemoryGuard(clip.size.width, clip.size.height):
             fitting = self.kind.fitting(clip, goal)
-            fitting.identity = {
-                **fitting.identity,
-                "family": f"{self.family.name} {self.family.version}",
-                "input": clip.digest,
-                "goal": repr(goal),
-            }
-            run_with = {"budget": repr(self.budget), "schedule": repr(schedule.phases)}
-            store = None if state is None else FitFile(state, run_with)
-            begun = store.load(fitting, schedule) if store is not None and resume else None
-            run = fit(fitting, schedule, self.budget, show, accept, store=store, begun=begun)
-            model, parameters = fitting.result(show)
-            file = io.BytesIO()
-            shown = write_fitted(file, model, parameters, metadata, clip.rate)
-        return FittedResult(file.getvalue(), run, model, shown)
+            return self._coded(fitting, clip, goal, show, accept, state, resume, metadata)
+
+    def extend(
+        self,
+        archive: FittedFile,
+        clip: Clip,
+        show: Show = nothing_shown,
+        state: Path | None = None,
+        resume: bool = False,
+    ) -> FittedResult:
+        """The file of an archive with a clip behind what it holds, which does not change.
+
+        The result's run and `reached` are of the clip alone. Raises as `fit`, and
+        `InvalidInputError` for another family's archive.
+        """
+        self._check_kind(clip)
+        if archive.model.family != self.family:
+            raise InvalidInputError(
+                f"the archive is of {archive.model.family.name}, not of {self.family.name}"
+            )
+        packets = hashlib.sha256(b"".join(archive.packets)).hexdigest()[:16]
+        with MemoryGuard(clip.size.width, clip.size.height):
+            fitting = archive.model.extension(archive.parameters, clip, self.goal)
+            fitting.identity = {**fitting.identity, "archive": packets}
+            how = show, lambda figures: True, state, resume, archive.metadata
+            return self._coded(fitting, clip, self.goal, *how, archive)
+
+    def _coded(
+        self,
+        fitting: FileFitting,
+        clip: Clip,
+        goal: Goal,
+        show: Show,
+        accept: Callable[[Figures], bool],
+        state: Path | None,
+        resume: bool,
+        metadata: Mapping[str, bytes] | None,
+        archive: FittedFile | None = None,
+    ) -> FittedResult:
+        schedule = self.kind.schedule(goal, self.budget)
+        fitting.identity = {
+            **fitting.identity,
+            "family": f"{self.family.name} {self.family.version}",
+            "input": clip.digest,
+            "goal": repr(goal),
+        }
+        run_with = {"budget": repr(self.budget), "schedule": repr(schedule.phases)}
+        store = None if state is None else FitFile(state, run_with)
+        begun = store.load(fitting, schedule) if store is not None and resume else None
+        run = fit(fitting, schedule, self.budget, show, accept, store=store, begun=begun)
+        model, parameters = fitting.result(show)
+        file = io.BytesIO()
+        rate = clip.rate if archive is None else archive.header.rate
+        earlier = () if archive is None else archive.packets
+        shown = write_fitted(file, model, parameters, metadata, rate, earlier)
+        reached = run.figures is not None and self.budget.reached(run.figures)
+        return FittedResult(file.getvalue(), run, model, shown, reached)
+
+    def _check_preset(self, preset: str | None) -> None:
+        family, presets, words = self.family.name, self.kind.presets, words_of(preset)
+        for word in words:
+            if word not in presets:
+                known = f"has {', '.join(presets)}" if presets else "has none"
+                raise InvalidInputError(f"{family} has no preset {word!r}: it {known}")
+        if len(words) > 1 and (not self.kind.combines or len(set(words)) < len(words)):
+            raise InvalidInputError(f"{family} takes one preset: name no others with it")
 
     def _check_kind(self, clip: Clip) -> None:
         video = clip.size.frames > 1

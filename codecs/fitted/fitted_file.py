@@ -1,6 +1,7 @@
 """Files of fitted networks: written, and read with everything checked before it is built."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from kodec.codecs.fitted_families import family_of
 from kodec.codecs.machine import check_machine, machine_fingerprint
 from kodec.codecs.memory_guard import MemoryGuard
 from kodec.entropy import RateMeter, SymbolReader, SymbolWriter
-from kodec.native import BitstreamError, InvalidInputError
+from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 from .fitted_model import FittedModel, FittedSize, Limits, Reconstruction
 
@@ -48,10 +49,13 @@ def write_fitted(
     parameters: Mapping[str, Any],
     metadata: Mapping[str, bytes] | None = None,
     rate: Fraction = Fraction(25),
+    earlier: Sequence[bytes] = (),
 ) -> Reconstruction:
     """Write a network's file; returns what it will decode to.
 
-    Raises `InvalidInputError` where the network is beyond what its own decoder takes.
+    earlier: packets that it begins with, as another file has them. Raises `InvalidInputError` where
+    the network is beyond what its own decoder takes, `UnsupportedError` where it would write other
+    earlier packets.
     """
     cost, seen = model.cost(), dict[str, Any]()
     Limits().check(cost, model.size)
@@ -59,8 +63,13 @@ def write_fitted(
         for number in range(cost.packets):
             port = SymbolWriter(1)
             seen |= model.code(parameters, port, number)
-            (stream,) = port.finish()
+            # More would cost three bytes each, and a stream is short beside what is made of it.
+            (stream,) = port.finish(lanes=1)
             SymbolReader([stream]).expect(cost.symbols)
+            if number < len(earlier) and stream != earlier[number]:
+                raise UnsupportedError(
+                    "another version of kodec wrote what is to be kept bit for bit: add with that"
+                )
             writer.write(stream)
     return model.reconstruct(seen)
 
@@ -74,7 +83,12 @@ class FittedFile:
     model: FittedModel
     parameters: Mapping[str, Any]
     reconstruction: Reconstruction
-    packet_bytes: int
+    packets: tuple[bytes, ...]
+
+    @property
+    def packet_bytes(self) -> int:
+        """Of all packets."""
+        return sum(map(len, self.packets))
 
     @torch.no_grad()
     def bits_by_part(self) -> dict[str, float]:
@@ -83,6 +97,15 @@ class FittedFile:
         for number in range(self.model.cost().packets):
             self.model.code(self.parameters, meter, number)
         return {name: float(bits.sum()) for name, bits in meter.bits.items()}
+
+    def bytes_by_part(self, size: int) -> dict[str, float]:
+        """All of the file's `size` bytes: heads, each part, and what the coder took beside them."""
+        parts = {name: bits / 8 for name, bits in self.bits_by_part().items()}
+        return {
+            "header, framing, metadata": size - self.packet_bytes,
+            **parts,
+            "coder's own": self.packet_bytes - math.fsum(parts.values()),
+        }
 
 
 @torch.no_grad()
@@ -114,24 +137,24 @@ def read_fitted(
         check_machine(header.machine.decode("ascii", "replace"), device)
     built: FittedModel | None = None
     parameters: dict[str, Any] = {}
-    packets = taken = 0
+    packets: list[bytes] = []
     with MemoryGuard(size.width, size.height):
         for packet in reader:
             assert isinstance(packet, Packet)
-            if packets == cost.packets:
+            if len(packets) == cost.packets:
                 raise BitstreamError(f"the file has more packets than {cost.packets}: damaged")
             port = SymbolReader([packet.data])
             port.expect(cost.symbols)
             if built is None:
                 built = _built(kind, header, size, model).to(device)
-            parameters |= built.code(None, port, packets)
+            parameters |= built.code(None, port, len(packets))
             # Nothing is made of a stream before it is known to be whole.
             port.finish()
-            packets, taken = packets + 1, taken + len(packet.data)
-        if built is None or packets != cost.packets:
-            raise BitstreamError(f"the file has {packets} packets of {cost.packets}: damaged")
+            packets.append(packet.data)
+        if built is None or len(packets) != cost.packets:
+            raise BitstreamError(f"the file has {len(packets)} packets of {cost.packets}: damaged")
         shown = built.reconstruct(parameters)
-    return FittedFile(header, reader.metadata, built, parameters, shown, taken)
+    return FittedFile(header, reader.metadata, built, parameters, shown, tuple(packets))
 
 
 def _built(

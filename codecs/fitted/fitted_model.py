@@ -98,7 +98,7 @@ class Goal:
     """What a fit is to come to.
 
     quality: 0 to 63, of families that trade rate for distortion. size: of those that do not.
-    seed: of all random numbers. preset: one of the family's own. device: where it runs.
+    seed: of all random numbers. preset: of the family's own. device: where it runs.
     """
 
     quality: int | None = None
@@ -106,6 +106,16 @@ class Goal:
     seed: int = 0
     preset: str | None = None
     device: str = "cpu"
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Of a preset, which may be several with commas between them."""
+        return frozenset(words_of(self.preset))
+
+
+def words_of(preset: str | None) -> list[str]:
+    """Of a preset, in order; spaces do not count."""
+    return [] if preset is None else [word.strip() for word in preset.split(",")]
 
 
 @dataclass(frozen=True)
@@ -199,13 +209,15 @@ class FittedModel(CodingModel):
 
     Subclasses say `family`, give their networks the role "decoder" (`as_role`), and register the
     family. architecture: the integers in the head, 0 to 2^32 - 1. model_id: of weights that all
-    files of the family share, else None. takes_quality, takes_size: what a `Goal` may have.
+    files of the family share, else None. takes_quality, takes_size: what a `Goal` may have;
+    presets: its presets, and combines: whether there may be several.
     """
 
     family: ClassVar[Family]
     takes_quality: ClassVar[bool] = True
     takes_size: ClassVar[bool] = False
     presets: ClassVar[tuple[str, ...]] = ()
+    combines: ClassVar[bool] = False
     model_id: bytes | None = None
 
     def __init__(self, architecture: tuple[int, ...], size: FittedSize) -> None:
@@ -257,6 +269,21 @@ class FittedModel(CodingModel):
 
         One program for both sides: None where a port reads. Names differ between packets.
         """
+
+    @property
+    def sessions(self) -> tuple[int, ...]:
+        """Frames of each video, where a file holds several, a packet each; by default none."""
+        return ()
+
+    def extension(self, parameters: Mapping[str, Any], clip: Clip, goal: Goal) -> FileFitting:
+        """What is fitted to hold a clip more behind what a file's parameters hold.
+
+        By default there is none. Raises `UnsupportedError` where a family's files hold one video,
+        `InvalidInputError` for a clip that can't be added.
+        """
+        raise UnsupportedError(
+            f"a file of {self.family.name} holds one video: add to an archive of pfnr"
+        )
 
     @abstractmethod
     def reconstruct(self, parameters: Mapping[str, Any]) -> Reconstruction:

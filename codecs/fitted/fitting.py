@@ -20,6 +20,8 @@ from .schedule import MAX_STEPS, Leg, Moment, Phase, Schedule
 # counted.
 TIMED = 3
 TIMED_SHARE = 0.01
+# They are counted again where such shares of the time have passed.
+COUNTED_AGAIN = (0.1, 0.3, 0.6, 0.85)
 SAVE_EVERY = 10.0
 
 
@@ -37,11 +39,13 @@ class Fitting(ABC):
 
     values: by name, the tensors that are optimised, and others of which the state consists, such as
     masks: they are kept with the best and restored as they were. identity: what it is a fit of; a
-    stored state of another one is refused.
+    stored state of another one is refused. divides_steps: whether parts of it have steps of their
+    own by how many there are in all, which minutes then come to once and for good.
     """
 
     values: Mapping[str, Tensor]
     identity: Mapping[str, str]
+    divides_steps: bool = False
 
     def optimiser(self) -> torch.optim.Optimizer:
         """Of the values; by default Adam of those that require gradients.
@@ -103,6 +107,10 @@ class Budget:
         words += [] if self.bpp is None else [f"to {self.bpp:g} bpp"]
         return ", ".join(words)
 
+    def every(self, usual: int) -> int:
+        """After how many steps to measure: more often than usual where there is a target."""
+        return usual if self.psnr is None and self.bpp is None else max(1, usual // 8)
+
     def reached(self, figures: Figures) -> bool:
         """Whether a target is."""
         return (self.psnr is not None and figures.psnr >= self.psnr) or (
@@ -122,7 +130,9 @@ class Fit:
 
     steps: in all; None until a budget in minutes has been counted in steps. legs: numbers of those
     that have begun. arrived: losses and values of the present phase's candidates, at their ends;
-    waiting: those of the phase before, the best first.
+    waiting: those of the phase before, the best first. counted: steps and seconds where minutes
+    were counted in steps; then ends: of legs, and turn: the step in which they were counted last,
+    and how much of its leg had passed.
     """
 
     steps: int | None
@@ -134,6 +144,9 @@ class Fit:
     legs: list[int] = field(default_factory=list)
     arrived: list[tuple[float, dict[str, Tensor]]] = field(default_factory=list)
     waiting: list[tuple[float, dict[str, Tensor]]] = field(default_factory=list)
+    counted: list[tuple[int, float]] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    turn: tuple[int, float] = (0, 0.0)
     interrupted: bool = False
 
 
@@ -188,7 +201,13 @@ def fit(
             if run.steps is None and clock.ripe(budget):
                 each = clock.step + clock.measurement / leg.phase.measure_every
                 run.steps = budget.affordable(run.done, clock.seconds(), each)
-            ends = run.steps is not None and run.done >= schedule.legs(run.steps)[leg.number].end
+                run.counted.append((run.done, clock.seconds()))
+            elif budget.minutes is not None and run.counted and not fitting.divides_steps:
+                _count_again(schedule, run, leg, budget, clock.seconds())
+            ends = (
+                run.steps is not None
+                and run.done >= schedule.legs(run.steps, run.ends)[leg.number].end
+            )
             if ends or run.done % leg.phase.measure_every == 0:
                 figures = fitting.measure()
                 _keep_better(fitting, run, figures, accept)
@@ -231,10 +250,30 @@ def set_values(fitting: Fitting, values: Mapping[str, Tensor]) -> None:
             value.copy_(values[name])
 
 
+def _count_again(schedule: Schedule, run: Fit, leg: Leg, budget: Budget, seconds: float) -> None:
+    """By what steps took since minutes were counted last; the leg goes on from where it is.
+
+    A state that is saved later than the last of these goes on to the same bytes.
+    """
+    assert run.steps is not None and budget.minutes is not None
+    again = len(run.counted) - 1
+    if again == len(COUNTED_AGAIN) or seconds < COUNTED_AGAIN[again] * 60 * budget.minutes:
+        return
+    legs = schedule.legs(run.steps, run.ends)
+    done, before = run.counted[-1]
+    if run.done in (done, legs[leg.number].end):
+        return
+    turn = run.done, legs[leg.number].moment(run.done, run.steps, run.turn).passed
+    steps = budget.affordable(run.done, seconds, (seconds - before) / (run.done - done))
+    run.ends = schedule.ends_after(leg, run.done, steps, [other.end for other in legs])
+    run.turn, run.steps = turn, run.ends[-1]
+    run.counted.append((run.done, seconds))
+
+
 def _place(schedule: Schedule, run: Fit) -> tuple[Leg, Moment]:
     if run.steps is not None:
-        leg = schedule.leg(run.done, run.steps)
-        return leg, leg.moment(run.done, run.steps)
+        leg = schedule.leg(run.done, run.steps, run.ends)
+        return leg, leg.moment(run.done, run.steps, run.turn)
     # While minutes are still to be counted in steps, the schedule stands at its beginning.
     leg = schedule.leg(0, MAX_STEPS)
     return leg, Moment(leg.phase, 0.0, run.done, MAX_STEPS, leg.candidate)

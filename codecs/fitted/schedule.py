@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -159,10 +159,13 @@ class Leg:
     end: int
     fresh: bool
 
-    def moment(self, step: int, steps: int) -> Moment:
-        """Where a step of the leg is."""
-        passed = (step - self.start) / max(1, self.end - self.start - 1)
-        return Moment(self.phase, passed, step, steps, self.candidate)
+    def moment(self, step: int, steps: int, turn: tuple[int, float] = (0, 0.0)) -> Moment:
+        """Where a step of the leg is; turn: a step of it, and how much had passed of it there."""
+        start, before = turn if self.start < turn[0] < self.end else (self.start, 0.0)
+        last = self.end - start - 1
+        # A leg of one step is at its beginning; what is left of a longer one, at its end.
+        share = (step - start) / last if last else float(start > self.start)
+        return Moment(self.phase, before + (1 - before) * share, step, steps, self.candidate)
 
 
 @dataclass(frozen=True)
@@ -176,8 +179,17 @@ class Schedule:
     phases: tuple[Phase, ...]
     steps: tuple[int, ...]
 
-    def legs(self, steps: int) -> list[Leg]:
-        """What a fit of `steps` steps goes through, legs without steps too."""
+    def legs(self, steps: int, ends: Sequence[int] = ()) -> list[Leg]:
+        """What a fit of `steps` steps goes through, legs without steps too.
+
+        ends: of the legs, where they are not what `steps` alone makes of them.
+        """
+        if ends:
+            starts = (0, *ends)
+            return [
+                replace(leg, start=start, end=end)
+                for leg, start, end in zip(self.legs(steps), starts, ends, strict=False)
+            ]
         weights = self._weights(steps)
         whole = math.fsum(w * p.candidates for w, p in zip(weights, self.phases, strict=True))
         found: list[Leg] = []
@@ -192,12 +204,23 @@ class Schedule:
             before = phase.candidates
         return found
 
-    def leg(self, step: int, steps: int) -> Leg:
+    def leg(self, step: int, steps: int, ends: Sequence[int] = ()) -> Leg:
         """The leg that a step in 0..steps - 1 is in."""
-        for leg in self.legs(steps):
+        for leg in self.legs(steps, ends):
             if step < leg.end:
                 return leg
         raise IndexError(f"step {step} of {steps}")
+
+    def ends_after(self, leg: Leg, done: int, steps: int, ends: Sequence[int]) -> list[int]:
+        """Where legs end if the number of steps becomes `steps` when `done` are done, within a leg.
+
+        Those before it stay as they were, and each of the others has a step at least that is not
+        done.
+        """
+        found = list(ends[: leg.number])
+        for later in self.legs(steps)[leg.number :]:
+            found.append(max(later.end, done + 1, *found[-1:]))
+        return found
 
     def _weights(self, steps: int) -> list[float]:
         """Of the phases, for one candidate each; only their proportions count."""

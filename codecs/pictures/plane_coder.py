@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kodec.codecs.coded_transform import CodedLatents, Latents
-from kodec.entropy import SymbolReader, SymbolWriter
+from kodec.entropy import HOST, Coders, SymbolReader, SymbolWriter
 
 from .picture import Samples
 from .picture_codec import PictureCodec
@@ -40,17 +40,23 @@ class PlaneCoder:
     """Codes a plane of width x height with `network`, at one quality (1,) or None.
 
     grid: in pixels; more than one tile is for networks that `divides` takes. workers: tiles at
-    work at a time; with more than one, each on one thread.
+    work at a time; with more than one, each on one thread. coders: whose write and read packets.
     """
 
     def __init__(
-        self, network: PictureCodec, grid: TileGrid, quality: Tensor | None, workers: int = 1
+        self,
+        network: PictureCodec,
+        grid: TileGrid,
+        quality: Tensor | None,
+        workers: int = 1,
+        coders: Coders = HOST,
     ) -> None:
         self.network = network
         self.grid = grid
         self.latents = grid.divided(network.stride) if len(grid) > 1 else None
         self.quality = quality
         self.workers = workers
+        self.coders = coders
 
     def encode(
         self,
@@ -68,7 +74,7 @@ class PlaneCoder:
         packets = [b""] * len(self.grid)
 
         def code(tile: int) -> CodedLatents:
-            writer = SymbolWriter(1)
+            writer = SymbolWriter(1, self.coders)
             coded = self._write(samples, device, tile, writer, refined)
             (packets[tile],) = writer.finish()
             if coded_latents is not None:
@@ -80,7 +86,7 @@ class PlaneCoder:
 
     def read(self, tile: int, packet: bytes) -> CodedLatents:
         """The latents in a packet; raises BitstreamError where it is damaged."""
-        reader = SymbolReader([packet])
+        reader = SymbolReader([packet], self.coders)
         box = self.grid.box(tile)
         reader.expect(self.network.symbols_per_item(box.height, box.width))
         cond = self.network.conditions((1, box.height, box.width), self.quality)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kodec.entropy import SymbolWriter
+from kodec.entropy import HostEncoders, SymbolWriter
 from kodec.native import Encoder
 
 
@@ -15,7 +15,7 @@ class SharedWriter(SymbolWriter):
 
     def __init__(self, several: bool) -> None:
         super().__init__(1)
-        self._whole = self._encoders[0]
+        [self._whole] = self._encoders.on_host()
         self._alone = Encoder() if several else None
         self._tell()
 
@@ -35,7 +35,7 @@ class SharedWriter(SymbolWriter):
     def _tell(self) -> None:
         if self._alone is not None:
             both: Any = _Both(self._whole, self._alone)
-            self._encoders = [both]
+            self._encoders = HostEncoders([both])
 
 
 class _Both:

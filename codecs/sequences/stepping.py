@@ -16,6 +16,10 @@ from .shared_writer import SharedWriter
 
 HIGHEST_QUALITY = 63
 
+Encoded = tuple[bytes, list[Tensor], list[float]]
+"""A packet's coded bytes, and step by step the frames that its decoder will show and its share of
+the bytes, which sum to 1."""
+
 
 class Stepper:
     """What encoder and decoder both do with a step; each has its own.
@@ -31,7 +35,8 @@ class Stepper:
         self._size = (1, *size)
         self._quality = quality
         self._device = device
-        self._slots = Slots()
+        self.slots = Slots()
+        """States that later steps may read. Whoever puts others there goes on from them."""
 
     def quality_of(self, step: Step) -> int | None:
         """The quality that a step is coded at."""
@@ -54,17 +59,14 @@ class Stepper:
 
     def run(self, x: Tensor | None, step: Step, port: SymbolPort) -> Tensor:
         """Pass the step's frames (1, T, 3, H, W) through the port, and keep its state."""
-        described = self.described(step, self._slots.read(step))
+        described = self.described(step, self.slots.read(step))
         x_hat, state = self._model.code(x, described, port)
-        self._slots.keep(step, state)
+        self.slots.keep(step, state)
         return x_hat
 
     @torch.no_grad()
-    def encode(
-        self, steps: Sequence[Step], frames: Sequence[Tensor]
-    ) -> tuple[bytes, list[Tensor], list[float]]:
-        """A packet's coded bytes, and step by step the frames that its decoder will show and its
-        share of the bytes, which sum to 1."""
+    def encode(self, steps: Sequence[Step], frames: Sequence[Tensor]) -> Encoded:
+        """Code a packet of steps."""
         for step in steps:
             if not self.fits(step):
                 raise InvalidInputError(

@@ -49,7 +49,7 @@ class VideoCodec(LoadedModel[SequenceModel]):
 
 
 def load_video(
-    model: str | Path = "default", device: str = "cpu", trusted: Sequence[str] = ()
+    model: str | Path = "video", device: str = "cpu", trusted: Sequence[str] = ()
 ) -> VideoCodec:
     """Load a model for sequences, embedded by name or a file by path.
 

@@ -24,14 +24,20 @@ from kodec.native import InvalidInputError
 from .rate_control import RateControl
 from .scene_cuts import SceneCuts
 from .scheduling import Schedule, Scheduled
-from .sequence_model import SequenceModel
-from .stepping import Stepper, pictures_of
+from .sequence_model import SequenceModel, Slots
+from .stepping import Encoded, Stepper, pictures_of
 from .stream_format import SAMPLINGS
 from .structures import Structure
 
 _SMALL_FRAME = 1 << 17
 """Pixels of a frame that may share a packet: up to 416x240 and 352x288."""
 _SHARE = 4
+_AROUND_PACKET = 16
+"""Bytes that frame a packet, until one was written."""
+_END = 12
+"""Bytes of a file's end, about, without its index."""
+_INDEXED = 5
+"""Bytes of a refresh in the index, about."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Coding:
     every frame is coded by itself, two packets' frames. scene_cuts: whether a cut is a refresh too.
     control: chooses qualities in place of `quality`. share: steps in a packet, which is written
     when they are there, refreshes apart; None: 4 of small frames, which may take less than a
-    packet's framing, but 1 with a control, which learns from each.
+    packet's framing; with a control always 1, as it may have each coded again.
     """
 
     quality: int | None = None
@@ -112,7 +118,8 @@ class VideoEncoder:
         self._stepper = Stepper(codec.network, (form.height, form.width), quality, codec.device)
         self._cuts = SceneCuts() if coding.scene_cuts else None
         small = form.width * form.height <= _SMALL_FRAME
-        self._share = coding.share or (_SHARE if small and coding.control is None else 1)
+        usual = _SHARE if small else 1
+        self._share = 1 if coding.control is not None else coding.share or usual
         period = coding.intra_period
         if self._structure.name == "intra" and not period:
             period = 1 if self._share == 1 else 2 * self._share
@@ -124,8 +131,10 @@ class VideoEncoder:
         self.frames = 0
         """How many were pushed."""
         self._chunks = ChunkWriter(file, self._header())
+        self._around = _AROUND_PACKET
+        """Bytes that framed the last packet."""
         if self._control is not None:
-            self._control.charge(8 * self._chunks.bytes_written)
+            self._control.charge(8 * (self._chunks.bytes_written + _END))
 
     def _header(self) -> SequenceHeader:
         form, codec = self._form, self._codec
@@ -181,37 +190,55 @@ class VideoEncoder:
         if not waiting:
             return
         form, device = self._form, self._codec.device
-        steps = [self._described(scheduled) for scheduled in waiting]
+        steps = [self._timed(scheduled) for scheduled in waiting]
         sources = [[source.frame for source in scheduled.frames] for scheduled in waiting]
         with MemoryGuard(form.width, form.height):
             x = [
                 torch.from_numpy(np.stack([rgb_of_frame(f, form) for f in frames]))[None].to(device)
                 for frames in sources
             ]
-            data, shown, shares = self._stepper.encode(steps, x)
+            steps, (data, shown, shares) = self._coded(steps, x)
         before = self._chunks.bytes_written
         self._chunks.write(data, steps)
         # What a live pipe's reader waits for, and what a kill must not take away.
         self._file.flush()
-        bits = 8 * (self._chunks.bytes_written - before)
+        written = self._chunks.bytes_written - before
+        bits = 8 * written
+        if self._control is not None:
+            indexed = _INDEXED if steps[0].refresh else 0
+            self._control.charge(8 * (written - len(data) - self._around + indexed))
+        self._around = written - len(data)
         for number, (step, frames) in enumerate(zip(steps, sources, strict=True)):
             quality, own_bits = self._stepper.quality_of(step), round(shares[number] * bits)
-            if self._control is not None and quality is not None:
-                self._control.spent(waiting[number].step, quality, own_bits)
             if self._on_step is not None:
                 decoded = [frame_of_rgb(x_hat, form) for x_hat in pictures_of(shown[number])]
                 self._on_step(CodedStep(step, quality, own_bits, frames, decoded))
 
-    def _described(self, scheduled: Scheduled[_Source]) -> Step:
-        """The step with its times and its quality."""
+    def _timed(self, scheduled: Scheduled[_Source]) -> Step:
+        """The step with its times."""
         step = scheduled.step
         seconds = [source.seconds for source in scheduled.frames if source.seconds is not None]
         if seconds:
             step = replace(step, times=self._clock.times_of(step.first, seconds))
-        if self._control is not None and self._quality is not None:
-            wanted = self._control.quality(step)
-            step = replace(step, quality=wanted - self._quality)
         return step
+
+    def _coded(self, steps: list[Step], x: list[torch.Tensor]) -> tuple[list[Step], Encoded]:
+        """A packet's steps with their qualities, and what they come to."""
+        control, usual = self._control, self._quality
+        if control is None or usual is None:
+            return steps, self._stepper.encode(steps, x)
+        (step,) = steps
+        before = self._stepper.slots
+
+        def encode(quality: int) -> tuple[int, tuple[Step, Encoded, Slots]]:
+            self._stepper.slots = Slots(before)
+            chosen = replace(step, quality=quality - usual)
+            encoded = self._stepper.encode([chosen], x)
+            bits = 8 * (len(encoded[0]) + self._around)
+            return bits, (chosen, encoded, self._stepper.slots)
+
+        chosen, encoded, self._stepper.slots = control.code(step, encode)
+        return [chosen], encoded
 
     def close(self) -> None:
         """Code the frames that wait, and end the file. Raises InvalidInputError without frames."""

@@ -39,6 +39,8 @@ LOG_SCALE_BOUND = 5.0
 
 # What the rarest symbol is charged in training.
 MOST_BITS = 16
+LATENT_CODING = LaplaceCoding(-LOG_SCALE_OFFSET, -LOG_SCALE_BOUND, LOG_SCALE_BOUND, MOST_BITS)
+"""How grids of latents are coded: the network's log scale is `LOG_SCALE_OFFSET` too high."""
 
 
 class Affine(NamedTuple):
@@ -220,7 +222,7 @@ def arm_rate(grids: Sequence[Tensor], levels: Sequence[int], arm: GridArm) -> Te
         CONTEXTS[: arm.neighbours],
         [*layers, PositionLayer(*arm.output)],
         PositionLayer(*arm.branch),
-        LaplaceCoding(-LOG_SCALE_OFFSET, -LOG_SCALE_BOUND, LOG_SCALE_BOUND, MOST_BITS),
+        LATENT_CODING,
     )
 
 

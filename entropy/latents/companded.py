@@ -30,6 +30,7 @@ class CompandedIntegers(nn.Module):
     """
 
     exact = True
+    host_coded = True
     encoder_only_arguments: tuple[str, ...] = ("picture",)
     spread: Tensor
 

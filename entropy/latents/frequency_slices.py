@@ -22,12 +22,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from kodec.entropy.contexts.coded_grid import CodedGrid
-from kodec.entropy.contexts.positions import phase_positions, to_grid, to_tokens
-from kodec.entropy.distributions import LocationScale, ScaleTables
+from kodec.entropy.contexts.positions import to_grid, to_tokens
+from kodec.entropy.distributions import ScaleTables
 from kodec.entropy.factorised_prior import FactorisedPrior
-from kodec.entropy.ports.blocks import Block, whole_blocks
-from kodec.entropy.ports.port import Conditions, SymbolPort, code_blocks
+from kodec.entropy.ports.port import Conditions, SymbolPort
 from kodec.entropy.roles import encoder_only
 from kodec.models.blocks import (
     GELU,
@@ -36,19 +34,16 @@ from kodec.models.blocks import (
     Linear,
     PointwiseConv2d,
     QualityEmbedding,
-    gelu,
     normalised,
     zeroed,
 )
 from kodec.native import InvalidInputError
 
 from .hyperprior import WithHyperLatents, pad_to_hyper_stride
-from .orders import channel_spans
 from .temporal import TEMPORAL
+from .variance_slices import VarianceSlice, code_slices, magnitude_features, start_spreads
 
 EMBEDDING = 32
-# Before the sigmoid: what is learned starts from a small share.
-_SHARE = -3.0
 
 
 class _Recall(nn.Module):
@@ -69,76 +64,6 @@ class _Recall(nn.Module):
         grid = to_grid(self.look(magnitude_features(tokens)), *size)
         gained: Tensor = self.join(self.mix(grid))
         return gained
-
-
-def magnitude_features(y: Tensor) -> Tensor:
-    """Latents (N, P, C) -> (N, P, 2 C): log size, and log size with its sign."""
-    if torch.is_grad_enabled():
-        size = torch.log1p(y.abs())
-        return torch.cat([size, torch.sign(y) * size], dim=-1)
-    channels = y.shape[-1]
-    features = y.new_empty(*y.shape[:-1], 2 * channels)
-    size = torch.abs(y, out=features[..., :channels]).log1p_()
-    torch.copysign(size, y, out=features[..., channels:])
-    return features
-
-
-class _HeadLayer(nn.Module):
-    """Residual layer on tokens (N, P, width), each by itself; starts as the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.hidden = Linear(width, width)
-        self.out = zeroed(Linear(width, width))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, P, width) -> the same shape."""
-        change: Tensor = self.out(gelu(self.hidden(features)))
-        return features + change
-
-
-class _Slice(nn.Module):
-    """The networks of one slice of `channels` latents."""
-
-    def __init__(
-        self,
-        channels: int,
-        width: int,
-        context: int,
-        phases: int,
-        layers: int,
-        last: bool,
-        temporal: bool,
-    ) -> None:
-        super().__init__()
-        self.channels = channels
-        self.phases = phases
-        self.mix = DepthwiseBlock(width)
-        self.phase_embedding = nn.Parameter(torch.zeros(phases, width))
-        # A slice coded in one phase has no neighbours of its own to look at.
-        if phases > 1:
-            self.look = nn.Sequential(Linear(2 * channels, context), GELU())
-            self.spread_out = DepthwiseConv2d(context, 5)
-            self.join = Linear(context, width)
-        self.neighbours = nn.ModuleList(
-            zeroed(DepthwiseConv2d(channels, 5)) for _ in range(phases - 1)
-        )
-        self.layers = nn.ModuleList(_HeadLayer(width) for _ in range(layers))
-        self.hidden = Linear(width, width)
-        self.out = zeroed(Linear(width, 2 * channels))
-        self.embed = None if last else Linear(2 * channels, width)
-        self.share = zeroed(Linear(width, channels)) if temporal else None
-
-    def parameters_at(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Features (N, P, width) -> relative means and log scales (N, P, 2 channels).
-
-        And, if it is temporal, which share of the earlier latents the means have (N, P, channels).
-        """
-        for layer in self.layers:
-            features = layer(features)
-        hidden = gelu(self.hidden(features))
-        share = None if self.share is None else torch.sigmoid(self.share(hidden) + _SHARE)
-        return self.out(hidden), share
 
 
 class FrequencySlices(WithHyperLatents):
@@ -198,7 +123,7 @@ class FrequencySlices(WithHyperLatents):
             GELU(),
         )
         self.slices = nn.ModuleList(
-            _Slice(c, width, context, p, n, i == len(slices) - 1, temporal)
+            VarianceSlice(c, width, context, p, n, i == len(slices) - 1, temporal)
             for i, (c, p, n) in enumerate(zip(slices, phases, layers, strict=True))
         )
         self.recall = _Recall(channels, width) if temporal else None
@@ -214,17 +139,7 @@ class FrequencySlices(WithHyperLatents):
         y: (N, C, h, w) in quantisation steps, at qualities (N,) that differ; None if the rate is
         fixed.
         """
-        log_mean = y.abs().mean(dim=(2, 3)).clamp(min=1e-4).log()
-        if quality is None:
-            self.slope.zero_()
-            self.level.copy_(log_mean.mean(0))
-            return
-        t = normalised(quality.to(y))[:, None]
-        slope = ((t - t.mean()) * (log_mean - log_mean.mean(0))).sum(0) / (
-            t - t.mean()
-        ).square().sum()
-        self.slope.copy_(slope)
-        self.level.copy_((log_mean - slope * t).mean(0))
+        start_spreads(self.level, self.slope, y, quality)
 
     def hyper_latents(self, y: Tensor, cond: Conditions) -> Tensor:
         """What the hyper-analysis makes of `y`, (N, `hyper`, h', w')."""
@@ -281,86 +196,5 @@ class FrequencySlices(WithHyperLatents):
             recalled = to_tokens(self.recall.values(previous))
         t = normalised(quality.to(dtype))[:, None, None]
         log_spread = self.level + self.slope * t
-        y_tokens = None if y is None else to_tokens(y)
-        coded = []
-        parts = cast(list[_Slice], list(self.slices))
-        spans = channel_spans(self.slice_sizes)
-        for number, (part, span) in enumerate(zip(parts, spans, strict=True)):
-            target = None if y_tokens is None else y_tokens[..., span]
-            state = part.mix(state)
-            step = _SliceStep(part, self, to_tokens(state), log_spread[..., span], (h, w))
-            step.recalled = None if recalled is None else recalled[..., span]
-            values = code_blocks(port, f"y{number}", target, whole_blocks(step.places), step)
-            embedded = step.embedding()
-            if embedded is not None:
-                state = state + to_grid(embedded, h, w)
-            coded.append(values)
-        return torch.cat(coded, dim=-1).permute(0, 3, 1, 2)
-
-
-class _SliceStep:
-    """A `BlockStep` over one slice of the latents of one call, a block a phase.
-
-    features: of the state, tokens (N, h w, width). log_spread: of each channel. recalled: values
-    of the frame before, tokens (N, h w, channels), where there are any.
-    """
-
-    recalled: Tensor | None = None
-
-    def __init__(
-        self,
-        part: _Slice,
-        model: FrequencySlices,
-        features: Tensor,
-        log_spread: Tensor,
-        size: tuple[int, int],
-    ) -> None:
-        self.part, self.model = part, model
-        self.features, self.log_spread = features, log_spread
-        self.places = phase_positions(*size, part.phases, features.device)
-        self.values, self.seen = CodedGrid(*size, self.places), CodedGrid(*size, self.places)
-        self.embedded: list[Tensor] = []
-
-    def front(self, block: Block) -> LocationScale:
-        """From the state and the phases coded so far."""
-        part, phase = self.part, block.number
-        here = self.features.index_select(1, block.places) + part.phase_embedding[phase]
-        predicted: Tensor | float = 0.0
-        if phase:
-            here = here + part.join(gelu(self.seen.convolve(part.spread_out, phase)))
-            neighbours = part.neighbours[phase - 1]
-            assert isinstance(neighbours, DepthwiseConv2d)
-            predicted = self.values.convolve(neighbours, phase)
-        parameters, share = part.parameters_at(here)
-        mean, log_scale = parameters.chunk(2, dim=-1)
-        if share is not None and self.recalled is not None:
-            predicted = predicted + share * self.recalled.index_select(1, block.places)
-        return LocationScale(
-            mean * torch.exp(self.log_spread) + predicted,
-            log_scale + self.log_spread,
-            self.model.scale_tables,
-            self.model.lagrangian,
-        )
-
-    def take(self, block: Block, values: Tensor) -> None:
-        """Keep the phase, and what later phases and slices see of it."""
-        part, phase = self.part, block.number
-        self.values.add(phase, values)
-        going_on = phase + 1 < part.phases
-        if going_on or part.embed is not None:
-            magnitudes = magnitude_features(values)
-        if going_on:
-            self.seen.add(phase, part.look(magnitudes))
-        if part.embed is not None:
-            self.embedded.append(part.embed(magnitudes))
-
-    def result(self) -> Tensor:
-        """The slice, (N, h, w, channels)."""
-        return self.values.grid()
-
-    def embedding(self) -> Tensor | None:
-        """Of the slice, tokens (N, h w, width); the last one has none."""
-        if not self.embedded:
-            return None
-        order = torch.argsort(torch.cat(self.places))
-        return torch.cat(self.embedded, dim=1).index_select(1, order)
+        parts = cast(list[VarianceSlice], list(self.slices))
+        return code_slices(port, self, parts, y, state, log_spread, recalled)

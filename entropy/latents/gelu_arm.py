@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from kodec.entropy.located_laplace import LocatedScales
+from kodec.models.blocks.position_network import Pieces
 from kodec.native import FrontProgram, InvalidInputError
 
 from .integer_arm import FRACTION, LEAST, LOG_SCALE_OFFSET, MOST, ExactProduct, SteppedLayer
@@ -51,6 +52,8 @@ def _slopes() -> tuple[int, ...]:
 
 SLOPES = _slopes()
 GROWTH = tuple(b - a for a, b in zip(SLOPES, SLOPES[1:]))
+STRAIGHT_GELU = Pieces(tuple(k / 256 for k in KNOTS), tuple(g / 256 for g in GROWTH))
+"""As `context_rate` takes it."""
 
 
 class _StraightGelu(torch.autograd.Function):

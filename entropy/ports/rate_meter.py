@@ -10,7 +10,7 @@ from kodec.entropy.distributions import Distribution, Uniform
 from .blocks import Block
 from .passed_values import BYTE_BITS, digits_of, given, lengths_of, packed
 from .port import CompiledStep, ForeignCoder, ScanStep, code_blocks
-from .relaxation import Relaxation, under_noise
+from .relaxation import DrawUniform, Relaxation, under_noise
 from .snapping import Snap
 
 
@@ -18,14 +18,20 @@ class RateMeter:
     """Counts bits, without writing any.
 
     training=True: the distributions' training bits, of values that `relaxation` gives in place of
-    rounded ones. training=False: likelihoods of the rounded values, so that estimates compare with
-    files.
+    rounded ones, with noise from what `uniform` draws. training=False: likelihoods of the rounded
+    values, so that estimates compare with files.
     `bits` maps each block's name to bits per sample, shape (N,).
     """
 
-    def __init__(self, training: bool, relaxation: Relaxation = Relaxation()) -> None:
+    def __init__(
+        self,
+        training: bool,
+        relaxation: Relaxation = Relaxation(),
+        uniform: DrawUniform = torch.rand_like,
+    ) -> None:
         self.training = training
         self.relaxation = relaxation
+        self.uniform = uniform
         self.bits: dict[str, Tensor] = {}
 
     def _count(self, name: str, bits: Tensor) -> None:
@@ -45,7 +51,7 @@ class RateMeter:
         if not (self.training and y.is_floating_point()):
             self._count(name, dist.bits(rounded))
             return rounded
-        relaxed, seen = self.relaxation.relax(y, symbols, rounded)
+        relaxed, seen = self.relaxation.relax(y, symbols, rounded, self.uniform)
         self._count(name, dist.training_bits(relaxed, symbols))
         return seen
 
@@ -58,7 +64,7 @@ class RateMeter:
             integers = torch.round(y)
             self._count(name, step.whole(integers).bits(integers))
             return integers
-        return self.code(name, y, step.whole(under_noise(y)))
+        return self.code(name, y, step.whole(under_noise(y, self.uniform)))
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
         """Count log2(high) bits each."""
@@ -72,7 +78,7 @@ class RateMeter:
         y = given(name, y)
         if self.training:
             self._count(name, y.new_zeros(len(y), 1))
-            return under_noise(y)
+            return under_noise(y, self.uniform)
         integers, payloads = packed(name, y, coder)
         lengths = lengths_of(payloads).to(y.device)
         self.integers(name, lengths, coder.most + 1, lengths.shape)

@@ -10,6 +10,7 @@ follows; "Universally quantized neural compression" (2020), soft rounding; "Impr
 neural image compression" (2020), stochastic Gumbel annealing.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,9 +25,32 @@ from kodec.native import InvalidInputError
 _EDGE = 1 - 1e-6
 
 
-def under_noise(x: Tensor) -> Tensor:
+DrawUniform = Callable[[Tensor], Tensor]
+"""Draws values, uniform in [0, 1), of a tensor's shape and type."""
+
+
+class UniformBySample:
+    """Draws what depends on each sample's own seed, not on what else is in the batch.
+
+    seeds: one for each sample. A tensor of another number of samples gets torch's own values.
+    """
+
+    def __init__(self, seeds: Sequence[int], device: torch.device | str = "cpu") -> None:
+        self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Values for x (N, ...), sample by sample."""
+        if len(x) != len(self._generators):
+            return torch.rand_like(x)
+        drawn = torch.empty_like(x, memory_format=torch.contiguous_format)
+        for row, generator in zip(drawn, self._generators, strict=True):
+            row.uniform_(generator=generator)
+        return drawn
+
+
+def under_noise(x: Tensor, uniform: DrawUniform = torch.rand_like) -> Tensor:
     """x (any shape) plus noise, uniform within half a step either way."""
-    return x + torch.rand_like(x) - 0.5
+    return x + uniform(x) - 0.5
 
 
 def soft_round(x: Tensor, temperature: float) -> Tensor:
@@ -105,7 +129,9 @@ class Relaxation:
                 "rounding"
             )
 
-    def relax(self, y: Tensor, symbols: Tensor, rounded: Tensor) -> tuple[Tensor, Tensor]:
+    def relax(
+        self, y: Tensor, symbols: Tensor, rounded: Tensor, uniform: DrawUniform = torch.rand_like
+    ) -> tuple[Tensor, Tensor]:
         """What code lengths are taken of, and what follows sees; both of y's shape.
 
         symbols, rounded: what the distribution made of the latents y, in steps and as the decoder
@@ -117,12 +143,12 @@ class Relaxation:
             found = offset + between_neighbours(y - offset, self.temperature)
             return found, found
         if self.temperature is None:
-            soft, noisy = y, under_noise(y)
+            soft, noisy = y, under_noise(y, uniform)
             found = noisy
         else:
             offset = rounded - symbols
             soft = offset + soft_round(y - offset, self.temperature)
-            noisy = under_noise(soft)
+            noisy = under_noise(soft, uniform)
             found = offset + soft_round_mean(noisy - offset, self.temperature)
         if self.values == "rounding":
             found = soft + (rounded - soft).detach()

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from kodec.entropy.distributions import Distribution, Uniform
-from kodec.native import BitstreamError, Decoder, Encoder, InvalidInputError, MismatchError
+from kodec.native import BitstreamError, InvalidInputError, MismatchError
 
 from .blocks import Block
+from .item_coders import HOST, Coders, ItemEncoders
 from .passed_values import (
     BYTE_BITS,
     codable,
@@ -25,10 +26,14 @@ from .snapping import Snap
 
 
 class SymbolWriter:
-    """Writes each item of the batch to a stream of its own; `finish` returns the streams."""
+    """Writes each item of the batch to a stream of its own; `finish` returns the streams.
 
-    def __init__(self, items: int) -> None:
-        self._encoders = [Encoder() for _ in range(items)]
+    coders: whose; those of a device (`coders_of`) write the same bytes where its blocks lie, and
+    take no compiled scans, payloads nor state: `UnsupportedError`.
+    """
+
+    def __init__(self, items: int, coders: Coders = HOST) -> None:
+        self._encoders: ItemEncoders = coders.encoders(items)
 
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
         """Quantise, write, and return what the reader will see.
@@ -38,17 +43,7 @@ class SymbolWriter:
         y = given(name, y, dist.shape)
         # Contiguous like the reader's, so that both sides run the same kernels on what follows.
         symbols = codable(name, dist.quantise(y).contiguous())
-        items = len(self._encoders)
-        indexes, close = dist.indexes()
-        integers = symbols.to(torch.int32).reshape(items, -1).cpu().numpy()
-        choices = indexes.reshape(items, -1).cpu().numpy()
-        positions = close.cpu().numpy()
-        size = integers.shape[1]
-        # Where each item's positions begin among those of the whole block.
-        bounds = np.searchsorted(positions, np.arange(items + 1) * size)
-        for i, encoder in enumerate(self._encoders):
-            overrides = positions[bounds[i] : bounds[i + 1]] - i * size
-            encoder.add(integers[i], choices[i], dist.tables, overrides.astype(np.uint32))
+        self._encoders.add(symbols, dist)
         return dist.dequantise(symbols)
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Block], step: ScanStep) -> Tensor:
@@ -57,8 +52,9 @@ class SymbolWriter:
             return code_blocks(self, name, y, fronts, step)
         compiled = step.compiled()
         values = codable(name, torch.round(given(name, y)).contiguous())
-        integers = values.to(torch.int32).reshape(len(self._encoders), -1).cpu().numpy()
-        for item, (encoder, own) in enumerate(zip(self._encoders, integers, strict=True)):
+        encoders = self._encoders.on_host()
+        integers = values.to(torch.int32).reshape(len(encoders), -1).cpu().numpy()
+        for item, (encoder, own) in enumerate(zip(encoders, integers, strict=True)):
             symbols, indexes = compiled.symbols(item, own)
             encoder.add(symbols, indexes, compiled.tables, np.empty(0, np.uint32))
         return values.double()
@@ -75,7 +71,7 @@ class SymbolWriter:
         integers, payloads = packed(name, given(name, y), coder)
         lengths = lengths_of(payloads)
         self.integers(name, lengths, coder.most + 1, lengths.shape)
-        for encoder, payload in zip(self._encoders, payloads, strict=True):
+        for encoder, payload in zip(self._encoders.on_host(), payloads, strict=True):
             dist = one_byte_each(len(payload))
             symbols = np.frombuffer(payload, np.uint8).astype(np.int16)
             none = np.empty(0, np.uint32)
@@ -85,20 +81,23 @@ class SymbolWriter:
     def snap(self, name: str, x: Tensor, step: float, guard: float) -> Tensor:
         """Signal which grid points close calls went to."""
         state = Snap(name, x, step, guard)
-        for item, encoder in enumerate(self._encoders):
+        for item, encoder in enumerate(self._encoders.on_host()):
             encoder.choose(state.numbers(item), state.close(item))
         return state.result()
 
     def finish(self, segments: int = 0, lanes: int = 0) -> list[bytes]:
         """The streams, one an item; 0 lets the coder choose."""
-        return [encoder.finish(segments, lanes) for encoder in self._encoders]
+        return self._encoders.finish(segments, lanes)
 
 
 class SymbolReader:
-    """Reads what `SymbolWriter` wrote, one stream an item; call `finish` at the end."""
+    """Reads what `SymbolWriter` wrote, one stream an item; call `finish` at the end.
 
-    def __init__(self, streams: Sequence[bytes]) -> None:
-        self._decoders = [Decoder(stream) for stream in streams]
+    coders: as the writer's, but need not be the same.
+    """
+
+    def __init__(self, streams: Sequence[bytes], coders: Coders = HOST) -> None:
+        self._decoders = coders.decoders(streams)
         self._sizes = [len(stream) for stream in streams]
 
     def code(self, name: str, y: Tensor | None, dist: Distribution) -> Tensor:
@@ -114,10 +113,7 @@ class SymbolReader:
                 f"block {name!r}: {error}: the file is damaged, or this machine computes otherwise "
                 "than the encoder's did"
             ) from None
-        choices = indexes.reshape(len(self._decoders), -1).cpu().numpy()
-        symbols = torch.empty(choices.shape, dtype=torch.int32)
-        for decoder, chosen, out in zip(self._decoders, choices, symbols.numpy(), strict=True):
-            decoder.decode(chosen, dist.tables, out)
+        symbols = self._decoders.decode(indexes.reshape(len(self._decoders), -1), dist.tables)
         return dist.dequantise(symbols.reshape(dist.shape))
 
     def scan(self, name: str, y: Tensor | None, fronts: Sequence[Block], step: ScanStep) -> Tensor:
@@ -125,7 +121,8 @@ class SymbolReader:
         if not isinstance(step, CompiledStep):
             return code_blocks(self, name, y, fronts, step)
         compiled = step.compiled()
-        items = [compiled.values(item, decoder) for item, decoder in enumerate(self._decoders)]
+        decoders = self._decoders.on_host()
+        items = [compiled.values(item, decoder) for item, decoder in enumerate(decoders)]
         return torch.from_numpy(np.stack(items)).double()
 
     def integers(self, name: str, values: Tensor | None, high: int, shape: torch.Size) -> Tensor:
@@ -133,7 +130,7 @@ class SymbolReader:
         total = torch.zeros(shape, dtype=torch.int64)
         scale = 1
         for place in places_of(high):
-            total += self.code(name, None, Uniform(shape, place)).long() * scale
+            total += self.code(name, None, Uniform(shape, place)).long().cpu() * scale
             scale *= place
         if (total >= high).any():
             raise BitstreamError(f"side integers {name!r} are out of range: a damaged stream")
@@ -145,7 +142,7 @@ class SymbolReader:
         lengths = self.integers(name, None, coder.most + 1, shape)
         unpacked = []
         for decoder, size, length in zip(
-            self._decoders, self._sizes, lengths.flatten().tolist(), strict=True
+            self._decoders.on_host(), self._sizes, lengths.flatten().tolist(), strict=True
         ):
             # A byte takes one in the stream too, so that nothing is made room for in vain.
             if length > size:
@@ -173,18 +170,18 @@ class SymbolReader:
             raise MismatchError(
                 f"state {name!r} is not finite here: the stream is not this model's"
             ) from None
-        for item, decoder in enumerate(self._decoders):
+        for item, decoder in enumerate(self._decoders.on_host()):
             state.take(item, decoder.choose(state.numbers(item)))
         return state.result()
 
     def expect(self, symbols: int | range) -> None:
         """Refuse, before any work, streams that do not hold this many symbols each."""
         allowed = range(symbols, symbols + 1) if isinstance(symbols, int) else symbols
-        for decoder in self._decoders:
-            if decoder.symbols not in allowed:
+        for held in self._decoders.symbols():
+            if held not in allowed:
                 wanted = f"{allowed[0]}" if len(allowed) == 1 else f"{allowed[0]} to {allowed[-1]}"
                 raise BitstreamError(
-                    f"the stream holds {decoder.symbols} symbols where its picture has {wanted}: "
+                    f"the stream holds {held} symbols where its picture has {wanted}: "
                     "a damaged file"
                 )
 
@@ -194,5 +191,4 @@ class SymbolReader:
         Raises `BitstreamError` on damage and `MismatchError` where this machine computed other
         table indexes than the encoder did.
         """
-        for decoder in self._decoders:
-            decoder.finish()
+        self._decoders.finish()

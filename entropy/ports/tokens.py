@@ -116,7 +116,7 @@ def code_tokens(
         ranks = rank[indices.to(rank.device).long()].cpu()
         classes = torch.searchsorted(first, ranks, right=True) - 1
         members = ranks - first[classes]
-    chosen = port.code(name, classes, _Classes(categorical, by_rank, shape)).long()
+    chosen = port.code(name, classes, _Classes(categorical, by_rank, shape)).long().cpu()
     if chosen.numel() and not 0 <= int(chosen.min()) <= int(chosen.max()) < len(bits):
         raise BitstreamError(f"{name!r} names a class that its codebook lacks: a damaged stream")
     left = bits[chosen]
@@ -126,7 +126,8 @@ def code_tokens(
         digit = None
         if members is not None:
             digit = members >> (DIGIT_BITS * place) & ((1 << width) - 1)
-        total += port.code(name, digit, RawDigits(width)).long() << (DIGIT_BITS * place)
+        digits = port.code(name, digit, RawDigits(width)).long().cpu()
+        total += digits << (DIGIT_BITS * place)
     found = first[chosen] + total
     if found.numel() and int(found.max()) >= categorical.entries:
         raise BitstreamError(f"{name!r} names an entry that its codebook lacks: a damaged stream")

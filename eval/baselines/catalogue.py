@@ -7,7 +7,7 @@ from kodec.native import InvalidInputError
 
 from .external import PROGRAMS, ExternalCodec, default_cache
 from .libav_streams import ENCODERS, LibavCodec, Structure
-from .pillow_files import FAMILIES, PillowCodec
+from .pillow_files import AVIF_SPEEDS, FAMILIES, PillowCodec
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,11 @@ class Baseline:
                 "--binary, --config, --decoder and --bit-depth are for "
                 f"{', '.join(EXTERNAL)}, not {self.name}"
             )
-        if (
-            self.preset is not None
-            and self.name in FAMILIES
-            or self.preset
-            and self.name in ("vtm", "hm")
-        ):
+        without = self.name in ("vtm", "hm") or (self.name in FAMILIES and self.name != "avif")
+        if self.preset is not None and without:
             raise InvalidInputError(f"{self.name} has no presets: leave --preset out")
         if self.name in FAMILIES:
-            return PillowCodec(self.name)
+            return PillowCodec(self.name, self._speed())
         if self.name in ENCODERS:
             return LibavCodec(self.name, self.preset, self.structure, self.intra_period)
         assert self.binary is not None
@@ -89,6 +85,17 @@ class Baseline:
             *(self.name, self.binary, self.cache or default_cache(), self.configs, self.decoder),
             *(self.bit_depth, extra),
         )
+
+    def _speed(self) -> int | None:
+        if self.preset is None:
+            return None
+        speeds = AVIF_SPEEDS
+        if not self.preset.isdecimal() or int(self.preset) not in speeds:
+            raise InvalidInputError(
+                f"avif's presets are libavif's speeds, {speeds[0]} to {speeds[-1]}, "
+                f"not {self.preset!r}"
+            )
+        return int(self.preset)
 
     def qualities(self, video: bool) -> list[int]:
         """The usual qualities, in order of rate."""

@@ -11,11 +11,13 @@ from PIL import AvifImagePlugin, Image, features
 from PIL import __version__ as pillow_version
 
 from kodec.codecs import decode_image
-from kodec.native import KodecError, UnsupportedError
+from kodec.native import InvalidInputError, KodecError, UnsupportedError
 
 from .framing import framed, unframed
 
 Options = dict[str, Any]
+
+AVIF_SPEED, AVIF_SPEEDS = 6, range(11)
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,14 @@ FAMILIES = {
             "chroma": "4:4:4 (4:0:0 of gray)",
             "matrix": "bt601",
             "range": "full",
-            "speed": 6,
+            "speed": AVIF_SPEED,
             "encoder": "aom",
             "tune": "psnr",
             "bit depth": 8,
         },
         lambda quality, side, components: {
             "quality": quality,
-            "speed": 6,
+            "speed": AVIF_SPEED,
             "codec": "aom",
             # As x264, x265 and SVT-AV1 are tuned here; libavif's own choice is a perceptual one.
             "advanced": {"tune": "psnr"},
@@ -126,13 +128,17 @@ FAMILIES = {
 class PillowCodec:
     """A picture codec of Pillow's: one thread, no metadata, from and to memory.
 
-    Raises UnsupportedError where Pillow was built without the codec.
+    speed: of AVIF alone, libavif's, 0 (the slowest and best) to 10; else 6. Raises
+    InvalidInputError for another, UnsupportedError where Pillow was built without the codec.
     """
 
     name: str
+    speed: int | None = None
     family: Family = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.speed is not None and (self.name != "avif" or self.speed not in AVIF_SPEEDS):
+            raise InvalidInputError(f"{self.name} has no speed {self.speed}: AVIF has 0 to 10")
         object.__setattr__(self, "family", FAMILIES[self.name])
         kind = features.check_module if self.name in ("webp", "avif") else features.check_codec
         if not kind(self.family.feature):
@@ -145,7 +151,8 @@ class PillowCodec:
     @property
     def settings(self) -> dict[str, str | int | bool]:
         """What the bytes and pixels depend on besides the quality."""
-        return {"through": "Pillow", **self.family.stated}
+        speed = {} if self.speed is None else {"speed": self.speed}
+        return {"through": "Pillow", **self.family.stated, **speed}
 
     @property
     def versions(self) -> dict[str, str]:
@@ -159,6 +166,7 @@ class PillowCodec:
         """The file of a picture (H, W, C). Raises KodecError where the library refuses."""
         height, width, components = image.shape
         options = self.family.options(quality or 0, min(height, width), components)
+        options |= {} if self.speed is None else {"speed": self.speed}
         picture = Image.fromarray(image[:, :, 0] if components == 1 else image)
         if components == 1 and not self.family.codes_gray:
             picture = picture.convert("RGB")

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from kodec.codecs import Codec, Picture, to_tensor
-from kodec.entropy import ScaleTables, SymbolWriter
+from kodec.entropy import HostCoders, ScaleTables, SymbolWriter
 from kodec.native import Encoder, InvalidInputError, Tables
 
 SEED = 2024
@@ -140,9 +141,8 @@ class RecordingWriter(SymbolWriter):
     """A `SymbolWriter` of one item that keeps the blocks which it hands to the coder."""
 
     def __init__(self) -> None:
-        super().__init__(1)
-        self._recorder = _RecordingEncoder(self._encoders[0])
-        self._encoders = [self._recorder]  # type: ignore[list-item]
+        self._recorder = _RecordingEncoder(Encoder())
+        super().__init__(1, HostCoders(lambda: cast(Encoder, self._recorder)))
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -8,7 +8,8 @@ from typing import Any, cast
 import torch
 
 from kodec.codecs import Codec, to_array, to_tensor
-from kodec.entropy import SymbolPort, SymbolReader, SymbolWriter
+from kodec.entropy import HostCoders, SymbolPort, SymbolReader, SymbolWriter
+from kodec.native import Decoder, Encoder
 
 from .race import Pixels
 
@@ -71,17 +72,21 @@ class TimedWriter(SymbolWriter):
     """A writer of one item whose encoder is timed."""
 
     def __init__(self, watch: Stopwatch) -> None:
-        super().__init__(1)
-        self._encoders = [Timed(one, "coder", watch) for one in self._encoders]  # type: ignore[misc]
+        def encoder() -> Encoder:
+            return cast(Encoder, Timed(Encoder(), "coder", watch))
+
+        super().__init__(1, HostCoders(encoder))
 
 
 class TimedReader(SymbolReader):
     """A reader of one item whose decoder is timed."""
 
     def __init__(self, stream: bytes, watch: Stopwatch) -> None:
-        with watch.stage("coder"):
-            super().__init__([stream])
-        self._decoders = [Timed(one, "coder", watch) for one in self._decoders]  # type: ignore[misc]
+        def decoder(stream: bytes) -> Decoder:
+            with watch.stage("coder"):
+                return cast(Decoder, Timed(Decoder(stream), "coder", watch))
+
+        super().__init__([stream], HostCoders(decoder=decoder))
 
 
 @torch.inference_mode()

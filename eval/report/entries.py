@@ -14,7 +14,7 @@ from kodec.eval.readers import CurveSet, read_curve_sets
 from kodec.eval.running.results import ImageRow, Results, read_results
 from kodec.native import InvalidInputError
 
-_TIMES = ("encoding_time", "decoding_time")
+_MEASURED = ("encoding_time", "decoding_time", "macs_per_pixel")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,9 @@ class Entry:
     """What is compared: the sequences' curves, or the one curve."""
     missing: dict[str, str]
     """Metrics whose numbers make no curve, and why."""
-    times: dict[str, tuple[float, ...]]
-    """Seconds to encode and decode per point, where they were measured, in the order of `rates`."""
+    measured: dict[str, tuple[float, ...]]
+    """What was measured besides the metrics, per point, in the order of `rates`: seconds to encode
+    and decode, and multiplications a pixel."""
     rates: tuple[float, ...]
     """Of every point, those of curves that lack some (lossless ones) included."""
     rows: tuple[ImageRow, ...]
@@ -57,10 +58,10 @@ class Entry:
             return f"mean over {pictures} images"
         return "averaging not stated" if how == UNKNOWN else how
 
-    def seconds_at(self, rate: float) -> dict[str, float]:
-        """The times of the point at a rate of one of the curves."""
+    def measured_at(self, rate: float) -> dict[str, float]:
+        """What was measured of the point at a rate of one of the curves."""
         at = self.rates.index(rate) if rate in self.rates else None
-        return {} if at is None else {key: seconds[at] for key, seconds in self.times.items()}
+        return {} if at is None else {key: values[at] for key, values in self.measured.items()}
 
 
 def read_entries(
@@ -196,9 +197,9 @@ def _entry(group: Sequence[CurveSet], labels: Mapping[str, str]) -> Entry:
         curves=curves,
         parts=parts,
         missing=missing,
-        times={}
+        measured={}
         if results is None
-        else {key: tuple(results.results[key]) for key in _TIMES if key in results.results},
+        else {key: tuple(results.results[key]) for key in _MEASURED if key in results.results},
         rates=next(iter(curves.values())).rates if len(group) > 1 else first.rates,
         rows=() if results is None else tuple(results.per_image),
         facts=tuple(_facts(group, results)),

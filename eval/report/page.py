@@ -12,6 +12,7 @@ from markupsafe import Markup
 from kodec.eval.curves.curve import Curve
 from kodec.eval.metrics.metric_names import Metric, find_metric
 
+from .complexity import complexity_of, parts_of
 from .crops import Crop, CropSet, data_uri
 from .entries import Entry
 from .frame_plots import FramePlot, frame_plots, line_facts, plot_svg
@@ -21,6 +22,11 @@ from .report import AgainstAnchor, Report, picture_comparisons, row_value
 _FOLDER = Path(__file__).resolve().parent
 _KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _NO_NUMBER = "–"
+_MEASURED = {
+    "encoding_time": ("encode, s", ".3g"),
+    "decoding_time": ("decode, s", ".3g"),
+    "macs_per_pixel": ("multiplications a pixel", ",.0f"),
+}
 
 
 def report_page(
@@ -56,6 +62,7 @@ def report_page(
         entries=entries,
         anchor=entries[-1],
         metrics=metrics,
+        costs=[_cost(entry, shown) for entry, shown in zip(report.entries, entries, strict=True)],
         any_frames=any(metric["frame_plots"] for metric in metrics),
         any_rows=any(entry.rows for entry in report.entries),
         rowless=[entry.name for entry in report.entries if not entry.rows],
@@ -118,9 +125,10 @@ def _points(report: Report, entry: Entry) -> dict[str, Any]:
         numbers = [f"{value:.{shown.decimals}f}" for value in curve.values]
         columns.append((shown.axis, dict(zip(curve.rates, numbers, strict=True))))
         labels |= dict(zip(curve.rates, curve.settings, strict=False))
-    for key in entry.times:
-        seconds = {rate: f"{entry.seconds_at(rate)[key]:.3g}" for rate in rates}
-        columns.append((f"{key.partition('_')[0].removesuffix('ing')}e, s", seconds))
+    for key in entry.measured:
+        title, form = _MEASURED[key]
+        cells = {rate: format(entry.measured_at(rate)[key], form) for rate in rates}
+        columns.append((title, cells))
     first = [("point", labels)] if labels else []
     titles = [*(title for title, _ in first), report.rate_unit, *(title for title, _ in columns)]
     rows = [
@@ -132,6 +140,17 @@ def _points(report: Report, entry: Entry) -> dict[str, Any]:
         for rate in rates
     ]
     return {"titles": titles, "rows": rows}
+
+
+def _cost(entry: Entry, shown: dict[str, Any]) -> dict[str, Any]:
+    found = complexity_of(entry)
+    cells = (found.encoding, found.decoding, found.macs, found.memory)
+    return {
+        "entry": shown,
+        "known": found.known,
+        "cells": [cell or _NO_NUMBER for cell in cells],
+        "parts": parts_of(entry),
+    }
 
 
 def _metric(

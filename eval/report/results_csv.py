@@ -23,6 +23,7 @@ COLUMNS = (
         "point",
         "encoding_time",
         "decoding_time",
+        "macs_per_pixel",
     ),
     *("anchor", "method", "sequence", "bd_rate_percent", "interval_low", "interval_high"),
     *("overlap_low", "overlap_high", "test_fraction", "anchor_fraction"),
@@ -56,7 +57,7 @@ def _points(entry: Entry, metric: str) -> Iterator[Row]:
             "rate": rate,
             "value": value,
             "point": curve.settings[i] if curve.settings else "",
-            **entry.seconds_at(rate),
+            **entry.measured_at(rate),
             "averaging": entry.averaging(metric),
             "source": entry.source,
         }

@@ -13,9 +13,12 @@ from kodec.codecs.fitted.frame_networks.clip_frames import clip_of, frames_of
 from kodec.codecs.video_files.frames import Frame, VideoFormat
 from kodec.native import InvalidInputError
 
+from .measurement import Anatomy
+
 
 class MeasuredFit(FittedCodec):
-    """A `FittedCodec` that is `SelfTimed`: no fit is made to warm up; and a `SequenceCodec`."""
+    """A `FittedCodec` that is `SelfTimed`: no fit is made to warm up; a `SequenceCodec`, and
+    `Dissecting`."""
 
     _form: VideoFormat | None = None
 
@@ -66,6 +69,12 @@ class MeasuredFit(FittedCodec):
         """Seconds of the fit and of decoding, which are measured here."""
         encoding, decoding = self._of(data)
         return encoding or 0.0, decoding
+
+    def anatomy_of(self, data: bytes) -> Anatomy:
+        """Bytes by part, and what the network takes."""
+        found = open_fitted(data, self.goal.device)
+        macs = found.model.cost().macs_per_pixel
+        return Anatomy(found.bytes_by_part(len(data)), float(macs))
 
     def _timed(self, data: bytes, began: float) -> bytes:
         self._of(data)[0] = time.perf_counter() - began

@@ -4,9 +4,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,26 @@ class SelfTimed(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Anatomy:
+    """What a file consists of, and what decoding it takes.
+
+    bytes_by_part: all of its bytes, by name. macs_per_pixel: multiplications, a pixel of a frame.
+    """
+
+    bytes_by_part: dict[str, float]
+    macs_per_pixel: float
+
+
+@runtime_checkable
+class Dissecting(Protocol):
+    """A codec that tells what its files consist of."""
+
+    def anatomy_of(self, data: bytes) -> Anatomy:
+        """Of a file's bytes."""
+        ...
+
+
 class SourceError(KodecError):
     """A source cannot be read, or not be measured, whatever the codec. The message names it."""
 
@@ -165,6 +186,7 @@ class Measurement:
             decoding_time=times[1],
             colour_format="rgb24" if components == 3 else "gray",
             peak_memory=peak,
+            **self._anatomy(data),
         )
 
     def _sequence_row(self, source: VideoSource, quality: int | None) -> ImageRow:
@@ -210,7 +232,11 @@ class Measurement:
             encoding_fps=_frames_per_second(frames.count, times[0]),
             decoding_fps=_frames_per_second(frames.count, times[1]),
             per_frame=per_frame,
+            **self._anatomy(data),
         )
+
+    def _anatomy(self, data: bytes) -> dict[str, Any]:
+        return asdict(self.codec.anatomy_of(data)) if isinstance(self.codec, Dissecting) else {}
 
     def _measure_frames(
         self, source: VideoSource, video: Video, decoded: Iterator[Frame]

@@ -47,6 +47,10 @@ class ImageRow:
     per_frame: dict[str, list[float]] = field(default_factory=dict)
     """Of a sequence, in display order: `bits` of each frame where its encoder says them, without
     what the file has beside its frames, and the metrics that frames have."""
+    bytes_by_part: dict[str, float] = field(default_factory=dict)
+    """All bytes of the file, where its codec tells them apart."""
+    macs_per_pixel: float | None = None
+    """Multiplications of decoding, a pixel of a frame, where the codec knows them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class Results:
     name: str
     description: str
     results: dict[str, list[float]]
-    """`bpp`, the metrics, `encoding_time` and `decoding_time` (seconds), one entry per point."""
+    """`bpp`, the metrics, `encoding_time` and `decoding_time` (seconds) and, where it is known,
+    `macs_per_pixel`, one entry per point."""
     quality: list[int | None] = field(default_factory=list)
     per_image: list[ImageRow] = field(default_factory=list)
     settings: dict[str, str | int | bool] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Measuring a codec over a data set: all of its rows, in one process or several, their means."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from kodec.eval.metrics.picture_metrics import ms_ssim_db
 from kodec.eval.sources.source import PictureSource, Source, VideoSource
 from kodec.native import InvalidInputError, KodecError
 
+from .executors import open_executor
 from .machine import describe_machine, describe_versions
 from .measurement import Measurable, Measurement, SelfTimed, SequenceCodec, SourceError
 from .partial import PartialRows, key_of
-from .processes import Task, rows_of
 from .results import ImageRow, Results
+from .rows import Task, measure_elsewhere, measure_here, rows_of
 
 Progress = Callable[[int, int, str], None]
 """Called with the files done, the files in all (pictures times qualities), and what comes next."""
@@ -62,13 +63,15 @@ def evaluate_sources(
     partial: PartialRows | None = None,
     needed: Sequence[str] = (),
     left_out: dict[Source, str] | None = None,
+    scheduler: str | None = None,
 ) -> Results:
     """As `evaluate`, of pictures or sequences, in `jobs` processes of one thread each.
 
-    With one job everything happens in this process. Rows that `partial` already has are not
-    measured again; new ones go into it as they are finished. A source that cannot have one of the
-    metrics in `needed` is left out. Those in `left_out`, with the reasons, are left out from the
-    start, and others are added to it. Raises what `evaluate` does.
+    With one job everything happens in this process. With the address of a Dask `scheduler` it
+    happens on its workers, which see the same files and have a thread for each task. Rows that
+    `partial` already has are not measured again; new ones go into it as they are finished. A source
+    that cannot have one of the metrics in `needed` is left out. Those in `left_out`, with the
+    reasons, are left out from the start, and others are added to it. Raises what `evaluate` does.
     """
     if not sources or not qualities:
         raise InvalidInputError("nothing to measure: give at least one picture and one quality")
@@ -81,7 +84,8 @@ def evaluate_sources(
     # Source by source, so that each is read once and no more than one is held.
     tasks: list[Task] = [(source, quality) for source in sources for quality in qualities]
     left = {} if left_out is None else left_out
-    of_all = {"codec": codec.name, "settings": settings, "versions": versions, "jobs": jobs}
+    where = jobs if scheduler is None else "cluster"
+    of_all = {"codec": codec.name, "settings": settings, "versions": versions, "jobs": where}
     keys: dict[Task, str] = {}
     if partial is not None:
         keys = _keys(tasks, left, {**of_all, "metrics": list(metrics)})
@@ -91,15 +95,19 @@ def evaluate_sources(
         if partial and key in partial.rows and set(needed) <= set(partial.rows[key].metrics)
     }
     waiting = [task for task in tasks if task not in done and task[0] not in left]
-    if jobs > 1:
-        rows = rows_of(make_codec, metrics, waiting, jobs, needed)
+    here = jobs == 1 and scheduler is None
+    if here:
+        measure = measure_here(Measurement(codec, metrics, needed))
     else:
-        rows = _rows_here(Measurement(codec, metrics, needed), waiting)
+        measure = measure_elsewhere(make_codec, metrics, needed)
     refused: set[Source] = set()
     pending, ahead = len(waiting), 0
     if progress is not None:
         progress(len(tasks) - pending, len(tasks), _label(waiting[0]) if waiting else "done")
-    with closing(rows):
+    with (
+        open_executor(jobs, scheduler) as (executor, at_once),
+        closing(rows_of(measure, waiting, executor, at_once)) as rows,
+    ):
         for task, row in rows:
             source = task[0]
             if isinstance(row, ImageRow):
@@ -138,10 +146,10 @@ def evaluate_sources(
         per_image=everything,
         settings=settings,
         averaging=_AVERAGING_OF_SEQUENCES if video else _AVERAGING_OF_PICTURES,
-        timing=_timing(codec, jobs),
+        timing=_timing(codec, where),
         peak_memory=max(peaks, default=None),
         versions=versions,
-        machine={**machine, "threads": 1, "processes": jobs} if jobs > 1 else machine,
+        machine=machine if here else {**machine, "threads": 1, "processes": where},
         notes=notes,
         left_out=[
             {"file": source.path.name, "reason": left[source]}
@@ -168,20 +176,6 @@ def _keys(
         for source, quality in tasks
         if source in of_source
     }
-
-
-def _rows_here(
-    measurement: Measurement, tasks: Sequence[Task]
-) -> Generator[tuple[Task, ImageRow | KodecError]]:
-    failed: set[Source] = set()
-    for source, quality in tasks:
-        if source in failed:
-            continue
-        try:
-            yield (source, quality), measurement.row(source, quality)
-        except KodecError as error:
-            failed.add(source)
-            yield (source, quality), error
 
 
 def _label(task: Task) -> str:
@@ -216,10 +210,10 @@ def _means(
             columns[decibels] = [ms_ssim_db(value) for value in columns[name]]
     if of == "sequences":
         columns |= _frames_per_second(points)
-    for key in ("encoding_time", "decoding_time"):
-        seconds = [[getattr(row, key) for row in point] for point in points]
-        if all(value is not None for point in seconds for value in point):
-            columns[key] = [_mean(point) for point in seconds]
+    for key in ("encoding_time", "decoding_time", "macs_per_pixel"):
+        found = [[getattr(row, key) for row in point] for point in points]
+        if all(value is not None for point in found for value in point):
+            columns[key] = [_mean(point) for point in found]
     return columns, [f"{', '.join(names)} {reason}" for reason, names in missing.items()]
 
 
@@ -236,10 +230,12 @@ def _frames_per_second(points: Sequence[Sequence[ImageRow]]) -> dict[str, list[f
     return found
 
 
-def _timing(codec: Measurable, jobs: int) -> str:
+def _timing(codec: Measurable, where: int | str) -> str:
     if isinstance(codec, SelfTimed):
         return "wall-clock seconds of the whole program, reading and writing files included"
-    beside = "" if jobs == 1 else f", with {jobs} processes at work, one thread each"
+    beside = "" if where == 1 else f", with {where} processes at work, one thread each"
+    if where == "cluster":
+        beside = ", on a cluster's workers, which may be different machines, one thread each"
     return "wall-clock seconds from and to memory, after one untimed run in each process" + beside
 
 

@@ -171,6 +171,10 @@ class Stage(nn.Module):
         return x if self.after is None or code is None else self.after(x, code)
 
 
+# Colours that heads begin with are so far from 0 and 1.
+LEAST = 0.02
+
+
 class Head(nn.Module):
     """Features (N, inputs, H, W) -> colours (N, outputs, H, W) in [0, 1]: (tanh + 1) / 2."""
 
@@ -182,3 +186,9 @@ class Head(nn.Module):
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
         out: Tensor = torch.tanh(self.convolution(x)) * 0.5 + 0.5
         return out
+
+    @torch.no_grad()
+    def begin_at(self, colours: Tensor) -> None:
+        """Begin with these, (outputs,) in (0, 1), where features say nothing."""
+        assert self.convolution.bias is not None
+        self.convolution.bias.copy_(torch.logit(colours, LEAST) / 2)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .frame_blocks import Head
 from .positional import PositionalEncoding
 
 
@@ -26,6 +27,11 @@ class FrameNetwork(nn.Module):
         super().__init__()
         self.stem, self.stages, self.head = stem, nn.ModuleList(stages), head
         self.encoding, self.time = encoding, time
+
+    def begin_at(self, colours: Tensor) -> None:
+        """Begin with frames of about these colours, (3,) in (0, 1), where the head can."""
+        if isinstance(self.head, Head):
+            self.head.begin_at(colours)
 
     def forward(self, time: Tensor, embedding: Tensor | None = None) -> Tensor:
         """Shapes as above."""

@@ -42,6 +42,12 @@ class GatedField(nn.Module):
         self.register_buffer("places", torch.cartesian_prod(centres, centres), persistent=False)
         self.places: Tensor
 
+    @property
+    def macs(self) -> int:
+        """Multiplications of a patch: gates from a latent vector, samples."""
+        layers = sum(a * b for a, b in zip(self.widths, self.widths[1:]))
+        return self.factors.weight.numel() + layers * (self.rank + self.side**2)
+
     def gates(self, latents: Tensor) -> list[Tensor]:
         """Of each layer, (N, inputs, outputs) in (0, 2), from latent vectors (N, latents)."""
         found, start = [], 0

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .feature_grids import FeatureGrids, LocalGrids
+from .frame_blocks import LEAST
 from .network_cost import NetworkCost
 
 EPSILON = 1e-6
@@ -140,6 +141,11 @@ class GridNetwork(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.head = nn.Linear(width, 3)
         nn.init.zeros_(self.head.bias)
+
+    @torch.no_grad()
+    def begin_at(self, colours: Tensor) -> None:
+        """Begin with frames of about these colours, (3,) in (0, 1)."""
+        self.head.bias.copy_(torch.logit(colours, LEAST))
 
     def forward(self, frames: Tensor, patch: tuple[int, int, int] | None = None) -> Tensor:
         """(N,) integers -> (N, 3, H, W), or (N, 3, side, side) of a patch.
@@ -276,7 +282,9 @@ def hinerv(
     stages, outputs = [], channels
     for number, (own, depth, expansion) in enumerate(zip(strides, depths, expansions, strict=True)):
         outputs = outputs // 2 if number else outputs
-        levels = tuple((steps >> level, max(width >> number, 1) << level) for level in range(3))
+        levels = tuple(
+            (max(1, steps >> level), max(width >> number, 1) << level) for level in range(3)
+        )
         stages.append(GridStageDesign(own, outputs, depth, expansion * outputs, kernel, levels))
     levels = ((grid[0], grid[1]), (grid[0] // 2, 2 * grid[1]))
     return GridDesign(frames, size[0] // stride, size[1] // stride, levels, channels, tuple(stages))

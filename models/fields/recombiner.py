@@ -144,6 +144,17 @@ class PatchField(nn.Module):
         """Numbers of a vector h."""
         return sum(self.counts)
 
+    @property
+    def macs(self) -> int:
+        """Multiplications of a patch: networks from vectors, encodings, samples."""
+        upsampling, sides = 0, self.side // STRIDE
+        convolutions = (self.upsample.conv1, self.upsample.conv2, self.upsample.conv3)
+        for factor, convolution in zip(UPSAMPLED, convolutions, strict=True):
+            sides *= factor
+            upsampling += convolution.weight.numel() * sides**2
+        layers = sum(a * b for a, b in zip(self.widths, self.widths[1:]))
+        return sum(n * n for n in self.counts) + upsampling + layers * self.side**2
+
     def encodings(self, latents: Tensor, layout: PatchLayout) -> Tensor:
         """Latents (N, patches, self.latents) to encodings (N, patches, side^2, channels).
 

@@ -162,7 +162,7 @@ def test_external_encoder(kodec: Cli, pictures: Path, slow_encoder: list[str]) -
         ("--codec x264 --fps 0 --dataset clips", 2, "above 0"),
         ("--codec jpeg --qualities 101 --dataset pictures", 2, "0 to 100, not 101"),
         ("--model default --qualities 64 --dataset pictures", 2, "0 to 63, not 64"),
-        ("--codec jpeg --preset slow --dataset pictures", 1, "--preset is for x264, x265, "),
+        ("--codec jpeg --preset slow --dataset pictures", 1, "--preset is for avif, x264, x265, "),
         ("--codec hm --binary x --structure intra --dataset clips", 1, "--structure is for x264"),
         ("--codec jpeg --cache c --dataset pictures", 1, "--cache is for vtm, hm, vvenc"),
         ("--codec jpeg --bit-depth 8 --dataset pictures", 1, "--bit-depth is for vtm"),

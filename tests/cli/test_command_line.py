@@ -39,8 +39,8 @@ def test_version_and_help_go_to_stdout(kodec: Cli) -> None:
         ("", "COMMAND"),
         ("frobnicate", "invalid choice: 'frobnicate'"),
         ("import a b", "--as"),
-        ("encode", "INPUT, OUTPUT.kdc; see `kodec encode --help`"),
-        ("encode a.png b.kdc c", "unrecognized arguments: c"),
+        ("encode", "INPUT; see `kodec encode --help`"),
+        ("encode a.png b.kdc c", "3 files are named: give --output-dir FOLDER"),
         ("encode a.png b.kdc --qual 3", "unrecognized arguments: --qual"),
         ("encode a.png b.kdc --quality 64", "0 to 63, not 64"),
         ("encode a.png b.kdc --quality -1", "0 to 63, not -1"),
@@ -49,7 +49,8 @@ def test_version_and_help_go_to_stdout(kodec: Cli) -> None:
         ("encode a.png b.kdc --target-bpp 1 --target-psnr 30", "not allowed with"),
         ("encode a.png b.kdc --target-bpp 0", "above 0"),
         ("encode a.png b.kdc --target-psnr nan", "above 0"),
-        ("encode a.png b.kdc --device tpu", "invalid choice: 'tpu'"),
+        ("encode a.png b.kdc --device tpu", "a device is cpu, cuda or cuda:N, not 'tpu'"),
+        ("encode a.png b.kdc --device cuda:x", "a device is cpu, cuda or cuda:N"),
         ("eval --dataset x --output y.json", "--model"),
         ("eval --model m --dataset x --output y.json --qualities 1,,2", "whole numbers"),
         ("eval --model m --dataset x --output y.json --qualities 5,5", "twice"),
@@ -178,3 +179,25 @@ def test_a_full_disk_leaves_nothing(
     assert outcome.returncode == 1
     assert outcome.stderr == f"kodec: {tmp_path / 'a.kdc'}: File too large\n"
     assert sorted(os.listdir(tmp_path)) == ["in.png"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_commands_and_options(kodec: Cli, shell: str) -> None:
+    outcome = kodec("completion", shell)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert all(word in outcome.out for word in ("encode", "output-dir", "bdrate", "target-psnr"))
+
+
+def test_bash_completes(kodec: Cli, tmp_path: Path) -> None:
+    script = tmp_path / "kodec.bash"
+    script.write_text(kodec("completion", "bash").out)
+    ask = 'COMP_WORDS=(kodec encode --target-b); COMP_CWORD=2; _shtab_kodec; echo "${COMPREPLY[*]}"'
+    done = subprocess.run(["bash", "-c", f"source {script}; {ask}"], capture_output=True, text=True)
+    assert done.stdout.strip() == "--target-bpp"
+
+
+def test_a_missing_library_is_named_with_its_extra() -> None:
+    from kodec.commands.failure_words import in_words
+
+    error = ModuleNotFoundError("No module named 'lightning'", name="lightning")
+    assert in_words(error) == "lightning is not installed: pip install 'kodec[train]'"

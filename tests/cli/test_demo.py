@@ -1,3 +1,4 @@
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 from PIL import Image
 
 from kodec.codecs import Codec, Picture, load, read_picture
+from kodec.codecs.fitted import Budget, Reconstruction
+from kodec.codecs.fitted.fitted_codec import decode_fitted
+from kodec.commands import fitted_demo
 from kodec.commands.demo import QUALITIES, round_trip, sample_picture, table
 from kodec.eval import psnr
 from kodec.native import KodecError
@@ -62,6 +66,46 @@ def test_demo_with_the_embedded_model(kodec: Cli, default_model: str, tmp_path: 
         assert (folder / f"quality-{quality}.png").exists()
     with Image.open(folder / "side-by-side.png") as image:
         assert image.width > 900
+
+
+def test_a_fitted_picture_is_a_real_file_that_is_checked(tmp_path: Path) -> None:
+    pixels = fitted_demo.rendered_picture()
+    assert pixels.shape == (128, 192, 3) and pixels.std() > 30
+    found = fitted_demo.fit_to_file(pixels[40:72, 120:168], Budget(steps=4), tmp_path, quiet=True)
+    data = (tmp_path / "fitted.kdc").read_bytes()
+    assert found.coded.size == len(data) and found.run.done == 4
+    assert sum(found.bytes_by_part.values()) == pytest.approx(len(data))
+    assert np.array_equal(read_picture(tmp_path / "fitted.png").pixels, found.coded.shown)
+    assert np.array_equal(decode_fitted(data), found.coded.shown)
+    head, line = fitted_demo.table([found.coded], 32 * 48)
+    assert line.split()[:2] == ["cool-chic", f"{len(data):,}"]
+    assert head.split()[-1] == "pixel" and int(line.split()[-1].replace(",", "")) > 100
+
+
+def test_a_wrong_pixel_of_a_fitted_picture_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Reconstruction.frame
+    calls = itertools.count()
+
+    def wrong(self: Reconstruction, number: int) -> Any:
+        frame = honest(self, number)
+        frame[0, 0, 0] ^= next(calls) == 0
+        return frame
+
+    monkeypatch.setattr(Reconstruction, "frame", wrong)
+    pixels = fitted_demo.rendered_picture()[:16, :24]
+    with pytest.raises(KodecError, match="does not decode to"):
+        fitted_demo.fit_to_file(pixels, Budget(steps=1), tmp_path, quiet=True)
+
+
+def test_the_demo_of_a_fit(kodec: Cli, default_model: str, tmp_path: Path) -> None:
+    outcome = kodec("demo", "--fit", "0.5", "--output", tmp_path)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "default model" in outcome.out and "Bytes by part: header" in outcome.out
+    with Image.open(tmp_path / "side-by-side.png") as image:
+        assert image.width > 700
+    assert kodec("demo", "--fit", "0", "--output", tmp_path).status == 2
 
 
 def test_demo_refuses_a_file_for_a_folder(kodec: Cli, tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ def test_a_video_there_and_back(kodec: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options, words",
     [
-        ((*MODEL, "--target-bpp", "1"), "--quality or --size"),
+        ((*MODEL, "--target-bpp", "1"), "takes no --target-bpp: give --size"),
+        ((*MODEL, "--add"), "is no file to add to"),
+        (("--add",), "for archives of fitted families"),
         ((*MODEL, "--lambda", "1", "--steps", "1"), "for refinement"),
         ((*MODEL, "--preset", "huge"), "has no preset"),
         ((*MODEL, "--resume", "--steps", "2"), "no fit to go on with"),
@@ -120,6 +122,14 @@ def test_a_family_is_measured_as_codecs_are(
     assert results.name == "coordinates (4 steps)" and results.settings["fit"] == "4 steps"
     low, high = results.results["bpp"]
     assert low < high
+    for row in results.per_image:
+        assert sum(row.bytes_by_part.values()) == pytest.approx(row.bytes)
+        assert {"0.weight", "header, framing, metadata"} <= row.bytes_by_part.keys()
+    assert results.results["macs_per_pixel"] == [row.macs_per_pixel for row in results.per_image]
+    page = tmp_path / "report.html"
+    assert kodec("report", out, "--output", page, "--metric", "psnr-rgb").status == 0
+    text = page.read_text(encoding="utf-8")
+    assert "What coding takes" in text and "bytes by part" in text and "0.weight" in text
     sized = (*MODEL, "--dataset", folder, "--qualities", "8", "--size", "900", "--steps", 0)
     assert kodec("eval", *sized, "--output", out).status == 0
     assert read_results(out).name == "coordinates (900 parameters, 0 steps)"
@@ -141,3 +151,63 @@ def test_a_family_is_measured_on_sequences_beside_others(kodec: Cli, tmp_path: P
     assert min(results.results["psnr-y"]) > 5 and results.results["encoding_time"][0] > 0
     outcome = kodec("eval", *MODEL, *how, "--structure", "intra", "--output", out)
     assert outcome.status == 1 and "mean nothing to a fitted network" in outcome.err
+
+
+def frames_file(folder: Path, name: str, frames: int, shift: float) -> Path:
+    """Raw 4:4:4 of 24x16."""
+    t, c, y, x = np.ogrid[:frames, :3, :16, :24]
+    clip = 127 + 90 * np.sin(x * 0.2 + y * 0.1 + 0.3 * t + c + shift)
+    path = folder / f"{name}_24x16_10.yuv"
+    path.write_bytes(clip.astype(np.uint8).tobytes())
+    return path
+
+
+RAW = ("--pixels", "yuv444p")
+
+
+def test_a_video_is_added_to_an_archive_that_keeps_its_own(kodec: Cli, tmp_path: Path) -> None:
+    archive = tmp_path / "a.kdc"
+    first, second = (frames_file(tmp_path, *how) for how in (("a", 3, 0.0), ("b", 2, 2.0)))
+    outcome = kodec(
+        "encode", first, archive, "--model", "pfnr", *RAW, "--size", "60k", "--steps", 4
+    )
+    assert outcome.status == 0, outcome.err
+    before = package.open_fitted(archive.read_bytes())
+    outcome = kodec("encode", second, archive, "--add", *RAW, "--steps", 4, "--verify")
+    assert outcome.status == 0 and "behind 3 that it had" in outcome.out, outcome.err
+    after = package.open_fitted(archive.read_bytes())
+    assert after.packets[:1] == before.packets and len(after.packets) == 2
+    for number in range(3):
+        kept, shown = (found.reconstruction.frame(number) for found in (before, after))
+        assert np.array_equal(kept, shown)
+    facts = json.loads(kodec("info", archive, "--json").out)
+    assert [s["frames"] for s in facts["sessions"].values()] == [3, 2]
+    assert facts["sessions"]["1"]["first_frame"] == 3
+    outcome = kodec("decode", archive, f"{tmp_path}/folder/", "--session", 1)
+    assert outcome.status == 0, outcome.err
+    pictures = sorted((tmp_path / "folder").iterdir())
+    assert len(pictures) == 2
+    assert np.array_equal(read_picture(pictures[0]).pixels, after.reconstruction.frame(3))
+    data = archive.read_bytes()
+    for options, words in (
+        (("--size", "20k"), "is the archive's"),
+        (("--preset", "fourier"), "is the archive's"),
+        (("--model", "hnerv"), "is of pfnr, not of hnerv"),
+    ):
+        outcome = kodec("encode", second, archive, "--add", *RAW, *options, "--steps", 1)
+        assert outcome.status == 1 and words in outcome.err, outcome.err
+    outcome = kodec("decode", archive, f"{tmp_path}/other/", "--session", 2)
+    assert outcome.status == 1 and "sessions 0 to 1" in outcome.err
+    assert archive.read_bytes() == data
+
+
+def test_a_fit_ends_at_a_stated_psnr_or_says_that_it_does_not_reach_it(
+    kodec: Cli, tmp_path: Path
+) -> None:
+    source, coded = frames_file(tmp_path, "a", 3, 0.0), tmp_path / "a.kdc"
+    how = ("--model", "hnerv", *RAW, "--size", "10k", "--steps", 400)
+    outcome = kodec("encode", source, coded, *how, "--target-psnr", 14)
+    assert (outcome.status, outcome.err) == (0, ""), outcome.err
+    assert "400 steps" not in outcome.out
+    outcome = kodec("encode", source, coded, *how[:-1], 2, "--target-psnr", 60)
+    assert outcome.status == 0 and "60 dB was not reached" in outcome.err

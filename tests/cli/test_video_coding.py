@@ -244,6 +244,25 @@ def test_the_line_that_encode_prints_is_true(
     assert line.startswith(f"{start}{np.mean(decibels):.2f} dB (YUV 6:1:1), model loop, ")
 
 
+@pytest.mark.parametrize(
+    ("rate", "passes", "said"),
+    [
+        ("1k", 1, "above the 1.0 kbit/s asked for: at quality 0 its frames take no fewer bits\n"),
+        ("1k", 2, "above the 1.0 kbit/s asked for: at quality 0 its frames take no fewer bits\n"),
+        ("900M", 2, "below the 900,000.0 kbit/s asked for: at quality 63 its frames take no more"),
+        ("235k", 2, ""),
+    ],
+)
+def test_a_rate_out_of_reach_is_said(
+    kodec: Cli, clip: Clip, model: Path, tmp_path: Path, rate: str, passes: int, said: str
+) -> None:
+    arguments = ["encode", clip.folder / "in.mkv", tmp_path / "a.kdc", "--model", model, "--quiet"]
+    outcome = kodec(*arguments, "--bitrate", rate, "--passes", passes)
+    assert outcome.status == 0
+    assert outcome.err.startswith("kodec: the file is ") if said else outcome.err == ""
+    assert said in outcome.err
+
+
 def test_a_model_of_pictures_codes_every_frame_by_itself(
     kodec: Cli, clip: Clip, tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from compositions import LATENTS, SIDES, TRANSFORMS, config_of
+from cuda_backends import Emulation
 from exact_latents import ExactRaster
 from kodec.codecs import (
     Codec,
@@ -152,6 +153,18 @@ def test_one_program_for_every_port(key: tuple[str, str, bool]) -> None:
     reader.finish()
     assert torch.equal(read.y_hat, written.y_hat) and torch.equal(read.x_hat, written.x_hat)
     assert read.x_hat.shape == x.shape
+
+
+def test_a_devices_coders_write_and_read_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = codec_of(CODECS[0])
+    pixels = picture(40, 50)
+    data = codec.encode(pixels, 40)
+    coders = Emulation().coders()
+    monkeypatch.setattr("kodec.codecs.coded_transform.coders_of", lambda device: coders)
+    assert codec.encode(pixels, 40) == data
+    assert np.array_equal(
+        codec.decode(data), codec.encode_picture(Picture(pixels), 40).reconstruction.pixels
+    )
 
 
 def test_all_images_that_are_taken() -> None:

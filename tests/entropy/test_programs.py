@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cuda_backends import Device, Emulation
 from kodec.entropy import (
     AdaptiveSlices,
     Block,
     ChannelSlices,
     Checkerboard,
+    Coders,
     CompandedIntegers,
     Conditions,
     Distribution,
@@ -36,7 +38,7 @@ from kodec.entropy import (
     code_blocks,
 )
 from kodec.entropy.distributions import LocationScale, ScaleTables
-from kodec.native import BitstreamError, InvalidInputError
+from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 from listed_orders import four_steps, quadtree
 
 aten = torch.ops.aten
@@ -135,6 +137,42 @@ def test_reader_returns_what_writer_saw(name: str, size: tuple[int, int]) -> Non
     reader.expect(model.symbols(*size))
     assert torch.equal(model.code(None, cond, reader), written)
     reader.finish()
+
+
+@pytest.fixture(params=[Emulation, Device], ids=["emulation", "device"], scope="module")
+def device_coders(request: pytest.FixtureRequest) -> Coders:
+    coders: Coders = request.param().coders()
+    return coders
+
+
+BLOCKS_ALONE = [name for name, make in MODELS.items() if not getattr(make(), "host_coded", False)]
+
+
+@pytest.mark.parametrize("name", BLOCKS_ALONE)
+@torch.no_grad()
+def test_a_devices_coders_write_and_read_the_same(name: str, device_coders: Coders) -> None:
+    model = build(name)
+    y, cond = latents(5, 7)
+    writer, on_host = SymbolWriter(len(y), device_coders), SymbolWriter(len(y))
+    written = model.code(y, cond, writer)
+    assert torch.equal(model.code(y, cond, on_host), written)
+    streams = writer.finish()
+    assert streams == on_host.finish(segments=1, lanes=0)
+    reader = SymbolReader(streams, device_coders)
+    reader.expect(model.symbols(5, 7))
+    assert torch.equal(model.code(None, cond, reader), written)
+    reader.finish()
+
+
+@torch.no_grad()
+def test_what_a_devices_coders_do_not_take_is_said(device_coders: Coders) -> None:
+    y, cond = latents(5, 7)
+    model = build("companded")
+    with pytest.raises(UnsupportedError, match="are coded on the host"):
+        model.code(y, cond, SymbolWriter(len(y), device_coders))
+    streams = SymbolWriter(2).finish()
+    with pytest.raises(UnsupportedError, match="are coded on the host"):
+        SymbolReader(streams, device_coders).snap("state", y, 2.0**-16, 1e-11)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -138,7 +138,7 @@ def test_the_choice_of_segments_costs_half_a_percent_and_the_cpu_reads_it(
 def test_streams_of_the_cpu_are_read(backend: Backend) -> None:
     blocks = random_blocks(2, [700, 20])
     streams = [encode_on_cpu(blocks, 0, 0, 0), encode_on_cpu(blocks, 1, 5, 4)]
-    decoder = backend.module.CudaDecoder(streams)
+    decoder = backend.module.CudaDecoder(streams, stream=backend.stream())
     assert decoder.symbols == [Decoder(stream).symbols for stream in streams] == [720, 720]
     for block, symbols in zip(blocks, decode_on(backend, streams, blocks), strict=True):
         np.testing.assert_array_equal(symbols, block.symbols)
@@ -153,7 +153,7 @@ def test_nothing_and_skips_only_are_coded(backend: Backend) -> None:
     assert streams == [encode_on_cpu([skips], 0, 2, 32)] * 2
     [symbols] = decode_on(backend, streams, [skips])
     assert not symbols.any()
-    assert backend.module.CudaEncoder(0).finish() == []
+    assert backend.module.CudaEncoder(0).finish(stream=backend.stream()) == []
 
 
 @pytest.mark.parametrize(
@@ -187,30 +187,45 @@ def test_bad_blocks_are_refused_and_leave_the_encoder_as_it_was(
             backend.tensor(good[1] if indexes is None else indexes),
             tables,
             None if overridden is None else backend.tensor(overridden),
+            stream=backend.stream(),
         )
-    encoder.add(backend.tensor(good[0]), backend.tensor(good[1]), tables)
-    assert encoder.finish(1, 1) == [encode(good[0][0], good[1][0], tables, 1, 1)]
+    encoder.add(backend.tensor(good[0]), backend.tensor(good[1]), tables, stream=backend.stream())
+    assert encoder.finish(1, 1, stream=backend.stream()) == [
+        encode(good[0][0], good[1][0], tables, 1, 1)
+    ]
 
 
 def test_what_does_not_lie_on_the_device_is_refused(backend: Backend) -> None:
     tables = make_tables([3])
     symbols, indexes = np.zeros((1, 2), np.int32), np.ones((1, 2), np.uint8)
-    encoder = backend.module.CudaEncoder(1)
+    encoder, stream = backend.module.CudaEncoder(1), backend.stream()
     for wrong in (symbols, torch.zeros(1, 2, dtype=torch.int32)):
         with pytest.raises(InvalidInputError, match="symbols must lie on CUDA device 0"):
-            encoder.add(wrong, backend.tensor(indexes), tables)
+            encoder.add(wrong, backend.tensor(indexes), tables, stream=stream)
     with pytest.raises(InvalidInputError, match="symbols must be a tensor of"):
-        encoder.add([[0, 0]], backend.tensor(indexes), tables)
+        encoder.add([[0, 0]], backend.tensor(indexes), tables, stream=stream)
     with pytest.raises(InvalidInputError, match="tables must be"):
-        encoder.add(backend.tensor(symbols), backend.tensor(indexes), None)
-    decoder = backend.module.CudaDecoder([encode(symbols[0], indexes[0], tables)])
+        encoder.add(backend.tensor(symbols), backend.tensor(indexes), None, stream=stream)
+    coded = encode(symbols[0], indexes[0], tables)
+    decoder = backend.module.CudaDecoder([coded], stream=stream)
     with pytest.raises(InvalidInputError, match="out must lie on CUDA device 0"):
-        decoder.decode(backend.tensor(indexes), tables, symbols)
+        decoder.decode(backend.tensor(indexes), tables, symbols, stream=stream)
     with pytest.raises(InvalidInputError, match="out must be of type int32"):
-        decoder.decode(backend.tensor(indexes), tables, backend.tensor(symbols.astype(np.int64)))
-    for module in (backend.module.CudaEncoder, lambda n, d: backend.module.CudaDecoder([], d)):
-        with pytest.raises(InvalidInputError, match="no CUDA device 99"):
-            module(1, 99)
+        out = backend.tensor(symbols.astype(np.int64))
+        decoder.decode(backend.tensor(indexes), tables, out, stream=stream)
+    with pytest.raises(InvalidInputError, match="no CUDA device 99"):
+        backend.module.CudaEncoder(1, 99)
+    with pytest.raises(InvalidInputError, match="no CUDA device 99"):
+        backend.module.CudaDecoder([], 99, stream=stream)
+
+
+def test_the_stream_has_to_be_named(backend: Backend) -> None:
+    symbols, indexes = np.zeros((1, 2), np.int32), np.ones((1, 2), np.uint8)
+    encoder = backend.module.CudaEncoder(1)
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        encoder.add(backend.tensor(symbols), backend.tensor(indexes), make_tables([3]))
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        encoder.finish()
 
 
 def test_misaligned_symbols_are_refused() -> None:
@@ -242,14 +257,14 @@ def test_other_indexes_are_a_mismatch_that_leaves_the_other_item_alone(backend: 
     streams = encode_on(backend, [block], 3, 32)
     theirs = block.indexes.copy()
     theirs[0, 200] = 1 if theirs[0, 200] != 1 else 2
-    decoder = backend.module.CudaDecoder(streams)
+    decoder = backend.module.CudaDecoder(streams, stream=backend.stream())
     out = backend.tensor(np.zeros((2, 400), np.int32))
     decoder.decode(backend.tensor(theirs), block.tables, out, stream=backend.stream())
     with pytest.raises(MismatchError):
         decoder.finish(stream=backend.stream())
     np.testing.assert_array_equal(backend.array(out)[1], block.symbols[1])
     with pytest.raises(InvalidInputError, match="finished, or was stopped"):
-        decoder.finish()
+        decoder.finish(stream=backend.stream())
 
 
 def test_damage_and_wrong_sizes_are_bitstream_errors(backend: Backend) -> None:
@@ -259,7 +274,7 @@ def test_damage_and_wrong_sizes_are_bitstream_errors(backend: Backend) -> None:
         damaged = bytearray(stream)
         damaged[position] ^= 0x55
         with pytest.raises(BitstreamError):
-            backend.module.CudaDecoder([stream, bytes(damaged)])
+            backend.module.CudaDecoder([stream, bytes(damaged)], stream=backend.stream())
     with pytest.raises(BitstreamError, match="more symbols are asked for"):
         twice = Block(block.symbols, block.indexes, None, block.tables)
         decode_on(backend, [stream], [block, twice])
@@ -270,7 +285,7 @@ def test_damage_and_wrong_sizes_are_bitstream_errors(backend: Backend) -> None:
     with pytest.raises(InvalidInputError, match="indexes of 1 items, but streams of 2"):
         decode_on(backend, [stream, stream], [block])
     with pytest.raises(InvalidInputError, match="sequence of bytes"):
-        backend.module.CudaDecoder(stream)
+        backend.module.CudaDecoder(stream, stream=backend.stream())
 
 
 def test_the_order_of_streams_is_kept() -> None:
@@ -307,7 +322,7 @@ def test_the_module_says_that_there_is_no_device() -> None:
     with pytest.raises(InvalidInputError, match=r"no CUDA device 0 \(0 found\)"):
         cuda.CudaEncoder(1)
     with pytest.raises(InvalidInputError, match=r"no CUDA device 0 \(0 found\)"):
-        cuda.CudaDecoder([b"\0"])
+        cuda.CudaDecoder([b"\0"], stream=0)
 
 
 def test_random_items_and_forged_streams_in_the_emulation() -> None:

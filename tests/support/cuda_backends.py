@@ -15,6 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from kodec.entropy import Coders, DeviceCoders, coders_of
 from kodec.native import cuda
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,13 @@ class Emulation:
     def stream(self) -> int:
         return 0
 
+    def coders(self) -> DeviceCoders:
+        """For ports whose tensors are taken to lie on the device."""
+        cpu = torch.device("cpu")
+        return DeviceCoders(
+            self.module, cpu, self.stream, lambda tensor: self.tensor(tensor.numpy())
+        )
+
 
 class Device:
     """The first CUDA device; skips the test where there is none."""
@@ -85,6 +93,10 @@ class Device:
 
     def stream(self) -> int:
         return torch.cuda.current_stream().cuda_stream
+
+    def coders(self) -> Coders:
+        """Those that ports use there."""
+        return coders_of(torch.device("cuda"))
 
 
 def build_emulation(target: str) -> None:

@@ -57,8 +57,9 @@ def shrunk(value: Any, key: str = "") -> Any:
         own = NARROW.get(value["class_path"].rpartition(".")[2], {})
         return {**value, "init_args": {**shrunk(value.get("init_args", {})), **own}}
     if isinstance(value, dict):
-        # The lapped transform's channels are as many as its pixels have: its slices stay.
-        stays = value.get("channels") == 768 or sum(value.get("slices", [])) == 768
+        # The lapped transforms' channels are as many as their pixels have: their slices stay.
+        lapped = (768, 384)
+        stays = value.get("channels") in lapped or sum(value.get("slices", [])) in lapped
         kept = ("channels", "slices") if stays else ()
         return {k: v if k in kept else shrunk(v, k) for k, v in value.items()}
     if isinstance(value, list):

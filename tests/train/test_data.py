@@ -1,4 +1,4 @@
-"""Crops are a function of (seed, batch, rank); validation pictures are left alone by training."""
+"""Crops are a function of (seed, sample); validation pictures are left alone by training."""
 
 from itertools import islice
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_shape_and_range(pictures: Path) -> None:
     assert 0 <= batch.min() < 0.4 < 0.6 < batch.max() <= 1
 
 
-def test_function_of_seed_batch_and_rank_alone(pictures: Path) -> None:
+def test_function_of_seed_and_sample_alone(pictures: Path) -> None:
     expected = batch_of(crops(pictures), 7)
     used = crops(pictures)
     for number in (3, 0, 7, 7):
@@ -46,9 +46,15 @@ def test_function_of_seed_batch_and_rank_alone(pictures: Path) -> None:
     assert torch.equal(batch_of(crops(pictures, cache_bytes=0), 7), expected)
     first = next(iter(crops(pictures, first=7)))
     assert isinstance(first, Tensor) and torch.equal(first, expected)
-    for other in ({"seed": 2}, {"rank": 1}):
+    for other in ({"seed": 2}, {"rank": 1, "processes": 2}):
         assert not torch.equal(batch_of(crops(pictures, **other), 7), expected)
     assert not torch.equal(batch_of(crops(pictures), 8), expected)
+
+
+def test_processes_share_the_samples_of_one(pictures: Path) -> None:
+    whole = batch_of(crops(pictures, batch_size=6), 5)
+    shared = [batch_of(crops(pictures, rank=rank, processes=2), 5) for rank in range(2)]
+    assert torch.equal(torch.cat(shared), whole)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

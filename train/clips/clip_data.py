@@ -173,6 +173,7 @@ class ClipData(lightning.LightningDataModule):
             self.batch_size,
             self.seed,
             trainer.global_rank,
+            trainer.world_size,
             self.frame_step,
             self.cache_bytes,
         )

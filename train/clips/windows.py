@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from kodec.codecs.video_files.frames import Frame, VideoFormat
 from kodec.codecs.video_files.rgb_frames import matrix_of, rgb_of_frame
 from kodec.train.data import CACHE_BYTES, turned
-from kodec.train.numbered_batches import NumberedBatches
+from kodec.train.numbered_batches import NumberedBatches, samples_of
 
 from .clip_file import ClipFile
 
@@ -64,7 +64,7 @@ class DecodedClips:
 
 
 class RandomClips(NumberedBatches[Tensor]):
-    """Endless batches of random windows, a function of (seed, number of the batch, rank) alone.
+    """Endless batches of random windows, each a function of (seed, number of the sample) alone.
 
     Yields float32 (N, T, 3, crop, crop) in [0, 1]. frames: T by the batch's number. Clips are drawn
     alike whatever their lengths, as are frame steps from 1 to `frame_step` as far as a clip has
@@ -79,6 +79,7 @@ class RandomClips(NumberedBatches[Tensor]):
         batch_size: int,
         seed: int,
         rank: int = 0,
+        processes: int = 1,
         frame_step: int = 3,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
@@ -88,14 +89,17 @@ class RandomClips(NumberedBatches[Tensor]):
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
+        self.processes = processes
         self.frame_step = frame_step
         self._decoded = DecodedClips(clips, cache_bytes)
 
     def batch(self, number: int) -> Tensor:
         """The batch of that number, from 0."""
-        rng = np.random.default_rng((self.seed, number, self.rank))
         count = self.frames(number)
-        windows = [self._window(rng, count) for _ in range(self.batch_size)]
+        samples = samples_of(number, self.batch_size, self.rank, self.processes)
+        windows = [
+            self._window(np.random.default_rng((self.seed, sample)), count) for sample in samples
+        ]
         # Contiguous for oneDNN, as crops of pictures are.
         return torch.from_numpy(np.ascontiguousarray(np.stack(windows)))
 

@@ -2,31 +2,47 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from kodec.codecs.fitted.fitting import Figures, Fitting
-from kodec.codecs.fitted.schedule import Moment
+from kodec.codecs.fitted.fitting import Budget, Figures, Fitting
+from kodec.codecs.fitted.schedule import Moment, Phase
 from kodec.codecs.objective import DISTORTIONS, SMALLEST_FOR_MS_SSIM, check_distortion
 from kodec.native import InvalidInputError
 
 from .adan import Adan
+from .flow_consistency import FlowConsistency
 from .frame_coding import EMBEDDING
 
 OPTIMISERS = ("adam", "adan")
-OF_MS_SSIM = ("ms-ssim", "l1-ms-ssim", "frequency")
+# What stands in for those of MS-SSIM where frames are too small for it.
+OF_MS_SSIM = {"ms-ssim": "l1-ssim", "l1-ms-ssim": "l1-ssim", "frequency": "frequency-ssim"}
 Clock = Literal["begins", "ends", "counts"]
 # The frames that are computed at once where no gradients are asked for.
 AT_ONCE = 4
+MEASURE_EVERY = 400
 
-# A phase's knob: above 0, parameters are used as they will be decoded, gradients pass unchanged.
+# Phases' knobs. Above 0: parameters are used as they will be decoded, gradients pass unchanged.
 ROUNDED = "rounded"
+# The share of weights that are kept, from the beginning of the phase on.
+KEPT = "kept"
+# What a bit a parameter counts, relative to the distortion; steps are learned then.
+RATE = "rate"
+# Of the difference between neighbours under their motion.
+FLOW_WEIGHT = 0.1
+# How much faster than weights logarithms of steps learn.
+STEPS_FASTER = 20.0
+
+
+def measured_every(budget: Budget | None) -> int:
+    """After how many steps a video's fit is measured."""
+    return MEASURE_EVERY if budget is None else budget.every(MEASURE_EVERY)
 
 
 class Coding(Protocol):
@@ -37,6 +53,30 @@ class Coding(Protocol):
 
     def rounded(self, name: str, value: Tensor) -> Tensor:
         """One as it will be decoded; gradients pass unchanged."""
+
+
+class AdaptiveCoding(Coding, Protocol):
+    """A coding that prunes weights, and whose steps are learned; see `FrameCoding`."""
+
+    @property
+    def state(self) -> Mapping[str, Tensor]:
+        """Masks and steps, by name."""
+
+    @property
+    def steps(self) -> Sequence[Tensor]:
+        """What of it is learned."""
+
+    def prune(self, parameters: Mapping[str, Tensor], kept: float) -> None:
+        """Keep a share of the weights."""
+
+    def learn_steps(self, parameters: Mapping[str, Tensor]) -> None:
+        """Begin to learn steps."""
+
+    def kept(self, name: str, value: Tensor) -> Tensor:
+        """A tensor without what was pruned."""
+
+    def bits(self, name: str, value: Tensor) -> Tensor:
+        """About what a tensor takes, with gradients."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +106,7 @@ class FrameRecipe:
         """The same, with SSIM in place of MS-SSIM where frames are too small for it."""
         if min(height, width) >= SMALLEST_FOR_MS_SSIM or self.distortion not in OF_MS_SSIM:
             return self
-        return replace(self, distortion="l1-ssim")
+        return replace(self, distortion=OF_MS_SSIM[self.distortion])
 
     def times(self, numbers: Tensor, frames: int) -> Tensor:
         """What the network gets for frames by number, of so many."""
@@ -86,8 +126,13 @@ class FrameFitting(Fitting):
     by repetition to `padded`, H' and W', and measured without. encoder: frames to
     embeddings, which is fitted with it and not sent. coding: what is measured is what it leaves of
     the parameters. seed: of the order of frames. The loss is the mean squared error x 255^2, at the
-    rate that the coding gives. identity: see `Fitting`.
+    rate that the coding gives; in phases with a `RATE` it grows with that. identity: see `Fitting`.
+    flow: where it is set, frames are to move as the source does.
     """
+
+    coding: Coding
+    adaptive: AdaptiveCoding | None = None
+    flow: FlowConsistency | None = None
 
     def __init__(
         self,
@@ -113,6 +158,7 @@ class FrameFitting(Fitting):
             for part, module in parts.items()
             for name, value in module.named_parameters()
         }
+        self._rate = 0.0
         self.identity = {
             **(identity or {}),
             "frames": hashlib.sha256(frames.cpu().numpy().tobytes()).hexdigest()[:16],
@@ -120,28 +166,97 @@ class FrameFitting(Fitting):
             "seed": str(seed),
         }
 
+    def adapt(self, coding: AdaptiveCoding) -> None:
+        """Code by this, whose state is the fit's too."""
+        self.coding = self.adaptive = coding
+        self.values = {**self.values, **{f"coding.{n}": v for n, v in coding.state.items()}}
+
     def optimiser(self) -> torch.optim.Optimizer:
         """The recipe's."""
         kind = Adan if self.recipe.optimiser == "adan" else torch.optim.Adam
-        return kind(self.values.values(), lr=1.0)
+        steps = [] if self.adaptive is None else list(self.adaptive.steps)
+        apart = {id(step) for step in steps}
+        learned = [v for v in self.values.values() if v.requires_grad and id(v) not in apart]
+        groups: list[dict[str, Any]] = [{"params": learned}]
+        groups += [{"params": steps, "scale": STEPS_FASTER}] if steps else []
+        return kind(groups, lr=1.0)
+
+    def begin(self, phase: Phase) -> None:
+        """Prune, or begin to learn steps, where the phase does."""
+        self._rate = phase.knob(RATE, 1.0, 0.0)
+        kept = phase.knob(KEPT, 0.0, 1.0)
+        if not self._rate and kept == 1.0:
+            return
+        if self.adaptive is None:
+            raise InvalidInputError("this fit neither prunes weights nor learns their steps")
+        if kept < 1.0:
+            self.adaptive.prune(self.sent(), kept)
+        if self._rate:
+            self.adaptive.learn_steps(self.sent())
 
     def descend(self, moment: Moment) -> None:
         """Of the step's batch of frames."""
         chosen = self.batch_at(moment.step)
+        if self.flow is not None:
+            # Each frame, and behind them the ones before.
+            chosen = torch.cat([chosen, (chosen - 1).clamp(min=0)])
         x = self._pixels(chosen)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.halves):
-            out = self._shown(chosen, x, rounded=moment.knob(ROUNDED, 0.0) > 0)
-        DISTORTIONS[self.recipe.distortion](x, out.float()).mean().backward()
+            own = dict(self.network.named_parameters())
+            embedded = {} if self.encoder is None else {EMBEDDING: self.encoder(x)}
+            out = self._shown(chosen, own, embedded, rounded=moment.knob(ROUNDED, 0.0) > 0)
+        out = out.float()
+        if self.flow is not None:
+            out, x, steady = out.chunk(2)[0], x.chunk(2)[0], self._unsteadiness(chosen, x, out)
+        loss = DISTORTIONS[self.recipe.distortion](x, out).mean()
+        if self.flow is not None:
+            loss = loss + FLOW_WEIGHT * steady
+        rate = moment.knob(RATE, 0.0)
+        if rate:
+            loss = loss + rate * self._bits(own, embedded) * loss.detach()
+        loss.backward()
 
-    def _shown(self, chosen: Tensor, x: Tensor, rounded: bool) -> Tensor:
-        own: dict[str, Tensor] = dict(self.network.named_parameters())
-        embedded = {} if self.encoder is None else {EMBEDDING: self.encoder(x)}
+    def _unsteadiness(self, chosen: Tensor, x: Tensor, out: Tensor) -> Tensor:
+        """What frames differ by from the ones before, moved, where the source does not."""
+        assert self.flow is not None
+        numbers = chosen.chunk(2)[0]
+        later = numbers > 0
+        if not bool(later.any()):
+            return torch.zeros(())
+        (now, before), (shown, earlier) = x.chunk(2), out.chunk(2)
+        own = numbers[later]
+        mask = self.flow.steady(now[later], before[later], own)
+        moved = self.flow.moved(earlier[later], own)
+        return DISTORTIONS[self.recipe.distortion](moved * mask, shown[later] * mask).mean()
+
+    def _shown(
+        self,
+        chosen: Tensor,
+        own: Mapping[str, Tensor],
+        embedded: Mapping[str, Tensor],
+        rounded: bool,
+    ) -> Tensor:
+        own = {name: self._kept(name, value) for name, value in own.items()}
         if rounded:
             own = {name: self.coding.rounded(name, value) for name, value in own.items()}
             embedded = {n: self.coding.rounded(n, value) for n, value in embedded.items()}
         inputs = (self.recipe.times(chosen, len(self.frames)), *embedded.values())
         out: Tensor = functional_call(self.network, own, inputs)
         return out
+
+    def _bits(self, own: Mapping[str, Tensor], embedded: Mapping[str, Tensor]) -> Tensor:
+        """Of a parameter, on average; embeddings of a batch stand for all."""
+        assert self.adaptive is not None
+        bits = torch.stack([self.adaptive.bits(name, value) for name, value in own.items()]).sum()
+        count = sum(value.numel() for value in own.values())
+        for name, value in embedded.items():
+            share = len(self.frames) / len(value)
+            bits = bits + share * self.adaptive.bits(name, value.float())
+            count += round(share * value.numel())
+        return bits / count
+
+    def _kept(self, name: str, value: Tensor) -> Tensor:
+        return value if self.adaptive is None else self.adaptive.kept(name, value)
 
     def measure(self) -> Figures:
         """Of the parameters as they are coded, and all frames."""
@@ -156,12 +271,18 @@ class FrameFitting(Fitting):
         _, _, height, width = self.frames.shape
         bpp = bits / (len(self.frames) * height * width)
         loss = float(error.mean()) * 255**2
+        if self._rate:
+            count = sum(value.numel() for value in decoded.values())
+            loss *= math.exp(self._rate * bits / count)
         return Figures(loss if math.isfinite(psnr) else math.nan, bpp, psnr)
 
     @torch.no_grad()
     def sent(self) -> dict[str, Tensor]:
         """The parameters that a decoder needs, by name: the network's, and frames' embeddings."""
-        found = {name: value.detach() for name, value in self.network.named_parameters()}
+        found = {
+            name: self._kept(name, value.detach())
+            for name, value in self.network.named_parameters()
+        }
         if self.encoder is not None:
             parts = torch.arange(len(self.frames)).split(AT_ONCE)
             found[EMBEDDING] = torch.cat([self.encoder(self._pixels(part)) for part in parts])

@@ -1,6 +1,7 @@
 """Files of frame networks: NeRV, E-NeRV, HNeRV, NeRV++ and the boosted ones."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any, ClassVar
 
@@ -28,17 +29,25 @@ from kodec.entropy.roles import as_role
 from kodec.models.fields import ConvNeXtEncoder, FrameDesign, GridDesign, System, encoder_widths
 from kodec.native import BitstreamError, InvalidInputError
 
+from .flow_consistency import FlowConsistency
 from .frame_architecture import BITS, design_for, design_of, integers_of, sent
 from .frame_coding import EMBEDDING, FrameCoding, layout_of
-from .frame_fitting import ROUNDED, FrameFitting, FrameRecipe
+from .frame_fitting import KEPT, RATE, ROUNDED, FrameFitting, FrameRecipe, measured_every
 from .grid_architecture import grid_design_for, grid_design_of, grid_integers_of
+from .published_sizes import PUBLISHED
 
 # Where no size is asked for.
 DEFAULT_SIZE = ModelSize(0.3, "bpp")
 STEPS = (0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)
-MEASURE_EVERY = 400
 # Of the steps, and of the learning rate: the phase in which weights are as they will be decoded.
 ROUNDED_SHARE, ROUNDED_RATE = 0.2, 0.2
+# The same of the phase with a penalty for rate, and what a bit a parameter counts in it.
+PENALISED_SHARE, PENALISED_RATE, BIT = 0.4, 0.5, 0.2
+# What weights and the loss may have beside: see docs/cli.md. Of "Scene Matters: Model-based Deep
+# Video Compression" (2023), a reading, are "flow" and "frequency".
+PRESETS = ("pruned", "penalised", "flow", "frequency")
+# The share of weights that pruning keeps, and of the steps that they are fitted on in, in floats.
+PRUNED_TO, PRUNED_SHARE = 0.85, 0.2
 
 
 class FrameModel(FittedModel):
@@ -50,12 +59,17 @@ class FrameModel(FittedModel):
 
     takes_quality = False
     takes_size = True
+    combines = True
     system: ClassVar[System]
     boosted: ClassVar[bool] = False
     recipe: ClassVar[FrameRecipe] = FrameRecipe()
     coding: ClassVar[FrameCoding] = FrameCoding(weight_bits=6.0)
     rate: ClassVar[float] = 1e-3
     warm_up: ClassVar[float] = 0.1
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.presets = (*PRESETS, *PUBLISHED.get(cls.family.name, ()))
 
     def __init__(self, architecture: tuple[int, ...], size: FittedSize) -> None:
         super().__init__(architecture, size)
@@ -100,6 +114,14 @@ class FrameModel(FittedModel):
     def reconstruct(self, parameters: Mapping[str, Any]) -> Reconstruction:
         """See `FittedModel`."""
         values = {name: value.dequantise() for name, value in parameters.items()}
+        if isinstance(self.design, FrameDesign):
+            # Convolutions of single frames take 0.6 of the time with channels last.
+            values = {
+                name: value.contiguous(memory_format=torch.channels_last)
+                if value.dim() == 4
+                else value
+                for name, value in values.items()
+            }
         return Reconstruction(self.size, lambda number: self._frame(values, number))
 
     def _frame(self, values: Mapping[str, Tensor], number: int) -> Tensor:
@@ -114,8 +136,7 @@ class FrameModel(FittedModel):
         """See `FittedModel`."""
         if clip.size.components != 3:
             raise InvalidInputError(f"{cls.family.name} codes frames of 3 components, not of 1")
-        budget = (goal.size or DEFAULT_SIZE).parameters(clip.size.pixels, BITS)
-        integers = cls.integers_for(clip.size, budget)
+        integers = cls._integers(clip.size, goal)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(goal.seed)
             model, encoder = cls(integers, clip.size), None
@@ -124,49 +145,91 @@ class FrameModel(FittedModel):
                 strides = [stage.stride for stage in design.stages if stage.stride > 1]
                 widths = encoder_widths(strides, embedding=design.embedding)
                 encoder = ConvNeXtEncoder(strides, widths)
-        return FrameFileFitting(model, clip, encoder, goal.seed)
+        found = FrameFileFitting(model, clip, encoder, goal)
+        if goal.words & {"pruned", "penalised"}:
+            found.adapt(model.coding.track(found.sent()))
+        return found
+
+    @classmethod
+    def _integers(cls, size: FittedSize, goal: Goal) -> tuple[int, ...]:
+        published = PUBLISHED.get(cls.family.name, {})
+        names = sorted(goal.words & published.keys())
+        if not names:
+            budget = (goal.size or DEFAULT_SIZE).parameters(size.pixels, BITS)
+            return cls.integers_for(size, budget)
+        if len(names) > 1 or goal.size is not None:
+            raise InvalidInputError(f"{names[0]} is a size: name no other, and leave --size out")
+        design = published[names[0]](size)
+        if isinstance(design, GridDesign):
+            return grid_integers_of(design)
+        return integers_of(design)
 
     @classmethod
     def schedule(cls, goal: Goal, budget: Budget | None) -> Schedule:
-        """See `FittedModel`: half a cosine, behind a warm-up; then another, of rounded weights."""
+        """See `FittedModel`: half a cosine, behind a warm-up; then others, as presets say."""
+        every, words = measured_every(budget), goal.words
         rate = Ramp(cls.rate, 0.0, "cosine", cls.warm_up, 0.1 if cls.warm_up else 0.0)
-        after = Ramp(cls.rate * ROUNDED_RATE, 0.0, "cosine")
-        phases = (
-            Phase(1 - ROUNDED_SHARE, rate, measure_every=MEASURE_EVERY),
+        last, slower = ROUNDED_SHARE, ROUNDED_RATE
+        knobs = {ROUNDED: Ramp(1.0, 1.0)}
+        if "penalised" in words:
+            last, slower = PENALISED_SHARE, PENALISED_RATE
+            knobs[RATE] = Ramp(BIT, BIT)
+        phases = []
+        if "pruned" in words:
+            after = Ramp(cls.rate * slower, 0.0, "cosine")
+            kept = {KEPT: Ramp(PRUNED_TO, PRUNED_TO)}
+            phases.append(
+                Phase(
+                    PRUNED_SHARE, after, kept, measure_every=every, new_optimiser=True, forget=True
+                )
+            )
+        first = 1 - last - sum(phase.share for phase in phases)
+        phases.insert(0, Phase(first, rate, measure_every=every))
+        phases.append(
             Phase(
-                ROUNDED_SHARE,
-                after,
-                {ROUNDED: Ramp(1.0, 1.0)},
-                measure_every=MEASURE_EVERY,
+                last,
+                Ramp(cls.rate * slower, 0.0, "cosine"),
+                knobs,
+                measure_every=every,
                 new_optimiser=True,
-            ),
+                forget=RATE in knobs,
+            )
         )
-        return Schedule(phases, STEPS)
+        return Schedule(tuple(phases), STEPS)
 
 
 class FrameFileFitting(FrameFitting, FileFitting):
     """The fitting of a `FrameModel`."""
 
     def __init__(
-        self, model: FrameModel, clip: Clip, encoder: ConvNeXtEncoder | None, seed: int
+        self, model: FrameModel, clip: Clip, encoder: ConvNeXtEncoder | None, goal: Goal
     ) -> None:
         self.model = model
+        recipe = model.recipe
+        if "frequency" in goal.words:
+            recipe = replace(recipe, distortion="frequency")
+        recipe = recipe.for_frames(*model.design.frame_size)
         pixels = torch.from_numpy(clip.pixels.astype(np.int32 if clip.bit_depth > 8 else np.uint8))
         super().__init__(
             model.network,
             pixels.permute(0, 3, 1, 2),
             model.coding,
-            model.recipe.for_frames(*model.design.frame_size),
+            recipe,
             encoder,
             model.design.frame_size,
             {"architecture": str(model.architecture)},
-            seed,
+            goal.seed,
             2**clip.bit_depth - 1,
         )
+        # Where a fit has to find the video's brightness first, it ends half a decibel lower.
+        model.network.begin_at(self.frames.float().mean((0, 2, 3)) / self.peak)
+        if "flow" in goal.words:
+            self.flow = FlowConsistency(self.frames, self.peak)
 
     def result(self, show: Show = nothing_shown) -> tuple[FittedModel, Mapping[str, Any]]:
         """See `FileFitting`."""
-        return self.model, self.model.coding.quantised(self.sent())
+        assert isinstance(self.coding, FrameCoding)
+        return self.model, self.coding.quantised(self.sent())
 
 
 class NeRV(FrameModel):

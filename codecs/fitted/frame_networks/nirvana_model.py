@@ -35,6 +35,7 @@ from kodec.models.fields import NetworkCost, PatchDesign, PatchNetwork
 from kodec.native import BitstreamError, InvalidInputError
 
 from .frame_coding import measured, quantised
+from .frame_fitting import measured_every
 
 DEFAULT_SIZE = ModelSize(1.0, "bpp")
 STEPS = (0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)
@@ -132,7 +133,8 @@ class NIRVANA(FittedModel):
     @classmethod
     def schedule(cls, goal: Goal, budget: Budget | None) -> Schedule:
         """See `FittedModel`."""
-        return Schedule((Phase(1.0, Ramp(RATE, RATE), measure_every=400),), STEPS)
+        every = measured_every(budget)
+        return Schedule((Phase(1.0, Ramp(RATE, RATE), measure_every=every),), STEPS)
 
 
 SIDE, GROUP = 32, 3
@@ -217,6 +219,8 @@ class GroupFitting(FileFitting):
     A group begins from what the one before is decoded to. values: of each group, sine layers'
     weights as numbers to be rounded, and their scales; all else as it is.
     """
+
+    divides_steps = True
 
     def __init__(self, model: NIRVANA, clip: Clip) -> None:
         self.model, self.clip, self.design = model, clip, model.design

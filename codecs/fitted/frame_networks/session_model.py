@@ -7,7 +7,9 @@ masks of a session --> its new weights --> its head
 
 A packet is a session: earlier packets stay as they are, bit for bit, when one is added. Source:
 "Progressive Fourier Neural Representation for Sequential Video Compilation" (2024). Steps of
-weights are found when a session ends, and later sessions begin from the decoded weights.
+weights are found when a session ends, and later sessions begin from the decoded weights. A
+session's number goes in as a share of the most that there may be, where the published code has the
+share of all: so that frames do not change when sessions are added.
 """
 
 import math
@@ -18,7 +20,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn import functional
 
 from kodec.codecs.fitted.fitted_model import (
     Clip,
@@ -29,45 +30,43 @@ from kodec.codecs.fitted.fitted_model import (
     Goal,
     Reconstruction,
 )
-from kodec.codecs.fitted.fitting import Budget, Figures, Show, nothing_shown
-from kodec.codecs.fitted.schedule import Moment, Phase, Ramp, Schedule
+from kodec.codecs.fitted.fitting import Budget
+from kodec.codecs.fitted.schedule import Phase, Ramp, Schedule
 from kodec.codecs.fitted_families import family_named
 from kodec.codecs.model_size import ModelSize
-from kodec.codecs.objective import DISTORTIONS
-from kodec.entropy import RateMeter, SymbolPort
-from kodec.entropy.parameters import (
-    ParameterCoder,
-    Quantised,
-    TensorLayout,
-    code_mask,
-    mask_symbols,
-)
+from kodec.codecs.sequences.scene_cuts import SceneCuts
+from kodec.entropy import SymbolPort
+from kodec.entropy.parameters import ParameterCoder, TensorLayout, code_mask, mask_symbols
 from kodec.entropy.roles import as_role
 from kodec.models.fields import FrameDesign
 from kodec.native import BitstreamError, InvalidInputError
 
 from .frame_architecture import BITS, design_for, design_of, integers_of
-from .frame_coding import quantised
+from .frame_fitting import measured_every
+from .session_fitting import HEAD, SessionFitting, Sessions, subnetworks, time_of
 
 DEFAULT_SIZE = ModelSize(0.5, "bpp")
 STEPS = (0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)
 MAX_SESSIONS = 64
-# Frames of a session, where nothing else is said, and the share of weights that each one has.
-FRAMES, DENSITY = 24, 0.5
-HEAD = "head."
-PRESETS = {"plain": -1, "fourier": 1}
+# Frames of a session, where nothing else is said.
+FRAMES = 24
+RATE = 5e-4
+# The stage that works in the frequency domain.
+FOURIER = 1
 
 
 class PFNR(FittedModel):
     """Architecture: the spectral stage + 1, sessions, frames of each, and the NeRV's integers.
 
-    Presets: "plain", and "fourier", whose second stage works in the frequency domain.
+    Presets: "plain"; "fourier", whose second stage works in the frequency domain; "scenes": a
+    session is a scene ("Scene Matters: Model-based Deep Video Compression", 2023, a reading).
     """
 
     family = family_named("pfnr")
     takes_quality = False
     takes_size = True
-    presets = tuple(PRESETS)
+    presets = ("plain", "fourier", "scenes")
+    combines = True
 
     def __init__(self, architecture: tuple[int, ...], size: FittedSize) -> None:
         super().__init__(architecture, size)
@@ -133,7 +132,7 @@ class PFNR(FittedModel):
         def render(number: int) -> Tensor:
             session = max(n for n, start in enumerate(starts) if start <= number)
             place = number - starts[session]
-            time = time_of(place, self.lengths[session], session, len(self.lengths))
+            time = time_of(place, self.lengths[session], session / MAX_SESSIONS)
             out: Tensor = functional_call(self.network, sessions[session], (time,))
             return out[0, :, : self.size.height, : self.size.width]
 
@@ -145,15 +144,47 @@ class PFNR(FittedModel):
         if clip.size.components != 3:
             raise InvalidInputError("pfnr codes frames of 3 components, not of 1")
         budget = (goal.size or DEFAULT_SIZE).parameters(clip.size.pixels, BITS)
-        integers = _integers_for(clip.size, budget, PRESETS[goal.preset or "plain"])
+        lengths = scenes_of(clip) if "scenes" in goal.words else _lengths(clip.size.frames)
+        spectral = FOURIER if "fourier" in goal.words else -1
+        integers = _integers_for(clip.size, budget, spectral, lengths)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(goal.seed)
-            return SessionFitting(cls(integers, clip.size), clip)
+            model = cls(integers, clip.size)
+            return SessionFitting(model, model.parts, clip)
+
+    def extension(self, parameters: Mapping[str, Any], clip: Clip, goal: Goal) -> FileFitting:
+        """See `FittedModel`: the clip is a session more."""
+        size, count = self.size, len(self.lengths)
+        if clip.size != replace(size, frames=clip.size.frames):
+            raise InvalidInputError(
+                f"the archive holds {size.width}x{size.height} of {size.bit_depth} bits, not "
+                f"{clip.size.width}x{clip.size.height} of {clip.size.bit_depth}"
+            )
+        if count == MAX_SESSIONS:
+            raise InvalidInputError(f"an archive holds {count} videos at most: begin another")
+        integers = self.architecture[:1] + (count + 1, *self.lengths, clip.size.frames)
+        integers += self.architecture[2 + count :]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(goal.seed + count)
+            model = type(self)(integers, replace(size, frames=size.frames + clip.size.frames))
+            return SessionFitting(model, model.parts, clip, parameters, count)
+
+    @property
+    def parts(self) -> Sessions:
+        """What is fitted."""
+        shares = tuple(number / MAX_SESSIONS for number in range(len(self.lengths)))
+        return Sessions(self.network, self.shapes, self.lengths, shares, self.design.frame_size)
+
+    @property
+    def sessions(self) -> tuple[int, ...]:
+        """See `FittedModel`."""
+        return self.lengths
 
     @classmethod
     def schedule(cls, goal: Goal, budget: Budget | None) -> Schedule:
         """See `FittedModel`."""
-        return Schedule((Phase(1.0, Ramp(5e-4, 5e-4), measure_every=400),), STEPS)
+        every = measured_every(budget)
+        return Schedule((Phase(1.0, Ramp(RATE, RATE), measure_every=every),), STEPS)
 
 
 def _parts(architecture: tuple[int, ...], size: FittedSize) -> tuple[FrameDesign, tuple[int, ...]]:
@@ -176,9 +207,10 @@ def _shapes(design: FrameDesign) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in network.named_parameters()}
 
 
-def _integers_for(size: FittedSize, budget: int, spectral: int) -> tuple[int, ...]:
+def _integers_for(
+    size: FittedSize, budget: int, spectral: int, lengths: list[int]
+) -> tuple[int, ...]:
     """Of a network of at most `budget` parameters; raises as `design_for`."""
-    lengths = _lengths(size.frames)
     asked = budget
     while True:
         # Twice encoded times and complex weights come on top of what a NeRV has.
@@ -190,178 +222,18 @@ def _integers_for(size: FittedSize, budget: int, spectral: int) -> tuple[int, ..
         asked = min(asked - 1, int(asked * budget / found))
 
 
+def scenes_of(clip: Clip) -> list[int]:
+    """Frames of each scene of a clip; of more than `MAX_SESSIONS`, the last ones are one."""
+    cuts = SceneCuts()
+    starts = [0]
+    for number, frame in enumerate(clip.pixels):
+        # Green stands for luma.
+        if cuts.is_cut(frame[..., 1], clip.bit_depth) and len(starts) < MAX_SESSIONS:
+            starts.append(number)
+    ends = [*starts[1:], len(clip.pixels)]
+    return [end - start for start, end in zip(starts, ends, strict=True)]
+
+
 def _lengths(frames: int) -> list[int]:
     count = min(MAX_SESSIONS, max(1, round(frames / FRAMES)))
     return [frames * (n + 1) // count - frames * n // count for n in range(count)]
-
-
-def time_of(place: int | Tensor, frames: int, session: int, sessions: int) -> Tensor:
-    """(N, 2): of frames by their place in a session, and of the session."""
-    own = torch.as_tensor(place).reshape(-1) / frames
-    return torch.stack([own, torch.full_like(own, session / sessions)], 1)
-
-
-def subnetworks(
-    shapes: Mapping[str, torch.Size], sessions: int, parameters: Mapping[str, Any]
-) -> list[dict[str, Tensor]]:
-    """The weights of each session, from masks and new weights as `PFNR.code` returns them."""
-    whole = {name: torch.zeros(shape) for name, shape in shapes.items()}
-    union = {name: torch.zeros(shape, dtype=torch.bool) for name, shape in shapes.items()}
-    found = []
-    for session in range(sessions):
-        own = {}
-        for name in shapes:
-            values = parameters[f"{session}.{name}"].dequantise()
-            if name.startswith(HEAD):
-                own[name] = values
-                continue
-            mask = parameters[f"{session}.{name}/mask"]
-            whole[name] = whole[name].masked_scatter(mask & ~union[name], values)
-            union[name] = union[name] | mask
-            own[name] = whole[name] * mask
-        found.append(own)
-    return found
-
-
-class SessionFitting(FileFitting):
-    """The fitting of a `PFNR`: sessions in turn, with as many steps each.
-
-    values: the weights, and a head of each session; scores, whose largest magnitudes are a
-    session's mask; of sessions that have ended the masks, the union of them and the weights that
-    they keep.
-    """
-
-    def __init__(self, model: PFNR, clip: Clip) -> None:
-        self.model, self.clip = model, clip
-        self.identity = {"architecture": str(model.architecture)}
-        self.values: dict[str, Tensor] = {}
-        self.masked = [name for name in model.shapes if not name.startswith(HEAD)]
-        for name, value in model.network.named_parameters():
-            begun = value.detach().clone()
-            if name in self.masked:
-                bound = 1 / max(1, begun[0].numel() if begun.dim() > 1 else len(begun)) ** 0.5
-                self.values[name] = begun
-                self.values[f"{name}/scores"] = torch.empty_like(begun).uniform_(-bound, bound)
-                self.values[f"{name}/union"] = torch.zeros_like(begun)
-                self.values[f"{name}/kept"] = torch.zeros_like(begun)
-            for session in range(len(model.lengths)):
-                if name in self.masked:
-                    self.values[f"{session}.{name}/mask"] = torch.zeros_like(begun)
-                    self.values[f"{session}.{name}/step"] = torch.zeros(())
-                else:
-                    self.values[f"{session}.{name}"] = begun.clone()
-        self.values["ended"] = torch.zeros(())
-        for name, state in self.values.items():
-            kind = name.rpartition("/")[2]
-            state.requires_grad_(kind not in ("union", "kept", "mask", "step", "ended"))
-        height, width = clip.size.height, clip.size.width
-        down, across = model.design.frame_size
-        self._padding = (0, across - width, 0, down - height)
-        small = min(model.design.frame_size) < 11
-        self.distortion = DISTORTIONS["mse" if small else "l1-ssim"]
-
-    def descend(self, moment: Moment) -> None:
-        """Of one frame of the step's session."""
-        sessions = len(self.model.lengths)
-        session = min(sessions - 1, moment.step * sessions // moment.steps)
-        for ended in range(int(self.values["ended"]), session):
-            self._end(ended)
-        length = self.model.lengths[session]
-        place = int(torch.randint(length, ()))
-        x = self._pixels(sum(self.model.lengths[:session]) + place)[None]
-        own = {name: self._selected(name, session) for name in self.model.shapes}
-        time = time_of(place, length, session, sessions)
-        out: Tensor = functional_call(self.model.network, own, (time,))
-        self.distortion(x, out).mean().backward()
-
-    def measure(self) -> Figures:
-        """Of all sessions as they are coded; those to come are what the present one gives."""
-        with torch.no_grad():
-            parameters = self._parameters()
-            meter, errors, bits = RateMeter(training=False), [], 0.0
-            for session in range(len(self.model.lengths)):
-                self.model.code(parameters, meter, session)
-            bits = sum(float(part.sum()) for part in meter.bits.values())
-            shown = self.model.reconstruct(parameters)
-            for number in range(self.clip.size.frames):
-                frame = self.clip.tensor(number)
-                errors.append((shown.render(number).clamp(0, 1) - frame).square().mean())
-        error = torch.stack(errors)
-        psnr = float((-10 * error.clamp(min=1e-10).log10()).mean())
-        return Figures(float(error.mean()) * 255**2, bits / self.clip.size.pixels, psnr)
-
-    def result(self, show: Show = nothing_shown) -> tuple[FittedModel, Mapping[str, Any]]:
-        """See `FileFitting`."""
-        with torch.no_grad():
-            return self.model, self._parameters()
-
-    def _pixels(self, number: int) -> Tensor:
-        return functional.pad(self.clip.tensor(number)[None], self._padding, mode="replicate")[0]
-
-    def _mask(self, name: str) -> Tensor:
-        """Of the present scores: the largest magnitudes."""
-        scores = self.values[f"{name}/scores"].detach().abs().flatten()
-        kept = max(1, round(DENSITY * scores.numel()))
-        threshold = scores.kthvalue(scores.numel() - kept + 1).values
-        return (scores >= threshold).view(self.values[name].shape)
-
-    def _selected(self, name: str, session: int) -> Tensor:
-        if name not in self.masked:
-            return self.values[f"{session}.{name}"]
-        scores = self.values[f"{name}/scores"].abs()
-        # Gradients pass to the scores unchanged.
-        mask = self._mask(name).float() + scores - scores.detach()
-        return self._weight(name) * mask
-
-    def _weight(self, name: str) -> Tensor:
-        """With what earlier sessions keep; a momentum would move it in the values themselves."""
-        union, kept = self.values[f"{name}/union"].bool(), self.values[f"{name}/kept"]
-        return torch.where(union, kept, self.values[name])
-
-    @torch.no_grad()
-    def _end(self, session: int) -> None:
-        """A session's mask is kept, and its new weights are what they are decoded to."""
-        self.values["ended"].fill_(session + 1)
-        for name in self.masked:
-            mask, union = self._mask(name), self.values[f"{name}/union"].bool()
-            new = mask & ~union
-            if bool(new.any()):
-                coded = quantised({name: self.values[name].detach()[new]})[name]
-                self.values[f"{session}.{name}/step"].copy_(coded.step)
-                self.values[f"{name}/kept"].masked_scatter_(new, coded.dequantise())
-            self.values[f"{session}.{name}/mask"].copy_(mask.float())
-            self.values[f"{name}/union"].copy_((mask | union).float())
-
-    def _parameters(self) -> dict[str, Any]:
-        """What `PFNR.code` takes of all sessions, those that go on or are to come as they stand."""
-        found: dict[str, Any] = {}
-        union = {
-            name: torch.zeros(self.model.shapes[name], dtype=torch.bool) for name in self.masked
-        }
-        ended = int(self.values["ended"])
-        for session in range(len(self.model.lengths)):
-            heads = {
-                name: self.values[f"{session}.{name}"].detach()
-                for name in self.model.shapes
-                if name not in self.masked
-            }
-            for name, coded in quantised(heads).items():
-                found[f"{session}.{name}"] = coded
-            for name in self.masked:
-                stored = self.values[f"{session}.{name}/mask"].bool()
-                mask = stored if session < ended else self._mask(name)
-                new = mask & ~union[name]
-                values = self._weight(name).detach()[new]
-                step = float(self.values[f"{session}.{name}/step"])
-                found[f"{session}.{name}/mask"] = mask
-                found[f"{session}.{name}"] = _in_steps(values, step)
-                union[name] |= mask
-        return found
-
-
-def _in_steps(values: Tensor, step: float) -> Quantised:
-    if not values.numel():
-        return Quantised(values.int(), torch.tensor(2.0**-14))
-    if step > 0:
-        return Quantised((values / step).round().int(), torch.tensor(step))
-    return quantised({"values": values})["values"]

@@ -14,10 +14,13 @@ from torch.nn import functional as F
 
 from kodec.codecs.fitted.fitting import Figures, Fitting
 from kodec.codecs.fitted.schedule import Moment, Phase, PhaseKeys
-from kodec.entropy.contexts.grid_rate import laplace_bits
-from kodec.entropy.latents.gelu_arm import WINDOW, WINDOW_CONTEXTS, straight_gelu
+from kodec.entropy.contexts.context_rate import context_rate
+from kodec.entropy.contexts.grid_rate import LATENT_CODING, laplace_bits
+from kodec.entropy.latents.gelu_arm import STRAIGHT_GELU, WINDOW, WINDOW_CONTEXTS, straight_gelu
 from kodec.entropy.latents.integer_arm import LEAST, LOG_SCALE_OFFSET, MOST
 from kodec.entropy.ports.relaxation import kumaraswamy_noise, soft_round, soft_round_mean
+from kodec.models.blocks.core_floats import core_takes_floats
+from kodec.models.blocks.position_network import PositionLayer
 from kodec.models.fields.c3_synthesis import c3_synthesis, stacked
 from kodec.models.fields.grid_synthesis import Convolution
 from kodec.native import InvalidInputError
@@ -176,7 +179,19 @@ def _initial(name: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def c3_bits(grids: Sequence[Tensor], layers: Sequence[Convolution]) -> Tensor:
-    """Bits of all grids (h, w) by the entropy network's layers."""
+    """Bits of all grids (h, w) by the entropy network's layers; in float32 the core's."""
+    if not core_takes_floats(*grids, layers[0].weight):
+        return plain_c3_bits(grids, layers)
+    *inner, last = layers
+    network = [PositionLayer(*layer, activation=STRAIGHT_GELU) for layer in inner]
+    network.append(PositionLayer(*last))
+    none = [None] * len(grids)
+    bits = context_rate(grids, none, WINDOW_CONTEXTS, network, None, LATENT_CODING)
+    return bits.sum()
+
+
+def plain_c3_bits(grids: Sequence[Tensor], layers: Sequence[Convolution]) -> Tensor:
+    """`c3_bits` in PyTorch."""
     first, *others = layers
     window = 2 * WINDOW + 1
     kernel = F.pad(first.weight, (0, window * (WINDOW + 1) - len(WINDOW_CONTEXTS)))

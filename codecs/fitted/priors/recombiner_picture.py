@@ -85,6 +85,10 @@ class RecombinerPicture(SharedWeightsModel[Recombiner]):
         """The picture's blocks."""
         return self.weights.plan(self.layout, *self.settings)
 
+    def patch_macs(self) -> tuple[int, int]:
+        """See `SharedWeightsModel`."""
+        return self.weights.field.macs, self.layout.patches
+
     def check_weights(self) -> None:
         """See `SharedWeightsModel`."""
         # Each vector has a block at least: a few bytes' claim makes no large plan.

@@ -84,7 +84,13 @@ class SharedWeightsModel(FittedModel, Generic[Weights]):
     def check_weights(self) -> None:
         """Raise `BitstreamError` where the architecture does not follow from the weights."""
 
+    @abstractmethod
+    def patch_macs(self) -> tuple[int, int]:
+        """Multiplications of rendering a patch, and how many patches there are."""
+
     def cost(self) -> Cost:
-        """With the parameters that its weights have."""
+        """With the parameters that its weights have, and what rendering multiplies."""
         parameters = sum(value.numel() for value in self.weights.parameters())
-        return replace(super().cost(), parameters=parameters)
+        each, patches = self.patch_macs()
+        macs = -(-each * patches // (self.size.width * self.size.height))
+        return replace(super().cost(), parameters=parameters, macs_per_pixel=macs)

@@ -49,6 +49,12 @@ class GatedFields(CodingModel):
         """The patches of a picture."""
         return PatchLayout.over(height, width, self.side, 1)
 
+    @property
+    def patch_macs(self) -> int:
+        """Multiplications of a patch, but for the entropy model's."""
+        own = (self.synthesis.first, self.synthesis.second)
+        return self.field.macs + sum(layer.weight.numel() for layer in own)
+
     def symbols(self, layout: PatchLayout) -> int:
         """Symbols of a picture."""
         return self.latents.symbols(layout.rows, layout.columns)

@@ -78,6 +78,10 @@ class VcInrPicture(SharedWeightsModel[GatedFields]):
         peak = BYTES_PER_PIXEL * size.pixels + 8 * (PARAMETERS_OF_WEIGHTS + 4 * symbols)
         return Cost(PARAMETERS_OF_WEIGHTS, MACS_PER_PIXEL, peak, range(symbols, symbols + 1))
 
+    def patch_macs(self) -> tuple[int, int]:
+        """See `SharedWeightsModel`."""
+        return self.weights.patch_macs, self.layout.patches
+
     def check_weights(self) -> None:
         """See `SharedWeightsModel`."""
         if self.architecture != architecture_of(self.weights):

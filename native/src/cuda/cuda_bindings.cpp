@@ -197,17 +197,17 @@ NB_MODULE(_cuda, m) {
   nb::class_<PyCudaEncoder>(m, "CudaEncoder")
       .def(nb::init<nb::handle, nb::handle>(), nb::arg("items").none(), nb::arg("device").none() = 0)
       .def("add", &PyCudaEncoder::add, nb::arg("symbols").none(), nb::arg("indexes").none(),
-           nb::arg("tables").none(), nb::arg("overridden").none() = nb::none(),
-           nb::arg("stream").none() = 0)
+           nb::arg("tables").none(), nb::arg("overridden").none() = nb::none(), nb::kw_only(),
+           nb::arg("stream").none())
       .def("finish", &PyCudaEncoder::finish, nb::arg("segments").none() = 0,
-           nb::arg("lanes").none() = 0, nb::arg("stream").none() = 0);
+           nb::arg("lanes").none() = 0, nb::kw_only(), nb::arg("stream").none());
 
   nb::class_<PyCudaDecoder>(m, "CudaDecoder")
       .def(nb::init<nb::handle, nb::handle, nb::handle>(), nb::arg("streams").none(),
-           nb::arg("device").none() = 0, nb::arg("stream").none() = 0)
+           nb::arg("device").none() = 0, nb::kw_only(), nb::arg("stream").none())
       .def_prop_ro("symbols", &PyCudaDecoder::symbols)
       .def("decode", &PyCudaDecoder::decode, nb::arg("indexes").none(), nb::arg("tables").none(),
-           nb::arg("out").none(), nb::arg("stream").none() = 0)
-      .def("check", &PyCudaDecoder::check, nb::arg("stream").none() = 0)
-      .def("finish", &PyCudaDecoder::finish, nb::arg("stream").none() = 0);
+           nb::arg("out").none(), nb::kw_only(), nb::arg("stream").none())
+      .def("check", &PyCudaDecoder::check, nb::kw_only(), nb::arg("stream").none())
+      .def("finish", &PyCudaDecoder::finish, nb::kw_only(), nb::arg("stream").none());
 }

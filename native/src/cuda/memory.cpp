@@ -2,6 +2,8 @@
 
 #include <cuda_runtime.h>
 
+#include <map>
+#include <mutex>
 #include <string>
 
 #include "check.hpp"
@@ -15,6 +17,28 @@ int attribute(cudaDeviceAttr which, int device) {
   int value = 0;
   check(cudaDeviceGetAttribute(&value, which, device));
   return value;
+}
+
+// What a device's pool keeps of what was freed. The device's default pool keeps nothing: it gives
+// memory back whenever anybody waits, and asking the driver for more takes longer than coding.
+constexpr std::uint64_t kKeptBytes = std::uint64_t(512) << 20;
+
+cudaMemPool_t pool_of(int device) {
+  // Never destroyed: when the process ends, the driver may be gone before.
+  static auto &pools = *new std::map<int, cudaMemPool_t>;
+  static std::mutex mutex;
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto known = pools.find(device);
+  if (known != pools.end()) return known->second;
+  cudaMemPoolProps properties{};
+  properties.allocType = cudaMemAllocationTypePinned;
+  properties.location.type = cudaMemLocationTypeDevice;
+  properties.location.id = device;
+  cudaMemPool_t pool;
+  check(cudaMemPoolCreate(&pool, &properties));
+  std::uint64_t kept = kKeptBytes;
+  check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &kept));
+  return pools[device] = pool;
 }
 
 }  // namespace
@@ -79,7 +103,8 @@ OnDevice::~OnDevice() {
 DeviceMemory::DeviceMemory(std::size_t size, const Timeline &timeline) : timeline_(&timeline) {
   const OnDevice on(timeline.device());
   // Never nothing, so that every pointer is one.
-  check(cudaMallocAsync(&data_, size > 0 ? size : 16, handle(timeline.stream())));
+  check(cudaMallocFromPoolAsync(&data_, size > 0 ? size : 16, pool_of(timeline.device()),
+                                handle(timeline.stream())));
 }
 
 DeviceMemory &DeviceMemory::operator=(DeviceMemory &&other) noexcept {

@@ -263,7 +263,11 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaMallocAsync(void **data, std::size_t size, cudaStream_t) {
+cudaError_t cudaMemPoolCreate(cudaMemPool_t *pool, const cudaMemPoolProps *) {
+  return *pool = nullptr, cudaSuccess;
+}
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void *) { return cudaSuccess; }
+cudaError_t cudaMallocFromPoolAsync(void **data, std::size_t size, cudaMemPool_t, cudaStream_t) {
   *data = std::malloc(size);
   if (*data == nullptr) return cudaErrorMemoryAllocation;
   std::memset(*data, 0xCD, size);

@@ -5,7 +5,6 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from kodec.native import InvalidInputError
 
 from . import bench_tables, usage
 from .demo import sample_picture
+from .packaged_configs import packaged_configs
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -210,13 +210,9 @@ def bench_systems(options: argparse.Namespace) -> None:
     from kodec.codecs import read_plain_picture
     from kodec.eval import bench_systems as measure
 
-    # Not imported: Lightning takes seconds.
-    package = find_spec("kodec.train")
-    assert package is not None and package.origin is not None
-    files = {path.stem: path for path in Path(package.origin).parent.glob("configs/*.yaml")}
     models = {
         name: yaml.safe_load(path.read_text(encoding="utf-8"))["model"]
-        for name, path in sorted(files.items())
+        for name, path in packaged_configs().items()
     }
     # A module of its own trains models of sequences, which `bench video` is for.
     known = {name: model["codec"] for name, model in models.items() if "codec" in model}

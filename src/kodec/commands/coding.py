@@ -7,7 +7,8 @@ from pathlib import Path
 from kodec.codecs.fitted_families import is_family
 from kodec.native import InvalidInputError, UnsupportedError
 
-from . import fitted_coding, picture_coding, refining, usage, video_coding
+from . import fitted_coding, many, picture_coding, refining, usage, video_coding
+from .figures import FileFigures
 
 EXTENSION = ".kdc"
 
@@ -17,14 +18,12 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     encode_ = commands.add_parser(
         "encode", help="a picture or a video to a .kdc file", description=_ENCODE
     )
-    encode_.add_argument("input", metavar="INPUT", type=usage.path)
-    encode_.add_argument("output", metavar="OUTPUT.kdc", type=usage.path)
+    many.add_options(encode_, "encode", "OUTPUT.kdc")
     encode_.add_argument(
         "--model",
         metavar="NAME|FILE",
-        default="default",
         help="an embedded model or a family that is fitted to each input (see `kodec models`), or "
-        "a model file (default)",
+        "a model file (default, of videos video)",
     )
     rate = encode_.add_mutually_exclusive_group()
     rate.add_argument(
@@ -52,14 +51,13 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     video_coding.add_encode_options(encode_, rate)
     usage.add_trust(encode_)
     usage.add_device(encode_)
+    usage.add_threads(encode_)
     encode_.set_defaults(run=encode)
 
     decode_ = commands.add_parser(
         "decode", help="a .kdc file to a picture or a video", description=_DECODE
     )
-    decode_.add_argument("input", metavar="INPUT.kdc", type=usage.path)
-    # As text: a slash at its end says that it is a folder.
-    decode_.add_argument("output", metavar="OUTPUT", type=usage.path_text)
+    many.add_options(decode_, "decode", "OUTPUT")
     decode_.add_argument(
         "--model",
         metavar="NAME|FILE",
@@ -75,6 +73,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     video_coding.add_decode_options(decode_)
     usage.add_trust(decode_)
     usage.add_device(decode_)
+    usage.add_threads(decode_)
     decode_.set_defaults(run=decode)
 
     for parser in (encode_, decode_):
@@ -82,10 +81,24 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
 
 
 def encode(options: argparse.Namespace) -> None:
-    """Encode a picture or a video to a file."""
+    """Encode a picture or a video to a file, or many to as many."""
+    if many.wanted(options):
+        return many.code_files(options, "encode")
+    options.output = Path(options.output)
+    usage.use_threads(options)
+    encode_file(options)
+
+
+def encode_file(options: argparse.Namespace) -> FileFigures:
+    """Encode one input to one output."""
     video = video_coding.is_video(options.input, options)
+    if options.model is None:
+        options.model = "video" if video else "default"
+    piped = options.output == picture_coding.PIPE
+    if options.add:
+        fitted_coding.name_archive_family(options)
     fitted = is_family(options.model)
-    if fitted or options.output != picture_coding.PIPE:
+    if fitted or not piped:
         _check_coded_output(options.output, options.input)
     if fitted or video:
         _refuse(options, _OF_PICTURES, f"pictures coded by a model, and {options.input} is none")
@@ -99,7 +112,16 @@ def encode(options: argparse.Namespace) -> None:
 
 
 def decode(options: argparse.Namespace) -> int:
-    """Decode a file to a picture or a video."""
+    """Decode a file to a picture or a video, or many to as many."""
+    if many.wanted(options):
+        many.code_files(options, "decode")
+        return 0
+    usage.use_threads(options)
+    return decode_file(options)
+
+
+def decode_file(options: argparse.Namespace) -> int:
+    """Decode one input to one output; the exit status."""
     if video_coding.is_coded_video(options.input):
         _refuse(options, _OF_DECODED_PICTURES, f"pictures, and {options.input} is none")
         return video_coding.decode(options)
@@ -122,7 +144,7 @@ _OF_ENCODED_VIDEOS = {
     "frames": None,
     "fps": None,
 }
-_OF_DECODED_VIDEOS = {"start": 0, "frames": None, "codec": None}
+_OF_DECODED_VIDEOS = {"start": 0, "frames": None, "codec": None, "session": None}
 # The same for pictures.
 _OF_PICTURES = {"target_bytes": None, "convert": False, "max_memory": None}
 _OF_DECODED_PICTURES = {"crop": None, "max_memory": None}

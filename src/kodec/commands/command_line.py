@@ -4,17 +4,19 @@ import argparse
 import contextlib
 import logging
 import os
+import re
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 
-from kodec import KodecError, __version__
+from kodec import __version__
 
 from . import (
     benching,
     coding,
     comparing,
+    completing,
     demo,
     importing,
     inspection,
@@ -22,7 +24,8 @@ from . import (
     reporting,
     training,
 )
-from .usage import Parser, UsageError, add_global_options
+from .failure_words import in_words
+from .usage import Parser, UsageError, add_global_options, path_text
 
 SUCCESS, FAILURE, WRONG_USAGE = 0, 1, 2
 
@@ -59,11 +62,11 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, BrokenPipeError):
             # Whatever reads the output has left; the interpreter must not fail on flushing it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail(_in_words(error), WRONG_USAGE if isinstance(error, UsageError) else FAILURE)
+        return _fail(in_words(error), WRONG_USAGE if isinstance(error, UsageError) else FAILURE)
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of a command line; its `run` takes them. Raises `UsageError`."""
+def build_parser() -> Parser:
+    """What knows all commands and options."""
     parser = Parser(prog="kodec", description=_DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"kodec {__version__}")
     parser.set_defaults(debug=False, quiet=False)
@@ -79,10 +82,22 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         training,
         importing,
         demo,
+        completing,
     ):
         module.add_to(commands)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line; its `run` takes them. Raises `UsageError`."""
+    parser = build_parser()
     own, passed_on = training.split_arguments(arguments)
-    options = parser.parse_args(own)
+    options, more = parser.parse_known_args(own)
+    if more:
+        # Files that stand behind an option: the parser takes those in a row only.
+        if not hasattr(options, "paths") or any(re.match("-.", text) for text in more):
+            parser.error(f"unrecognized arguments: {' '.join(more)}")
+        options.paths += map(path_text, more)
     options.passed_on = passed_on
     return options
 
@@ -105,21 +120,6 @@ def _calm(options: argparse.Namespace) -> Iterator[None]:
             yield
         finally:
             logger.removeHandler(handler)
-
-
-def _in_words(error: BaseException) -> str:
-    if isinstance(error, KodecError | UsageError):
-        return str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    if isinstance(error, BrokenPipeError):
-        return "the reader of the output left before its end"
-    if isinstance(error, OSError):
-        reason = error.strerror or str(error) or type(error).__name__
-        return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
-    if isinstance(error, MemoryError):
-        return "not enough memory"
-    return f"internal error, please report it: {type(error).__name__}: {error} (see --debug)"
 
 
 def _fail(message: str, status: int) -> int:

@@ -1,26 +1,24 @@
 """`kodec demo`: a picture to real files and back, beside JPEG of the same size."""
 
 import argparse
-import io
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kodec.native import InvalidInputError, KodecError
 
 from . import usage
+from .demo_pictures import Pixels, best_jpeg, panel
 from .progress import progress
 
 if TYPE_CHECKING:
     from kodec.codecs import Codec
 
-Pixels = NDArray[np.uint8]
-
 QUALITIES = (8, 24, 40)
+_FIT_SECONDS = 30
 _FACE = (slice(20, 308), slice(90, 410))
 """Rows and columns of the side-by-side picture's details."""
 
@@ -53,6 +51,18 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         default=Path("kodec-demo"),
         help="where files go (./kodec-demo)",
     )
+    other = demo_.add_mutually_exclusive_group()
+    other.add_argument(
+        "--fit",
+        metavar="SECONDS",
+        type=usage.positive,
+        nargs="?",
+        const=_FIT_SECONDS,
+        help=f"fit a network to a small picture instead, for so long ({_FIT_SECONDS})",
+    )
+    other.add_argument(
+        "--video", action="store_true", help="a clip instead, drawn by code, beside x264"
+    )
     demo_.set_defaults(run=demo)
     usage.add_global_options(demo_)
 
@@ -62,6 +72,21 @@ def demo(options: argparse.Namespace) -> None:
     folder: Path = options.output
     if folder.exists() and not folder.is_dir():
         raise InvalidInputError(f"{folder} is not a folder; name another --output")
+    if options.fit is not None:
+        from .fitted_demo import fitted_demo
+
+        return fitted_demo(folder, options.fit, options.quiet)
+    if options.video:
+        from . import video_demo
+
+        print("\n".join(video_demo.run(folder)))
+        print(
+            "\nEvery file was read back and decoded to exactly the frames that the encoder showed. "
+            f"In\n{folder}: original.mkv, the .kdc files and what they decode to. Try next:\n"
+            f"  kodec encode {folder}/original.mkv my.kdc --bitrate 300k\n"
+            "  kodec decode my.kdc my.mkv"
+        )
+        return
     pixels = sample_picture()
     from kodec.codecs import load
 
@@ -125,7 +150,7 @@ def round_trip(codec: "Codec", pixels: Pixels, quality: int, folder: Path) -> Ro
         raise KodecError(
             f"{path} does not decode to the encoder's reconstruction; please report it"
         )
-    jpeg_size, jpeg = _jpeg(pixels, len(data))
+    jpeg_size, jpeg = best_jpeg(pixels, len(data))
     return Row(
         name=path.name,
         quality=quality,
@@ -154,21 +179,6 @@ def table(rows: list[Row], pixels: int) -> list[str]:
     return lines
 
 
-def _jpeg(pixels: Pixels, size: int) -> tuple[int, Pixels]:
-    """The best JPEG of at most `size` bytes, or the smallest there is: its bytes and its pixels."""
-    from PIL import Image
-
-    from kodec.codecs import decode_image, highest_quality
-
-    def trial(quality: int) -> bytes:
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, "JPEG", quality=quality, optimize=True)
-        return file.getvalue()
-
-    data = highest_quality(trial, lambda data: len(data) <= size, highest=95).trial
-    return len(data), decode_image(data, "JPEG")
-
-
 def _write_side_by_side(pixels: Pixels, rows: list[Row], path: Path) -> None:
     """A detail of the original, of each quality and of its JPEG, with captions."""
     from kodec.codecs import Picture, write_picture
@@ -180,21 +190,12 @@ def _write_side_by_side(pixels: Pixels, rows: list[Row], path: Path) -> None:
             (f"kodec, {row.size:,} bytes, {row.psnr:.1f} dB", row.decoded),
             (f"JPEG, {row.jpeg_size:,} bytes, {row.jpeg_psnr:.1f} dB", row.jpeg),
         )
-        lines.append(np.hstack([_panel(caption, shown[_FACE]) for caption, shown in panels]))
+        lines.append(np.hstack([panel(caption, shown[_FACE]) for caption, shown in panels]))
     write_picture(path, Picture(np.vstack(lines)))
-
-
-def _panel(caption: str, detail: Pixels) -> Pixels:
-    from PIL import Image, ImageDraw
-
-    height, width, _ = detail.shape
-    panel = Image.new("RGB", (width + 8, height + 28), "white")
-    panel.paste(Image.fromarray(detail), (4, 24))
-    ImageDraw.Draw(panel).text((6, 7), caption, fill="black")
-    return np.asarray(panel)
 
 
 _DEMO = (
     "Encode a sample picture at three qualities to real files, decode them, check every pixel, "
-    "and compare with JPEG files of about the same size."
+    "and compare with JPEG files of about the same size. With --fit: the same of a network that "
+    "is fitted to a picture."
 )

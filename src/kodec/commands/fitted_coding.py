@@ -2,32 +2,45 @@
 
 import argparse
 import itertools
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kodec.codecs.fitted_families import family_named
+from kodec.codecs.fitted_families import family_named, family_of
 from kodec.native import InvalidInputError, KodecError
 
 from . import refining, usage
+from .figures import FileFigures
 from .progress import progress
 
 if TYPE_CHECKING:
     from kodec.codecs.fitted import Clip, FittedFile, Reconstruction
     from kodec.eval.running.measured_fit import MeasuredFit
 
+_log = logging.getLogger(__name__)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Of `encode`, for fitted families alone; the budget is refinement's."""
     fitted = parser.add_argument_group("fitted families")
     fitted.add_argument("--preset", metavar="NAME", help="one of the family's own")
+    fitted.add_argument(
+        "--add",
+        action="store_true",
+        help="add a video to OUTPUT.kdc, an archive of pfnr, which keeps those it has bit for bit",
+    )
     fitted.add_argument("--seed", metavar="N", type=usage.number, help="of its random numbers (0)")
 
 
 def refuse_options(options: argparse.Namespace) -> None:
     """Refuse what is for fitted families where the model is none."""
+    if options.add:
+        raise InvalidInputError(
+            f"--add is for archives of fitted families, not for {options.model}"
+        )
     for name in ("preset", "seed"):
         if getattr(options, name) is not None:
             raise InvalidInputError(f"--{name} is for fitted families, and {options.model} is none")
@@ -43,10 +56,6 @@ def codec_for(family: str, options: argparse.Namespace) -> "MeasuredFit":
     from kodec.codecs.fitted import Budget
     from kodec.eval.running.measured_fit import MeasuredFit
 
-    targets = {
-        "psnr": getattr(options, "target_psnr", None),
-        "bpp": getattr(options, "target_bpp", None),
-    }
     if options.lam is not None or options.schedule is not None:
         raise InvalidInputError(f"--lambda and --schedule are for refinement, not for {family}")
     size = getattr(options, "size", None)
@@ -56,18 +65,21 @@ def codec_for(family: str, options: argparse.Namespace) -> "MeasuredFit":
         "seed": getattr(options, "seed", None) or 0,
         "device": options.device,
     }
-    if any(target is not None for target in targets.values()):
-        raise InvalidInputError(
-            f"{family} takes no --target-bpp or --target-psnr: give --quality or --size"
-        )
-    if options.minutes is not None or options.steps is not None:
-        return MeasuredFit(family, Budget(options.steps, options.minutes), **how)
+    target = getattr(options, "target_psnr", None)
+    kind = family_named(family).model()
+    if getattr(options, "target_bpp", None) is not None:
+        takes = "--size, as 0.1bpp" if kind.takes_size else "--quality"
+        raise InvalidInputError(f"{family} takes no --target-bpp: give {takes}")
+    if target is not None and not kind.takes_size:
+        raise InvalidInputError(f"{family} takes no --target-psnr: give --quality")
     if options.effort is not None:
         how["effort"] = options.effort
-    return MeasuredFit(family, **how)
+    if options.minutes is not None or options.steps is not None:
+        how["budget"] = Budget(options.steps, options.minutes)
+    return MeasuredFit(family, until=target, **how)
 
 
-def encode(options: argparse.Namespace, video: bool) -> None:
+def encode(options: argparse.Namespace, video: bool) -> FileFigures:
     """Fit a network to a picture or a video, and write its file."""
     from kodec.codecs import write_atomically
     from kodec.eval import psnr
@@ -75,26 +87,67 @@ def encode(options: argparse.Namespace, video: bool) -> None:
     clip, metadata = _read(options, video)
     codec = codec_for(options.model, options)
     state = refining.state_of(options.output)
+    archive = _archive(options, codec) if options.add else None
     with progress(options.quiet) as show:
-        fitted = codec.fit(
-            clip, options.quality, show, state=state, resume=options.resume, metadata=metadata
-        )
+        if archive is not None:
+            fitted = codec.extend(archive, clip, show, state, options.resume)
+        else:
+            fitted = codec.fit(
+                clip, options.quality, show, state=state, resume=options.resume, metadata=metadata
+            )
     if options.verify:
         _verify(fitted.data, fitted.reconstruction, options.device)
     write_atomically(options.output, fitted.data)
     refining.conclude(fitted.run, options.output)
-    if options.quiet:
-        return
     peak = 2**clip.bit_depth - 1
-    frames = zip(clip.pixels, fitted.reconstruction.frames(), strict=True)
-    decibels = [psnr(source, shown, peak) for source, shown in frames]
+    size, whole = clip.size, fitted.model.size
+    before = whole.frames - size.frames
+    shown = (fitted.reconstruction.frame(n) for n in range(before, whole.frames))
+    decibels = [psnr(source, now, peak) for source, now in zip(clip.pixels, shown, strict=True)]
     mean = math.fsum(min(value, 100.0) for value in decibels) / len(decibels)
-    size = clip.size
+    figures = FileFigures(len(fitted.data), size.width, size.height, size.frames, mean)
+    if options.quiet:
+        return figures
     parts = [f"{size.frames} frames"] if size.frames > 1 else []
-    parts += [f"{len(fitted.data):,} bytes", f"{8 * len(fitted.data) / size.pixels:.3f} bpp"]
+    parts += [] if archive is None else [f"behind {before} that it had"]
+    parts += [f"{len(fitted.data):,} bytes", f"{8 * len(fitted.data) / whole.pixels:.3f} bpp"]
     parts += [f"{mean:.2f} dB", f"{fitted.model.cost().parameters:,} parameters"]
     parts += [f"{fitted.run.done} steps in {math.ceil(fitted.run.seconds)} s"]
     print(f"{options.output}: {', '.join(parts)}")
+    if options.target_psnr is not None and not fitted.reached:
+        _log.warning(
+            "%g dB was not reached: give the fit longer, or a larger --size", options.target_psnr
+        )
+    return figures
+
+
+def name_archive_family(options: argparse.Namespace) -> None:
+    """Where `--add` comes without a model, it is the archive's family."""
+    from kodec.codecs.container import ChunkReader, FittedHeader
+
+    from .coded_file import naming
+
+    if options.model != "default" or not is_fitted(options.output):
+        return
+    with options.output.open("rb") as file, naming(options.output):
+        header = ChunkReader(file).header
+    assert isinstance(header, FittedHeader)
+    options.model = family_of(header.family, header.version).name
+
+
+def _archive(options: argparse.Namespace, codec: "MeasuredFit") -> "FittedFile":
+    """The file that a video is added to, read whole; and what the options may not be then."""
+    from kodec.codecs.fitted import read_fitted
+
+    from .coded_file import naming
+
+    for name, given in (("--size", codec.goal.size), ("--preset", codec.goal.preset)):
+        if given is not None:
+            raise InvalidInputError(f"{name} is the archive's: leave it out with --add")
+    if not options.output.is_file():
+        raise InvalidInputError(f"{options.output} is no file to add to: encode the first without")
+    with options.output.open("rb") as file, naming(options.output):
+        return read_fitted(file, options.device)
 
 
 def _read(options: argparse.Namespace, video: bool) -> "tuple[Clip, Mapping[str, bytes]]":
@@ -156,8 +209,8 @@ def decode(options: argparse.Namespace) -> int:
         assert isinstance(header, FittedHeader)
         picture = header.frames == 1 and header.bit_depth == 8
         if picture:
-            for name in ("start", "frames", "codec", "partial"):
-                if getattr(options, name):
+            for name in ("start", "frames", "codec", "partial", "session"):
+                if getattr(options, name) not in (None, False, 0, ""):
                     raise InvalidInputError(f"--{name} is for videos, and this is a picture")
             check_picture_output(output, header.components)
         else:
@@ -170,6 +223,8 @@ def decode(options: argparse.Namespace) -> int:
 
     with options.input.open("rb") as file, naming(options.input):
         found = read_fitted(file, options.device, model=options.model)
+        if options.session is not None:
+            _choose_session(found, options)
         if picture:
             _write_picture(found, output)
         else:
@@ -178,6 +233,19 @@ def decode(options: argparse.Namespace) -> int:
         what = f"{header.width}x{header.height}, fitted network {found.model.family.name}"
         print(f"{options.output}: {what}")
     return 0
+
+
+def _choose_session(found: "FittedFile", options: argparse.Namespace) -> None:
+    """Make a session's frames what is decoded; `--start` and `--frames` count within it."""
+    lengths = found.model.sessions
+    if options.session >= len(lengths):
+        has = f"sessions 0 to {len(lengths) - 1}" if lengths else "no sessions"
+        raise InvalidInputError(f"{options.input} has {has}, not {options.session}")
+    length = lengths[options.session]
+    if options.start >= length:
+        raise InvalidInputError(f"the session has no frame {options.start}: give a smaller --start")
+    options.frames = min(options.frames or length, length - options.start)
+    options.start += sum(lengths[: options.session])
 
 
 def _write_picture(found: "FittedFile", output: Path) -> None:
@@ -225,9 +293,8 @@ def facts_of(path: Path) -> dict[str, Any]:
     with path.open("rb") as file, naming(path):
         found = read_fitted(file)
     header, size, cost = found.header, path.stat().st_size, found.model.cost()
-    parts = found.bits_by_part()
+    parts = found.bytes_by_part(size)
     family = family_named(found.model.family.name)
-    coded = {name: round(bits / 8, 1) for name, bits in parts.items()}
     return {
         "file": str(path),
         "kind": "fitted network",
@@ -244,10 +311,19 @@ def facts_of(path: Path) -> dict[str, Any]:
         "multiplications_per_pixel": cost.macs_per_pixel,
         "portability": header.portability,
         "bytes": size,
-        "bytes_per_part": {
-            "header, framing, metadata": size - found.packet_bytes,
-            **coded,
-            "coder's own": round(found.packet_bytes - math.fsum(parts.values()) / 8, 1),
-        },
+        "bytes_per_part": {name: round(taken, 1) for name, taken in parts.items()},
         "bpp": round(8 * size / found.model.size.pixels, 6),
+        **_sessions(found),
     }
+
+
+def _sessions(found: "FittedFile") -> dict[str, Any]:
+    """The videos that an archive holds: frames, the first one's number, coded bytes."""
+    lengths = found.model.sessions
+    starts = [sum(lengths[:number]) for number in range(len(lengths))]
+    rows = zip(lengths, starts, found.packets, strict=False)
+    sessions = {
+        str(number): {"frames": frames, "first_frame": start, "bytes": len(packet)}
+        for number, (frames, start, packet) in enumerate(rows)
+    }
+    return {"sessions": sessions} if sessions else {}

@@ -22,7 +22,7 @@ _CODECS = (*_BESIDE, *PROGRAMS)
 
 
 _TAKEN_BY = {
-    "preset": (*LIBAV, "vvenc"),
+    "preset": ("avif", *LIBAV, "vvenc"),
     **dict.fromkeys(("structure", "intra_period"), LIBAV),
     **dict.fromkeys(("binary", "config", "decoder", "bit_depth", "cache"), PROGRAMS),
 }
@@ -74,11 +74,14 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     eval_.add_argument(
         "--jobs", metavar="N", type=usage.count, default=1, help="processes, one thread each (1)"
     )
+    usage.add_scheduler(eval_)
     usage.add_trust(eval_)
     usage.add_device(eval_)
     refining.add_options(eval_)
     of_codecs = eval_.add_argument_group("baselines")
-    of_codecs.add_argument("--preset", help="of x264, x265, svt-av1 and vvenc: their own names")
+    of_codecs.add_argument(
+        "--preset", help="of x264, x265, svt-av1 and vvenc: their own names; of avif: its speed (6)"
+    )
     path = usage.path
     of_codecs.add_argument("--binary", metavar="PATH", type=path, help="encoder of vtm, hm, vvenc")
     of_codecs.add_argument(
@@ -156,7 +159,7 @@ def evaluate(options: argparse.Namespace) -> None:
                 [
                     measure(
                         *(make, sources, one.qualities, metrics, _described(one, options), show),
-                        *(options.jobs, kept, needed, left_out),
+                        *(options.jobs, kept, needed, left_out, options.scheduler),
                     )
                     for _, make in one.codecs
                 ]
@@ -206,6 +209,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise usage.UsageError(
             "--size of a network goes with a fitted family; raw video's is WIDTHxHEIGHT"
         )
+    if options.scheduler is not None and options.jobs > 1:
+        raise usage.UsageError("--jobs and --scheduler exclude each other")
     if options.codec is None:
         given = [name for name in given if name not in ("structure", "intra_period")]
         if given:

@@ -13,6 +13,8 @@ from kodec.native import InvalidInputError, KodecError
 
 from . import refining, usage
 from .coded_file import naming
+from .figures import FileFigures
+from .loading import load_once
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def _add_memory(group: "argparse._ArgumentGroup", what: str) -> None:
     )
 
 
-def encode(options: argparse.Namespace) -> None:
+def encode(options: argparse.Namespace) -> FileFigures:
     """Encode a picture to a file."""
     from kodec.codecs import read_picture
 
@@ -82,10 +84,9 @@ def encode(options: argparse.Namespace) -> None:
     source = options.input if options.input != PIPE else _from_pipe()
     picture = read_picture(source, convert=options.convert)
     # From here on torch is there.
-    from kodec.codecs import load
     from kodec.codecs.pictures.memory_budget import return_freed_memory
 
-    codec = load(options.model, options.device, options.trust)
+    codec = load_once(options.model, options.device, options.trust)
     if options.max_memory is not None or codec.tile_of(picture) is not None:
         return_freed_memory()
     how = _division(codec, picture, options, refines)
@@ -113,6 +114,8 @@ def encode(options: argparse.Namespace) -> None:
         parts += [] if refined is None else [refining.gain_in_words(refined)]
         remarks = sys.stderr if options.output == PIPE else sys.stdout
         print(f"{options.output}: {', '.join(parts)}", file=remarks)
+    height, width = picture.pixels.shape[:2]
+    return FileFigures(len(encoded.data), width, height, psnr=_psnr(picture, encoded))
 
 
 def _in_words(picture: "Picture", encoded: "Encoded", quality: int | None) -> list[str]:
@@ -254,14 +257,13 @@ def decode(options: argparse.Namespace) -> int:
         if output != PIPE:
             check_picture_output(output, header.components, header.bit_depth, header.planes > 1)
         # From here on torch is there.
-        from kodec.codecs import load
         from kodec.codecs.catalogue import model_path
         from kodec.codecs.pictures.memory_budget import return_freed_memory
 
         with naming(options.input):
             crop = _crop(header, options)
             model = model_path(header.model_id) if options.model is None else options.model
-            codec = load(model, options.device, options.trust)
+            codec = load_once(model, options.device, options.trust)
             if header.tile is not None:
                 return_freed_memory()
             needed = codec.packets_for(header, crop)

@@ -57,7 +57,8 @@ class ReportCodecs:
             if codec.name == results.name:
                 return codec
         _check_baseline(results)
-        preset = results.settings.get("preset")
+        # AVIF's preset is its speed.
+        preset = results.settings.get("preset", results.settings.get("speed"))
         return Baseline(results.name, None if preset is None else str(preset)).open()
 
     def _opened_for_sequences(self, results: "Results") -> "SequenceCodec":

@@ -8,6 +8,7 @@ from pathlib import Path
 from kodec.native import InvalidInputError
 
 from . import usage
+from .packaged_configs import packaged_configs
 
 _GLOBAL = ("--debug", "--quiet")
 
@@ -17,7 +18,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
     train_ = commands.add_parser(
         "train",
         help="train a codec from a config",
-        usage="kodec train --config FILE [any LightningCLI argument]",
+        usage="kodec train --config NAME|FILE [any LightningCLI argument]",
         description=_TRAIN,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,17 +50,23 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def train(options: argparse.Namespace) -> None:
     """Run a training to its end."""
-    arguments: list[str] = options.passed_on
+    arguments: list[str] = [*options.passed_on]
+    for place, text in enumerate(arguments):
+        if text.startswith("--config="):
+            arguments[place] = f"--config={_config_named(text.partition('=')[2])}"
+        elif _is_config(text) and place + 1 < len(arguments):
+            arguments[place + 1] = _config_named(arguments[place + 1])
     configs = [
         text.partition("=")[2] or "".join(following[:1])
         for text, following in ((text, arguments[i + 1 :]) for i, text in enumerate(arguments))
         if _is_config(text)
     ]
     if not configs:
-        raise usage.UsageError("train needs --config FILE; see `kodec train --help`")
+        raise usage.UsageError("train needs --config NAME or FILE; see `kodec train --help`")
     for config in configs:
         if not Path(config).is_file():
-            raise InvalidInputError(f"there is no config file {config!r}")
+            names = ", ".join(packaged_configs())
+            raise InvalidInputError(f"there is no config file {config!r}; packaged are: {names}")
     # From here on torch and lightning are there.
     from kodec.train import train as run_training
 
@@ -88,13 +95,18 @@ def export(options: argparse.Namespace) -> None:
         print(f"{output}: model {model.name}, id {model.model_id.hex()}, {size:,} bytes")
 
 
+def _config_named(text: str) -> str:
+    """The file of a packaged config's name; anything else as it is."""
+    return text if Path(text).is_file() else str(packaged_configs().get(text, text))
+
+
 def _is_config(text: str) -> bool:
     return text in ("--config", "-c") or text.startswith("--config=")
 
 
 _TRAIN = """\
-Train a codec from a config; train/configs/default.yaml is one to start from. Every key of the
-config is an argument too, for instance
+Train a codec from a config: a file, or a packaged one by its name, such as default. Every key of
+the config is an argument too, for instance
   --trainer.max_steps 2000           stop after so many steps
   --trainer.default_root_dir FOLDER  where checkpoints and logs go
   --data.dataset NAME|FOLDER         a name in datasets.yaml, found through KODEC_DATA, or a folder

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -227,6 +228,13 @@ def package(text: str) -> str:
     return text
 
 
+def device(text: str) -> str:
+    """Where networks run: cpu, cuda or cuda:N."""
+    if not re.fullmatch("cpu|cuda(:[0-9]{1,3})?", text):
+        raise argparse.ArgumentTypeError(f"a device is cpu, cuda or cuda:N, not {text!r}")
+    return text
+
+
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """`--trust`, for commands that load models."""
     parser.add_argument(
@@ -243,5 +251,33 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """`--device`."""
     parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where networks run (cpu)"
+        "--device",
+        metavar="cpu|cuda|cuda:N",
+        type=device,
+        default="cpu",
+        help="where networks run (cpu); N counts from 0",
     )
+
+
+def add_scheduler(parser: "argparse._ActionsContainer") -> None:
+    """`--scheduler`, for work on many files."""
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask cluster's, whose workers do the work (tcp://HOST:8786)",
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """`--threads`."""
+    parser.add_argument(
+        "--threads", metavar="N", type=count, help="of each process (all cores; 1 with --jobs)"
+    )
+
+
+def use_threads(options: argparse.Namespace) -> None:
+    """Have as many threads in this process as were asked for."""
+    if options.threads is not None:
+        from kodec.eval.running.executors import use_threads as use
+
+        use(options.threads)

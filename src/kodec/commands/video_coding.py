@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, Literal, TextIO, TypeVar, cast
 from kodec.native import BitstreamError, InvalidInputError, KodecError
 
 from . import usage
+from .figures import FileFigures
 from .progress import Show, progress
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
     video.add_argument("--start", metavar="N", type=usage.number, default=0, help="from frame N on")
     video.add_argument("--frames", metavar="N", type=usage.count, help="at most so many frames")
     video.add_argument(
+        "--session", metavar="N", type=usage.number, help="of an archive: its video number N alone"
+    )
+    video.add_argument(
         "--codec", metavar="NAME", help="FFmpeg's name of an encoder (lossless FFV1, or raw)"
     )
 
@@ -132,7 +136,7 @@ def is_coded_video(source: Path) -> bool:
             return False
 
 
-def encode(options: argparse.Namespace) -> None:
+def encode(options: argparse.Namespace) -> FileFigures:
     """Encode a video to a file."""
     from kodec.codecs.video_files.video_reading import open_video
 
@@ -148,7 +152,7 @@ def encode(options: argparse.Namespace) -> None:
     from kodec.codecs.sequences.structures import Structure
     from kodec.codecs.sequences.video_codec import load_video
 
-    from .video_rates import coding_for
+    from .video_rates import coding_for, rate_missed
 
     codec = load_video(options.model, options.device, options.trust)
     structure = Structure(options.structure or codec.network.structure, options.offsets)
@@ -158,8 +162,13 @@ def encode(options: argparse.Namespace) -> None:
             tally = code(codec, video, coding, file, show)
     if not options.quiet:
         print(f"{options.output}: {tally.in_words()}", file=_remarks(options.output))
+    missed = rate_missed(tally, options)
+    if missed is not None:
+        print(f"kodec: {missed}", file=sys.stderr)
     if tally.interrupted:
         raise KodecError(f"interrupted: {options.output} has the first {tally.frames} frames")
+    form = video.form
+    return FileFigures(tally.bytes, form.width, form.height, tally.frames, tally.psnr)
 
 
 class Tally:
@@ -267,6 +276,8 @@ def decode(options: argparse.Namespace) -> int:
     from .coded_file import naming
 
     check_video_output(options.output, options.codec)
+    if options.session is not None:
+        raise InvalidInputError(f"--session is for archives of pfnr, and {options.input} is none")
     # From here on torch is there.
     from kodec.codecs.sequences.stream_format import SEQUENCES
     from kodec.codecs.sequences.video_codec import load_video

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kodec.native import InvalidInputError, KodecError
 
 from .progress import Show
+from .usage import HIGHEST_QUALITY
 
 if TYPE_CHECKING:
     from kodec.codecs.sequences.structures import Structure
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from kodec.codecs.video_files.video import Video
 
     from .video_coding import Tally
+
+_ALLOWED = {1: 0.05, 2: 0.02}
+"""How far from the rate a file may be before it is said, by passes."""
 
 
 def coding_for(
@@ -51,6 +55,24 @@ def coding_for(
     _measured(codec, video, replace(coding, control=control), show, "--passes 2")
     second = RateControl(options.bitrate / fps, fps, len(control.steps), control.steps)
     return replace(coding, control=second)
+
+
+def rate_missed(tally: "Tally", options: argparse.Namespace) -> str | None:
+    """What to say where the file is not of the rate that was asked for; None where it is."""
+    if options.bitrate is None or tally.interrupted:
+        return None
+    by = tally.bits_per_second / options.bitrate - 1
+    if abs(by) <= _ALLOWED[options.passes]:
+        return None
+    asked, side = f"{options.bitrate / 1000:,.1f} kbit/s", "above" if by > 0 else "below"
+    line = f"the file is {100 * abs(by):.1f} % {side} the {asked} asked for"
+    qualities = tally.qualities or range(1)
+    end, word = (0, "fewer") if by > 0 else (HIGHEST_QUALITY, "more")
+    if end not in qualities:
+        return f"{line}: whole qualities come no nearer in so few frames"
+    again = options.passes == 1 and len(qualities) > 1
+    nearer = "; --passes 2 may come nearer" if again else ""
+    return f"{line}: at quality {end} its frames take no {word} bits{nearer}"
 
 
 def _quality_for(

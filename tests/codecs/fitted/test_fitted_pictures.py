@@ -1,6 +1,7 @@
 """C3, RECOMBINER and VC-INR from picture to file and back: rates, breaks, forged heads."""
 
 import io
+import math
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
 
 from kodec.codecs import Portability
 from kodec.codecs.container import ChunkReader, ChunkWriter, FittedHeader, Packet
@@ -48,6 +50,16 @@ def test_a_file_decodes_to_what_was_fitted(family: str) -> None:
     # What is reported by part is what the bytes are, but for the coder's and the container's own.
     bits = sum(file.bits_by_part().values())
     assert 0 <= len(result.data) - bits / 8 < 110
+
+
+@pytest.mark.parametrize("family", ["recombiner", "vc-inr"])
+def test_multiplications_are_those_that_are_made(family: str) -> None:
+    file = open_fitted(fitted(family).data)
+    with FlopCounterMode(display=False) as counter:
+        file.reconstruction.frame(0)
+    made = counter.get_total_flops() / 2
+    size = file.model.size
+    assert file.model.cost().macs_per_pixel == math.ceil(made / (size.width * size.height))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -4,6 +4,7 @@ import itertools
 import math
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,67 @@ def test_minutes_are_counted_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     run = fit(Parabola(), SCHEDULE, Budget(minutes=0.005))
     assert run.steps is not None and 10 < run.done == run.steps <= 300
     assert fit(Parabola(), SCHEDULE, Budget(minutes=0)).done == 0
+
+
+class Paced(Parabola):
+    """Takes so long a step, by a clock of its own, and notes the rates that it is fitted with."""
+
+    def __init__(self, clock: list[float], pace: Callable[[int], float]) -> None:
+        super().__init__()
+        self.clock, self.pace, self.rates = clock, pace, list[float]()
+
+    def descend(self, moment: Moment) -> None:
+        self.clock[0] += self.pace(moment.step)
+        self.rates.append(moment.learning_rate)
+        super().descend(moment)
+
+
+@pytest.mark.parametrize(
+    "pace",
+    [
+        lambda step: 0.2 if step < 20 else 0.1,
+        lambda step: 0.05 if step < 100 else 0.1,
+        lambda step: 0.1 + 0.05 * math.sin(step / 50),
+    ],
+    ids=["slow at first", "fast at first", "waves"],
+)
+def test_minutes_are_used(
+    pace: Callable[[int], float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("kodec.codecs.fitted.fitting.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("kodec.codecs.fitted.fitting.SAVE_EVERY", 5.0)
+    schedule = Schedule((Phase(1.0, Ramp(0.4, 0.4), steps=10), *SCHEDULE.phases), (0, 5))
+    budget, store = Budget(minutes=1.0), FitFile(tmp_path / "a.fit", {})
+    whole = Paced(clock, pace)
+    run = fit(whole, schedule, budget, store=store)
+    assert 55 < run.seconds < 61 and len(run.counted) == 5 and run.done == run.steps
+    # Each phase's rate falls from its first to its last value, in no large step.
+    later = whole.rates[max(10, run.counted[0][0]) :]
+    turn = next(n for n, rate in enumerate(later) if rate < 0.06)
+    for part, (first, last) in ((later[:turn], (0.3, 0.1)), (later[turn:], (0.05, 0.01))):
+        assert part[0] == pytest.approx(first, rel=0.02) and part[-1] == pytest.approx(
+            last, rel=0.02
+        )
+        assert all(0.8 < b / a <= 1 for a, b in zip(part, part[1:]))
+    # The last state that was saved is from behind the last count; the machine is slower now.
+    again = Paced(clock, lambda step: 10 * pace(step))
+    begun = store.load(again, schedule)
+    assert begun[0].done < run.done
+    resumed = fit(again, schedule, budget, begun=begun)
+    assert (resumed.steps, resumed.done) == (run.steps, run.done)
+    assert torch.equal(again.values["point"], whole.values["point"])
+
+
+def test_parts_with_steps_of_their_own_are_not_counted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("kodec.codecs.fitted.fitting.time.monotonic", lambda: clock[0])
+    fitting = Paced(clock, lambda step: 0.2 if step < 20 else 0.1)
+    fitting.divides_steps = True
+    run = fit(fitting, SCHEDULE, Budget(minutes=0.5))
+    assert len(run.counted) == 1 and run.done == run.steps and run.ends == []
 
 
 class Stopped(Exception):

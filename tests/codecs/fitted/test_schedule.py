@@ -113,3 +113,22 @@ def test_phases_of_steps_alone_go_by_their_proportions(steps: int) -> None:
     schedule = Schedule((Phase(steps=2), Phase(steps=1)), (3,))
     legs = schedule.legs(steps)
     assert legs[0].end == round(2 * steps / 3) == legs[1].start and legs[1].end == steps
+
+
+def test_a_leg_goes_on_from_where_its_length_changed() -> None:
+    schedule = Schedule((Phase(1.0, Ramp(1.0, 0.1)), Phase(steps=10)), (0,))
+    ends = [leg.end for leg in schedule.legs(100)]
+    assert ends == [90, 100]
+    leg = schedule.leg(30, 100)
+    before = leg.moment(30, 100).passed
+    for steps, expected in ((60, [50, 60]), (210, [200, 210]), (30, [31, 31])):
+        later = schedule.ends_after(leg, 30, steps, ends)
+        assert later == expected
+        changed = schedule.leg(30, later[-1], later)
+        passed = [
+            changed.moment(step, later[-1], (30, before)).passed for step in range(30, changed.end)
+        ]
+        assert passed == sorted(passed) and passed[-1] == 1
+        assert len(passed) == 1 or passed[0] == before
+    # Legs that are over stay as they were.
+    assert schedule.ends_after(schedule.leg(95, 100), 95, 150, ends) == [90, 150]

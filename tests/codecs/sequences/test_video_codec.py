@@ -1,7 +1,7 @@
 """Frames to files and back, by every kind of sequence model; damage, seeking, formats."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
@@ -21,12 +21,13 @@ from kodec.codecs import (
     PictureCodec,
     SequenceHeader,
     SequenceModel,
+    Step,
     TemporalEntropy,
     build_module,
 )
 from kodec.codecs.container import Colour
 from kodec.codecs.sequences.intra_frames import IntraFrames
-from kodec.codecs.sequences.rate_control import RateControl
+from kodec.codecs.sequences.rate_control import Coded, RateControl
 from kodec.codecs.sequences.structures import Structure
 from kodec.codecs.sequences.video_codec import VideoCodec
 from kodec.codecs.sequences.video_encoder import CodedStep, Coding
@@ -222,6 +223,25 @@ def test_a_rate_is_held() -> None:
     second = RateControl(rate, 25.0, len(frames), control.steps)
     data, _ = encoded(codec, frames, Coding(control=second))
     assert 8 * len(data) / len(frames) == pytest.approx(rate, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["scale-space", "bidirectional", "temporal entropy"])
+def test_steps_that_are_coded_again_leave_what_the_decoder_has(name: str) -> None:
+    """At every step another quality than the first that is tried: what follows reads the states of
+    those that were written."""
+
+    class Fickle(RateControl):
+        def code(self, step: Step, encode: Callable[[int], tuple[int, Coded]]) -> Coded:
+            (few, low), (many, high), _ = encode(8), encode(40), encode(63)
+            assert few < many
+            return high if step.first % 2 else low
+
+    codec, frames = codec_of(name), clip(11)
+    structure = Structure("hierarchical" if name == "bidirectional" else "low-delay")
+    coding = Coding(structure=structure, control=Fickle(1.0, 25.0))
+    data, steps = encoded(codec, frames, coding)
+    assert {step.quality for step in steps} == {8, 40}
+    assert_same(decoded(codec, data), shown_by(steps))
 
 
 @pytest.mark.parametrize("name", ["scale-space", "bidirectional"])

@@ -124,7 +124,7 @@ def forged(length: int, symbols: list[int], most: int) -> bytes:
     writer = SymbolWriter(1)
     claim = torch.tensor([[length]])
     writer.integers("raw", claim, most + 1, claim.shape)
-    encoder = writer._encoders[0]
+    [encoder] = writer._encoders.on_host()
     dist = Uniform(torch.Size((len(symbols),)), 256)
     indexes = dist.indexes()[0].numpy()
     encoder.add(np.array(symbols, np.int32), indexes, dist.tables, np.empty(0, np.uint32))

@@ -193,7 +193,8 @@ def test_values_out_of_range_are_errors() -> None:
     for value, right in ((63, True), (64, False), (-64, True), (-65, False), (2**30, False)):
         writer = SymbolWriter(1)
         symbols = (torch.full((1, 1, 1), float(value)) - dist.whole) * dist.sign
-        writer._encoders[0].add(
+        [encoder] = writer._encoders.on_host()
+        encoder.add(
             symbols.flatten().to(torch.int32).numpy(),
             dist.indexes()[0].flatten().numpy(),
             dist.tables,

@@ -7,7 +7,7 @@ from PIL import Image, features
 
 from kodec.eval import psnr
 from kodec.eval.baselines import Baseline, PillowCodec
-from kodec.native import BitstreamError, UnsupportedError
+from kodec.native import BitstreamError, InvalidInputError, UnsupportedError
 
 NAMES = ("jpeg", "jpeg2000", "webp", "avif")
 
@@ -83,6 +83,21 @@ def test_stated_colour_of_avif_is_in_the_file() -> None:
     # Matrix 6 is BT.601's; the top bit of the last byte is full range (ISO/IEC 23091-2).
     assert (int.from_bytes(colour[4:6], "big"), colour[6] >> 7) == (6, 1)
     assert (codec.settings["matrix"], codec.settings["range"]) == ("bt601", "full")
+
+
+def test_avif_takes_a_speed_and_states_it() -> None:
+    try:
+        usual, slow = PillowCodec("avif"), Baseline("avif", preset="0").open()
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    assert (usual.settings["speed"], slow.settings["speed"]) == (6, 0)
+    original = picture(64, 96)
+    assert slow.encode(original, 60) != usual.encode(original, 60)
+    for preset in ("11", "-1", "slow"):
+        with pytest.raises(InvalidInputError, match=f"0 to 10, not '{preset}'"):
+            Baseline("avif", preset=preset).open()
+    with pytest.raises(InvalidInputError, match="AVIF has 0 to 10"):
+        PillowCodec("jpeg", 3)
 
 
 def test_settings_and_versions_are_stated(codec: PillowCodec) -> None:

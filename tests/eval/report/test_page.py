@@ -1,11 +1,13 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kodec.eval import read_results, write_results
 from kodec.eval.report import build_report, read_entries, report_page
 from reported_results import RATES, VALUES, write_curve
 
@@ -105,6 +107,24 @@ def test_bd_table_says_what_each_number_rests_on(paths: list[Path]) -> None:
     assert "mean over 2 images" in text
     assert "no BD-rate: far covers 50.00..59.00 dB" in text
     assert "some processor" in text and "a note of its own" in text
+
+
+def test_what_coding_takes_is_listed_where_results_say_it(tmp_path: Path) -> None:
+    plain = write_curve(tmp_path, "means alone")
+    assert "What coding takes" not in page_of([plain], anchored=False)[1].text
+    fitted = read_results(write_curve(tmp_path, "fitted", pictures=("a.png", "b.png")))
+    parts = [
+        {"networks": 10.0 * (n < 4), "latents": row.bytes - 10.0 * (n < 4)}
+        for n, row in enumerate(fitted.per_image)
+    ]
+    rows = [replace(row, bytes_by_part=of) for row, of in zip(fitted.per_image, parts, strict=True)]
+    columns = {"encoding_time": [1.0, 2.0, 3.0, 40.0], "macs_per_pixel": [1800.0] * 4}
+    fitted = replace(fitted, per_image=rows, results={**fitted.results, **columns})
+    write_results(fitted, tmp_path / "fitted.json")
+    text = page_of([tmp_path / "fitted.json", plain])[1].text
+    assert "fitted 1 to 40 – 1,800 –" in text
+    # Of two pictures' 68 and 137 bytes at 0.2 bpp, ten are one's networks.
+    assert "quality 10 5 4.9 % 98 95.1 %" in text
 
 
 def test_pictures_are_listed_with_their_bd_rates(paths: list[Path]) -> None:

@@ -31,7 +31,7 @@ def batches(clips: list[ClipFile], frames: Callable[[int], int], **options: Any)
     return RandomClips(clips, frames, **({"crop": 32, "batch_size": 2, "seed": 3} | options))
 
 
-def test_batches_are_a_function_of_seed_number_and_rank(clips: list[ClipFile]) -> None:
+def test_batches_are_a_function_of_seed_and_sample(clips: list[ClipFile]) -> None:
     frames = FramesByBatch(Phases([Phase(2, 2), Phase(2, 4)]), 1)
     whole = list(islice(batches(clips, frames), 5))
     assert [tuple(x.shape) for x in whole] == [(2, t, 3, 32, 32) for t in (2, 2, 4, 4, 4)]
@@ -41,7 +41,7 @@ def test_batches_are_a_function_of_seed_number_and_rank(clips: list[ClipFile]) -
     for x, y in zip(whole[3:], later, strict=False):
         assert torch.equal(x, y)
     assert not torch.equal(whole[3], whole[4])
-    for other in ({"seed": 4}, {"rank": 1}):
+    for other in ({"seed": 4}, {"rank": 1, "processes": 2}):
         assert not torch.equal(batches(clips, frames, **other).batch(3), whole[3])
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from kodec.codecs import load
 from kodec.eval import PictureSource, evaluate_sources
-from kodec.eval.running import processes
+from kodec.eval.running import executors
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -29,7 +29,7 @@ def test_interrupts_wait_until_processes_have_begun(receiver: str) -> None:
     assert thread.ident is not None
     reached = False
     try:
-        with pytest.raises(KeyboardInterrupt), processes._interrupts_held():
+        with pytest.raises(KeyboardInterrupt), executors._interrupts_held():
             signal.pthread_kill(thread.ident, signal.SIGINT)
             for _ in range(20):
                 time.sleep(0.01)

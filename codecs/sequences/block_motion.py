@@ -1,0 +1,265 @@
+"""Frames from decoded ones by blocks' motion; what is left is coded beside the prediction.
+
+    x --picture model--> x_hat                                            (no references)
+
+    x, reference --search--> vectors --(port)--> prediction, in 8 bits            (otherwise)
+    x - prediction --lapped, gain--> y --(latents: known prediction)--> y_hat
+    prediction + inverse(y_hat) --> x_hat, in 8 bits, the next reference
+
+The search and the prediction are integers of the core, the lapped transform is linear and fixed:
+where nothing is coded, a frame is its prediction to the bit. Sources: "Overlapped block motion
+compensation: an estimation-theoretic approach" (1994); coding beside a prediction in place of
+subtracting it alone: "Deep contextual video compression" (2021).
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kodec.codecs.coded_transform import LatentModel
+from kodec.codecs.pictures.picture_codec import PictureCodec
+from kodec.entropy import (
+    CHANGE,
+    FEATURES,
+    PREDICTION,
+    Conditions,
+    GainUnit,
+    SymbolPort,
+    Within,
+    as_role,
+)
+from kodec.models import Deringing, LappedDifferences
+from kodec.native import InvalidInputError
+from kodec.native.motion import compensate, luma, search
+
+from .motion_fields import BLOCK, QUALITY_CLASSES, MotionCoder, MotionField
+from .sequence_model import EIGHT_BITS, FINE, FrameStep, SequenceModel, State
+
+_Bytes = NDArray[np.uint8]
+MOTION_FEATURES = 4
+# What differs between machines of a filter in float32, of pixels in [0, 1].
+_FILTER_GUARD = 3e-7
+# The least that a bit of vectors may cost, in the search's sixteenths of a grey level.
+_LARGEST_BIT_COST = 4096
+
+
+class BlockMotion(SequenceModel):
+    """Keyframes by a picture model, other frames from the one before, by motion of blocks.
+
+    picture: a trained `PictureCodec` without side latents, which training leaves as it is; quality
+    is its own. latents: codes differences, (N, 384, h, w), beside `PREDICTION`, `CHANGE` and
+    `MOTION_FEATURES` `FEATURES`. gain: of differences. deringing: whether keyframes are filtered.
+    vector_cost: of a bit of vectors, in quantisation steps of luma, in the search.
+    """
+
+    reference_counts = (0, 1)
+
+    def __init__(
+        self,
+        picture: PictureCodec,
+        latents: nn.Module,
+        gain: GainUnit,
+        deringing: bool = False,
+        vector_cost: float = 0.4,
+    ) -> None:
+        super().__init__(picture.portability)
+        if picture.side is not None or not picture.variable_rate:
+            raise InvalidInputError(
+                "motion goes with a picture model of variable rate and without side latents"
+            )
+        for part, name in ((latents, "latents"), (gain, "gain")):
+            if part.channels != LappedDifferences.channels:
+                raise InvalidInputError(
+                    f"the part {name} has {part.channels} channels, differences have "
+                    f"{LappedDifferences.channels}"
+                )
+        self.picture = picture.requires_grad_(False)
+        # Frames are made from what these make.
+        as_role("shared", picture.synthesis)
+        if picture.gain is not None:
+            as_role("shared", picture.gain)
+        self.deringing = Deringing().requires_grad_(False) if deringing else None
+        self.motion = MotionCoder()
+        self.transform = LappedDifferences()
+        self.latents = latents
+        self.gain = gain
+        self.vector_cost = vector_cost
+
+    @property
+    def variable_rate(self) -> bool:
+        """It takes a quality."""
+        return True
+
+    def encoder_only_arguments(self) -> dict[str, tuple[str, ...]]:
+        """What the search weighs is the encoder's."""
+        return super().encoder_only_arguments() | {"": ("vector_cost",)}
+
+    def adopt_picture(self, fill: Callable[[nn.Module], None]) -> None:
+        """Let `fill` give the picture model weights."""
+        fill(self.picture)
+
+    def code(self, x: Tensor | None, step: FrameStep, port: SymbolPort) -> tuple[Tensor, State]:
+        """One frame, from the one before it if there is one.
+
+        Raises `InvalidInputError` for several.
+        """
+        if step.frames != 1 or len(step.references) > 1:
+            raise InvalidInputError(
+                f"this model codes a frame at a time from at most one other, not {step.frames} "
+                f"from {len(step.references)}"
+            )
+        frame = None if x is None else x[:, 0]
+        if step.references:
+            with self.uncast():
+                x_hat, state = self._inter(frame, step, port)
+        else:
+            x_hat, state = self._intra(frame, step, port)
+        return x_hat[:, None], {"frame": x_hat, **state}
+
+    def symbols(self, step: FrameStep) -> range:
+        """Latents, vectors, and the numbers of the picture's grey levels, which cost nothing."""
+        _, height, width = step.size
+        pixels = 3 * height * width
+        if not step.references:
+            found = self.picture.symbols_per_item(height, width)
+            filtered = self.snapped(pixels) if self.deringing is not None else 0
+        else:
+            rows, columns = -(-height // BLOCK), -(-width // BLOCK)
+            count = self._latent_model.symbols(rows, columns)
+            assert isinstance(count, int)
+            count += self.motion.symbols(rows, columns)
+            found, filtered = range(count, count + 1), 0
+        more = self.snapped(pixels) + filtered
+        return range(found.start + more, found.stop + more)
+
+    @property
+    def _latent_model(self) -> LatentModel:
+        return cast(LatentModel, self.latents)
+
+    def _intra(
+        self, frame: Tensor | None, step: FrameStep, port: SymbolPort
+    ) -> tuple[Tensor, State]:
+        coded = self.picture.code_picture(frame, step.size, step.quality, port)
+        x_hat = self.picture.reconstruct(coded, step.size, step.quality).to(self._precision)
+        if self.deringing is None:
+            return self._shown(x_hat, port), {}
+        assert step.quality is not None
+        # The filter is in float32, of values that are the same everywhere.
+        x_hat = self.snap(port, "unfiltered", x_hat, FINE)
+        height, width = x_hat.shape[-2:]
+        even = nn.functional.pad(x_hat, (0, width % 2, 0, height % 2), mode="replicate")
+        filtered = self.deringing(even, step.quality)[..., :height, :width]
+        return self._shown(filtered.to(x_hat), port, _FILTER_GUARD), {}
+
+    def _inter(
+        self, frame: Tensor | None, step: FrameStep, port: SymbolPort
+    ) -> tuple[Tensor, State]:
+        state = step.references[0]
+        reference = _bytes(state["frame"])
+        quality = self._quality(step)
+        field = None if frame is None else self._search(frame, reference, quality)
+        before = state.get("vectors")
+        if before is None:
+            n, height, width = step.size
+            before = torch.zeros(n, 2 * -(-height // BLOCK), 2 * -(-width // BLOCK), 2).long()
+        classes = (quality.long() * QUALITY_CLASSES // 64).clamp(0, QUALITY_CLASSES - 1).cpu()
+        field = self.motion.code(field, before, classes, Within(port, "motion"))
+        predicted = _compensated(reference, field)
+        prediction = torch.from_numpy(predicted).to(self._precision) / 255
+        gains = torch.exp(self.gain.log_gain(quality))[..., None, None]
+        cond = self.conditions(state, prediction, field, before, step)
+        y = None
+        if frame is not None:
+            y = self._differences(frame.to(self._precision) - prediction) * gains
+        y_hat = self._latent_model.code(y, cond, Within(port, "difference"))
+        _, height, width = step.size
+        change = self.transform.back(y_hat / gains)[..., :height, :width]
+        x_hat = self._shown(prediction + change, port)
+        return x_hat, {"vectors": field.vectors, "change": x_hat.detach() - prediction}
+
+    def conditions(
+        self,
+        state: State,
+        prediction: Tensor,
+        field: MotionField,
+        before: Tensor,
+        step: FrameStep,
+    ) -> Conditions:
+        """What differences from a prediction (N, 3, H, W) may depend on.
+
+        state: of the reference. before: vectors of the frame before the present one.
+        """
+        gains = torch.exp(self.gain.log_gain(self._quality(step)))[..., None, None]
+        y = self._differences(prediction - 0.5) * gains
+        change = torch.zeros_like(y)
+        if "change" in state:
+            change = self._differences(state["change"].to(y)) * gains
+        features = motion_features(field, before).to(y)
+        known = {PREDICTION: y, CHANGE: change, FEATURES: features}
+        return Conditions(y.shape, step.quality, known)
+
+    @property
+    def _precision(self) -> torch.dtype:
+        return self.gain.first.dtype
+
+    def _quality(self, step: FrameStep) -> Tensor:
+        if step.quality is None:
+            raise InvalidInputError("this model has a variable rate: give a quality")
+        return step.quality
+
+    def _differences(self, d: Tensor) -> Tensor:
+        """Differences (N, 3, H, W), replicated to whole blocks, as coefficients."""
+        h, w = d.shape[-2:]
+        padded = nn.functional.pad(d, (0, -w % BLOCK, 0, -h % BLOCK), mode="replicate")
+        y: Tensor = self.transform(padded)
+        return y
+
+    def _search(self, frame: Tensor, reference: _Bytes, quality: Tensor) -> MotionField:
+        current = _bytes(frame)
+        steps = 255 * torch.exp(-self.gain.log_gain(quality)[:, 0])
+        found = []
+        for new, old, size in zip(current, reference, steps.tolist(), strict=True):
+            cost = min(round(16 * self.vector_cost * size), _LARGEST_BIT_COST)
+            threads = torch.get_num_threads()
+            found.append(search(luma(new), luma(old), cost, threads=threads))
+        vectors = torch.from_numpy(np.stack([v for v, _ in found])).long()
+        return MotionField(vectors, torch.from_numpy(np.stack([s for _, s in found])).long())
+
+    def _shown(self, x_hat: Tensor, port: SymbolPort, guard: float = 1e-9) -> Tensor:
+        """The frame as the decoder shows it and others read it."""
+        return self.snap(port, "frame", x_hat.clamp(0, 1), EIGHT_BITS, guard)
+
+
+def motion_features(field: MotionField, before: Tensor) -> Tensor:
+    """What a field says of each block, (N, `MOTION_FEATURES`, rows, columns), float64.
+
+    Log sizes of: vectors, their change from `before`, how far they are from those around; and
+    whether the block is divided.
+    """
+    vectors = field.vectors.double().movedim(-1, 1)
+    edged = nn.functional.pad(vectors, (1, 1, 1, 1), mode="replicate")
+    around = nn.functional.avg_pool2d(edged, 3, stride=1)
+    parts = [vectors, vectors - before.double().movedim(-1, 1), vectors - around]
+    sizes = torch.stack([part.abs().sum(1) for part in parts], dim=1)
+    features = torch.log1p(nn.functional.avg_pool2d(sizes, 2))
+    return torch.cat([features, (field.divisions > 0)[:, None].double()], dim=1)
+
+
+def _bytes(x: Tensor) -> _Bytes:
+    """Pixels (N, 3, H, W) in [0, 1] to their nearest bytes."""
+    whole = (x.detach().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(whole.cpu().numpy())
+
+
+def _compensated(reference: _Bytes, field: MotionField) -> _Bytes:
+    vectors = field.vectors.to(torch.int16).numpy()
+    threads = torch.get_num_threads()
+    moved = [
+        compensate(planes, np.ascontiguousarray(own), threads=threads)
+        for planes, own in zip(reference, vectors, strict=True)
+    ]
+    return np.stack(moved)
