@@ -29,7 +29,7 @@ from timed_training import one_thread
 
 METRIC = "psnr-yuv-611"
 QPS = (44, 39, 34, 29, 24, 20)
-QUALITIES = (4, 16, 28, 40, 52)
+QUALITIES = (16, 28, 40, 52, 60)
 OUTPUT = Path("runs/video/ladder")
 Points = list[tuple[float, float]]
 

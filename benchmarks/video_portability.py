@@ -2,9 +2,9 @@
 
 The best kernels on one thread and the oldest on two write 300 frames of 64x64 and 48 of foreman in
 one chain each, with an untrained closed loop or the model that is named, a packet a frame. Both
-kernels on one thread and on two read all files: each frame must be the writer's, every sample of it. Then
-everything that enters a state is moved in the reader, up or down at random: by 0.99 of its guard
-all frames must be the same; by 1e-3 in one frame that frame must be an error.
+kernels on one thread and on two read all files: each frame must be the writer's, every sample of
+it. Then everything that enters a state is moved in the reader, up or down at random: by 0.99 of its
+guard all frames must be the same; by 1e-3 in one frame that frame must be an error.
 """
 
 import argparse

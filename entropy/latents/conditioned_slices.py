@@ -36,7 +36,8 @@ class ConditionedSlices(nn.Module):
 
     slices, phases, layers, width, context, lagrangian: see `FrequencySlices`. features: how many
     there are. centred: whether differences are about zero; else about what the networks say, which
-    in closed loops drifts. least: scale below which none falls, so that whatever went wrong can be mended.
+    in closed loops drifts. least: scale below which none falls, so that what went wrong can be
+    mended.
     """
 
     encoder_only_arguments: tuple[str, ...] = ("lagrangian",)
@@ -80,7 +81,7 @@ class ConditionedSlices(nn.Module):
         if not 0 < least < 200:
             raise InvalidInputError(f"the least scale lies above 0 and below 200, not {least}")
         self.centred = centred
-        self.least_log_scale = math.log(least)
+        self.least_log_scale: float | None = math.log(least)
 
     @torch.no_grad()
     def calibrate(self, y: Tensor, quality: Tensor | None) -> None:
