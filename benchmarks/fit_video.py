@@ -289,8 +289,6 @@ def fit(output: Path, minutes: float, steps: int, batch: int, rate: float) -> No
         latents.load_state_dict(state["latents"])
         optimiser.load_state_dict(state["optimiser"])
         done = state["done"]
-    else:
-        calibrate(network, kept)
     lagrangian = latents.lagrangian
     begun, mean = time.monotonic(), [0.0, 0.0]
     while done < steps and time.monotonic() - begun < 60 * minutes:
