@@ -36,7 +36,7 @@ class ConditionedSlices(nn.Module):
 
     slices, phases, layers, width, context, lagrangian: see `FrequencySlices`. features: how many
     there are. centred: whether differences are about zero; else about what the networks say, which
-    in closed loops drifts. least: scale below which none falls, so that what went wrong can be
+    in closed loops drifts. least: scale below which none falls, so that whatever went wrong can be
     mended.
     """
 

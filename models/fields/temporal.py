@@ -1,5 +1,6 @@
 """What the time of a frame does to its features: adaptive normalisation and modulation."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,7 +31,10 @@ class AdaptiveInstanceNorm(nn.Module):
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Shapes as above, the same shape out."""
         gamma, beta = self.modulation(code)[..., None, None].chunk(2, 1)
-        out: Tensor = functional.instance_norm(x) * gamma + beta
+        # One position is its own mean; PyTorch refuses to normalise it.
+        alone = x.shape[-2:] == (1, 1)
+        normalised = torch.zeros_like(x) if alone else functional.instance_norm(x)
+        out: Tensor = normalised * gamma + beta
         return out
 
 

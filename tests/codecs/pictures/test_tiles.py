@@ -181,7 +181,7 @@ def test_concealment_fades_between_neighbours() -> None:
 def test_alpha_without_loss(kind: type) -> None:
     y, x = np.mgrid[0:40, 0:50]
     soft = np.clip((15 - np.hypot(x - 25, y - 20)) * 60, 0, 255).astype(kind)
-    noise = np.random.default_rng(0).integers(0, 200, (3, 4)).astype(kind)
+    noise: Samples = np.random.default_rng(0).integers(0, 200, (3, 4)).astype(kind)
     samples: list[Samples] = [soft, soft * 0 + 7, noise]
     for alpha in samples:
         packet = pack_alpha(alpha)
