@@ -63,8 +63,8 @@ OUTPUT = Path("runs/video")
 SUMMARY = "variable rate, for videos: motion of blocks, keyframes by the default picture model"
 NOTES = {
     "licence": (
-        "weights: Apache-2.0; keyframes as the default model's; the rest fitted to clips under "
-        "the licences of the DAVIS and SAM 2 samples"
+        "weights: Apache-2.0; keyframes as the default model's; the rest fitted to clips of DAVIS "
+        "and of SAM 2's samples, whose terms were not checked"
     ),
     "training": "benchmarks/fit_video.py on video_train; docs/experiments/video-model.md",
 }

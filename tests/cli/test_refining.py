@@ -65,6 +65,10 @@ def test_targets_hold_for_what_is_refined(
     more = ("--model", model, "--target-bpp", f"{bpp:.3f}", "--effort", 2)
     assert kodec("encode", source, coded, *more).status == 0
     assert 8 * coded.stat().st_size / (40 * 56) <= bpp
+    most = coded.stat().st_size + 3
+    more = ("--model", model, "--target-bytes", most, "--effort", 2)
+    assert kodec("encode", source, coded, *more).status == 0
+    assert coded.stat().st_size <= most
 
 
 @pytest.mark.parametrize(

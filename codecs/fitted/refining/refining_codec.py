@@ -1,5 +1,6 @@
 """A loaded codec that refines each picture's latents before it codes them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,8 @@ class RefiningCodec:
             return Refined(plain, run, better=False)
         coded = codec.reconstruct(codec.code_picture(picture, quality, fitting.latents()))
         # Estimates led here; what is written is held against bytes and pixels.
-        better = self._loss(coded, picture, lam) < self._loss(plain, picture, lam)
+        figures = self._figures(coded, picture, lam)
+        better = figures.loss < self._figures(plain, picture, lam).loss and accept(figures)
         return Refined(coded if better else plain, run, better)
 
     def _budget(self) -> str:
@@ -145,8 +147,12 @@ class RefiningCodec:
         return {"budget": what, "schedule": repr(self.schedule.phases)}
 
     @torch.no_grad()
-    def _loss(self, encoded: Encoded, picture: Picture, lam: float) -> float:
+    def _figures(self, encoded: Encoded, picture: Picture, lam: float) -> Figures:
+        """Of a file as it is."""
         height, width, _ = picture.pixels.shape
         x, x_hat = to_tensor(picture.pixels), to_tensor(encoded.reconstruction.pixels)
         distortion = float(self.objective.distortions(x, x_hat))
-        return 8 * len(encoded.data) / (height * width) + lam * distortion
+        error = float((x - x_hat).square().mean())
+        bpp = 8 * len(encoded.data) / (height * width)
+        psnr = -10 * math.log10(error) if error else math.inf
+        return Figures(bpp + lam * distortion, bpp, psnr)

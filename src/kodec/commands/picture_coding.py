@@ -98,7 +98,8 @@ def encode(options: argparse.Namespace) -> FileFigures:
     else:
         quality, encoded, searched = _search(codec, picture, how, options)
     if refines:
-        refined = refining.refine(codec, picture, quality, encoded, _within(options), options)
+        keeps = _within(options, picture)
+        refined = refining.refine(codec, picture, quality, encoded, keeps, options)
         encoded = refined.coded
     assert encoded is not None
     if options.verify and not codec.decode_picture(encoded.data).same_as(encoded.reconstruction):
@@ -156,12 +157,16 @@ def _bytes_of(picture: "Picture") -> int:
     return int(picture.pixels.nbytes + alpha)
 
 
-def _within(options: argparse.Namespace) -> "Callable[[Figures], bool]":
+def _within(options: argparse.Namespace, picture: "Picture") -> "Callable[[Figures], bool]":
     """Which states of a refinement keep what the options ask for."""
+    most = options.target_bpp
+    if options.target_bytes is not None:
+        height, width = picture.pixels.shape[:2]
+        most = 8 * options.target_bytes / (height * width)
 
     def keeps(figures: "Figures") -> bool:
-        if options.target_bpp is not None:
-            return bool(figures.bpp <= options.target_bpp)
+        if most is not None:
+            return bool(figures.bpp <= most)
         return bool(options.target_psnr is None or figures.psnr >= options.target_psnr)
 
     return keeps
