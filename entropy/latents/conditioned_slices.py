@@ -81,6 +81,11 @@ class ConditionedSlices(nn.Module):
         if not 0 < least < 200:
             raise InvalidInputError(f"the least scale lies above 0 and below 200, not {least}")
         self.centred = centred
+        if centred:
+            # They make means alone.
+            for part in self.slices:
+                part.share.requires_grad_(False)
+                part.neighbours.requires_grad_(False)
         self.least_log_scale: float | None = math.log(least)
 
     @torch.no_grad()

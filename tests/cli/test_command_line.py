@@ -191,7 +191,9 @@ def test_completion_knows_commands_and_options(kodec: Cli, shell: str) -> None:
 def test_bash_completes(kodec: Cli, tmp_path: Path) -> None:
     script = tmp_path / "kodec.bash"
     script.write_text(kodec("completion", "bash").out)
-    ask = 'COMP_WORDS=(kodec encode --target-b); COMP_CWORD=2; _shtab_kodec; echo "${COMPREPLY[*]}"'
+    ask = (
+        'COMP_WORDS=(kodec encode --target-bp); COMP_CWORD=2; _shtab_kodec; echo "${COMPREPLY[*]}"'
+    )
     done = subprocess.run(["bash", "-c", f"source {script}; {ask}"], capture_output=True, text=True)
     assert done.stdout.strip() == "--target-bpp"
 

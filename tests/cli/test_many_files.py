@@ -201,14 +201,20 @@ needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and li
 def test_a_call_that_is_ended_goes_on(
     kodec: Cli, tiny_model: Path, save_picture: SavePicture, tmp_path: Path, how: signal.Signals
 ) -> None:
-    sources = [save_picture(f"{number}.png", 96, 96) for number in range(40)]
     coded, manifest = tmp_path / "coded", tmp_path / "coded" / "manifest.jsonl"
-    command = ("encode", *sources, "--output-dir", coded, "--model", tiny_model)
-    process = start(*command)
-    while process.poll() is None and not (manifest.exists() and manifest.stat().st_size > 1500):
-        time.sleep(0.01)
-    process.send_signal(how)
-    _, err = process.communicate()
+    sources: list[Path] = []
+    for more in (40, 80, 160, 320):
+        # Until there are so many that it was not done before the signal reached it.
+        shutil.rmtree(coded, ignore_errors=True)
+        sources += [save_picture(f"{len(sources) + n}.png", 96, 96) for n in range(more)]
+        command = ("encode", *sources, "--output-dir", coded, "--model", tiny_model)
+        process = start(*command)
+        while process.poll() is None and not (manifest.exists() and manifest.stat().st_size > 1500):
+            time.sleep(0.01)
+        process.send_signal(how)
+        _, err = process.communicate()
+        if process.returncode != 0:
+            break
     if how == signal.SIGKILL:
         assert process.returncode == -how
         with manifest.open("a") as file:

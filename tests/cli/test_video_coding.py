@@ -367,7 +367,6 @@ def bad(clip: Clip, save_picture: Callable[..., Path], tiny_model: Path, tmp_pat
         ("decode good.kdc out.mkv --codec nonsense", "no encoder 'nonsense'"),
         ("decode good.kdc out.y4m --codec libx264", "leave --codec libx264 away"),
         ("decode photo.kdc out.png --start 3", "--start is for videos"),
-        ("decode photo.kdc out.png --partial", "--partial is for videos"),
         ("decode photo.kdc out.mkv", "kodec writes pictures as"),
     ],
 )

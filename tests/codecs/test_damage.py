@@ -238,6 +238,7 @@ def test_another_head_before_the_same_packet(codec: Codec, data: bytes) -> None:
         codec.decode(forged(portability="local"))
     with pytest.raises(UnsupportedError, match="model"):
         codec.decode(forged(model_id=bytes(8)))
-    with pytest.raises(BitstreamError, match="header"):
-        header = dataclasses.replace(sound.header, planes=2)
-        codec.decode(write_container(header, sound.packets * 2, sound.metadata))
+    for planes, words in ((2, "transparency"), (3, "header")):
+        header = dataclasses.replace(sound.header, planes=planes)
+        with pytest.raises(BitstreamError, match=words):
+            codec.decode(write_container(header, sound.packets * planes, sound.metadata))

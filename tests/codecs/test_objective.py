@@ -33,14 +33,16 @@ def test_distortions(name: str) -> None:
     a, b = x[:1], x_hat[:1]
     l1 = (a - b).abs().mean()
     structure = 1 - ms_ssim(b, a, data_range=1.0)
+    similar = 0.7 * l1 + 0.3 * (1 - ssim(b, a, data_range=1.0))
     spectrum = torch.fft.fft2((a - b).double())
+    spectral = (spectrum.real.abs().mean() + spectrum.imag.abs().mean()) / 2
     expected = {
         "mse": (a - b).square().mean() * 255**2,
         "ms-ssim": structure,
-        "l1-ssim": 0.7 * l1 + 0.3 * (1 - ssim(b, a, data_range=1.0)),
+        "l1-ssim": similar,
         "l1-ms-ssim": 0.7 * l1 + 0.3 * structure,
-        "frequency": 60 * (0.7 * l1 + 0.3 * structure)
-        + (spectrum.real.abs().mean() + spectrum.imag.abs().mean()) / 2,
+        "frequency": 60 * (0.7 * l1 + 0.3 * structure) + spectral,
+        "frequency-ssim": 60 * similar + spectral,
     }[name]
     assert found.shape == (2,)
     assert found[0].item() == pytest.approx(float(expected), rel=1e-4) and found[0] > 0.001

@@ -92,13 +92,12 @@ def encode(options: argparse.Namespace) -> None:
 def encode_file(options: argparse.Namespace) -> FileFigures:
     """Encode one input to one output."""
     video = video_coding.is_video(options.input, options)
-    if options.model is None:
-        options.model = "video" if video else "default"
-    piped = options.output == picture_coding.PIPE
     if options.add:
         fitted_coding.name_archive_family(options)
+    if options.model is None:
+        options.model = "video" if video else "default"
     fitted = is_family(options.model)
-    if fitted or not piped:
+    if fitted or options.output != picture_coding.PIPE:
         _check_coded_output(options.output, options.input)
     if fitted or video:
         _refuse(options, _OF_PICTURES, f"pictures coded by a model, and {options.input} is none")

@@ -127,7 +127,7 @@ def name_archive_family(options: argparse.Namespace) -> None:
 
     from .coded_file import naming
 
-    if options.model != "default" or not is_fitted(options.output):
+    if options.model is not None or not is_fitted(options.output):
         return
     with options.output.open("rb") as file, naming(options.output):
         header = ChunkReader(file).header

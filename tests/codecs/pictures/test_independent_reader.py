@@ -9,8 +9,8 @@ import pytest
 from independent_reader import read_picture_file, reference_decode
 from kodec.codecs import load, picture_of_array
 from kodec.codecs.pictures.picture import Picture
-from kodec.entropy import integer_tables
-from kodec.entropy.ports import symbol_streams
+from kodec.entropy import HostCoders, integer_tables
+from kodec.entropy.ports import item_coders
 from kodec.native import Encoder, Tables
 from photos import photo_like
 
@@ -45,7 +45,8 @@ def test_symbols_of_whole_files(
             return streams[-1][0]
 
     monkeypatch.setattr(integer_tables, "Tables", tables)
-    monkeypatch.setattr(symbol_streams, "Encoder", Recording)
+    recording: Any = Recording
+    monkeypatch.setattr(item_coders, "HOST", HostCoders(recording))
     codec = load(tiny_model)
     samples = np.dstack([photo_like(80, 100), np.full((80, 100), 200, np.uint8)])
     given = picture_of_array(samples)

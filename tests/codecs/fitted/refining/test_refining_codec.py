@@ -154,7 +154,7 @@ def test_large_pictures_are_refined_tile_by_tile(
     codec_of: Callable[..., Codec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Gradients are those of the whole, to where contexts and hyper-networks still see anything."""
-    monkeypatch.setattr("kodec.entropy.ports.relaxation.under_noise", lambda x: x)
+    monkeypatch.setattr("kodec.entropy.ports.relaxation.under_noise", lambda x, uniform: x)
     codec = codec_of("mean-scale hyperprior")
     x = to_tensor(picture(16 * 45 - 5, 16 * 40 - 3))
 
