@@ -66,8 +66,8 @@ def test_targets_hold_for_what_is_refined(
     assert kodec("encode", source, coded, *more).status == 0
     assert 8 * coded.stat().st_size / (40 * 56) <= bpp
     most = coded.stat().st_size + 3
-    more = ("--model", model, "--target-bytes", most, "--effort", 2)
-    assert kodec("encode", source, coded, *more).status == 0
+    by_bytes = ("--model", model, "--target-bytes", most, "--effort", 2)
+    assert kodec("encode", source, coded, *by_bytes).status == 0
     assert coded.stat().st_size <= most
 
 
