@@ -213,7 +213,7 @@ def test_a_call_that_is_ended_goes_on(
             time.sleep(0.01)
         process.send_signal(how)
         _, err = process.communicate()
-        if process.returncode != 0:
+        if process.returncode != 0 and len(list(coded.glob("*.kdc"))) < len(sources):
             break
     if how == signal.SIGKILL:
         assert process.returncode == -how
