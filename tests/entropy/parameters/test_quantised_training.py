@@ -1,5 +1,6 @@
 """Pruning, and weights as they are quantised in training."""
 
+import math
 import os
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_rate_and_distortion_pull_a_learned_step_apart() -> None:
     (of_error,) = torch.autograd.grad(error, step)
     assert of_rate < 0 < of_error
     assert float(rate.detach()) / 2000 == pytest.approx(
-        np.log2(np.sqrt(2 * np.pi * np.e) / 0.05), abs=0.05
+        math.log2(math.sqrt(2 * math.pi * math.e) / 0.05), abs=0.05
     )
 
 
