@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,7 +98,9 @@ def test_a_worker_is_killed_and_nothing_is_lost(
     assert all(path.read_bytes() == expected for path in coded.iterdir())
     (tmp_path / "in" / "broken.png").unlink()
     outcome = kodec(*command, "--scheduler", cluster.address)
-    assert outcome.status == 0 and "24 of them done before" in outcome.out
+    # What the killed worker was at was coded twice, and may be coded again.
+    done = re.search(r"(\d+) of them done before", outcome.out)
+    assert outcome.status == 0 and done is not None and int(done[1]) >= 20
 
     few = tmp_path / "few"
     few.mkdir()
