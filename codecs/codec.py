@@ -27,7 +27,6 @@ from .fitted_families import is_family
 from .loaded_model import LoadedModel, check_device
 from .memory_guard import MemoryGuard
 from .model_file import load_model
-from .pictures.alpha import CODED, form_of, is_cheap, pack_alpha, unpack_alpha
 from .pictures.canvas import Canvas
 from .pictures.coded_picture import grid_of, metadata_of, picture_with
 from .pictures.concealment import conceal
@@ -36,6 +35,7 @@ from .pictures.picture import Picture, Samples, array_of_picture, picture_of_arr
 from .pictures.picture_codec import PictureCodec
 from .pictures.pixels import NotFiniteError, to_array, to_tensor
 from .pictures.plane_coder import PlaneCoder, divides
+from .pictures.plane_packets import read_alpha, show_alpha, show_colours, write_alpha
 from .pictures.tile_grid import Box, TileGrid
 
 DIVIDED_ABOVE = 1 << 21
@@ -221,8 +221,8 @@ class Codec(LoadedModel[PictureCodec]):
             planes = [coder.encode(picture.pixels, self.device, show, refined, keep)]
             if picture.alpha is not None:
                 colours = sum(map(len, planes[0]))
-                packets, alpha = self._write_alpha(
-                    picture.alpha, coder, colours, canvas is not None
+                packets, alpha = write_alpha(
+                    picture.alpha, coder, self.device, colours, canvas is not None
                 )
                 planes.append(packets)
         packets = [packet for tile_packets in zip(*planes, strict=True) for packet in tile_packets]
@@ -231,21 +231,6 @@ class Codec(LoadedModel[PictureCodec]):
             alpha,
             (latents[0] if latents else None),
         )
-
-    def _write_alpha(
-        self, alpha: Samples, coder: PlaneCoder, colours: int, shown: bool
-    ) -> tuple[list[bytes], Samples]:
-        """Packets of alpha, beside so many bytes of colours, and what they decode to if shown."""
-        grid = coder.grid
-        plain = [pack_alpha(alpha[grid.box(tile).slices]) for tile in range(len(grid))]
-        if is_cheap(sum(map(len, plain)), alpha.size, colours):
-            return plain, alpha
-        canvas = Canvas((*alpha.shape, 1), 8 * alpha.dtype.itemsize)
-        packets = coder.encode(alpha[..., None], self.device, canvas.show if shown else None)
-        if sum(map(len, packets)) >= sum(map(len, plain)):
-            return plain, alpha
-        coded = [bytes([CODED]) + packet for packet in packets]
-        return coded, canvas.samples[..., 0]
 
     @torch.no_grad()
     def decode_picture(self, data: bytes) -> Picture:
@@ -280,7 +265,7 @@ class Codec(LoadedModel[PictureCodec]):
                 lambda tile: coder.read(tile, packets[tile * header.planes]), canvas.show, crop
             )
             if header.planes == 2:
-                alpha = self._read_alpha(header, packets, coder, crop)
+                alpha = read_alpha(header, packets, coder, crop)
         return picture_with(canvas.samples, alpha, metadata)
 
     def _coder_of(self, header: PictureHeader, workers: int | None) -> PlaneCoder:
@@ -329,9 +314,9 @@ class Codec(LoadedModel[PictureCodec]):
                     k // header.planes: p for k, p in packets.items() if k % header.planes == plane
                 }
                 gone = (
-                    self._show_colours(coder, own, canvas, crop)
+                    show_colours(coder, own, canvas, crop)
                     if plane == 0
-                    else self._show_alpha(coder, own, canvas, crop)
+                    else show_alpha(coder, own, canvas, crop)
                 )
                 gone &= wanted
                 if gone == wanted and plane == 0:
@@ -343,61 +328,6 @@ class Codec(LoadedModel[PictureCodec]):
                 planes.append(canvas.samples)
         alpha = planes[1][..., 0] if len(planes) > 1 else None
         return picture_with(planes[0], alpha, metadata), lost
-
-    def _show_colours(
-        self, coder: PlaneCoder, packets: Mapping[int, bytes], canvas: Canvas, crop: Box
-    ) -> set[int]:
-        """Put on the canvas what can be decoded; the tiles that can't be."""
-        lost: set[int] = set()
-
-        def code(tile: int) -> CodedLatents | None:
-            try:
-                return coder.read(tile, packets[tile])
-            except (BitstreamError, KeyError):
-                lost.add(tile)
-                return None
-
-        coder.run(code, canvas.show, crop)
-        return lost
-
-    def _show_alpha(
-        self, coder: PlaneCoder, packets: Mapping[int, bytes], canvas: Canvas, crop: Box
-    ) -> set[int]:
-        """The same of alpha, whose tiles may be coded without loss."""
-        lost: set[int] = set()
-        coded: dict[int, bytes] = {}
-        for tile in coder.tiles_for(crop):
-            box = coder.grid.box(tile)
-            try:
-                packet = packets[tile]
-                if form_of(packet) == CODED:
-                    coded[tile] = packet[1:]
-                else:
-                    canvas.put(box, unpack_alpha(packet, box.height, box.width, canvas.bit_depth))
-            except (BitstreamError, KeyError):
-                lost.add(tile)
-        return lost if not coded else self._show_colours(coder, coded, canvas, crop)
-
-    def _read_alpha(
-        self,
-        header: PictureHeader,
-        packets: Mapping[int, bytes],
-        coder: PlaneCoder,
-        crop: Box,
-    ) -> Samples:
-        canvas = Canvas((crop.height, crop.width, 1), header.bit_depth, crop)
-        tiles = list(coder.grid.meeting(crop))
-        forms = {form_of(packets[2 * tile + 1]) for tile in tiles}
-        if forms == {CODED}:
-            coder.run(lambda tile: coder.read(tile, packets[2 * tile + 1][1:]), canvas.show, crop)
-            return canvas.samples[..., 0]
-        if CODED in forms:
-            raise BitstreamError("the file codes transparency in two ways: it is damaged")
-        for tile in tiles:
-            box = coder.grid.box(tile)
-            packet = packets[2 * tile + 1]
-            canvas.put(box, unpack_alpha(packet, box.height, box.width, header.bit_depth))
-        return canvas.samples[..., 0]
 
     @torch.no_grad()
     def estimate_bits(self, picture: Picture, quality: int | None = None) -> dict[str, float]:
