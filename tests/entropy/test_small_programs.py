@@ -1,7 +1,5 @@
 """Small programs that show what the ports carry: chains of frames, parts side by side, integers."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +22,7 @@ from kodec.entropy import (
     build_tables,
 )
 from kodec.native import MismatchError
+from plain_kernels import run_with_plain_kernels
 
 FRAMES, SIZE, CHANNELS = 300, 6, 4
 STEP, GUARD = 2.0**-16, 1e-11
@@ -136,16 +135,7 @@ def test_another_process_s_kernels_read_the_chain(sent: Sent, tmp_path: Path) ->
     model, streams, states = sent
     # With the weights: random numbers depend on the kernels too.
     torch.save((model.state_dict(), streams, torch.stack(states)), tmp_path / "chain.pt")
-    kernels = {
-        "ATEN_CPU_CAPABILITY": "default",
-        "ONEDNN_MAX_CPU_ISA": "SSE41",
-        "MKL_CBWR": "COMPATIBLE",
-        "KODEC_SIMD": "scalar",
-        "OMP_NUM_THREADS": "2",
-        "OMP_WAIT_POLICY": "passive",
-    }
-    command = [sys.executable, __file__, str(tmp_path / "chain.pt")]
-    subprocess.run(command, check=True, timeout=300, env={**os.environ, **kernels})
+    run_with_plain_kernels(__file__, tmp_path / "chain.pt")
 
 
 class TwoHyperpriors(nn.Module):

@@ -1,7 +1,5 @@
 """Frames by blocks' motion: both sides alike, still pictures free, motion paid once."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from kodec.codecs.sequences.motion_fields import MotionCoder, MotionField
 from kodec.entropy import RateMeter, SymbolReader, SymbolWriter, build_tables
 from kodec.native import BitstreamError, InvalidInputError, MismatchError
 from kodec.native.motion import search
+from plain_kernels import run_with_plain_kernels
 
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 46), (64, 96)])
@@ -68,17 +67,7 @@ def test_another_process_s_kernels_read_the_chain(tmp_path: Path) -> None:
     model = small_block_motion()
     streams, shown = write_chain(model, moving_frames(3, 72, 140))
     torch.save((model.state_dict(), streams, torch.stack(shown)), tmp_path / "chain.pt")
-    kernels = {
-        "ATEN_CPU_CAPABILITY": "default",
-        "ONEDNN_MAX_CPU_ISA": "SSE41",
-        "MKL_CBWR": "COMPATIBLE",
-        "KODEC_SIMD": "scalar",
-        "OMP_NUM_THREADS": "2",
-        "OMP_WAIT_POLICY": "passive",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    command = [sys.executable, __file__, str(tmp_path / "chain.pt")]
-    subprocess.run(command, check=True, timeout=300, env={**os.environ, **kernels})
+    run_with_plain_kernels(__file__, tmp_path / "chain.pt")
 
 
 def test_training_reaches_what_codes_differences_and_leaves_the_picture_model() -> None:

@@ -1,7 +1,5 @@
 """Closed loops of sequences: what one side writes the other reads, to the bit, frame by frame."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from closed_loops import (
 from kodec.codecs import BidirectionalFlow, FrameStep, ScaleSpaceFlow
 from kodec.entropy import RateMeter, SymbolWriter
 from kodec.native import InvalidInputError, MismatchError
+from plain_kernels import run_with_plain_kernels
 
 GAIN = {"gain": (1.0, 4.0)}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -83,17 +82,7 @@ def test_another_process_s_kernels_read_the_chain(tmp_path: Path) -> None:
     streams, shown = write_chain(model, frames)
     # With the weights: random numbers depend on the kernels too.
     torch.save((model.state_dict(), streams, torch.stack(shown)), tmp_path / "chain.pt")
-    kernels = {
-        "ATEN_CPU_CAPABILITY": "default",
-        "ONEDNN_MAX_CPU_ISA": "SSE41",
-        "MKL_CBWR": "COMPATIBLE",
-        "KODEC_SIMD": "scalar",
-        "OMP_NUM_THREADS": "2",
-        "OMP_WAIT_POLICY": "passive",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    command = [sys.executable, __file__, str(tmp_path / "chain.pt")]
-    subprocess.run(command, check=True, timeout=300, env={**os.environ, **kernels})
+    run_with_plain_kernels(__file__, tmp_path / "chain.pt")
 
 
 @pytest.mark.parametrize("kind", ["scale-space", "bidirectional"])
