@@ -232,7 +232,7 @@ def _frames_per_second(points: Sequence[Sequence[ImageRow]]) -> dict[str, list[f
 
 def _timing(codec: Measurable, where: int | str) -> str:
     if isinstance(codec, SelfTimed):
-        return "wall-clock seconds of the whole program, reading and writing files included"
+        return codec.timing
     beside = "" if where == 1 else f", with {where} processes at work, one thread each"
     if where == "cluster":
         beside = ", on a cluster's workers, which may be different machines, one thread each"
