@@ -84,6 +84,12 @@ def _kind_of(file: IO[bytes], name: str, formats: Collection[str] | None) -> Fil
     return kind
 
 
+def stored_in(file: IO[bytes], kind: FileKind) -> Stored:
+    """What a file's head says of its samples, without remarks of Pillow's on stderr."""
+    with pillow_lock, _limits(0):
+        return look_at_head(kind.pillow_format or "", file)
+
+
 @contextmanager
 def opened(
     path: Source,

@@ -29,8 +29,16 @@ from .picture import (
     xmp_of_image,
 )
 from .picture_colour import Colour, colour_of
-from .picture_opening import Source, check_end, name_of, open_file, opened, too_large
-from .picture_samples import Stored, look_at_head
+from .picture_opening import (
+    Source,
+    check_end,
+    name_of,
+    open_file,
+    opened,
+    stored_in,
+    too_large,
+)
+from .picture_samples import Stored
 from .tiff_exif import exif_from_tiff, undo_orientation
 
 _log = logging.getLogger(__name__)
@@ -185,7 +193,7 @@ def _read(path: Source, max_pixels: int) -> tuple[Picture, PictureHead]:
 def _read_any(path: Source, convert: bool, max_pixels: int) -> tuple[Picture, list[str]]:
     """A picture of any samples, and what is said of its colours and lost."""
     with open_file(path, None) as (file, kind):
-        stored = look_at_head(kind.pillow_format or "", file)
+        stored = stored_in(file, kind)
         if kind.pillow_format in _ANYMAPS and stored.wide is not None:
             return _read_anymap(path, file, max_pixels), []
         if stored.wide is not None and "CMYK" in stored.wide and not convert:

@@ -1,6 +1,7 @@
 """Which pictures kodec can code without converting them, and why not the others."""
 
 import re
+import struct
 from collections.abc import Sequence
 from typing import IO, NamedTuple
 
@@ -92,7 +93,7 @@ def look_at_head(pillow_format: str, file: IO[bytes]) -> Stored:
     file.seek(0)
     try:
         return look(file)
-    except (IndexError, KeyError, OSError, SyntaxError, TypeError, ValueError) as error:
+    except (LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         return Stored()

@@ -396,6 +396,8 @@ def test_refusals(make: Callable[[], bytes], words: str) -> None:
         png(DEEP[..., :3], 16, 2)[:-20],
         png(DEEP, 16, 6)[:-6],
         tiff(DEEP[..., :3])[:-9],
+        b"II*\0\x08\xff",
+        tiff(BYTES[..., :1])[:40],
     ],
 )
 def test_damage(data: bytes) -> None:
