@@ -19,6 +19,7 @@ from kodec.native import BitstreamError, KodecError, UnsupportedError
 
 from .anymap import anymap_size, read_anymap
 from .image_samples import convert_cmyk, deep_samples, described, samples_of_image
+from .jpeg_xl_head import jpeg_xl_head
 from .optional_formats import check_decoded, deep_heif, without_orientation
 from .picture import (
     Picture,
@@ -38,7 +39,7 @@ from .picture_opening import (
     stored_in,
     too_large,
 )
-from .picture_samples import Stored
+from .stored import Stored
 from .tiff_exif import exif_from_tiff, undo_orientation
 
 _log = logging.getLogger(__name__)
@@ -213,6 +214,10 @@ def _read_any(path: Source, convert: bool, max_pixels: int) -> tuple[Picture, li
             if kind.pillow_format in ("HEIF", "JXL"):
                 exif = without_orientation(exif)
             xmp = xmp_of_image(image)
+            if kind.pillow_format == "JXL":
+                head = jpeg_xl_head(file)
+                xmp = xmp or head.xmp
+                colour.lost += ["compressed XMP"] if head.packed_xmp else []
     return described(picture_of_array(samples), icc, exif, xmp, colour.kept), colour.lost
 
 
