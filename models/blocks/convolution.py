@@ -13,6 +13,9 @@ from .core_layers import (
     filtered,
     trained_filtering,
 )
+from .core_tokens import core_multiplies
+from .elementwise import gelu
+from .memory import add_to
 from .products import product
 from .winograd import INPUTS, in_tiles
 
@@ -73,15 +76,21 @@ class PaddedConv2d(nn.Conv2d):
 class PointwiseConv2d(nn.Conv2d):
     """1x1 convolution: (N, inputs, H, W) -> (N, outputs, H, W).
 
-    On CPUs a product of tokens where gradients are asked for: channels last then take no copies,
-    which PyTorch's own makes forth and back.
+    On CPUs a product of tokens in float64, and where gradients are asked for: channels last then
+    take no copies, which PyTorch's own makes forth and back.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, outputs, H, W)."""
-        if not torch.is_grad_enabled() or x.device.type != "cpu":
-            return super().forward(x)
-        return product(x.movedim(1, -1), self.weight[..., 0, 0], self.bias).movedim(-1, 1)
+    def forward(self, x: Tensor, curved: bool = False, plus: Tensor | None = None) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H, W): of it GELU if curved, then plus is added."""
+        weight = self.weight[..., 0, 0]
+        tokens = x.movedim(1, -1)
+        if x.device.type == "cpu" and (torch.is_grad_enabled() or core_multiplies(tokens, weight)):
+            added = None if plus is None else plus.movedim(1, -1)
+            return product(tokens, weight, self.bias, curved, added).movedim(-1, 1)
+        found = super().forward(x)
+        if curved:
+            found = gelu(found)
+        return found if plus is None else add_to(found, plus)
