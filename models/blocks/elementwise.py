@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .core_layers import core_trains_gelu, trained_gelu
 from .core_tokens import core_takes_tokens, curved_tokens
+from .core_training import core_trains_gelu, trained_gelu
 
 _SLOPE = -2 * math.sqrt(2 / math.pi)
 _CUBE = 0.044715

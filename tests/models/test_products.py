@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from kodec.models.blocks import Linear, PointwiseConv2d, product, products
+from kodec.models.blocks.finish import Finish
 
 
 def with_gradients(layer: torch.nn.Module, x: Tensor) -> list[Tensor]:
@@ -63,6 +64,6 @@ def test_what_follows_a_product_is_pytorchs(tokens: int, dtype: torch.dtype) -> 
     for gradients in (True, False):
         with torch.set_grad_enabled(gradients):
             found = linear(x, curved=True, plus=plus)
-            of_grid = pointwise(grid, curved=True, plus=added)[..., 0].transpose(1, 2)
+            of_grid = pointwise(grid, Finish(curved=True, plus=added))[..., 0].transpose(1, 2)
         for own in (found, of_grid):
             torch.testing.assert_close(own, expected)
