@@ -1,16 +1,16 @@
-"""The coder's instruction sets: which of them this machine runs, and choosing one."""
+"""Instruction sets of the coder and of layers: which of them run here, and choosing one."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from kodec.native import InvalidInputError, simd
 
 SIMD_NAMES = ("avx512", "avx2", "scalar")
 """From the fastest to the slowest."""
 
-VARIABLE = "KODEC_SIMD"
-"""Read whenever an encoder or decoder is made."""
+VARIABLE, LAYERS_VARIABLE = "KODEC_SIMD", "KODEC_LAYERS"
+"""Read whenever an encoder or decoder is made, and at each layer."""
 
 
 def available_simd() -> list[str]:
@@ -32,12 +32,23 @@ def using_simd(name: str | None) -> Iterator[None]:
     if name is None:
         yield
         return
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = name
+    with _set(VARIABLE, name):
+        yield
+
+
+def without_layers() -> AbstractContextManager[None]:
+    """Let all layers of networks inside be PyTorch's."""
+    return _set(LAYERS_VARIABLE, "off")
+
+
+@contextmanager
+def _set(variable: str, value: str) -> Iterator[None]:
+    before = os.environ.get(variable)
+    os.environ[variable] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ[VARIABLE]
+            del os.environ[variable]
         else:
-            os.environ[VARIABLE] = before
+            os.environ[variable] = before

@@ -1,6 +1,7 @@
 """How long layers of the published systems take: the core's beside PyTorch's own and CompressAI's.
 
-All for a picture of 768x512, inputs channels last in memory, float32.
+All for a picture of 768x512 or smaller, inputs channels last in memory, float32; and whole
+transforms, with the core's layers and without.
 """
 
 import warnings
@@ -14,10 +15,27 @@ from torch import Tensor, nn
 from kodec.entropy import Conditions, RasterAutoregression, SymbolReader, SymbolWriter, build_tables
 from kodec.eval.running.machine import describe_machine
 from kodec.eval.running.run import Progress
-from kodec.models.blocks import GDN, PaddedConv2d, StrideTwoConvTranspose2d, SubpixelConv2d
+from kodec.models import (
+    ELICAnalysis,
+    ELICSynthesis,
+    GDNAnalysis,
+    GDNSynthesis,
+    RefinedLappedAnalysis,
+    RefinedLappedSynthesis,
+    ResidualAnalysis,
+    ResidualSynthesis,
+)
+from kodec.models.blocks import (
+    GDN,
+    PaddedConv2d,
+    PointwiseConv2d,
+    StrideTwoConvTranspose2d,
+    SubpixelConv2d,
+)
 from kodec.models.blocks.core_floats import core_takes
 
 from .bench_report import BenchReport
+from .instruction_sets import without_layers
 from .race import Contestant, Race, Ratio, Spread, threads_of
 
 Layer = tuple[Callable[[], nn.Module], int, tuple[int, int]]
@@ -39,7 +57,31 @@ LAYERS: dict[str, Layer] = {
     "5x5 / 2, 3 to 192": (lambda: PaddedConv2d(3, 192, 5, 2), 3, (512, 768)),
     "1x1, 128 to 64": (lambda: PaddedConv2d(128, 64, 1), 128, (128, 192)),
     "GDN, 128": (lambda: GDN(128), 128, (256, 384)),
+    "3x3, 64 to 64, a tile": (lambda: PaddedConv2d(64, 64), 64, (64, 64)),
+    "3x3, 192 to 192, few": (lambda: PaddedConv2d(192, 192), 192, (16, 16)),
+    "5x5 / 2, 192 to 192, few": (lambda: PaddedConv2d(192, 192, 5, 2), 192, (32, 32)),
+    "5x5 / 2 transposed, 192 to 192, few": (
+        lambda: StrideTwoConvTranspose2d(192, 192),
+        192,
+        (16, 16),
+    ),
+    "1x1, 192 to 384": (lambda: PointwiseConv2d(192, 384), 192, (32, 48)),
+    "1x1, 192 to 384, few": (lambda: PointwiseConv2d(192, 384), 192, (8, 8)),
+    "GDN, 192, few": (lambda: GDN(192), 192, (16, 16)),
 }
+TRANSFORMS: dict[str, Layer] = {
+    "default analysis": (RefinedLappedAnalysis, 3, (512, 768)),
+    "default synthesis": (lambda: RefinedLappedSynthesis(), 768, (32, 48)),
+    "default analysis, a tile": (RefinedLappedAnalysis, 3, (256, 256)),
+    "default synthesis, a tile": (lambda: RefinedLappedSynthesis(), 768, (16, 16)),
+    "GDN analysis": (GDNAnalysis, 3, (256, 256)),
+    "GDN synthesis": (GDNSynthesis, 192, (16, 16)),
+    "residual analysis": (ResidualAnalysis, 3, (256, 256)),
+    "residual synthesis": (ResidualSynthesis, 128, (16, 16)),
+    "ELIC analysis": (ELICAnalysis, 3, (256, 256)),
+    "ELIC synthesis": (ELICSynthesis, 320, (16, 16)),
+}
+"""As `LAYERS`."""
 RASTER = (192, 32, 48)
 """Latents of the serial order: channels, height and width."""
 
@@ -72,16 +114,17 @@ def bench_layers(
     repeats: int = 15,
     threads: int = 1,
     layers: Mapping[str, Layer] = LAYERS,
+    transforms: Mapping[str, Layer] = TRANSFORMS,
     raster: tuple[int, int, int] = RASTER,
     progress: Progress | None = None,
 ) -> LayersReport:
-    """Measure every layer, and the raster order of latents (channels, height, width).
+    """Measure every layer and transform, and the raster order of latents (channels, height, width).
 
     repeats: timed runs in turn, after one that is not timed; a serial order, which takes
     CompressAI seconds, has a fifth of them. threads: as for `bench_pictures`.
     """
     rows: list[LayerRow] = []
-    race = Race(repeats, threads, len(layers), progress)
+    race = Race(repeats, threads, len(layers) + len(transforms), progress)
     with threads_of(threads, threads):
         for name, (make, channels, (height, width)) in layers.items():
             torch.manual_seed(0)
@@ -89,6 +132,12 @@ def bench_layers(
             x = x.contiguous(memory_format=torch.channels_last)
             ways = _ways(make(), x)
             contestants = [Contestant(way, {"run": lambda _, f=f: f()}) for way, f in ways.items()]  # type: ignore[misc]
+            race.run(name, contestants)
+            rows += _rows(name, (width, height), contestants)
+        for name, (make, channels, (height, width)) in transforms.items():
+            torch.manual_seed(0)
+            transform, x = make().eval(), torch.rand(1, channels, height, width)
+            contestants = _with_and_without(transform, x)
             race.run(name, contestants)
             rows += _rows(name, (width, height), contestants)
         core = core_takes(torch.zeros(1))
@@ -130,7 +179,7 @@ def _ways(layer: nn.Module, x: Tensor) -> dict[str, Callable[[], Tensor]]:
         found["PyTorch"] = lambda: shuffle(nn.Conv2d.forward(first, x))
     elif isinstance(layer, StrideTwoConvTranspose2d):
         found["PyTorch"] = lambda: nn.ConvTranspose2d.forward(layer, x)
-    elif isinstance(layer, PaddedConv2d):
+    elif isinstance(layer, PaddedConv2d | PointwiseConv2d):
         found["PyTorch"] = lambda: nn.Conv2d.forward(layer, x)
         if layer.kernel_size == (3, 3) and layer.stride == (1, 1) and _nnpack_is_there():
             # Its minimal filtering takes channels first.
@@ -139,6 +188,20 @@ def _ways(layer: nn.Module, x: Tensor) -> dict[str, Callable[[], Tensor]]:
                 planes, layer.weight, layer.bias, 1
             )
     return found
+
+
+def _with_and_without(transform: nn.Module, x: Tensor) -> list[Contestant]:
+    """A transform of x as it is, and by PyTorch's layers alone."""
+
+    def without(_: Any) -> Tensor:
+        with without_layers():
+            found: Tensor = transform(x)
+        return found
+
+    return [
+        Contestant("kodec", {"run": lambda _: transform(x)}),
+        Contestant("PyTorch", {"run": without}),
+    ]
 
 
 def _nnpack_is_there() -> bool:

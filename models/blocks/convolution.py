@@ -10,7 +10,6 @@ from kodec.native.layers import Filters
 from .core_floats import core_takes
 from .core_layers import KeptFilters, convolved, core_filters, filtered, threads, tiles
 from .core_tokens import core_multiplies
-from .core_training import LEAST_POSITIONS as LEAST_CORE_POSITIONS
 from .core_training import core_trains_filters, trained_filtering
 from .finish import PLAIN, Finish
 from .products import product
@@ -19,9 +18,12 @@ from .winograd import INPUTS, in_tiles
 PHASES = 2
 # Positions below which what float64's filters cost is not worth it.
 LEAST_POSITIONS = 512
-# Most channels that enter where the core's convolution tap by tap is quicker than PyTorch's. With
-# more it is as quick, and gains by what it does at no further pass over memory, and by its memory.
+# Most channels that enter where PyTorch's convolutions are slow.
 FEW_CHANNELS = 4
+# Elements of results, 32 MiB, from which the system is asked for memory each time.
+LARGE_RESULTS = 2**23
+# Multiplications of a 1x1 convolution below which a call takes as long as it saves.
+LEAST_PRODUCTS = 2**22
 
 
 def taps_by_phase(weight: Tensor) -> Tensor:
@@ -73,10 +75,21 @@ class PaddedConv2d(nn.Conv2d):
             period, make = _WAYS[kernel, stride]
             filters = self._filters.get("tiles", self.weight, make)
             return filtered(x, filters, self.bias, finish, period)
-        if _core_convolves(x, kernel, positions, finish):
+        if core_takes(x) and self._gains_by_taps(len(x) * positions):
             filters = self._filters.get("taps", self.weight, Filters.of_taps)
             return convolved(x, filters, self.bias, stride, finish)
         return finish.after(convolve(x, self.weight, self.bias, stride))
+
+    def _gains_by_taps(self, positions: int) -> bool:
+        """Whether the core's convolution tap by tap is quicker for so many results.
+
+        It is for products, and where inputs are few and results so large that PyTorch takes longer
+        to get memory for them than to compute them; others take it 1.1 times PyTorch's time.
+        """
+        if (self.kernel_size[0], self.stride[0]) == (1, 1):
+            return positions * self.in_channels * self.out_channels >= LEAST_PRODUCTS
+        results = positions * self.out_channels
+        return self.in_channels <= FEW_CHANNELS and results >= LARGE_RESULTS
 
 
 # By taps and stride: how many phases of the input along a side, and what makes the filters.
@@ -84,12 +97,6 @@ _WAYS: dict[tuple[int, int], tuple[int, Callable[[Tensor], Filters]]] = {
     (3, 1): (1, tiles),
     (5, PHASES): (PHASES, _in_phases),
 }
-
-
-def _core_convolves(x: Tensor, kernel: int, positions: int, finish: Finish) -> bool:
-    """Whether the core's convolution tap by tap can have this input here, and is quicker."""
-    gains = x.shape[1] <= FEW_CHANNELS or kernel == 1 or finish is not PLAIN
-    return gains and positions >= LEAST_CORE_POSITIONS and core_takes(x)
 
 
 class PointwiseConv2d(nn.Conv2d):

@@ -38,25 +38,38 @@ struct Pairs {
   __m512i low, high;
 };
 
-inline Pairs gather_pairs(const void *table, __m512i ids) {
-  const __m512i a = _mm512_i32gather_epi64(_mm512_castsi512_si256(ids), table, 8);
-  const __m512i b = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(ids, 1), table, 8);
+// One by one, as all entries are looked up here: on Zen 5 gathering them takes longer, so much so that
+// AVX2 was quicker at encoding.
+inline Pairs look_up_pairs(const void *table, __m512i ids) {
+  alignas(64) std::uint32_t each[16];
+  _mm512_store_si512(each, ids);
+  const auto *const pairs = static_cast<const double *>(table);
+  const auto two = [&](int first) __attribute__((always_inline)) {
+    return _mm_loadh_pd(_mm_load_sd(pairs + each[first]), pairs + each[first + 1]);
+  };
+  const auto eight = [&](int first) __attribute__((always_inline)) {
+    const __m256d low = _mm256_set_m128d(two(first + 2), two(first));
+    const __m256d high = _mm256_set_m128d(two(first + 6), two(first + 4));
+    return _mm512_castpd_si512(_mm512_insertf64x4(_mm512_castpd256_pd512(low), high, 1));
+  };
+  const __m512i a = eight(0), b = eight(8);
   const __m512i even =
       _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   return {_mm512_permutex2var_epi32(a, even, b),
           _mm512_permutex2var_epi32(a, _mm512_add_epi32(even, _mm512_set1_epi32(1)), b)};
 }
 
-// All lanes, but compilers don't know: else they leave a gather's destination as it happens to be,
-// and it waits for whatever was to be in that register.
-inline __mmask16 all_lanes() {
-  __mmask16 all = 0xFFFF;
-  asm("" : "+Yk"(all));
-  return all;
-}
-
 inline __m512i find_entries(const std::uint32_t *ids, const std::uint32_t *entries) {
-  return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), all_lanes(), load_512(ids), entries, 4);
+  const auto four = [&](int first) __attribute__((always_inline)) {
+    __m128i v = _mm_cvtsi32_si128(int(entries[ids[first]]));
+    v = _mm_insert_epi32(v, int(entries[ids[first + 1]]), 1);
+    v = _mm_insert_epi32(v, int(entries[ids[first + 2]]), 2);
+    return _mm_insert_epi32(v, int(entries[ids[first + 3]]), 3);
+  };
+  const auto eight = [&](int first) __attribute__((always_inline)) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(four(first)), four(first + 4), 1);
+  };
+  return _mm512_inserti64x4(_mm512_castsi256_si512(eight(0)), eight(8), 1);
 }
 
 // Codes one symbol in each of sixteen lanes, by their entries; returns the new states.
@@ -98,7 +111,7 @@ inline Stage find_buckets(__m512i x, const std::uint16_t *indexes, const TableVi
   const __m512i slot = _mm512_and_si512(x, _mm512_set1_epi32(kTotal - 1));
   const __m512i ids = _mm512_add_epi32(_mm512_slli_epi32(load_indexes(indexes), kBucketBits),
                                        _mm512_srli_epi32(slot, kBucketShift));
-  return {slot, gather_pairs(tables.buckets, ids), slot};
+  return {slot, look_up_pairs(tables.buckets, ids), slot};
 }
 
 // Finds symbols, and the states before words are taken. Returns which lanes escape.
@@ -135,7 +148,7 @@ unsigned find_symbols(Stage &stage, __m512i x, const std::uint16_t *indexes,
     _mm512_storeu_si512(symbols, _mm512_add_epi32(_mm512_sllv_epi32(signed_keys, shift), rest));
     store_bytes(shifts, shift);
   } else {
-    const Pairs infos = gather_pairs(tables.infos, load_indexes(indexes));
+    const Pairs infos = look_up_pairs(tables.infos, load_indexes(indexes));
     const __m512i shift = _mm512_srli_epi32(infos.high, 16);
     const __m512i code =
         _mm512_and_si512(_mm512_sub_epi32(keys, _mm512_srav_epi32(infos.low, shift)), byte);
@@ -161,7 +174,7 @@ std::size_t general_ids_of(const Symbol *symbols, const Index *indexes, std::siz
   std::size_t i = 0, escape_count = 0;
   for (; i + 16 <= count; i += 16) {
     const __m512i index = load_indexes(indexes + i);
-    const Pairs of = gather_pairs(infos, index);
+    const Pairs of = look_up_pairs(infos, index);
     const __m512i escape = _mm512_and_si512(of.high, _mm512_set1_epi32(0xFFFF));
     const __m512i shift = _mm512_srli_epi32(of.high, 16);
     const __m512i distance = _mm512_sub_epi32(load_symbols(symbols + i), of.low);

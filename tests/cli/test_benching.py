@@ -11,6 +11,7 @@ import kodec.eval.bench.instruction_sets as instruction_sets
 import kodec.eval.bench.race as race
 from kodec.commands.benching import SIMD, _write_pan
 from kodec.eval import SIMD_NAMES, VideoSource, available_simd, bench_layers
+from kodec.models import LappedAnalysis
 from kodec.models.blocks import PaddedConv2d
 
 Cli = Callable[..., Any]
@@ -190,7 +191,8 @@ def test_pictures_that_cannot_be_measured(
 
 def test_layers_are_measured_beside_pytorchs(kodec: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     layers = {"5x5 / 2": (lambda: PaddedConv2d(4, 8, 5, 2), 4, (8, 16))}
-    measure = partial(bench_layers, layers=layers, raster=(8, 4, 4))
+    transforms = {"lapped": (partial(LappedAnalysis, 4), 3, (16, 32))}
+    measure = partial(bench_layers, layers=layers, transforms=transforms, raster=(8, 4, 4))
     monkeypatch.setattr("kodec.eval.bench_layers", measure)
     outcome = kodec("bench", "layers", "--repeats", 1, "--json")
     assert (outcome.status, outcome.err) == (0, "")
@@ -198,11 +200,13 @@ def test_layers_are_measured_beside_pytorchs(kodec: Cli, monkeypatch: pytest.Mon
     assert [(row["layer"], row["input"], row["way"]) for row in rows] == [
         ("5x5 / 2", "16x8", "kodec"),
         ("5x5 / 2", "16x8", "PyTorch"),
+        ("lapped", "32x16", "kodec"),
+        ("lapped", "32x16", "PyTorch"),
         ("raster order of latents", "4x4", "kodec"),
         ("raster order of latents", "4x4", "CompressAI"),
     ]
     assert rows[0]["ratios"] == {"run": None} and rows[1]["ratios"]["run"]["median"] > 0
-    assert set(rows[3]["seconds"]) == {"encode", "decode"}
+    assert set(rows[5]["seconds"]) == {"encode", "decode"}
     assert "CompressAI" in kodec("bench", "layers", "--repeats", 1).out.splitlines()[-1]
 
 
