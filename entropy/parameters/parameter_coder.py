@@ -4,8 +4,9 @@
 
 For each tensor the encoder has chosen a quantiser; the coder chooses how its integers are coded, by
 bits: a model of its own or one with others of its pool, as they are or as differences to earlier
-parameters. All that the decoder needs is in the stream, and counted by name: "flags", "steps",
-"models", and each tensor's own.
+parameters. Where steps are over an axis, slices along it may have a class each, by how far their
+integers spread, and each class its own model. All that the decoder needs is in the stream, and
+counted by name: "flags", "steps", "models", and each tensor's own.
 """
 
 import math
@@ -36,6 +37,10 @@ MOST_AXES = 8
 CODING_BYTES = 40
 """Of memory that reading takes for each value, which belongs into a network's peak."""
 _EXPONENT, _HALF, _SINGLE = range(3)
+CLASSES = 4
+"""Of a tensor's slices, as many of them in each."""
+# Below so many integers classes have no models that are worth their bits.
+_LEAST_CLASSED = 1024
 _BINARY_EXPONENTS = 126
 
 
@@ -61,18 +66,20 @@ class _Flags:
     offset: bool
     masked: bool
     difference: bool
+    classed: bool = False
 
     def number(self) -> int:
-        flags = self.offset + 2 * self.masked + 4 * self.difference
+        flags = self.offset + 2 * self.masked + 4 * self.difference + 8 * self.classed
         return (3 * flags + self.step) * (MOST_AXES + 1) + self.axis + 1
 
     @staticmethod
     def of(number: int, tensor: TensorLayout, earlier: bool) -> "_Flags":
         rest, axis = divmod(number, MOST_AXES + 1)
         flags, step = divmod(rest, 3)
-        found = _Flags(axis - 1, step, bool(flags & 1), bool(flags & 2), bool(flags & 4))
+        found = _Flags(axis - 1, step, *(bool(flags >> bit & 1) for bit in range(4)))
         unknown = (found.difference and not earlier) or (found.masked and not tensor.masked)
-        if number < 0 or flags > 7 or axis > len(tensor.shape) or unknown:
+        unknown |= found.classed and (found.masked or axis == 0)
+        if number < 0 or flags > 15 or axis > len(tensor.shape) or unknown:
             raise BitstreamError("what is said of a tensor fits none: a damaged stream")
         return found
 
@@ -105,6 +112,8 @@ class ParameterCoder:
             least += 0 if tensor.masked else count
             # Steps and offsets, single ones in digits, and masks.
             most += count + 2 * 6 * count + tensor.masked * mask_symbols(tensor.shape)
+            # Classes of slices, and what models there are for them.
+            most += max(tensor.shape, default=0) + (1 + CLASSES) * SIDE_SYMBOLS[-1]
         return range(least, most + 1)
 
     def code(
@@ -221,15 +230,19 @@ class ParameterCoder:
                     given[name] = as_integers(values if name not in masks else values[masks[name]])
             shared: IntegerModel | None = None
             if len(names) > 1:
-                told = None if given is None else torch.tensor([[int(_better_shared(given))]])
+                plain = {n: v for n, v in (given or {}).items() if not flags[n].classed}
+                told = None if given is None else torch.tensor([[int(_better_shared(plain))]])
                 if int(port.integers("models", told, 2, torch.Size((1, 1)))[0, 0]):
-                    whole = None if given is None else np.concatenate(list(given.values()))
+                    whole = None if given is None else np.concatenate(list(plain.values()))
                     shared = code_model(port, whole)
             for name in names:
                 shape, mask = self.layout[name].shape, masks.get(name)
                 count = math.prod(shape) if mask is None else int(mask.sum())
                 own = None if given is None else given[name]
-                flat = code_integers(port, name, own, count, shared)
+                if flags[name].classed:
+                    flat = _code_by_class(port, name, own, shape, flags[name].axis)
+                else:
+                    flat = code_integers(port, name, own, count, shared)
                 values = torch.from_numpy(flat.astype(np.int32))
                 if mask is not None:
                     values = torch.zeros(shape, dtype=torch.int32).masked_scatter_(mask, values)
@@ -251,18 +264,65 @@ def _of(tensors: Mapping[str, Quantised] | None, part: str) -> Mapping[str, Tens
 
 
 def _said_of(tensor: Quantised, earlier: Tensor | None) -> _Flags:
-    difference = False
+    difference, integers = False, tensor.integers
     if earlier is not None:
         mask = tensor.mask if tensor.mask is not None else torch.ones_like(tensor.integers).bool()
         plain = as_integers(tensor.integers[mask])
-        other = as_integers((tensor.integers - earlier.to(tensor.integers.device))[mask])
-        difference = choose_model(other)[1] < choose_model(plain)[1]
+        changed = tensor.integers - earlier.to(tensor.integers.device)
+        difference = choose_model(as_integers(changed[mask]))[1] < choose_model(plain)[1]
+        integers = changed if difference else integers
+    classed = tensor.mask is None and _better_by_class(integers, tensor.axis)
     step = _form_of(tensor.step)
     if tensor.offset is not None and step != _SINGLE:
         # One form for both: an offset is no power of two.
         step = _HALF if _form_of(tensor.offset) != _SINGLE and _fits_half(tensor.step) else _SINGLE
     masked = tensor.mask is not None
-    return _Flags(tensor.axis, step, tensor.offset is not None, masked, difference)
+    return _Flags(tensor.axis, step, tensor.offset is not None, masked, difference, classed)
+
+
+def _slices(integers: Integers64, shape: torch.Size, axis: int) -> Integers64:
+    """A tensor's integers, in its order, as its slices along an axis: (slices, others)."""
+    return np.moveaxis(integers.reshape(shape), axis, 0).reshape(shape[axis], -1)
+
+
+def _classes_of(slices: Integers64) -> Integers64:
+    """The class of each slice, from those that spread least."""
+    found = np.zeros(len(slices), np.int64)
+    order = np.argsort(slices.std(1), kind="stable")
+    for number, members in enumerate(np.array_split(order, CLASSES)):
+        found[members] = number
+    return found
+
+
+def _better_by_class(integers: Tensor, axis: int) -> bool:
+    if axis < 0 or integers.numel() < _LEAST_CLASSED:
+        return False
+    slices = _slices(as_integers(integers), integers.shape, axis)
+    classes = _classes_of(slices)
+    parts = [slices[classes == number].reshape(-1) for number in range(CLASSES)]
+    apart = sum(choose_model(part)[1] for part in (classes, *parts) if part.size)
+    return apart < choose_model(slices.reshape(-1))[1]
+
+
+def _code_by_class(
+    port: SymbolPort, name: str, values: Integers64 | None, shape: torch.Size, axis: int
+) -> Integers64:
+    """Integers of a tensor, in its order: classes of slices, then those of each class in turn."""
+    slices = None if values is None else _slices(values, shape, axis)
+    told = None if slices is None else _classes_of(slices)
+    classes = code_integers(port, "models", told, shape[axis])
+    if classes.size and not 0 <= classes.min() <= classes.max() < CLASSES:
+        raise BitstreamError(f"{name!r} has slices of classes that are none: a damaged stream")
+    found = np.zeros((shape[axis], math.prod(shape) // max(1, shape[axis])), np.int64)
+    for number in range(CLASSES):
+        members = classes == number
+        if members.any():
+            part = None if slices is None else slices[members].reshape(-1)
+            found[members] = code_integers(port, name, part, found[members].size).reshape(
+                -1, found.shape[1]
+            )
+    moved = found.reshape(shape[axis], *(n for i, n in enumerate(shape) if i != axis))
+    return np.moveaxis(moved, 0, axis).reshape(-1)
 
 
 def _form(flags: _Flags, name: str) -> int:
@@ -319,5 +379,7 @@ def _ordered(pattern: NDArray[np.uint16]) -> Integers64:
 
 
 def _better_shared(given: Mapping[str, Integers64]) -> bool:
+    if not given:
+        return False
     apart = sum(choose_model(values)[1] for values in given.values())
     return choose_model(np.concatenate(list(given.values())))[1] <= apart

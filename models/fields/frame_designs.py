@@ -102,14 +102,13 @@ class FrameDesign:
             time = TimeCode(encoding.width, (2 * self.code, self.code), self.activation)
         elif self.system == "e-nerv":
             time = TimeCode(encoding.width, (self.code, self.code), self.activation)
-        head = Head(self.stages[-1].width, self.head_kernel)
-        stages, width = self._first(), self.channels
+        # Weights are drawn in this order, the published one: a seed is the same network then.
+        stem, stages, width = self._stem(encoding), self._first(), self.channels
         for number, stage in enumerate(self.stages):
             stages.append(self._stage(number, width, stage))
             width = stage.width
-        network = FrameNetwork(
-            self._stem(encoding), stages, head, None if time is None else encoding, time
-        )
+        head = Head(self.stages[-1].width, self.head_kernel)
+        network = FrameNetwork(stem, stages, head, None if time is None else encoding, time)
         if self.system == "nerv++":
             initialise_evenly(network)
         return network

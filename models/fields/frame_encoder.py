@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .frame_network import draw_normal
+
 EPSILON = 1e-6
 
 
@@ -64,8 +66,11 @@ class ConvNeXtEncoder(nn.Sequential):
             layers.append(ConvNeXtBlock(width))
             before = width
         super().__init__(*layers)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.trunc_normal_(layer.weight, std=0.02)
-                assert layer.bias is not None
-                nn.init.zeros_(layer.bias)
+        # In the published order, so that a seed is the same encoder.
+        apart = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+        blocks = [part for layer in layers if layer not in apart for part in layer.modules()]
+        for part in (*apart, *blocks):
+            if isinstance(part, nn.Conv2d | nn.Linear):
+                draw_normal(part.weight, 0.02)
+                assert part.bias is not None
+                nn.init.zeros_(part.bias)

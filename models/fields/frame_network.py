@@ -1,5 +1,6 @@
 """A network that gives a frame for its time or its embedding: a stem, a list of stages, a head."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -47,6 +48,15 @@ class FrameNetwork(nn.Module):
 
 
 @torch.no_grad()
+def draw_normal(weight: Tensor, deviation: float) -> None:
+    """Fill with normal numbers, drawn by the inverse error function, as published code does.
+
+    `torch.nn.init.trunc_normal_` draws others from the same seed since some version.
+    """
+    weight.uniform_(-1, 1).erfinv_().mul_(deviation * math.sqrt(2)).clamp_(-2, 2)
+
+
+@torch.no_grad()
 def initialise_evenly(network: nn.Module) -> None:
     """Xavier's uniform weights of convolutions, small normal ones of linear layers, no biases.
 
@@ -56,7 +66,7 @@ def initialise_evenly(network: nn.Module) -> None:
         if isinstance(layer, nn.Conv2d):
             nn.init.xavier_uniform_(layer.weight)
         elif isinstance(layer, nn.Linear):
-            nn.init.trunc_normal_(layer.weight, std=0.02)
+            draw_normal(layer.weight, 0.02)
         else:
             continue
         if layer.bias is not None:

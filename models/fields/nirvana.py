@@ -45,6 +45,12 @@ class PatchNetwork(nn.Module):
         self.shuffle = nn.PixelShuffle(2)
         self.head = nn.Conv2d(inner, 3 * frames, 3, padding=1, groups=frames)
 
+    @torch.no_grad()
+    def begin_at(self, colours: Tensor) -> None:
+        """Begin with these, (3,), where features say nothing."""
+        assert self.head.bias is not None
+        self.head.bias.copy_(colours.repeat(self.frames))
+
     def features(self, centres: Tensor) -> Tensor:
         """(N, 2) -> (N, channels (side / 2)^2): what the sine layers give."""
         x = centres

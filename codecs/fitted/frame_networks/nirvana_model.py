@@ -226,6 +226,7 @@ class GroupFitting(FileFitting):
         self.model, self.clip, self.design = model, clip, model.design
         self.identity = {"architecture": str(model.architecture)}
         self.values: dict[str, Tensor] = {}
+        model.network.begin_at(torch.stack(self._frames(0)).mean((0, 2, 3)))
         first = dict(model.network.named_parameters())
         for group in range(model.groups):
             for name, value in first.items():

@@ -150,6 +150,8 @@ class PFNR(FittedModel):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(goal.seed)
             model = cls(integers, clip.size)
+            frames = [clip.tensor(number).mean((1, 2)) for number in range(clip.size.frames)]
+            model.network.begin_at(torch.stack(frames).mean(0))
             return SessionFitting(model, model.parts, clip)
 
     def extension(self, parameters: Mapping[str, Any], clip: Clip, goal: Goal) -> FileFitting:

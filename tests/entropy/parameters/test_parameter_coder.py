@@ -187,6 +187,21 @@ def test_small_tensors_share_a_model() -> None:
     assert shared < len(writer.finish()[0]) - 10
 
 
+def test_slices_that_spread_alike_share_a_model() -> None:
+    rng = np.random.default_rng(3)
+    spread = np.exp(rng.normal(2.5, 1.2, (1, 96, 1)))
+    values = torch.from_numpy(np.rint(rng.normal(0, 1, (12, 96, 5)) * spread).astype(np.int32))
+    classed = Quantised(values, torch.full((12, 1, 5), 0.5), axis=1)
+    as_one = Quantised(values, torch.tensor(0.5))
+    other = quantised()
+    sizes = [len(there_and_back({"a": one, **other})) for one in (classed, as_one)]
+    bits = choose_model(values.reshape(-1).numpy().astype(np.int64))[1]
+    # Its 60 steps are equal, and take little.
+    assert sizes[0] < sizes[1] - 0.08 * bits / 8
+    few = Quantised(values[:, :8], torch.full((12, 1, 5), 0.5), axis=1)
+    there_and_back({"few": few, "a": classed})
+
+
 @pytest.mark.parametrize("shape", [(), (9,), (16, 40), (24, 12, 3, 3), (5, 7, 4), (0, 3)])
 def test_masks(shape: tuple[int, ...]) -> None:
     drawn = torch.Generator().manual_seed(1)

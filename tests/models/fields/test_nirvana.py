@@ -46,3 +46,12 @@ def test_the_published_size_has_the_authors_count() -> None:
     # A learned scale a sine layer is the quantiser's, not the network's.
     scales = 3
     assert sum(value.numel() for value in network.parameters()) + scales == entry["params"]
+
+
+@torch.no_grad()
+def test_patches_begin_at_colours() -> None:
+    network = PatchDesign(side=8, frames=2, width=8, depth=2, channels=2).build()
+    network.head.weight.zero_()
+    network.begin_at(torch.tensor([0.25, 0.5, 0.75]))
+    patches = network(torch.zeros(1, 2))
+    assert torch.equal(patches.mean((0, 1, 3, 4)), torch.tensor([0.25, 0.5, 0.75]))
