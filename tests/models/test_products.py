@@ -55,7 +55,7 @@ def test_what_follows_a_product_is_pytorchs(tokens: int, dtype: torch.dtype) -> 
     linear, pointwise = Linear(24, 40).to(dtype), PointwiseConv2d(24, 40).to(dtype)
     with torch.no_grad():
         pointwise.weight[..., 0, 0] = linear.weight
-        pointwise.bias.copy_(linear.bias)  # type: ignore[union-attr]
+        pointwise.bias.copy_(linear.bias)
     x = torch.randn(2, tokens, 24, dtype=dtype)
     plus = torch.randn(2, tokens, 40, dtype=dtype)
     made = torch.nn.functional.linear(x, linear.weight, linear.bias)
