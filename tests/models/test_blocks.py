@@ -168,7 +168,6 @@ def assert_near(found: torch.Tensor, expected: torch.Tensor) -> None:
         (PaddedConv2d(48, 30, 5, stride=2), (41, 35)),
         (StrideTwoConvTranspose2d(48, 30), (20, 18)),
         (SubpixelConv2d(48, 30), (20, 18)),
-        (PaddedConv2d(3, 30, 5, stride=2), (61, 47)),
         (GDN(48), (9, 7)),
         (GDN(48, inverse=True), (9, 7)),
     ],
@@ -178,8 +177,7 @@ def test_layers_of_the_core_are_near_pytorchs_whatever_the_threads(
     layer: nn.Module, sides: tuple[int, int]
 ) -> None:
     torch.manual_seed(0)
-    channels = 3 if sides == (61, 47) else 48
-    x = torch.randn(2, channels, *sides)
+    x = torch.randn(2, 48, *sides)
     out = layer(x)
     expected = deepcopy(layer).double()(x.double())
     assert out.is_contiguous(memory_format=torch.channels_last), "PyTorch computed it"
