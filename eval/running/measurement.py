@@ -17,7 +17,7 @@ from kodec.codecs.video_files.frames import Frame, VideoFormat, write_raw
 from kodec.codecs.video_files.video import Video
 from kodec.eval.metrics.metric_set import can_have, measure_frame, measure_picture, why_without
 from kodec.eval.metrics.vmaf import vmaf_of_files
-from kodec.eval.sources.source import PictureSource, Source, VideoSource
+from kodec.eval.sources.source import PictureSource, Source, VideoSource, name_of
 from kodec.native import KodecError, UnsupportedError
 
 from .results import ImageRow
@@ -175,7 +175,7 @@ class Measurement:
         with _not_the_codecs(source):
             metrics = measure_picture(picture, decoded, self.metrics)
         return ImageRow(
-            image=source.path.name,
+            image=name_of(source),
             quality=quality,
             width=width,
             height=height,
@@ -216,7 +216,7 @@ class Measurement:
         if isinstance(codec, SelfTimed):
             times = codec.seconds_of(data)
         return ImageRow(
-            image=source.path.name,
+            image=name_of(source),
             quality=quality,
             width=form.width,
             height=form.height,

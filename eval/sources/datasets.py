@@ -80,8 +80,8 @@ def known_datasets() -> dict[str, Dataset]:
     return found
 
 
-def kind_of_dataset(name_or_folder: str) -> Kind:
-    """Whether a data set, folder or file holds pictures or video.
+def kind_of_dataset(name_or_folder: str, recursive: bool = False) -> Kind:
+    """Whether a data set, folder (or those in it, too) or file holds pictures or video.
 
     Raises DatasetError for a folder that holds both.
     """
@@ -91,9 +91,9 @@ def kind_of_dataset(name_or_folder: str) -> Kind:
     path = Path(name_or_folder)
     if path.is_file():
         return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "pictures"
-    if not path.is_dir() or not _files_in(path, VIDEO_SUFFIXES):
+    if not path.is_dir() or not _files_in(path, VIDEO_SUFFIXES, recursive):
         return "pictures"
-    if _files_in(path, PICTURE_SUFFIXES):
+    if _files_in(path, PICTURE_SUFFIXES, recursive):
         raise DatasetError(f"{path} holds pictures and video; a data set is of one kind: part them")
     return "video"
 
@@ -103,6 +103,7 @@ def find_dataset(
     split: str | None = None,
     root: Path | None = None,
     kind: Kind = "pictures",
+    recursive: bool = False,
 ) -> list[Path]:
     """The pictures of a data set, in natural order (`kodim2` before `kodim10`), or its video files.
 
@@ -110,7 +111,7 @@ def find_dataset(
     the folder), a name with a split (`natural-crops:validation`), a folder, of which every picture
     (or video file) directly inside it is taken, or one file. `split` is `train`, `validation` or
     `test`; without it, a registered set's own (`train` leaves the held-out part away), and all of a
-    folder. `root` replaces KODEC_DATA.
+    folder. `root` replaces KODEC_DATA. recursive: of a folder, those in folders within it, too.
 
     What is named like one and is no file (a pipe, a broken link, a folder) is left out with a note.
 
@@ -133,7 +134,7 @@ def find_dataset(
                 f"no data set or folder {name_or_folder!r}: give a folder of pictures or one of "
                 + ", ".join(known)
             )
-        return _all_in(folder, kind)
+        return _all_in(folder, kind, recursive)
     entry = known[name]
     if entry.kind != kind:
         raise DatasetError(f"data set {name} holds {entry.kind}, where {kind} are needed")
@@ -224,20 +225,23 @@ def _folder_of(entry: Dataset, root: Path | None, location: str | None = None) -
     return folder
 
 
-def _all_in(folder: Path, kind: Kind) -> list[Path]:
+def _all_in(folder: Path, kind: Kind, recursive: bool) -> list[Path]:
     suffixes = VIDEO_SUFFIXES if kind == "video" else PICTURE_SUFFIXES
-    files = _files_in(folder, suffixes)
+    files = _files_in(folder, suffixes, recursive)
     if not files:
         raise DatasetError(f"no {kind} in {folder}: looked for " + " ".join(sorted(suffixes)))
     return files
 
 
-def _files_in(folder: Path, suffixes: frozenset[str]) -> list[Path]:
-    return _in_natural_order(
+def _files_in(folder: Path, suffixes: frozenset[str], recursive: bool) -> list[Path]:
+    files = _in_natural_order(
         path
-        for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        for path in (folder.rglob("*") if recursive else folder.iterdir())
+        if path.suffix.lower() in suffixes
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
+    # By folder, the order within each being there.
+    return sorted(files, key=lambda path: [natural_key(Path(part)) for part in path.parent.parts])
 
 
 def _held_out_files(folder: Path, name: str, validation: Validation) -> dict[str, bool]:

@@ -19,11 +19,13 @@ class PictureSource:
     """One picture file."""
 
     path: Path
+    name: str = ""
+    """What rows call it, where that is not the file's own name."""
 
     @property
     def key(self) -> dict[str, str]:
         """What it is measured by, for telling whether a row is still good."""
-        return {"file": self.path.name, "sha256": _digest(self.path)}
+        return {"file": name_of(self), "sha256": _digest(self.path)}
 
     def read(self) -> NDArray[np.uint8]:
         """Its pixels (H, W, C).
@@ -46,12 +48,14 @@ class VideoSource:
     fps: Fraction | None = None
     limit: int | None = None
     """Only the first so many frames."""
+    name: str = ""
+    """What rows call it, where that is not the file's own name."""
 
     @property
     def key(self) -> dict[str, str]:
         """What it is measured by, for telling whether a row is still good."""
         how = f"{self.size} {self.fps} {self.limit}"
-        return {"file": self.path.name, "sha256": _digest(self.path), "read": how}
+        return {"file": name_of(self), "sha256": _digest(self.path), "read": how}
 
     def open(self) -> Video:
         """The sequence as it is stored. Raises as `open_video`; UnsupportedError for RGB."""
@@ -65,6 +69,11 @@ class VideoSource:
 
 
 Source = PictureSource | VideoSource
+
+
+def name_of(source: Source) -> str:
+    """What rows call a source."""
+    return source.name or source.path.name
 
 
 def _digest(path: Path) -> str:
