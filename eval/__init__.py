@@ -34,6 +34,7 @@ from .sources.datasets import (
     Validation,
     find_dataset,
     find_labels,
+    find_urls,
     kind_of_dataset,
     known_datasets,
 )
@@ -105,6 +106,7 @@ __all__ = [
     "evaluate",
     "evaluate_sources",
     "find_dataset",
+    "find_urls",
     "find_labels",
     "find_metric",
     "fits_ms_ssim",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
-from kodec.eval.sources.source import Source
+from kodec.eval.sources.source import Source, where_of
 from kodec.native import KodecError
 
 from .executors import refuse_when_leaving, use_threads
@@ -31,7 +31,7 @@ def rows_of(
     waiting = (task for task in tasks if task[0] not in failed)
     for task, row in outcomes(executor, measure, waiting, at_once):
         if isinstance(row, KilledError):
-            row = SourceError(f"{task[0].path}: {row}")
+            row = SourceError(f"{where_of(task[0])}: {row}")
         if isinstance(row, KodecError):
             failed.add(task[0])
         elif isinstance(row, Exception):

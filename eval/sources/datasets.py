@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import yaml
 
+from kodec.codecs import storage
 from kodec.codecs.natural_order import natural_key
 from kodec.codecs.video_files.picture_folder import PICTURE_SUFFIXES
 from kodec.codecs.video_files.video_reading import VIDEO_SUFFIXES
@@ -90,7 +91,7 @@ def kind_of_dataset(name_or_folder: str, recursive: bool = False) -> Kind:
         return entry.kind
     path = Path(name_or_folder)
     if path.is_file():
-        return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "pictures"
+        return _kind_of_suffix(path)
     if not path.is_dir() or not _files_in(path, VIDEO_SUFFIXES, recursive):
         return "pictures"
     if _files_in(path, PICTURE_SUFFIXES, recursive):
@@ -165,6 +166,34 @@ def find_dataset(
     if not wanted:
         raise DatasetError(f"data set {name}: no picture in {folder} falls into the split {split}")
     return wanted
+
+
+def find_urls(url: str, recursive: bool = False) -> tuple[list[tuple[str, str]], Kind]:
+    """URLs of the files in a folder that a URL names, each with its place below that, in natural
+    order, or the one file's; and whether they are pictures or video.
+
+    Raises DatasetError where there is none, or both; InvalidInputError where the store can't be
+    asked, UnsupportedError where its package is not installed.
+    """
+    if not storage.is_folder(url):
+        name = url.rpartition("/")[2]
+        return [(url, name)], _kind_of_suffix(Path(name))
+    found = [Path(relative) for relative, _ in storage.files_in(url, recursive)]
+    found = [path for path in found if path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES]
+    kinds = {_kind_of_suffix(path) for path in found}
+    if len(kinds) != 1:
+        raise DatasetError(
+            f"{url} holds pictures and video; a data set is of one kind: part them"
+            if kinds
+            else f"no pictures and no video in {url}"
+        )
+    found.sort(key=lambda path: [natural_key(Path(part)) for part in path.parts])
+    names = [path.as_posix() for path in found]
+    return [(storage.join(url, name), name) for name in names], kinds.pop()
+
+
+def _kind_of_suffix(path: Path) -> Kind:
+    return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "pictures"
 
 
 def find_labels(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 import torch
 
@@ -141,3 +142,27 @@ def test_threads_are_of_the_measurement(
     finally:
         use_threads(before)
     assert "baselines have one thread" in kodec(*base, "--codec", "jpeg", "--threads", 2).complaint
+
+
+def test_data_sets_by_url(kodec: Cli, tiny_model: Path, pictures: Path, tmp_path: Path) -> None:
+    """As by path; a broken file is left out by its URL, and what is done is not done again."""
+    store = fsspec.filesystem("memory")
+    store.pipe("/measured/b.png", (pictures / "b.png").read_bytes())
+    store.pipe("/measured/deep/a.png", (pictures / "a.png").read_bytes())
+    store.pipe("/measured/deep/broken.png", b"no picture")
+    by_url, by_path = tmp_path / "url.json", tmp_path / "path.json"
+    base = ("eval", "--model", tiny_model, "--qualities", "10,40", "--dataset")
+    command = (*base, "memory://measured", "--recursive", "--output", by_url)
+    outcome = kodec(*command)
+    assert outcome.status == 1
+    assert "1 of 3 pictures left out: memory://measured/deep/broken.png" in outcome.err
+    assert len((tmp_path / "url.json.partial").read_text().split()) > 4
+    store.rm("/measured/deep/broken.png")
+    assert kodec(*command).status == 0
+    assert kodec(*base, f"file://{pictures}", "--output", by_path).status == 0
+    found = [read_results(path) for path in (by_url, by_path)]
+    assert [row.image for row in found[0].per_image[:2]] == ["b.png", "deep/a.png"]
+    assert found[0].results["bpp"] == found[1].results["bpp"]
+    assert found[0].results["psnr-rgb"] == found[1].results["psnr-rgb"]
+    store.rm("/measured", recursive=True)
+    assert "measured" in kodec(*command).complaint

@@ -14,7 +14,12 @@ ROOT = Path(__file__).parents[2]
 def test_a_wheel_is_built_installed_and_used(tmp_path: Path) -> None:
     """Demo, a file, and training by a config's name up to a file of that model."""
     pytest.importorskip("scikit_build_core")
-    script = [ROOT / ".ci" / "try-wheel", sys.executable, tmp_path, sysconfig.get_path("purelib")]
+    script: list[str | Path] = [
+        ROOT / ".ci" / "try-wheel",
+        sys.executable,
+        tmp_path,
+        sysconfig.get_path("purelib"),
+    ]
     done = subprocess.run(script, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "the wheel works"

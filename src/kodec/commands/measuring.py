@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kodec.codecs import storage
 from kodec.codecs.fitted_families import is_family
 from kodec.native import InvalidInputError, KodecError
 
@@ -51,7 +52,7 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         metavar="NAME|FOLDER",
         required=True,
         help="a name in datasets.yaml (kodak, ...), found through KODEC_DATA, or a folder (or one "
-        "file) of pictures or of video",
+        "file) of pictures or of video, or a URL of one (s3://...)",
     )
     eval_.add_argument("--recursive", action="store_true", help="folders within the folder, too")
     eval_.add_argument(
@@ -285,23 +286,29 @@ def _sources(options: argparse.Namespace) -> "tuple[list[Source], bool]":
         PictureSource,
         VideoSource,
         find_dataset,
+        find_urls,
         kind_of_dataset,
         known_datasets,
     )
 
-    folder, recursive = Path(options.dataset), options.recursive
-    if recursive and (options.dataset in known_datasets() or not folder.is_dir()):
-        raise InvalidInputError(
-            f"--recursive is for folders, and {options.dataset} is none: leave it out"
-        )
-    kind = kind_of_dataset(options.dataset, recursive)
-    files = find_dataset(options.dataset, kind=kind, recursive=recursive)
-    _check_kind(options, files, kind == "video")
-    names = [path.relative_to(folder).as_posix() if recursive else "" for path in files]
+    dataset, recursive = storage.local(options.dataset), options.recursive
+    if storage.is_url(dataset):
+        urls, kind = find_urls(dataset, recursive)
+        found = [(Path(name), name, url) for url, name in urls]
+    else:
+        folder = Path(dataset)
+        if recursive and (dataset in known_datasets() or not folder.is_dir()):
+            raise InvalidInputError(
+                f"--recursive is for folders, and {dataset} is none: leave it out"
+            )
+        kind = kind_of_dataset(dataset, recursive)
+        files = find_dataset(dataset, kind=kind, recursive=recursive)
+        found = [(p, p.relative_to(folder).as_posix() if recursive else "", "") for p in files]
+    _check_kind(options, [path for path, _, _ in found], kind == "video")
     if kind == "video":
         how = None if _of_network(options, "size") else options.size, options.fps, options.frames
-        return [VideoSource(path, *how, name) for path, name in zip(files, names)], True
-    return [PictureSource(path, name) for path, name in zip(files, names)], False
+        return [VideoSource(path, *how, *named) for path, *named in found], True
+    return [PictureSource(*source) for source in found], False
 
 
 def _usual_metrics(video: bool) -> list[str]:

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from kodec import __version__
-from kodec.codecs import embedded_models, find_model
+from kodec.codecs import embedded_models, find_model, storage
 from kodec.codecs.fitted_families import is_family
 from kodec.commands import usage
 from kodec.commands.failure_words import in_words
 from kodec.commands.progress import progress, speed
 from kodec.native import KodecError, UnsupportedError
 
-from . import storage
 from .manifest import Manifest, Row
 from .plan import FileTask, plan
 from .task import code_file
