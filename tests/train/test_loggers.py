@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from kodec.native import InvalidInputError
 from kodec.train import train
 
-Run = Callable[[Any], Path]
+Run = Callable[..., Path]
 
 
 @pytest.fixture
@@ -64,13 +64,11 @@ def test_a_logger_of_ones_own_beside_others(run_with: Run, tmp_path: Path) -> No
 # What they use that is going out of use is theirs.
 @pytest.mark.filterwarnings("ignore")
 def test_weights_and_biases(run_with: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("WANDB_CONSOLE", "off")
     where = {"project": "codecs", "offline": True, "save_dir": str(tmp_path / "wandb-files")}
     run_with({"class_path": "WandbLogger", "init_args": where})
-    import wandb
-
     wandb.teardown()
     (log,) = (tmp_path / "wandb-files").rglob("run-*.wandb")
     assert b"train/loss" in log.read_bytes()
