@@ -1,6 +1,7 @@
 """Several processes: what Ctrl+C may interrupt, and how they end."""
 
 import signal
+import subprocess
 import sys
 import threading
 import time
