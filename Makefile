@@ -44,6 +44,7 @@ sanitize: | $(BIN)/ninja
 	$(SANITIZED)/tests/front_programs 300
 	$(SANITIZED)/tests/layer_shapes 100
 	$(SANITIZED)/tests/grid_shapes 50
+	$(SANITIZED)/tests/token_shapes 50
 	$(SANITIZED)/tests/motion_fields 150
 	$(SANITIZED)/tests/emulated_cuda/cuda_emulation 100
 	$(SANITIZED)/tests/fuzz_seeds $(SANITIZED)/seeds
@@ -59,6 +60,7 @@ sanitize-threads: | $(BIN)/ninja
 	$(RACES)/tests/round_trips 130
 	$(RACES)/tests/layer_shapes 50
 	$(RACES)/tests/grid_shapes 20
+	$(RACES)/tests/token_shapes 20
 	$(RACES)/tests/motion_fields 50
 
 # The core as it is built for aarch64, emulated, beside this machine's: streams, scans, indexes of
@@ -87,6 +89,7 @@ test-aarch64: | $(BIN)/ninja
 	$(ON_AARCH64) $(AARCH64)/tests/motion_fields 100 | diff $(HOST)/motion_fields.txt -
 	$(ON_AARCH64) $(AARCH64)/tests/layer_shapes
 	$(ON_AARCH64) $(AARCH64)/tests/grid_shapes 20
+	$(ON_AARCH64) $(AARCH64)/tests/token_shapes 20
 	cd $(AARCH64) && $(ON_AARCH64) tests/fuzz_decoder -max_total_time=10 seeds/decoder
 	cd $(AARCH64) && $(ON_AARCH64) tests/fuzz_encoder -max_total_time=10 seeds/encoder
 

@@ -3,7 +3,8 @@
     pip install atheris
     python benchmarks/fuzz_readers.py container|picture|model CORPUS [-max_total_time=600 ...]
 
-Further options are libFuzzer's. CORPUS is a folder, made where it is missing, that begins with
+Half of the mutated inputs get right checksums and lengths of their outer parts. Further options are
+libFuzzer's. CORPUS is a folder, made where it is missing, that begins with
 small sound files and grows. Anything but an error of kodec's in one line ends the run with the
 input in a file `crash-...`; so do an input that takes more than 10 seconds and a process above
 1.5 GB.
@@ -11,8 +12,10 @@ input in a file `crash-...`; so do an input that takes more than 10 seconds and 
 
 import inspect
 import io
+import json
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -26,6 +29,7 @@ import numpy as np
 from PIL import Image
 
 import kodec.codecs.model_file as model_file
+from forging import PREAMBLE_BYTES, seal, split
 from kodec.codecs import ChunkReader, read_picture
 from kodec.codecs.pictures.alpha import unpack_alpha
 from kodec.codecs.pictures.picture_colour import unpack_colour
@@ -38,6 +42,8 @@ INSTRUMENTED = (
     "kodec.codecs.model_file",
     "kodec.codecs.tensor_file",
     "kodec.codecs.file_kind",
+    "kodec.codecs.building",
+    "kodec.codecs.objective",
     "PIL.Png",
     "PIL.Tiff",
     "PIL.Bmp",
@@ -113,7 +119,7 @@ def check(error: KodecError) -> None:
 def seeds(target: str) -> Iterator[bytes]:
     """Sound files of a few hundred bytes, or the beginning of one."""
     if target == "model":
-        yield model_path_of_default().read_bytes()[:4096]
+        yield small_model()
         return
     if target == "container":
         from container import sound_files
@@ -136,17 +142,47 @@ def seeds(target: str) -> Iterator[bytes]:
     yield b"P5 2 1 1023\n\x03\xff\0\x01"
 
 
-def model_path_of_default() -> Path:
-    """The embedded model's file."""
+def small_model() -> bytes:
+    """A file with all that the default model's says of itself, and one tensor."""
     from kodec.codecs import embedded_models
 
-    return next(entry.path for entry in embedded_models())
+    with next(entry.path for entry in embedded_models()).open("rb") as file:
+        head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    tensor = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
+    text = json.dumps({"__metadata__": head["__metadata__"], "a": tensor}).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(16)
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {
-    "container": container,
-    "picture": picture,
-    "model": model,
+def sealed_container(data: bytes) -> bytes:
+    """With right checksums, as far as the chunks can be told apart."""
+    try:
+        return seal(data[:PREAMBLE_BYTES], split(data))
+    except KodecError:
+        return data
+
+
+def sealed_picture(data: bytes) -> bytes:
+    """A PNG with right checksums, anything else as it is."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return data
+    out, at = data[:8], 8
+    while at + 8 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4])
+        out += data[at:end] + zlib.crc32(data[at + 4 : end]).to_bytes(4)
+        at = end + 4
+    return out
+
+
+def sealed_model(data: bytes) -> bytes:
+    """With the right length of its text, and as many bytes of a tensor as were there at first."""
+    text = data[8 : data.rfind(b"}") + 1]
+    return len(text).to_bytes(8, "little") + text + bytes(16)
+
+
+TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[bytes], bytes]]] = {
+    "container": (container, sealed_container),
+    "picture": (picture, sealed_picture),
+    "model": (model, sealed_model),
 }
 
 
@@ -159,7 +195,14 @@ def main() -> None:
     for number, data in enumerate(seeds(target)):
         (folder / f"seed-{number}").write_bytes(data)
     print(f"{instrument()} functions are watched", file=sys.stderr)
-    atheris.Setup([sys.argv[0], str(folder), *LIMITS, *sys.argv[3:]], TARGETS[target])
+    try_one, sealed = TARGETS[target]
+
+    def mutated(data: bytes, max_size: int, seed: int) -> bytes:
+        found: bytes = atheris.Mutate(data, max_size)
+        return sealed(found)[:max_size] if seed & 1 else found
+
+    arguments = [sys.argv[0], str(folder), *LIMITS, *sys.argv[3:]]
+    atheris.Setup(arguments, try_one, custom_mutator=mutated)
     atheris.Fuzz()
 
 

@@ -93,13 +93,17 @@ def of_results(files: str, name: str) -> Points:
     return [(row.metrics["psnr-rgb"], row.bpp) for row in rows]
 
 
-def difference(bpp: float, quality: float, points: Points) -> str:
-    """Bits against the others' at that quality, in percent."""
+def difference(bpp: float, quality: float, points: Points) -> float | None:
+    """Bits against the others' at that quality, in percent; None where they have no such one."""
     psnrs, rates = zip(*sorted(points), strict=True)
     if not psnrs[0] <= quality <= psnrs[-1]:
-        return "beyond"
-    theirs = np.exp(PchipInterpolator(psnrs, np.log(rates))(quality))
-    return f"{100 * (bpp / theirs - 1):+.1f} %"
+        return None
+    return float(100 * (bpp / np.exp(PchipInterpolator(psnrs, np.log(rates))(quality)) - 1))
+
+
+def in_words(percent: float | None) -> str:
+    """A difference as text."""
+    return "beyond" if percent is None else f"{percent:+.1f} %"
 
 
 def measured(file: str, pixels: Pixels) -> tuple[int, float]:
@@ -135,7 +139,7 @@ def main() -> int:
         others = {files: of_results(files, name) for files in options.against}
         for other, points in {**others, **of_logs(options.logs, pixels, name)}.items():
             if points:
-                print(f"  against {other}: {difference(bpp, quality, points)}")
+                print(f"  against {other}: {in_words(difference(bpp, quality, points))}")
     return 0
 
 

@@ -13,7 +13,7 @@ from importlib.metadata import version
 import torch
 from torch import Tensor, nn
 
-from kodec.models.blocks import GDN, PaddedConv2d
+from kodec.models.blocks import GDN, PaddedConv2d, PointwiseConv2d
 from kodec.native import UnsupportedError
 
 from .container import MAX_MACHINE_BYTES
@@ -69,6 +69,7 @@ def _kernels(device: str, _: int) -> str:
             PaddedConv2d(_CHANNELS, _CHANNELS, 5, stride=2),
             GDN(_CHANNELS),
             nn.Conv2d(_CHANNELS, _CHANNELS, 1),
+            PointwiseConv2d(_CHANNELS, _CHANNELS),
         ]
     x = _ramp(1, _CHANNELS, _SIDE, _SIDE).to(device)
     digest = hashlib.sha256()

@@ -41,7 +41,14 @@ if TYPE_CHECKING:
     from .curves.pooling import pool
     from .metrics.metric_set import PICTURE_METRICS, VIDEO_METRICS, check_metrics, usual_metrics
     from .metrics.picture_metrics import fits_ms_ssim, ms_ssim, ms_ssim_db, psnr
-    from .readers import CurveSet, available_metrics, common_metrics, read_curve_sets, read_curves
+    from .readers import (
+        CurveSet,
+        available_metrics,
+        common_metrics,
+        on_shared_pictures,
+        read_curve_sets,
+        read_curves,
+    )
     from .running.machine import describe_machine, describe_versions
     from .running.measurement import CodecLike, SequenceCodec
     from .running.partial import PartialRows
@@ -119,6 +126,7 @@ else:
             "CurveSet",
             "available_metrics",
             "common_metrics",
+            "on_shared_pictures",
             "read_curve_sets",
             "read_curves",
         ),
@@ -244,6 +252,7 @@ __all__ = [
     "pool",
     "preferred_metric",
     "psnr",
+    "on_shared_pictures",
     "read_curve_sets",
     "read_curves",
     "read_results",

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from kodec.native import InvalidInputError
 
 from .blocks import product
+from .blocks.core_floats import core_takes
+from .blocks.core_layers import KeptFilters, blocked, multiplied, unblocked
 from .blocks.frequencies import Matrix, channel_order, dct2
 
 # Its matrices have (3 block^2)^2 elements.
@@ -97,9 +99,13 @@ class LappedAnalysis(nn.Module):
         self.block = block
         self.boundaries = _Boundaries(prefilter(block, boost))
         self.basis = nn.Parameter(torch.tensor(block_matrix(block), dtype=torch.float32))
+        self._filters = KeptFilters()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W), sides multiples of `block` -> (N, 3 block^2, H/block, W/block)."""
+        if core_takes(x):
+            found = blocked(x, self.block, -0.5, self.boundaries.matrix)
+            return multiplied(found, self.basis, self._filters)
         blocks = nn.functional.pixel_unshuffle(self.boundaries(x - 0.5), self.block)
         return product(blocks.movedim(1, -1), self.basis).movedim(-1, 1)
 
@@ -115,9 +121,13 @@ class LappedSynthesis(nn.Module):
         self.block = block
         self.boundaries = _Boundaries(np.linalg.inv(prefilter(block, boost)))
         self.basis = nn.Parameter(torch.tensor(block_matrix(block).T, dtype=torch.float32))
+        self._filters = KeptFilters()
 
     def forward(self, y: Tensor) -> Tensor:
         """(N, 3 block^2, h, w) -> (N, 3, block h, block w)."""
+        if core_takes(y):
+            found = multiplied(y, self.basis, self._filters)
+            return unblocked(found, self.block, 0.5, self.boundaries.matrix)
         blocks = product(y.movedim(1, -1), self.basis).movedim(-1, 1)
         pixels: Tensor = self.boundaries(nn.functional.pixel_shuffle(blocks, self.block))
         return pixels + 0.5

@@ -19,16 +19,18 @@ from torch import Tensor, nn
 
 from .blocks import (
     DepthwiseBlock,
+    Finish,
     Modulation,
     PaddedConv2d,
     PointwiseConv2d,
     QualityEmbedding,
     ResidualBlock,
-    add_to,
     asinh,
     normalised,
     zeroed,
 )
+from .blocks.core_floats import core_takes
+from .blocks.core_layers import blocked, unblocked
 from .blocks.frequencies import channel_order
 from .deringing import REACH, Deringing
 from .lapped import LappedAnalysis, LappedSynthesis
@@ -36,11 +38,17 @@ from .lapped import LappedAnalysis, LappedSynthesis
 EMBEDDING = 32
 
 
-def cells(x: Tensor) -> Tensor:
-    """Pixels (N, 3, H, W) -> (N, 48, H/4, W/4), channels last in memory, which convolutions like.
+CELL = 4
+
+
+def cells(x: Tensor, shift: float = 0.0) -> Tensor:
+    """x + shift: (N, 3, H, W) -> (N, 48, H/4, W/4), channels last in memory, as convolutions like.
 
     Channels as `torch.nn.functional.pixel_unshuffle` orders them.
     """
+    if core_takes(x):
+        return blocked(x, CELL, shift)
+    x = x + shift
     n, components, height, width = x.shape
     parts = x.reshape(n, components, height // 4, 4, width // 4, 4).permute(0, 2, 4, 1, 3, 5)
     return parts.reshape(n, height // 4, width // 4, 16 * components).permute(0, 3, 1, 2)
@@ -82,13 +90,19 @@ class RefinedLappedAnalysis(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             y = self.linear(x.float())
         e = self.quality(quality)
-        h = self.stem(cells(x - 0.5))
+        h = self.stem(cells(x, -0.5))
         h = self.fine(h, e)
-        h = self.middle(self.to_middle(nn.functional.pixel_unshuffle(h, 2)), e)
-        h = self.to_coarse(nn.functional.pixel_unshuffle(h, 2))
+        h = self.middle(self.to_middle.of_phases(h), e)
+        h = self.to_coarse.of_phases(h)
         for block in self.coarse:
             h = block(h)
-        corrected: Tensor = y + self.out(h).float() * self.spread
+        corrected: Tensor
+        if core_takes(h):
+            spread = self.spread.flatten()
+            affine = torch.stack([spread, torch.zeros_like(spread)])
+            corrected = self.out(h, Finish(plus=y, affine=affine))
+            return corrected
+        corrected = y + self.out(h).float() * self.spread
         return corrected
 
 
@@ -145,13 +159,17 @@ class RefinedLappedSynthesis(nn.Module):
             size = torch.exp(self.level.view(1, -1, 1, 1) + self.slope.view(1, -1, 1, 1) * t)
             features = asinh(y * size)
         e = self.quality(quality)
-        h = self.coarse_modulation(self.stem(features), e)
+        h = self.coarse_modulation.after(self.stem, features, e)
         for block in self.coarse:
             h = block(h)
-        h = self.middle(nn.functional.pixel_shuffle(self.to_middle(h), 2), e)
-        h = nn.functional.pixel_shuffle(self.to_fine(h), 2)
-        h = add_to(self.from_pixels(cells(x - 0.5)), h)
+        h = self.middle(self.to_middle.to_phases(h), e)
+        h = self.to_fine.to_phases(h)
+        h = self.from_pixels(cells(x, -0.5), Finish(plus=h))
         for block in self.fine:
             h = block(h, e)
-        out: Tensor = x + nn.functional.pixel_shuffle(self.out(h), 4).to(x)
+        corrections = self.out(h)
+        if core_takes(corrections):
+            out = unblocked(corrections, CELL, plus=x)
+        else:
+            out = x + nn.functional.pixel_shuffle(corrections, CELL).to(x)
         return out if self.deringing is None else self.deringing(out, quality)

@@ -7,31 +7,80 @@ from numpy.typing import NDArray
 _Floats = Any
 
 def runs_layers() -> bool:
-    """Whether this CPU has AVX2 with FMA, which the layers below are written for."""
+    """Whether this CPU has AVX2 with FMA, which the layers below are written for.
+
+    False as well where the environment's KODEC_LAYERS is `off`, or the package was built without.
+
+    Raises:
+        InvalidInputError: KODEC_LAYERS names nothing that runs here.
+    """
+
+def layers_name() -> str:
+    """The instruction set of the layers here and now: avx2, avx512, or off where there are none.
+
+    The widest that the CPU has, or what KODEC_LAYERS says. All give the same bits.
+    """
+
+class Filters:
+    """A convolution's weight as the core takes it, with a copy of what it was made from.
+
+    What comes with it takes up to seven times the weight's memory.
+    """
+
+    @staticmethod
+    def of_taps(weight: _Floats, out_period: int = 1, source: _Floats | None = None) -> Filters:
+        """For `convolution`, with the same out_period. source: see `is_of`; None for the weight.
+
+        weight: (outputs, inputs, k, k). Raises as `convolution` does.
+        """
+
+    @staticmethod
+    def of_tiles(
+        weight: _Floats,
+        period: int = 1,
+        out_period: int = 1,
+        source: _Floats | None = None,
+        threads: int = 1,
+    ) -> Filters:
+        """For `minimal_filtering`, with the same periods; otherwise as `of_taps`.
+
+        weight: (outputs, inputs, 3, 3). Raises as `minimal_filtering` does.
+        """
+
+    def is_of(self, source: _Floats) -> bool:
+        """Whether these were made from `source`, four-dimensional: compared bit for bit."""
 
 def convolution(
     x: _Floats,
-    weight: _Floats,
+    weight: _Floats | Filters,
     bias: _Floats,
     stride: int = 1,
+    out_period: int = 1,
     slope: float = 1.0,
     plus: _Floats | None = None,
     last_slope: float = 1.0,
+    affine: _Floats | None = None,
+    gelu: bool = False,
     threads: int = 1,
 ) -> NDArray[np.float32]:
     """k x k convolution with zeros around: (N, H, W, inputs) -> (N, H', W', outputs).
 
-    H' and W' are H / stride and W / stride, rounded up. All float32, contiguous. For few inputs,
-    where PyTorch's own is slow. The number of threads changes no bit.
+    H' and W' are H / stride and W / stride, rounded up. With an out_period of 2 the results are
+    phases of a picture of twice as many rows and columns, as `minimal_filtering`'s are. All
+    float32, contiguous. The number of threads changes no bit.
 
     Args:
         x: (N, H, W, inputs).
-        weight: (outputs, inputs, k, k), k odd.
-        bias: (outputs,).
+        weight: (outputs * out_period^2, inputs, k, k), k odd, or the stride; or `Filters.of_taps`
+            of such.
+        bias: (outputs * out_period^2,).
         stride: 1..16.
+        out_period: 1 or 2.
         slope: 0..1, what results are multiplied by where negative.
         plus: of the result's shape, added to that.
         last_slope: 0..1, what the sums are multiplied by where negative.
+        affine: (2, outputs * out_period^2), scales and shifts of the results, before all of these.
+        gelu: results pass through GELU, by tanh, in place of `slope`.
         threads: 1..1024.
 
     Raises:
@@ -41,13 +90,15 @@ def convolution(
 
 def minimal_filtering(
     x: _Floats,
-    weight: _Floats,
+    weight: _Floats | Filters,
     bias: _Floats,
     period: int = 1,
     out_period: int = 1,
     slope: float = 1.0,
     plus: _Floats | None = None,
     last_slope: float = 1.0,
+    affine: _Floats | None = None,
+    gelu: bool = False,
     threads: int = 1,
 ) -> NDArray[np.float32]:
     """3x3 convolution of stride 1 with zeros around: (N, H, W, inputs) -> (N, H, W, outputs).
@@ -61,17 +112,52 @@ def minimal_filtering(
 
     Args:
         x: (N, H, W, inputs).
-        weight: (outputs * out_period^2, inputs * period^2, 3, 3).
+        weight: (outputs * out_period^2, inputs * period^2, 3, 3), or `Filters.of_tiles` of such.
         bias: (outputs * out_period^2,).
         period: 1 or 2.
         out_period: 1 or 2.
-        slope, plus, last_slope, threads: as `convolution`'s.
+        slope, plus, last_slope, affine, gelu, threads: as `convolution`'s.
 
     Raises:
         InvalidInputError: an argument is not so.
         UnsupportedError: not `runs_layers()`.
 
     Source: "Fast algorithms for convolutional neural networks" (2016).
+    """
+
+def to_blocks(
+    x: _Floats, side: int, matrix: _Floats | None = None, shift: float = 0.0, threads: int = 1
+) -> NDArray[np.float32]:
+    """x + shift in blocks: (N, C, H, W) -> (N, H / side, W / side, C side^2), float32.
+
+    A block's elements lie by component, row, column.
+
+    Args:
+        x: (N, C, H, W), H and W multiples of `side`.
+        side: 1..64.
+        matrix: (side, side), side even: applied before across all inner boundaries of blocks, along
+            rows and then down columns, to the half a block on each side. The edges stay.
+        shift: added to x.
+        threads: 1..1024, which changes no bit.
+
+    Raises:
+        InvalidInputError: an argument is not so.
+        UnsupportedError: not `runs_layers()`.
+
+    Source: "Lapped transform via time-domain pre- and post-filtering" (2003).
+    """
+
+def from_blocks(
+    blocks: _Floats,
+    side: int,
+    matrix: _Floats | None = None,
+    shift: float = 0.0,
+    plus: _Floats | None = None,
+    threads: int = 1,
+) -> NDArray[np.float32]:
+    """Blocks as pixels, filtered, + shift, + plus: (N, h, w, C side^2) -> (N, C, side h, side w).
+
+    plus: of the result's shape. Other arguments and errors: as `to_blocks`'.
     """
 
 def filter_gradient(x: _Floats, gradient: _Floats, threads: int = 1) -> NDArray[np.float32]:

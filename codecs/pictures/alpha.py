@@ -1,6 +1,8 @@
 """A tile of alpha as it lies in its packet: constant, without loss, or coded by the model."""
 
 import zlib
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from .picture import Samples
 
 CONSTANT, LOSSLESS, CODED = 0, 1, 2
 """A packet's first byte."""
+Way = Literal["constant", "without loss", "coded by the model"]
+"""How a picture's alpha is coded."""
 _FEW_BITS_A_PIXEL, _FEW_OF_COLOURS = 0.1, 0.25
 
 _NONE, _LEFT, _UP = 0, 1, 2
@@ -44,6 +48,19 @@ def form_of(packet: bytes) -> int:
     if not packet or packet[0] > CODED:
         raise BitstreamError("a packet of transparency is damaged")
     return packet[0]
+
+
+def way_of(packets: Sequence[bytes]) -> Way:
+    """How the tiles of alpha in these packets are coded, which is one way for all of them.
+
+    Raises BitstreamError for what no encoder writes.
+    """
+    forms = set(map(form_of, packets))
+    if CODED not in forms:
+        return "constant" if len(set(packets)) == 1 and CONSTANT in forms else "without loss"
+    if len(forms) > 1:
+        raise BitstreamError("the file codes transparency in two ways: it is damaged")
+    return "coded by the model"
 
 
 def unpack_alpha(packet: bytes, height: int, width: int, bit_depth: int) -> Samples:

@@ -18,7 +18,15 @@ from kodec.codecs.file_kind import SNIFF_BYTES, FileKind, identify_file
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 from .optional_formats import register
-from .picture_samples import Stored, check_mode, end_of_png, look_at_head, second_picture, unfit
+from .picture_samples import (
+    check_mode,
+    end_of_png,
+    is_of_system,
+    look_at_head,
+    second_picture,
+    unfit,
+)
+from .stored import Stored
 
 # Without a handler of its own, its remarks on odd files would go to stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -84,6 +92,12 @@ def _kind_of(file: IO[bytes], name: str, formats: Collection[str] | None) -> Fil
     return kind
 
 
+def stored_in(file: IO[bytes], kind: FileKind) -> Stored:
+    """What a file's head says of its samples, without remarks of Pillow's on stderr."""
+    with pillow_lock, _limits(0):
+        return look_at_head(kind.pillow_format or "", file)
+
+
 @contextmanager
 def opened(
     path: Source,
@@ -129,7 +143,7 @@ def opened(
         except Exception as error:
             # An errno means that the system failed; anything else is how one of Pillow's readers
             # met damage (they raise a dozen types).
-            if isinstance(error, OSError) and error.errno is not None:
+            if isinstance(error, OSError) and is_of_system(error):
                 raise
             raise _in_our_words(path, kind, stored, error, words) from error
 
@@ -153,7 +167,9 @@ def _in_our_words(
         return UnsupportedError(
             f"{path} {stored.unusual}, and this compression is not read; save it as PNG"
         )
-    if isinstance(error, UnidentifiedImageError):
+    if isinstance(error, OSError) and error.errno is not None:
+        reason = "it points behind its end"
+    elif isinstance(error, UnidentifiedImageError):
         reason = "its header makes no sense"
     elif _NOT_READ.search(reason):
         return UnsupportedError(

@@ -19,6 +19,7 @@ from kodec.native import BitstreamError, KodecError, UnsupportedError
 
 from .anymap import anymap_size, read_anymap
 from .image_samples import convert_cmyk, deep_samples, described, samples_of_image
+from .jpeg_xl_head import jpeg_xl_head
 from .optional_formats import check_decoded, deep_heif, without_orientation
 from .picture import (
     Picture,
@@ -29,8 +30,16 @@ from .picture import (
     xmp_of_image,
 )
 from .picture_colour import Colour, colour_of
-from .picture_opening import Source, check_end, name_of, open_file, opened, too_large
-from .picture_samples import Stored, look_at_head
+from .picture_opening import (
+    Source,
+    check_end,
+    name_of,
+    open_file,
+    opened,
+    stored_in,
+    too_large,
+)
+from .stored import Stored
 from .tiff_exif import exif_from_tiff, undo_orientation
 
 _log = logging.getLogger(__name__)
@@ -185,7 +194,7 @@ def _read(path: Source, max_pixels: int) -> tuple[Picture, PictureHead]:
 def _read_any(path: Source, convert: bool, max_pixels: int) -> tuple[Picture, list[str]]:
     """A picture of any samples, and what is said of its colours and lost."""
     with open_file(path, None) as (file, kind):
-        stored = look_at_head(kind.pillow_format or "", file)
+        stored = stored_in(file, kind)
         if kind.pillow_format in _ANYMAPS and stored.wide is not None:
             return _read_anymap(path, file, max_pixels), []
         if stored.wide is not None and "CMYK" in stored.wide and not convert:
@@ -205,6 +214,10 @@ def _read_any(path: Source, convert: bool, max_pixels: int) -> tuple[Picture, li
             if kind.pillow_format in ("HEIF", "JXL"):
                 exif = without_orientation(exif)
             xmp = xmp_of_image(image)
+            if kind.pillow_format == "JXL":
+                head = jpeg_xl_head(file)
+                xmp = xmp or head.xmp
+                colour.lost += ["compressed XMP"] if head.packed_xmp else []
     return described(picture_of_array(samples), icc, exif, xmp, colour.kept), colour.lost
 
 

@@ -1,14 +1,18 @@
 """Which pictures kodec can code without converting them, and why not the others."""
 
+import errno
 import re
-from collections.abc import Sequence
-from typing import IO, NamedTuple
+import struct
+from typing import IO
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from kodec.native import UnsupportedError
 
+from .jpeg_xl_head import jpeg_xl_head
 from .picture_boxes import properties_of
+from .stored import Stored
+from .tiff_head import look_at_tiff
 
 _EIGHT_BITS = "8-bit gray or RGB is needed here: convert it first"
 _WIDE_ADVICE = "kodec codes gray and RGB of 8 or 16 bits, with or without alpha: convert it first"
@@ -34,19 +38,6 @@ _MODES = {
 _WIDE_MODES = ("1", "P", "PA", "LA", "RGBA", "CMYK")
 
 
-class Stored(NamedTuple):
-    """What a file's own head says of its samples."""
-
-    trouble: str | None = None
-    """Why kodec does not read it, to follow its name; None where it may."""
-    unusual: str | None = None
-    """What it is, to follow its name, where not every reader knows such files."""
-    wide: str | None = None
-    """What it has beyond 8-bit gray and RGB, to follow its name: for `read_picture` alone."""
-    bits: int = 8
-    """Bits a sample, as far as it matters here."""
-
-
 def check_mode(name: str, image: Image.Image, wide: bool = False) -> None:
     """Check that `image`, as Pillow presents it, is one 8-bit gray or RGB picture; or, if `wide`,
     one of samples that a `Picture` has.
@@ -70,7 +61,7 @@ def check_mode(name: str, image: Image.Image, wide: bool = False) -> None:
     elif trouble is None and "transparency" in image.info and not wide:
         trouble = "has transparency (one colour of it is transparent)"
     if trouble is not None:
-        raise unfit(name, trouble)
+        raise unfit(name, trouble, wide)
 
 
 def unfit(name: str, trouble: str, wide: bool = False) -> UnsupportedError:
@@ -92,10 +83,20 @@ def look_at_head(pillow_format: str, file: IO[bytes]) -> Stored:
     file.seek(0)
     try:
         return look(file)
-    except (IndexError, KeyError, OSError, SyntaxError, TypeError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except (LookupError, SyntaxError, TypeError, ValueError, OverflowError, struct.error):
+        return Stored()
+    except OSError as error:
+        if is_of_system(error):
             raise
         return Stored()
+
+
+def is_of_system(error: OSError) -> bool:
+    """Whether an error is the system's, not a reader's word for damage.
+
+    What a damaged file sends a reader to, beyond any file's end, is an invalid argument.
+    """
+    return error.errno not in (None, errno.EINVAL)
 
 
 def _look_at_png(file: IO[bytes]) -> Stored:
@@ -224,6 +225,21 @@ def _look_at_avif(file: IO[bytes]) -> Stored:
     return Stored(wide="is an AVIF picture")
 
 
+def _look_at_heif(file: IO[bytes]) -> Stored:
+    if properties_of(file).gain_map:
+        return Stored("has a gain map (two pictures in one)")
+    return Stored(wide="is a HEIC picture")
+
+
+def _look_at_jpeg_xl(file: IO[bytes]) -> Stored:
+    head = jpeg_xl_head(file)
+    if head.animated:
+        return Stored("is an animation, which `kodec encode` takes as a video file")
+    if head.gain_map:
+        return Stored("has a gain map (two pictures in one)")
+    return Stored(wide="is a JPEG XL picture")
+
+
 _PNM_NUMBER = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*(\d{1,10})")
 
 
@@ -244,120 +260,6 @@ def pnm_head(file: IO[bytes]) -> tuple[bytes, list[int], int]:
     return kind, numbers, at + 1
 
 
-_TIFF_COMPRESSIONS = {
-    2: "CCITT RLE",
-    3: "CCITT fax 3",
-    4: "CCITT fax 4",
-    6: "JPEG (the obsolete form)",
-    7: "JPEG",
-    9: "JBIG",
-    10: "JBIG",
-    32766: "NeXT",
-    32809: "ThunderScan",
-    33003: "JPEG 2000",
-    33004: "JPEG 2000",
-    33005: "JPEG 2000",
-    34661: "JBIG",
-    34676: "SGI LogLuv",
-    34677: "SGI LogLuv",
-    34712: "JPEG 2000",
-    34713: "Nikon NEF",
-    34715: "JBIG2",
-    34887: "LERC",
-    34892: "lossy DNG",
-    34925: "LZMA",
-    34926: "zstd",
-    34927: "WebP",
-    34933: "PNG",
-    34934: "JPEG XR",
-    48124: "Jetraw",
-    50000: "zstd",
-    50001: "WebP",
-    50002: "JPEG XL",
-    52546: "JPEG XL",
-    65000: "Kodak DCR",
-}
-_TIFF_PLAIN_COMPRESSIONS = (1, 5, 7, 8, 32773, 32946)
-_TIFF_COLOURS = {
-    3: "has a palette",
-    4: "is a transparency mask",
-    5: "is in CMYK",
-    8: "is in CIE Lab",
-    9: "is in ICC Lab",
-    10: "is in ITU Lab",
-    32803: "is a camera's raw file",
-    32844: "is in LogL",
-    32845: "is in LogLuv",
-    34892: "is a camera's raw file",
-    51177: "is a depth map",
-}
-_WIDE_TIFF_COLOURS = (3, 5)
-# Gray, palette and CMYK; others have 3.
-_TIFF_SAMPLES = {0: 1, 1: 1, 3: 1, 5: 4}
-# Gray with alpha, and CMYK; by photometric interpretation and extra samples.
-_DEEP_TIFF_NOT_READ = ((0, (2,)), (1, (2,)), (5, ()), (5, (2,)))
-_TIFF_FORMATS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
-
-
-def _look_at_tiff(file: IO[bytes]) -> Stored:
-    head = file.read(8)
-    if head[2:4] in (b"+\0", b"\0+"):
-        head += file.read(8)
-    tags = TiffImagePlugin.ImageFileDirectory_v2(head)
-    file.seek(tags.next)
-    tags.load(file)
-    if 256 not in tags or 257 not in tags:
-        return Stored()
-    # DNG and its like begin with a thumbnail, which is no picture to code.
-    if 50706 in tags or 50740 in tags or tags.get(254, 0) & 1:
-        return Stored("is a camera's raw file, or begins with a smaller copy of its picture")
-    colours = tags.get(262, 0)
-    formats = {_TIFF_FORMATS.get(value) for value in tags.get(339, (1,))} - {None}
-    depths = set(tags.get(258, (1,)))
-    samples, extra = tags.get(277, 1), tags.get(338, ())
-    compression = tags.get(259, 1)
-    trouble = None
-    if colours in (32803, 34892, 32844, 32845):
-        trouble = _TIFF_COLOURS[colours]
-    elif formats:
-        trouble = f"has {' and '.join(map(str, formats))} samples"
-    elif len(depths) != 1 or not depths <= {1, 2, 4, 8, 16}:
-        trouble = f"has {' and '.join(map(str, sorted(depths)))} bits a sample"
-    elif 1 in extra:
-        trouble = "has transparency in premultiplied form (associated alpha)"
-    elif colours in _TIFF_COLOURS and colours not in _WIDE_TIFF_COLOURS:
-        trouble = _TIFF_COLOURS[colours]
-    elif samples != _TIFF_SAMPLES.get(colours, 3) + (extra == (2,)):
-        trouble = f"has {samples} samples a pixel"
-    elif colours == 6 and compression not in (6, 7):
-        trouble = "is in YCbCr"
-    elif depths == {16} and (colours, extra) in _DEEP_TIFF_NOT_READ:
-        trouble = f"has {samples} samples a pixel, of 16 bits each"
-    elif depths == {16} and tags.get(284, 1) == 2 and samples > 1:
-        trouble = "has 16 bits a sample, in a plane for each colour"
-    elif colours == 3 and not _palette_of_bytes(tags.get(320, ())):
-        trouble = "has a palette of 16-bit colours"
-    if trouble is not None:
-        return Stored(trouble)
-    bits, wide = max(depths), None
-    if bits != 8:
-        wide = "is black and white (1 bit a pixel)" if bits == 1 else f"has {bits} bits a sample"
-    elif extra:
-        wide = "has transparency (an alpha sample a pixel)"
-    elif colours in _TIFF_COLOURS:
-        wide = _TIFF_COLOURS[colours]
-    name = _TIFF_COMPRESSIONS.get(compression, f"number {compression}")
-    if compression not in TiffImagePlugin.COMPRESSION_INFO:
-        return Stored(f"is a TIFF with {name} compression, which is not read")
-    plain = compression in _TIFF_PLAIN_COMPRESSIONS
-    return Stored(None, None if plain else f"is a TIFF with {name} compression", wide, bits)
-
-
-def _palette_of_bytes(palette: Sequence[int]) -> bool:
-    """Whether a palette of 16-bit values holds 8-bit colours."""
-    return all(value % 257 == 0 for value in palette) or all(v % 256 == 0 for v in palette)
-
-
 _LOOKS = {
     "PNG": _look_at_png,
     "JPEG": _look_at_jpeg,
@@ -365,7 +267,9 @@ _LOOKS = {
     "PPM": _look_at_pnm,
     "PAM": _look_at_pam,
     "AVIF": _look_at_avif,
-    "TIFF": _look_at_tiff,
+    "HEIF": _look_at_heif,
+    "JXL": _look_at_jpeg_xl,
+    "TIFF": look_at_tiff,
 }
 
 

@@ -6,7 +6,7 @@ from kodec.codecs.coded_transform import CodedLatents
 from kodec.codecs.container import PictureHeader
 from kodec.native import BitstreamError
 
-from .alpha import CODED, form_of, is_cheap, pack_alpha, unpack_alpha
+from .alpha import CODED, form_of, is_cheap, pack_alpha, unpack_alpha, way_of
 from .canvas import Canvas
 from .picture import Samples
 from .plane_coder import PlaneCoder
@@ -49,20 +49,24 @@ def show_colours(
 def show_alpha(
     coder: PlaneCoder, packets: Mapping[int, bytes], canvas: Canvas, crop: Box
 ) -> set[int]:
-    """The same of alpha, whose tiles may be coded without loss."""
-    lost: set[int] = set()
+    """The same of alpha, whose tiles may be coded without loss; in a damaged file some of them."""
     coded: dict[int, bytes] = {}
+    shown: set[int] = set()
+    wanted = set(coder.grid.meeting(crop))
     for tile in coder.tiles_for(crop):
         box = coder.grid.box(tile)
         try:
             packet = packets[tile]
             if form_of(packet) == CODED:
                 coded[tile] = packet[1:]
-            else:
+            elif tile in wanted:
                 canvas.put(box, unpack_alpha(packet, box.height, box.width, canvas.bit_depth))
+                shown.add(tile)
         except (BitstreamError, KeyError):
-            lost.add(tile)
-    return lost if not coded else show_colours(coder, coded, canvas, crop)
+            pass
+    if coded:
+        shown |= wanted - show_colours(coder, coded, canvas, crop)
+    return wanted - shown
 
 
 def read_alpha(
@@ -74,12 +78,9 @@ def read_alpha(
     """The alpha in a picture's packets; raises BitstreamError where it is damaged."""
     canvas = Canvas((crop.height, crop.width, 1), header.bit_depth, crop)
     tiles = list(coder.grid.meeting(crop))
-    forms = {form_of(packets[2 * tile + 1]) for tile in tiles}
-    if forms == {CODED}:
+    if way_of([packets[2 * tile + 1] for tile in tiles]) == "coded by the model":
         coder.run(lambda tile: coder.read(tile, packets[2 * tile + 1][1:]), canvas.show, crop)
         return canvas.samples[..., 0]
-    if CODED in forms:
-        raise BitstreamError("the file codes transparency in two ways: it is damaged")
     for tile in tiles:
         box = coder.grid.box(tile)
         packet = packets[2 * tile + 1]

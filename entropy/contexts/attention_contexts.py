@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from kodec.models.blocks import DepthwiseConv2d, PaddedConv2d
+from kodec.models.blocks import DepthwiseConv2d, Linear, PaddedConv2d, PointwiseConv2d, product
 
 from .positions import to_grid, to_tokens
 
@@ -18,16 +18,16 @@ HIDDEN_BY_MASK = -100.0
 
 
 def _project(channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, channels, 1), DepthwiseConv2d(channels, 3))
+    return nn.Sequential(PointwiseConv2d(channels, channels), DepthwiseConv2d(channels, 3))
 
 
 def _mix(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, hidden, 1),
+        PointwiseConv2d(inputs, hidden),
         nn.GELU(),
         DepthwiseConv2d(hidden, 3),
         nn.GELU(),
-        nn.Conv2d(hidden, outputs, 1),
+        PointwiseConv2d(hidden, outputs),
     )
 
 
@@ -63,7 +63,7 @@ class InterSliceAttention(nn.Module):
         self.values = _project(inputs)
         self.reproject = PaddedConv2d(inputs, middle, 5)
         self.mix = _mix(middle, 2 * features, features)
-        self.skip = nn.Conv2d(middle, features, 1)
+        self.skip = PointwiseConv2d(middle, features)
 
     def forward(self, *previous: Tensor) -> Tensor:
         """Slices (N, ., h, w) -> (N, features, h, w)."""
@@ -134,16 +134,16 @@ class WindowContext(nn.Module):
         self.window = window
         self.heads = heads
         self.normalise = nn.LayerNorm(channels)
-        self.project = nn.Linear(channels, 3 * channels)
+        self.project = Linear(channels, 3 * channels)
         self.bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.bias_table, std=0.02)
         self.fuse = nn.Conv2d(channels, self.features, window)
-        self.join = nn.Linear(self.features, self.features)
+        self.join = Linear(self.features, self.features)
         self.normalise_fused = nn.LayerNorm(self.features)
         self.feed_forward = nn.Sequential(
-            nn.Linear(self.features, 2 * self.features),
+            Linear(self.features, 2 * self.features),
             nn.GELU(),
-            nn.Linear(2 * self.features, self.features),
+            Linear(2 * self.features, self.features),
         )
 
     def _windows(self, tokens: Tensor, size: Sequence[int], places: Tensor) -> Tensor:
@@ -180,6 +180,6 @@ class WindowContext(nn.Module):
         # (N, P, heads, window^2, width) -> as the fusing convolution takes it.
         attended = (weights @ values).permute(0, 1, 2, 4, 3).reshape(n, len(places), -1)
         matrix = self.fuse.weight.flatten(1)
-        fused = self.join(nn.functional.linear(attended, matrix, self.fuse.bias))
+        fused = self.join(product(attended, matrix, self.fuse.bias))
         out: Tensor = fused + self.feed_forward(self.normalise_fused(fused))
         return out

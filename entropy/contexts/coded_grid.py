@@ -7,34 +7,16 @@ import torch
 from torch import Tensor
 
 from kodec.models.blocks import DepthwiseConv2d
+from kodec.models.blocks.core_tokens import core_takes_tokens, depthwise_known
 
-from .positions import PATTERNS, to_grid, to_tokens
-
-# Row and column of a cell's corner, and the taps (dy, dx) of a kernel that see coded positions.
-Residue = tuple[int, int, list[tuple[int, int]]]
+from .positions import PATTERNS, phase_positions, to_grid, to_tokens
 
 
 @cache
-def residues(phases: int, phase: int, kernel_size: int) -> list[Residue]:
-    """The places of `phase` in the pattern's cell, each with the taps that see earlier phases."""
-    cell = PATTERNS[phases]
-    size, reach = len(cell), kernel_size // 2
-    offsets = range(-reach, reach + 1)
-    return [
-        (
-            row,
-            column,
-            [
-                (dy, dx)
-                for dy in offsets
-                for dx in offsets
-                if cell[(row + dy) % size][(column + dx) % size] < phase
-            ],
-        )
-        for row in range(size)
-        for column in range(size)
-        if cell[row][column] == phase
-    ]
+def _cell(phases: int) -> Tensor:
+    """The phase of each position of a pattern's cell."""
+    with torch.inference_mode(False):
+        return torch.tensor(PATTERNS[phases])
 
 
 class CodedGrid:
@@ -43,8 +25,8 @@ class CodedGrid:
     places: flat positions of each phase, as `phase_positions` gives them. reach: rows and columns
     by which kernels reach out.
 
-    Convolutions see zeros where nothing is known yet. In float64, without gradients, only products
-    of known tokens with wanted positions are computed: over all phases of a pattern a third of
+    Convolutions see zeros where nothing is known yet. Where the core takes tokens only products of
+    known tokens with wanted positions are computed: over all phases of a pattern a third of
     what one convolution of the grid takes. Otherwise, where whole convolutions are quick and what
     was known earlier must be kept for gradients, they are computed everywhere.
     """
@@ -64,7 +46,7 @@ class CodedGrid:
         n, _, channels = tokens.shape
         places = self._places[phase]
         if self._tokens is None:
-            self._sparse = tokens.dtype == torch.float64 and not torch.is_grad_enabled()
+            self._sparse = core_takes_tokens(tokens)
             if self._sparse:
                 self._tokens = self._with_margin(tokens)
             else:
@@ -72,9 +54,8 @@ class CodedGrid:
         if not self._sparse:
             self._tokens = self._tokens.index_copy(1, places, tokens)
             return
-        rows, columns = places // w + self._reach, places % w + self._reach
-        flat = self._tokens.view(n, -1, channels)
-        flat.index_copy_(1, rows * (w + 2 * self._reach) + columns, tokens)
+        inside = phase_positions(h, w, len(self._places), margin=self._reach)
+        self._tokens.view(n, -1, channels).index_copy_(1, inside[phase], tokens)
 
     def _with_margin(self, like: Tensor) -> Tensor:
         """An unset grid (N, h + 2 reach, w + 2 reach, C) in a margin of zeros."""
@@ -100,21 +81,8 @@ class CodedGrid:
         places = self._places[phase]
         if not self._sparse:
             return to_tokens(layer(to_grid(self._tokens, h, w))).index_select(1, places)
-        n, channels = len(self._tokens), self._tokens.shape[-1]
-        reach = layer.kernel_size[0] // 2
-        size = len(PATTERNS[len(self._places)])
-        taps = layer.taps().flatten(0, 1).unbind()
         assert layer.bias is not None
-        out = self._tokens.new_empty(n, h, w, channels)
-        for row, column, seen in residues(len(self._places), phase, layer.kernel_size[0]):
-            wanted = out[:, row::size, column::size]
-            rows, columns = (size * extent for extent in wanted.shape[1:3])
-            total = layer.bias
-            for dy, dx in seen:
-                top, left = row + self._reach + dy, column + self._reach + dx
-                known = self._tokens[:, top : top + rows : size, left : left + columns : size]
-                tap = taps[(reach + dy) * layer.kernel_size[0] + reach + dx]
-                total = torch.addcmul(total, known, tap, out=wanted)
-            if not seen:
-                wanted.copy_(total)
-        return out.view(n, h * w, channels).index_select(1, places)
+        cell = _cell(len(self._places))
+        return depthwise_known(
+            self._tokens, self._reach, places, cell, phase, layer.taps(), layer.bias
+        )

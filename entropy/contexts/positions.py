@@ -19,22 +19,24 @@ PATTERNS = {
 
 
 def phase_positions(
-    h: int, w: int, phases: int, device: torch.device | str = "cpu"
+    h: int, w: int, phases: int, device: torch.device | str = "cpu", margin: int = 0
 ) -> tuple[Tensor, ...]:
     """Flat positions (row-major in h x w) of each phase, on `device`: the same tensors each time.
 
-    Sending them makes the host wait for the device; training sends them once.
+    With a margin, in a grid that has so many rows and columns more on each side. Sending them makes
+    the host wait for the device; training sends them once.
     """
-    return _on_device(_phases, (h, w, phases), torch.device(device))
+    return _on_device(_phases, (h, w, phases, margin), torch.device(device))
 
 
-def _phases(h: int, w: int, phases: int) -> list[Tensor]:
+def _phases(h: int, w: int, phases: int, margin: int) -> list[Tensor]:
     if phases not in PATTERNS:
         raise InvalidInputError(f"phases must be one of {sorted(PATTERNS)}, not {phases}")
     cell = torch.tensor(PATTERNS[phases])
     size = len(cell)
     grid = cell.repeat(-(-h // size), -(-w // size))[:h, :w].reshape(-1)
-    return [torch.nonzero(grid == p).squeeze(1) for p in range(phases)]
+    found = [torch.nonzero(grid == p).squeeze(1) for p in range(phases)]
+    return [(p // w + margin) * (w + 2 * margin) + p % w + margin for p in found]
 
 
 def indices(values: tuple[int, ...], device: torch.device) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kodec.entropy.contexts.positions import to_grid
-from kodec.models.blocks import DepthwiseConv2d, zeroed
+from kodec.models.blocks import DepthwiseConv2d, PointwiseConv2d, zeroed
 from kodec.native import InvalidInputError
 
 from .orders import in_phases
@@ -36,12 +36,14 @@ class ChannelAttention(nn.Module):
         self.features = features
         self.heads = heads
         self.project = nn.Sequential(
-            nn.Conv2d(inputs, 3 * inputs, 1), DepthwiseConv2d(3 * inputs, 3)
+            PointwiseConv2d(inputs, 3 * inputs), DepthwiseConv2d(3 * inputs, 3)
         )
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.join = nn.Conv2d(inputs, features, 1)
+        self.join = PointwiseConv2d(inputs, features)
         self.mix = nn.Sequential(
-            nn.Conv2d(features, 2 * features, 1), nn.GELU(), nn.Conv2d(2 * features, features, 1)
+            PointwiseConv2d(features, 2 * features),
+            nn.GELU(),
+            PointwiseConv2d(2 * features, features),
         )
 
     def forward(self, *previous: Tensor) -> Tensor:
@@ -74,14 +76,16 @@ class DeformableAttention(nn.Module):
         self.heads = heads
         self.points = points
         width = inputs // heads
-        self.queries = nn.Conv2d(inputs, inputs, 1)
+        self.queries = PointwiseConv2d(inputs, inputs)
         self.offsets = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1), nn.GELU(), zeroed(nn.Conv2d(width, 2, 1))
+            nn.Conv2d(width, width, 3, padding=1), nn.GELU(), zeroed(PointwiseConv2d(width, 2))
         )
-        self.keys_values = nn.Conv2d(inputs, 2 * inputs, 1)
-        self.join = nn.Conv2d(inputs, features, 1)
+        self.keys_values = PointwiseConv2d(inputs, 2 * inputs)
+        self.join = PointwiseConv2d(inputs, features)
         self.mix = nn.Sequential(
-            nn.Conv2d(features, 2 * features, 1), nn.GELU(), nn.Conv2d(2 * features, features, 1)
+            PointwiseConv2d(features, 2 * features),
+            nn.GELU(),
+            PointwiseConv2d(2 * features, features),
         )
 
     def places(self, queries: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kodec.entropy.contexts.positions import to_grid, to_tokens
 from kodec.entropy.distributions import ScaleTables
 from kodec.entropy.ports.port import Conditions, SymbolPort, refuse_hyper_latents
-from kodec.models.blocks import DepthwiseBlock, Linear, QualityEmbedding, gelu, normalised
+from kodec.models.blocks import DepthwiseBlock, Linear, QualityEmbedding, normalised
 from kodec.native import InvalidInputError
 
 from .variance_slices import VarianceSlice, code_slices, magnitude_features, start_spreads
@@ -115,7 +115,7 @@ class ConditionedSlices(nn.Module):
         e = self.quality(quality.to(like))[:, None].expand(n, h * w, EMBEDDING)
         looks = [magnitude_features(prediction), magnitude_features(change)]
         seen = [*looks, features, e]
-        state = self.hidden(gelu(self.look(torch.cat(seen, dim=-1))))
+        state = self.hidden(self.look(torch.cat(seen, dim=-1), curved=True))
         parts = cast(list[VarianceSlice], list(self.slices))
         log_spread = self.level + self.slope * t
         for weight, look in zip((self.by_prediction, self.by_change), looks, strict=True):

@@ -26,7 +26,7 @@ from kodec.entropy.contexts.positions import to_grid, to_tokens
 from kodec.entropy.distributions import LocationScale
 from kodec.entropy.ports.blocks import Block, joined
 from kodec.entropy.ports.port import Conditions, SymbolPort, code_blocks
-from kodec.models.blocks import PaddedConv2d
+from kodec.models.blocks import Linear, PaddedConv2d, product
 from kodec.native import InvalidInputError
 
 from .hyperprior import Hyperprior
@@ -180,23 +180,21 @@ class PointwiseHead(nn.Module):
         self.parts = dict(parts)
         self.activation = activation()
         self.layers = nn.ModuleList(
-            nn.Linear(a, b) for a, b in pairwise((sum(parts.values()), *widths))
+            Linear(a, b) for a, b in pairwise((sum(parts.values()), *widths))
         )
 
     def begin(self, features: Mapping[str, Tensor], begun: Tensor | None = None) -> Tensor:
         """The first layer's sums over some of the features, added to what `begun` has of others."""
         there = [name for name in self.parts if name in features]
         layer = self.layers[0]
-        assert isinstance(layer, nn.Linear)
+        assert isinstance(layer, Linear)
         weight = layer.weight
         if len(there) < len(self.parts):
             columns = torch.split(weight, list(self.parts.values()), dim=1)
             named = dict(zip(self.parts, columns, strict=True))
             weight = joined([named[name] for name in there], dim=1)
         h = joined([features[name] for name in there], dim=-1)
-        if begun is None:
-            return nn.functional.linear(h, weight, layer.bias)
-        return begun + nn.functional.linear(h, weight)
+        return product(h, weight, layer.bias if begun is None else None, plus=begun)
 
     def forward(self, features: Mapping[str, Tensor], begun: Tensor | None = None) -> Tensor:
         """Features (N, P, .) by name -> parameters (N, P, 2 channels).

@@ -31,6 +31,7 @@ from kodec.models.blocks import (
     normalised,
     zeroed,
 )
+from kodec.models.blocks.core_tokens import core_takes_tokens, token_sizes
 
 from .orders import channel_spans
 
@@ -60,7 +61,11 @@ def magnitude_features(y: Tensor) -> Tensor:
     if torch.is_grad_enabled():
         size = torch.log1p(y.abs())
         return torch.cat([size, torch.sign(y) * size], dim=-1)
+    if core_takes_tokens(y):
+        return token_sizes(y)
     channels = y.shape[-1]
+    # With channels far apart in memory all this takes ten times as long.
+    y = y.contiguous()
     features = y.new_empty(*y.shape[:-1], 2 * channels)
     size = torch.abs(y, out=features[..., :channels]).log1p_()
     torch.copysign(size, y, out=features[..., channels:])
@@ -77,8 +82,8 @@ class _HeadLayer(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, P, width) -> the same shape."""
-        change: Tensor = self.out(gelu(self.hidden(features)))
-        return features + change
+        changed: Tensor = self.out(self.hidden(features, curved=True), plus=features)
+        return changed
 
 
 class VarianceSlice(nn.Module):
@@ -120,7 +125,7 @@ class VarianceSlice(nn.Module):
         """
         for layer in self.layers:
             features = layer(features)
-        hidden = gelu(self.hidden(features))
+        hidden = self.hidden(features, curved=True)
         share = None if self.share is None else torch.sigmoid(self.share(hidden) + _SHARE)
         return self.out(hidden), share
 
@@ -198,7 +203,7 @@ class _SliceStep:
         here = self.features.index_select(1, block.places) + part.phase_embedding[phase]
         predicted: Tensor | float = 0.0
         if phase:
-            here = here + part.join(gelu(self.seen.convolve(part.spread_out, phase)))
+            here = part.join(gelu(self.seen.convolve(part.spread_out, phase)), plus=here)
             neighbours = part.neighbours[phase - 1]
             assert isinstance(neighbours, DepthwiseConv2d)
             predicted = self.values.convolve(neighbours, phase)

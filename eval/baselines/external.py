@@ -197,6 +197,11 @@ class ExternalCodec:
         shown = VideoFormat(facts["width"], facts["height"], form.chroma, form.bit_depth)
         return (fitted(frame, shown) for frame in frames)
 
+    @property
+    def timing(self) -> str:
+        """What the seconds are of."""
+        return "wall-clock seconds of the whole program, reading and writing files included"
+
     def seconds_of(self, data: bytes) -> tuple[float, float | None]:
         """The seconds that encoding and decoding took when they were run; None: not decoded."""
         facts = json.loads((self._entry(data) / _FACTS).read_text(encoding="utf-8"))

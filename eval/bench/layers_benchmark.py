@@ -15,7 +15,7 @@ from kodec.entropy import Conditions, RasterAutoregression, SymbolReader, Symbol
 from kodec.eval.running.machine import describe_machine
 from kodec.eval.running.run import Progress
 from kodec.models.blocks import GDN, PaddedConv2d, StrideTwoConvTranspose2d, SubpixelConv2d
-from kodec.models.blocks.core_layers import core_takes
+from kodec.models.blocks.core_floats import core_takes
 
 from .bench_report import BenchReport
 from .race import Contestant, Race, Ratio, Spread, threads_of

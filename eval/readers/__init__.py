@@ -2,7 +2,7 @@
 
 from kodec.eval.text_file import UnknownFormatError
 
-from .curve_set import CurveSet
+from .curve_set import CurveSet, codec_name
 from .encoder_run import EncoderRun, LogError
 from .reading import (
     available_metrics,
@@ -10,6 +10,7 @@ from .reading import (
     read_curve_sets,
     read_curves,
 )
+from .shared_pictures import on_shared_pictures
 
 __all__ = [
     "CurveSet",
@@ -17,7 +18,9 @@ __all__ = [
     "LogError",
     "UnknownFormatError",
     "available_metrics",
+    "codec_name",
     "common_metrics",
+    "on_shared_pictures",
     "read_curve_sets",
     "read_curves",
 ]

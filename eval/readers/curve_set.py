@@ -1,6 +1,7 @@
 """What every reader returns: one codec on one sequence or data set, with all its metrics."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -210,6 +211,15 @@ class CurveSet:
             return self.settings[point]
         place = f" ({self.places[point]})" if self.places else ""
         return f"the point at {self.rates[point]:g} {self.rate_unit}{place}"
+
+
+def codec_name(one: CurveSet) -> str:
+    """A set's name without its sequence, which readers put into it."""
+    if one.sequence is None or one.sequence not in one.name:
+        return one.name
+    before, _, after = one.name.rpartition(one.sequence)
+    rest = re.sub(r"^\.\w{3,4}$", "", after)
+    return re.sub(r"[\s,_/-]+$", "", before) + rest or one.name
 
 
 def _is_lossless(metric: str, value: float) -> bool:

@@ -10,7 +10,7 @@ from .crops import (
     show_crops,
 )
 from .entries import Entry, read_entries
-from .figure import report_figure
+from .figure import figure_of, report_figure
 from .frame_plots import FrameLine, FramePlot, frame_plots, plot_svg
 from .latex_table import escape_latex, report_latex
 from .line_style import ANCHOR_STYLE, DARK, LIGHT, LineStyle, line_style
@@ -37,6 +37,7 @@ __all__ = [
     "build_report",
     "data_uri",
     "escape_latex",
+    "figure_of",
     "frame_plots",
     "line_style",
     "nearest_row",

@@ -150,7 +150,7 @@ def _encode_near(
     quality, data = best.quality, codec.encode(pixels, best.quality)
     low = max((row for row in rows if row.bpp <= bpp), key=lambda row: row.bpp, default=None)
     high = min((row for row in rows if row.bpp > bpp), key=lambda row: row.bpp, default=None)
-    if low is None or high is None or best.encoding_time > _LONG:
+    if low is None or high is None or (best.encoding_time or 0.0) > _LONG:
         return quality, data
     if low.quality is None or high.quality is None:
         return quality, data

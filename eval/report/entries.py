@@ -1,6 +1,6 @@
 """The inputs of a report: one entry a codec, with its curves and what its sources say of it."""
 
-import re
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from kodec.eval.curves.curve import UNKNOWN, Curve
 from kodec.eval.curves.pooling import pool, sequence_key
 from kodec.eval.metrics.metric_names import linear_form
-from kodec.eval.readers import CurveSet, read_curve_sets
+from kodec.eval.readers import CurveSet, codec_name, on_shared_pictures, read_curve_sets
 from kodec.eval.running.results import ImageRow, Results, read_results
 from kodec.native import InvalidInputError
 
@@ -77,15 +77,17 @@ def read_entries(
     Sequences of one codec and data set make one entry. `labels` are names to use instead of the
     files' own, by path. Entries of the same name are told apart by
     their files' names. `size` (width, height) and `fps` are for rates in kbps. Rates come back in
-    bits per pixel wherever all can be brought to them.
+    bits per pixel wherever all can be brought to them. Beside logs of single pictures results are
+    of those pictures alone that all have; see `on_shared_pictures`.
 
     Raises InvalidInputError for a file that holds no results or no metric, an anchor of several
-    codecs or data sets, and rates of different units.
+    codecs or data sets, rates of different units, and as `on_shared_pictures` does.
     """
     of_anchor = {path.resolve() for path in anchor}
     others = [path for path in paths if path.resolve() not in of_anchor]
     sets = read_curve_sets(others, size, fps) if others else []
     of_anchors = read_curve_sets(anchor, size, fps) if anchor else []
+    sets, of_anchors = on_shared_pictures(sets, of_anchors)
     sizes = {
         sequence_key(one.sequence): (one.size, one.fps)
         for one in (*sets, *of_anchors)
@@ -104,7 +106,7 @@ def read_entries(
         ] or anchors
     if len(anchors) > 1:
         named = "; ".join(
-            ", ".join(filter(None, (_codec_name(group[0]), group[0].dataset)))
+            ", ".join(filter(None, (codec_name(group[0]), group[0].dataset)))
             for group in anchors[:4]
         )
         raise InvalidInputError(
@@ -139,7 +141,7 @@ def _groups(sets: Sequence[CurveSet]) -> list[list[CurveSet]]:
     groups: list[list[CurveSet]] = []
     places: dict[tuple[str, str | None], list[CurveSet]] = {}
     for one in sets:
-        key = (_codec_name(one), one.dataset)
+        key = (codec_name(one), one.dataset)
         known = places.get(key)
         if one.sequence is None or known is None or _has(known, one.sequence):
             groups.append([one])
@@ -148,15 +150,6 @@ def _groups(sets: Sequence[CurveSet]) -> list[list[CurveSet]]:
         else:
             known.append(one)
     return groups
-
-
-def _codec_name(one: CurveSet) -> str:
-    """A set's name without its sequence, which readers put into it."""
-    if one.sequence is None or one.sequence not in one.name:
-        return one.name
-    before, _, after = one.name.rpartition(one.sequence)
-    rest = re.sub(r"^\.\w{3,4}$", "", after)
-    return re.sub(r"[\s,_/-]+$", "", before) + rest or one.name
 
 
 def _has(group: Sequence[CurveSet], sequence: str) -> bool:
@@ -176,7 +169,7 @@ def _entry(group: Sequence[CurveSet], labels: Mapping[str, str]) -> Entry:
             continue
         try:
             own = tuple(one.curve(metric) for one in group)
-            curves[metric] = own[0] if len(own) == 1 else pool(own, _codec_name(first))
+            curves[metric] = own[0] if len(own) == 1 else pool(own, codec_name(first))
             parts[metric] = own
         except InvalidInputError as error:
             missing[metric] = str(error)
@@ -188,9 +181,11 @@ def _entry(group: Sequence[CurveSet], labels: Mapping[str, str]) -> Entry:
     results = _results(sources)
     name = first.name if results is None or first.sequence is None else results.name
     if len(group) > 1:
-        name = ", ".join(filter(None, (_codec_name(first), first.dataset)))
+        name = ", ".join(filter(None, (codec_name(first), first.dataset)))
     given = {labels.get(str(Path(source).resolve()), "") for source in sources}
     name = given.pop() or name if len(given) == 1 else name
+    rows = [] if results is None else _rows(results, first)
+    cut = results is not None and len(rows) < len(results.per_image)
     return Entry(
         name=name,
         sources=tuple(Path(source).name for source in sources),
@@ -199,9 +194,11 @@ def _entry(group: Sequence[CurveSet], labels: Mapping[str, str]) -> Entry:
         missing=missing,
         measured={}
         if results is None
+        else _measured(rows, first)
+        if cut
         else {key: tuple(results.results[key]) for key in _MEASURED if key in results.results},
         rates=next(iter(curves.values())).rates if len(group) > 1 else first.rates,
-        rows=() if results is None else tuple(results.per_image),
+        rows=tuple(rows),
         facts=tuple(_facts(group, results)),
         notes=tuple(dict.fromkeys(note for one in group for note in one.notes)),
         results=results,
@@ -216,6 +213,29 @@ def _results(sources: Sequence[str]) -> Results | None:
         return read_results(Path(sources[0]))
     except InvalidInputError:
         return None
+
+
+def _rows(results: Results, one: CurveSet) -> list[ImageRow]:
+    """The rows of the pictures that a set is of."""
+    if one.sequence is not None or not one.members:
+        return results.per_image
+    images = {member.sequence for member in one.members}
+    return [row for row in results.per_image if row.image in images]
+
+
+def _measured(rows: Sequence[ImageRow], one: CurveSet) -> dict[str, tuple[float, ...]]:
+    """The means of what was measured, by the points of a set whose members these rows are of."""
+    known = {(row.image, row.bpp): row for row in rows}
+    points = [
+        [known[member.sequence or "", member.rates[number]] for member in one.members]
+        for number in range(len(one.rates))
+    ]
+    found: dict[str, tuple[float, ...]] = {}
+    for key in _MEASURED:
+        values = [[getattr(row, key) for row in point] for point in points]
+        if all(value is not None for point in values for value in point):
+            found[key] = tuple(math.fsum(point) / len(point) for point in values)
+    return found
 
 
 def _facts(group: Sequence[CurveSet], results: Results | None) -> list[tuple[str, str]]:

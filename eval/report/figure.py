@@ -1,6 +1,8 @@
 """A report's curves as a figure for papers: PNG, SVG or PDF."""
 
 import io
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from kodec.eval.metrics.metric_names import find_metric
@@ -60,15 +62,23 @@ def report_figure(
 ) -> bytes:
     """The file of a figure `width` inches wide (3.5: a column of two), one panel a metric below
     another; PNG at 300 dots per inch."""
+    draws = [partial(_draw, report=report, metric=m, log_rate=log_rate) for m in report.metrics]
+    return figure_of(draws, kind, width)
+
+
+def figure_of(
+    panels: Sequence[Callable[["Axes"], None]], kind: FigureKind, width: float = 3.5
+) -> bytes:
+    """The file of a figure whose panels are drawn by functions, below one another."""
     # Matplotlib takes half a second to load, and the page needs none of it.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    panels = len(report.metrics)
     with rc_context(_FONTS):
-        figure = Figure(figsize=(width, panels * (0.5 * width + 0.9)), layout="constrained")
-        for axes, metric in zip(figure.subplots(panels, squeeze=False)[:, 0], report.metrics):
-            _draw(axes, report, metric, log_rate)
+        size = (width, len(panels) * (0.5 * width + 0.9))
+        figure = Figure(figsize=size, layout="constrained")
+        for axes, draw in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels):
+            draw(axes)
         file = io.BytesIO()
         figure.savefig(file, format=kind, dpi=300, metadata=_METADATA[kind])
     return file.getvalue()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kodec.eval.curves.bdrate import Method, bd_rate
 from kodec.eval.curves.comparison import Comparison, compare
 from kodec.eval.curves.curve import Curve
+from kodec.eval.curves.pooling import sequence_key
 from kodec.eval.metrics.metric_names import linear_form, preferred
 from kodec.eval.metrics.picture_metrics import ms_ssim_db
 from kodec.eval.running.results import ImageRow
@@ -99,8 +100,8 @@ def build_report(
 def picture_comparisons(
     entry: Entry, anchor: Entry, metric: str, method: Method
 ) -> dict[str, float | None]:
-    """Per picture that both entries have rows of, its own BD-rate in percent; None where there is
-    none."""
+    """Per picture that the entry has rows of, and the anchor rows or a curve, its own BD-rate in
+    percent; None where there is none."""
     values: dict[str, float | None] = {}
     for image in dict.fromkeys(row.image for row in entry.rows):
         test, theirs = (_picture_curve(side, image, metric) for side in (entry, anchor))
@@ -122,6 +123,10 @@ def row_value(row: ImageRow, metric: str) -> float | None:
 
 
 def _picture_curve(entry: Entry, image: str, metric: str) -> Curve | None:
+    if not entry.rows and metric in entry.curves:
+        named = sequence_key(image)
+        members = entry.curves[metric].members
+        return next((m for m in members if sequence_key(m.sequence or "") == named), None)
     points = [(row.bpp, row_value(row, metric)) for row in entry.rows if row.image == image]
     # A picture that came back without loss has no finite PSNR, so no place on a curve.
     whole = [(rate, value) for rate, value in points if value is not None and math.isfinite(value)]

@@ -65,6 +65,11 @@ class MeasuredFit(FittedCodec):
             began = time.perf_counter()
         self._of(data)[1] = seconds
 
+    @property
+    def timing(self) -> str:
+        """What the seconds are of."""
+        return "wall-clock seconds of each file's own fit, and of decoding, from and to memory"
+
     def seconds_of(self, data: bytes) -> tuple[float, float | None]:
         """Seconds of the fit and of decoding, which are measured here."""
         encoding, decoding = self._of(data)

@@ -84,10 +84,15 @@ Measurable = CodecLike | SequenceCodec
 
 @runtime_checkable
 class SelfTimed(Protocol):
-    """A codec that is a program, or answers from a cache."""
+    """A codec that is a program, answers from a cache, or has files that are there already."""
 
-    def seconds_of(self, data: bytes) -> tuple[float, float | None]:
-        """The seconds of encoding and decoding a file; None where nothing was decoded."""
+    @property
+    def timing(self) -> str:
+        """What the seconds are of, for the results file."""
+        ...
+
+    def seconds_of(self, data: bytes) -> tuple[float | None, float | None]:
+        """The seconds of encoding and decoding a file; None where that was not done."""
         ...
 
 
@@ -96,10 +101,11 @@ class Anatomy:
     """What a file consists of, and what decoding it takes.
 
     bytes_by_part: all of its bytes, by name. macs_per_pixel: multiplications, a pixel of a frame.
+    Nothing and None where that is not known.
     """
 
     bytes_by_part: dict[str, float]
-    macs_per_pixel: float
+    macs_per_pixel: float | None
 
 
 @runtime_checkable
@@ -167,7 +173,7 @@ class Measurement:
         decoded = codec.decode(data)
         finished = time.perf_counter()
         peak = self._memory.read()
-        times: tuple[float, float | None] = (encoded - start, finished - encoded)
+        times: tuple[float | None, float | None] = (encoded - start, finished - encoded)
         if isinstance(codec, SelfTimed):
             times = codec.seconds_of(data)
         if decoded.shape != picture.shape:
@@ -212,7 +218,7 @@ class Measurement:
         per_frame, means = self._measure_frames(source, video, decoded)
         if len(bits) == frames.count:
             per_frame = {"bits": [bits[number] for number in sorted(bits)], **per_frame}
-        times: tuple[float, float | None] = (seconds, decoded.seconds)
+        times: tuple[float | None, float | None] = (seconds, decoded.seconds)
         if isinstance(codec, SelfTimed):
             times = codec.seconds_of(data)
         return ImageRow(

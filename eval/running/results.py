@@ -29,8 +29,8 @@ class ImageRow:
     bpp: float
     """8 * bytes / (width * height)."""
     metrics: dict[str, float]
-    encoding_time: float
-    """Seconds."""
+    encoding_time: float | None
+    """Seconds; None where the file was there already."""
     decoding_time: float | None
     """Seconds; None where nothing was decoded, the encoder having written its reconstruction."""
     frames: int = 1

@@ -243,7 +243,7 @@ def _frames_per_second(points: Sequence[Sequence[ImageRow]]) -> dict[str, list[f
 
 def _timing(codec: Measurable, where: int | str, threads: int) -> str:
     if isinstance(codec, SelfTimed):
-        return "wall-clock seconds of the whole program, reading and writing files included"
+        return codec.timing
     each = "one thread each" if threads == 1 else f"{threads} threads each"
     beside = "" if where == 1 else f", with {where} processes at work, {each}"
     if where == "cluster":

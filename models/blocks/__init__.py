@@ -6,6 +6,7 @@ from .bounded_rectifier import BoundedRectifier
 from .convolution import PaddedConv2d, PointwiseConv2d
 from .depthwise import DepthwiseConv2d
 from .elementwise import GELU, asinh, gelu
+from .finish import Finish
 from .gdn import GDN
 from .lower_bound import lower_bound
 from .memory import add_to, channels_last
@@ -29,6 +30,7 @@ __all__ = [
     "DepthwiseBlock",
     "DepthwiseConv2d",
     "DownResidual",
+    "Finish",
     "GatedAttention",
     "Linear",
     "Modulation",

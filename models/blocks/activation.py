@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from .core_layers import Finish
+from .finish import Finish
 from .memory import add_to
 
 Activation = Literal["relu", "leaky_relu", "gelu"]

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from .activation import Activation, activated, activated_sum, checked
 from .convolution import PaddedConv2d
-from .core_layers import Finish
+from .finish import Finish
 
 
 class Bottleneck(nn.Module):

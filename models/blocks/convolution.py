@@ -1,24 +1,27 @@
 """Zero-padded convolutions, each in the quickest way that there is for it."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from .core_layers import (
-    PLAIN,
-    Finish,
-    convolved,
-    core_convolves,
-    core_filters,
-    core_trains_filters,
-    filtered,
-    trained_filtering,
-)
+from kodec.native.layers import Filters
+
+from .core_floats import core_takes
+from .core_layers import KeptFilters, convolved, core_filters, filtered, threads, tiles
+from .core_tokens import core_multiplies
+from .core_training import LEAST_POSITIONS as LEAST_CORE_POSITIONS
+from .core_training import core_trains_filters, trained_filtering
+from .finish import PLAIN, Finish
 from .products import product
 from .winograd import INPUTS, in_tiles
 
 PHASES = 2
 # Positions below which what float64's filters cost is not worth it.
 LEAST_POSITIONS = 512
+# Most channels that enter where the core's convolution tap by tap is quicker than PyTorch's. With
+# more it is as quick, and gains by what it does at no further pass over memory, and by its memory.
+FEW_CHANNELS = 4
 
 
 def taps_by_phase(weight: Tensor) -> Tensor:
@@ -27,61 +30,123 @@ def taps_by_phase(weight: Tensor) -> Tensor:
     return even.reshape(*weight.shape[:2], 3, PHASES, 3, PHASES)
 
 
-def convolve(
-    x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, finish: Finish = PLAIN
-) -> Tensor:
-    """k x k convolution, k odd: (N, C, H, W) -> (N, outputs, H', W').
+def _in_phases(weight: Tensor) -> Filters:
+    """Of a 5x5 convolution of stride 2: over the phases of the pixels it is 3x3 of stride 1."""
+    by_phase = taps_by_phase(weight).permute(0, 3, 5, 1, 2, 4).flatten(1, 3).contiguous()
+    return Filters.of_tiles(by_phase, PHASES, source=weight, threads=threads())
 
-    H' and W' are H / stride and W / stride, rounded up. On a CPU without gradients minimal
-    filtering takes fewer products: in float64 with stride 1 (`in_tiles`); in float32, with AVX2 and
-    no AVX-512, for 3x3 taps of stride 1, and for 5x5 of stride 2: over the phases of the pixels,
-    those at even and odd rows and columns as channels of their own, they are 3x3 of stride 1. That
-    is 1.5 to 3.6 times as fast (`kodec bench layers`). With gradients 3x3 taps of stride 1 have
-    the same way, forth and back. Results differ by rounding alone, in float32 by some 2e-5 of the
-    largest output; threads and alignment make no difference.
-    """
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    """What `PaddedConv2d` does, with any weights, where the core keeps none of them ready."""
     kernel = weight.shape[-1]
     positions = x.shape[-2] * x.shape[-1] // stride**2
-    if (kernel, stride) == (3, 1) and core_filters(x, positions):
-        return filtered(x, weight, bias, finish)
-    if (kernel, stride) == (5, PHASES) and core_filters(x, positions):
-        by_phase = taps_by_phase(weight).permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
-        return filtered(x, by_phase, bias, finish, period=PHASES)
-    if core_convolves(x, kernel, positions, finish):
-        return convolved(x, weight, bias, stride, finish)
     if (kernel, stride) == (3, 1) and core_trains_filters(x, positions):
-        return finish.after(trained_filtering(x, weight, bias))
+        return trained_filtering(x, weight, bias)
     double = x.dtype == torch.float64 and x.device.type == "cpu" and not torch.is_grad_enabled()
     if double and stride == 1 and kernel in INPUTS and positions >= LEAST_POSITIONS:
-        return finish.after(in_tiles(x, weight, bias))
-    return finish.after(nn.functional.conv2d(x, weight, bias, stride, kernel // 2))
+        return in_tiles(x, weight, bias)
+    return nn.functional.conv2d(x, weight, bias, stride, kernel // 2)
 
 
 class PaddedConv2d(nn.Conv2d):
-    """`convolve` as a layer: (N, inputs, H, W) -> (N, outputs, ceil(H / s), ceil(W / s))."""
+    """k x k convolution, k odd: (N, inputs, H, W) -> (N, outputs, ceil(H / s), ceil(W / s)).
+
+    On a CPU without gradients minimal filtering takes fewer products: in float64 with stride 1
+    (`in_tiles`); in float32, by the core, for 3x3 taps of stride 1, and for 5x5 of stride 2: over
+    the phases of the pixels, those at even and odd rows and columns as channels of their own, they
+    are 3x3 of stride 1. With gradients 3x3 taps of stride 1 have the same way, forth and back.
+    Results differ by rounding alone, in float32 by some 2e-5 of the largest output; threads and
+    alignment make no difference.
+    """
 
     bias: Tensor
 
     def __init__(self, inputs: int, outputs: int, kernel_size: int = 3, stride: int = 1) -> None:
         super().__init__(inputs, outputs, kernel_size, stride, kernel_size // 2)
+        self._filters = KeptFilters()
 
     def forward(self, x: Tensor, finish: Finish = PLAIN) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, ceil(H / stride), ceil(W / stride))."""
-        return convolve(x, self.weight, self.bias, self.stride[0], finish)
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        positions = x.shape[-2] * x.shape[-1] // stride**2
+        if (kernel, stride) in _WAYS and core_filters(x, positions):
+            period, make = _WAYS[kernel, stride]
+            filters = self._filters.get("tiles", self.weight, make)
+            return filtered(x, filters, self.bias, finish, period)
+        if _core_convolves(x, kernel, positions, finish):
+            filters = self._filters.get("taps", self.weight, Filters.of_taps)
+            return convolved(x, filters, self.bias, stride, finish)
+        return finish.after(convolve(x, self.weight, self.bias, stride))
+
+
+# By taps and stride: how many phases of the input along a side, and what makes the filters.
+_WAYS: dict[tuple[int, int], tuple[int, Callable[[Tensor], Filters]]] = {
+    (3, 1): (1, tiles),
+    (5, PHASES): (PHASES, _in_phases),
+}
+
+
+def _core_convolves(x: Tensor, kernel: int, positions: int, finish: Finish) -> bool:
+    """Whether the core's convolution tap by tap can have this input here, and is quicker."""
+    gains = x.shape[1] <= FEW_CHANNELS or kernel == 1 or finish is not PLAIN
+    return gains and positions >= LEAST_CORE_POSITIONS and core_takes(x)
 
 
 class PointwiseConv2d(nn.Conv2d):
     """1x1 convolution: (N, inputs, H, W) -> (N, outputs, H, W).
 
-    On CPUs a product of tokens where gradients are asked for: channels last then take no copies,
-    which PyTorch's own makes forth and back.
+    On CPUs without gradients by the core, in float32 and in float64. Where gradients are asked for
+    a product of tokens: channels last then take no copies, which PyTorch's own makes forth and
+    back.
     """
+
+    bias: Tensor
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 1)
+        self._filters = KeptFilters()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, finish: Finish = PLAIN) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
+        if core_takes(x):
+            filters = self._filters.get("taps", self.weight, Filters.of_taps)
+            return convolved(x, filters, self.bias, finish=finish)
+        tokens, weight = x.movedim(1, -1), self.weight[..., 0, 0]
+        if core_multiplies(tokens, weight) and finish.suits_tokens:
+            plus = None if finish.plus is None else finish.plus.movedim(1, -1)
+            return product(tokens, weight, self.bias, finish.curved, plus).movedim(-1, 1)
         if not torch.is_grad_enabled() or x.device.type != "cpu":
-            return super().forward(x)
-        return product(x.movedim(1, -1), self.weight[..., 0, 0], self.bias).movedim(-1, 1)
+            return finish.after(super().forward(x))
+        return finish.after(product(tokens, weight, self.bias).movedim(-1, 1))
+
+    def of_phases(self, x: Tensor) -> Tensor:
+        """Of `pixel_unshuffle(x, 2)`: (N, inputs / 4, 2 H, 2 W) -> (N, outputs, H, W)."""
+        if not core_takes(x):
+            out: Tensor = self(nn.functional.pixel_unshuffle(x, PHASES))
+            return out
+        # An input's phases are a 2x2 kernel's taps.
+        filters = self._filters.get("of phases", self.weight, _taps_of_phases)
+        return convolved(x, filters, self.bias, PHASES)
+
+    def to_phases(self, x: Tensor) -> Tensor:
+        """`pixel_shuffle` by 2 of the results: (N, inputs, H, W) -> (N, outputs / 4, 2 H, 2 W)."""
+        if not core_takes(x):
+            out: Tensor = nn.functional.pixel_shuffle(self(x), PHASES)
+            return out
+        filters = self._filters.get("to phases", self.weight, _taps_to_phases)
+        return convolved(x, filters, phases_first(self.bias), out_period=PHASES)
+
+
+def _taps_of_phases(weight: Tensor) -> Filters:
+    outputs = len(weight)
+    return Filters.of_taps(weight.view(outputs, -1, PHASES, PHASES), source=weight)
+
+
+def _taps_to_phases(weight: Tensor) -> Filters:
+    return Filters.of_taps(phases_first(weight), PHASES, source=weight)
+
+
+def phases_first(x: Tensor) -> Tensor:
+    """(4 C, ...), a channel's phases side by side, to a phase's channels side by side."""
+    by_channel: Tensor = x.unflatten(0, (-1, PHASES**2))
+    return by_channel.transpose(0, 1).flatten(0, 1).contiguous()

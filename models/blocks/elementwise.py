@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .core_layers import core_trains_gelu, trained_gelu
+from .core_tokens import core_takes_tokens, curved_tokens
+from .core_training import core_trains_gelu, trained_gelu
 
 _SLOPE = -2 * math.sqrt(2 / math.pi)
 _CUBE = 0.044715
@@ -17,6 +18,8 @@ def gelu(x: Tensor) -> Tensor:
     Without gradients the same as x / (1 + exp(-2 ...)), equal up to rounding: PyTorch's exp takes
     a third of the time of its tanh. Source: "Gaussian error linear units" (2016).
     """
+    if core_takes_tokens(x):
+        return curved_tokens(x)
     if core_trains_gelu(x):
         return trained_gelu(x)
     if torch.is_grad_enabled():

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .core_layers import core_takes, normalise
+from .core_floats import core_takes
+from .core_layers import normalise
 from .lower_bound import lower_bound
 
 LEAST_BETA = 1e-6

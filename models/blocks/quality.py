@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from .convolution import PaddedConv2d, convolve
-from .core_layers import core_trains_gelu, trained_modulated_gelu
+from .convolution import PaddedConv2d, PointwiseConv2d, convolve
+from .core_floats import core_takes
+from .core_training import core_trains_gelu, trained_modulated_gelu
 from .elementwise import gelu
+from .finish import Finish
 from .zero import zeroed
 
 QUALITY_STEPS = 64
@@ -57,9 +59,25 @@ class Modulation(nn.Module):
         affine = self.affine(e).unflatten(1, (2, -1))
         return trained_modulated_gelu(x, torch.stack([1 + affine[:, 0], affine[:, 1]], dim=1))
 
-    def after(self, layer: PaddedConv2d, x: Tensor, e: Tensor) -> Tensor:
-        """What `forward` makes of layer(x), for one sample, by weights of the layer's own."""
+    def after(self, layer: PointwiseConv2d, x: Tensor, e: Tensor) -> Tensor:
+        """What `forward` makes of layer(x), in one pass where it can be."""
+        if len(e) > 1 or not core_takes(x):
+            out: Tensor = self(layer(x), e)
+            return out
+        out = layer(x, Finish(affine=self._affine(e)))
+        return out
+
+    def gelu_after(self, layer: PaddedConv2d, x: Tensor, e: Tensor) -> Tensor:
+        """GELU of what `forward` makes of layer(x), for one sample, in one pass where it can be."""
+        if core_takes(x):
+            out: Tensor = layer(x, Finish(affine=self._affine(e), curved=True))
+            return out
         scale, shift = self.affine(e)[0].chunk(2)
         weight = layer.weight * (1 + scale)[:, None, None, None]
         bias = torch.addcmul(shift, layer.bias, 1 + scale)
-        return convolve(x, weight, bias)
+        return gelu(convolve(x, weight, bias))
+
+    def _affine(self, e: Tensor) -> Tensor:
+        """Scales and shifts (2, C) of one sample."""
+        scale, shift = self.affine(e)[0].chunk(2)
+        return torch.stack([1 + scale, shift])

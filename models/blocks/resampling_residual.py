@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .activation import Activation, activated, checked
 from .convolution import PaddedConv2d
-from .core_layers import Finish
+from .finish import Finish
 from .gdn import GDN
 from .upsampling import SubpixelConv2d
 

@@ -5,8 +5,7 @@ from torch import Tensor, nn
 
 from .convolution import PaddedConv2d, PointwiseConv2d
 from .depthwise import DepthwiseConv2d
-from .elementwise import gelu
-from .memory import add_to
+from .finish import CURVED, Finish
 from .quality import Modulation
 from .zero import zeroed
 
@@ -26,12 +25,13 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor, e: Tensor | None = None) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
         if self.modulation is None or e is None:
-            h = gelu(self.first(x))
+            h = self.first(x, CURVED)
         elif torch.is_grad_enabled() or len(e) > 1:
             h = self.modulation.gelu(self.first(x), e)
         else:
-            h = gelu(self.modulation.after(self.first, x, e))
-        return add_to(self.second(h), x)
+            h = self.modulation.gelu_after(self.first, x, e)
+        out: Tensor = self.second(h, Finish(plus=x))
+        return out
 
 
 class DepthwiseBlock(nn.Module):
@@ -48,4 +48,5 @@ class DepthwiseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        return add_to(self.project(gelu(self.expand(self.mix(x)))), x)
+        out: Tensor = self.project(self.expand(self.mix(x), CURVED), Finish(plus=x))
+        return out

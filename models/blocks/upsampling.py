@@ -2,9 +2,26 @@
 
 from torch import Tensor, nn
 
-from .convolution import PHASES, PaddedConv2d, taps_by_phase
-from .core_layers import PLAIN, Finish, core_filters, filtered
+from kodec.native.layers import Filters
+
+from .convolution import PHASES, PaddedConv2d, phases_first, taps_by_phase
+from .core_layers import KeptFilters, core_filters, filtered, threads
+from .finish import PLAIN, Finish
 from .transposed import in_products, products_take
+
+
+def _transposed_in_phases(weight: Tensor) -> Filters:
+    # Transposed, the taps lie the other way round.
+    by_phase = taps_by_phase(weight).flip(2, 4).permute(3, 5, 1, 0, 2, 4).flatten(0, 2)
+    return Filters.of_tiles(
+        by_phase.contiguous(), out_period=PHASES, source=weight, threads=threads()
+    )
+
+
+def _to_pixels(weight: Tensor) -> Filters:
+    return Filters.of_tiles(
+        phases_first(weight), out_period=PHASES, source=weight, threads=threads()
+    )
 
 
 class StrideTwoConvTranspose2d(nn.ConvTranspose2d):
@@ -14,14 +31,14 @@ class StrideTwoConvTranspose2d(nn.ConvTranspose2d):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 5, stride=2, padding=2, output_padding=1)
+        self._filters = KeptFilters()
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2 H, 2 W)."""
         if output_size is None and core_filters(x, x.shape[-2] * x.shape[-1]):
-            # Transposed, the taps lie the other way round.
-            weight = taps_by_phase(self.weight).flip(2, 4).permute(3, 5, 1, 0, 2, 4)
+            filters = self._filters.get("tiles", self.weight, _transposed_in_phases)
             bias = self.bias.repeat(PHASES**2)
-            return filtered(x, weight.flatten(0, 2), bias, out_period=PHASES)
+            return filtered(x, filters, bias, out_period=PHASES)
         if output_size is None and products_take(x, self.out_channels):
             return in_products(x, self.weight, self.bias)
         return super().forward(x, output_size)
@@ -32,15 +49,14 @@ class SubpixelConv2d(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(PaddedConv2d(inputs, outputs * PHASES**2), nn.PixelShuffle(PHASES))
+        self._filters = KeptFilters()
 
     def forward(self, x: Tensor, finish: Finish = PLAIN) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2 H, 2 W)."""
         convolution, shuffle = self
         assert isinstance(convolution, PaddedConv2d)
         if core_filters(x, x.shape[-2] * x.shape[-1]):
-            # PixelShuffle has a channel's phases side by side.
-            weight = convolution.weight
-            weight = weight.view(-1, PHASES**2, *weight.shape[1:]).transpose(0, 1).flatten(0, 1)
-            bias = convolution.bias.view(-1, PHASES**2).t().flatten()
-            return filtered(x, weight, bias, finish, out_period=PHASES)
+            filters = self._filters.get("tiles", convolution.weight, _to_pixels)
+            bias = phases_first(convolution.bias)
+            return filtered(x, filters, bias, finish, out_period=PHASES)
         return finish.after(shuffle(convolution(x)))

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .products import product
+
 # Minimal filtering of n inputs by k taps to 2 outputs, by k. Rows of the first say how the n
 # products combine inputs, rows of the second how they combine taps; the third gives the outputs.
 # Points of evaluation: 0, 1, -1 and infinity; for 5 taps 2 and -2 besides.
@@ -56,22 +58,24 @@ def in_tiles(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     seen = x.new_empty(n, n, len(x), rows, columns, inputs)
     for part, places in zip(down, seen, strict=True):
         _combined([part[:, :, k : k + 2 * columns : 2] for k in range(n)], combine, places)
-    products = torch.bmm(seen.flatten(0, 1).flatten(1, 3), _filters(weight))
+    across = [
+        _combined([product(*pair) for pair in zip(part, taps, strict=True)], OUTPUTS[kernel])
+        for part, taps in zip(seen, _filters(weight), strict=True)
+    ]
     del seen
-    products = products.reshape(n, n, len(x), rows, columns, outputs)
     out = x.new_empty(len(x), 2 * rows, 2 * columns, outputs)
-    for i, part in enumerate(_combined(list(products), OUTPUTS[kernel])):
-        for j, value in enumerate(_combined(list(part), OUTPUTS[kernel])):
+    for j, parts in enumerate(zip(*across, strict=True)):
+        for i, value in enumerate(_combined(parts, OUTPUTS[kernel])):
             torch.add(value, bias, out=out[:, i::2, j::2])
     return out[:, :h, :w].contiguous().movedim(-1, 1)
 
 
 def _filters(weight: Tensor) -> Tensor:
-    """A weight as its products take it, (products, C, outputs)."""
+    """A weight as its products take it, (n, n, outputs, C)."""
     outputs, inputs, kernel = weight.shape[:3]
     taps = torch.tensor(TAPS[kernel], dtype=weight.dtype)
     flat = torch.kron(taps, taps) @ weight.flatten(2).flatten(0, 1).t()
-    return flat.reshape(len(flat), outputs, inputs).transpose(1, 2)
+    return flat.reshape(len(taps), len(taps), outputs, inputs)
 
 
 def _combined(

@@ -1,14 +1,16 @@
-// Layers of random shapes, in arrays of exactly their sizes, against loops in double precision;
-// with any number of threads the same bits. Several items at a time.
+// Layers of random shapes, in arrays of exactly their sizes, against loops in double precision; with
+// any number of threads, and with any instruction set, the same bits. Several items at a time.
 // layer_shapes [ITEMS [FIRST_SEED]].
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "errors.hpp"
 #include "layers/layers.hpp"
 #include "parallel.hpp"
 #include "random_items.hpp"
@@ -26,7 +28,13 @@ Floats random_floats(Random &random, std::size_t count) {
   return out;
 }
 
-double finished(double value, const Finish &finish, std::size_t place) {
+double gelu_of(double x) {
+  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+}
+
+double finished(double value, const Finish &finish, std::size_t place, std::size_t output) {
+  if (finish.scale != nullptr) value = value * finish.scale[output] + finish.shift[output];
+  if (finish.gelu) value = gelu_of(value);
   if (value < 0) value *= finish.slope;
   if (finish.plus != nullptr) value += finish.plus[place];
   return value < 0 ? value * finish.last_slope : value;
@@ -52,8 +60,8 @@ struct Source {
     for (std::size_t c = 0; c < all; ++c)
       for (std::size_t tap = 0; tap < side * side; ++tap)
         total += double(weight[(output * all + c) * side * side + tap]) *
-                 at(std::ptrdiff_t(y + tap / side) - std::ptrdiff_t(side / 2),
-                    std::ptrdiff_t(x + tap % side) - std::ptrdiff_t(side / 2), c);
+                 at(std::ptrdiff_t(y + tap / side) - std::ptrdiff_t((side - 1) / 2),
+                    std::ptrdiff_t(x + tap % side) - std::ptrdiff_t((side - 1) / 2), c);
     return total;
   }
 };
@@ -70,6 +78,17 @@ void compare(const Floats &found, const std::vector<double> &expected, std::uint
     if (!(std::fabs(found[i] - expected[i]) < 1e-4 * largest)) fail(seed, layer);
 }
 
+// Of all results of the item that this thread checks.
+thread_local std::uint64_t digest;
+
+void digest_of(const Floats &found) {
+  for (const float value : found) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    digest = (digest ^ bits) * 0x100000001b3u;
+  }
+}
+
 // Runs `layer` into arrays of `count` floats, with one thread and with three.
 template <typename Layer>
 Floats run(std::size_t count, std::uint64_t seed, const char *name, const Layer &layer) {
@@ -77,6 +96,7 @@ Floats run(std::size_t count, std::uint64_t seed, const char *name, const Layer 
   layer(one.data(), 1);
   layer(three.data(), 3);
   if (one != three) fail(seed, name);
+  digest_of(one);
   return one;
 }
 
@@ -139,47 +159,110 @@ void check_places(Random &random, std::uint64_t seed) {
   compare(found, expected, seed, "filter_places");
 }
 
+// Across all inner boundaries of blocks, along rows of `width` values `step` apart.
+void filter_boundaries(std::vector<double> &plane, std::size_t lines, std::size_t line_step,
+                       std::size_t width, std::size_t step, std::size_t side, const Floats &matrix) {
+  for (std::size_t line = 0; line < lines; ++line)
+    for (std::size_t first = side / 2; first + side <= width; first += side) {
+      std::vector<double> sums(side);
+      const auto at = [&](std::size_t i) -> double & {
+        return plane[line * line_step + (first + i) * step];
+      };
+      for (std::size_t j = 0; j < side; ++j)
+        for (std::size_t i = 0; i < side; ++i) sums[j] += matrix[j * side + i] * at(i);
+      for (std::size_t j = 0; j < side; ++j) at(j) = sums[j];
+    }
+}
+
+void check_blocks(Random &random, std::uint64_t seed) {
+  const std::size_t side = 2 + 2 * random.below(10), components = 1 + random.below(3);
+  const std::size_t h = side * (1 + random.below(4)), w = side * (1 + random.below(4));
+  const PixelBlocks shape{components, h, w, side};
+  const std::size_t count = components * h * w;
+  const Floats x = random_floats(random, count), plus = random_floats(random, count);
+  const Floats matrix = random_floats(random, side * side);
+  const bool filters = random.below(2) == 0, adds = random.below(2) == 0;
+  const float *const given = filters ? matrix.data() : nullptr;
+  const auto place = [&](std::size_t c, std::size_t y, std::size_t z) {
+    const std::size_t block = y / side * (w / side) + z / side;
+    return ((block * components + c) * side + y % side) * side + z % side;
+  };
+  const auto filter = [&](std::vector<double> &plane) {
+    if (!filters) return;
+    filter_boundaries(plane, h, w, w, 1, side, matrix);
+    filter_boundaries(plane, w, 1, h, w, side, matrix);
+  };
+  const Floats there = run(count, seed, "to_blocks", [&](float *out, std::size_t threads) {
+    to_blocks(x.data(), given, 0.25f, out, shape, threads);
+  });
+  const Floats back = run(count, seed, "from_blocks", [&](float *out, std::size_t threads) {
+    from_blocks(x.data(), given, 0.25f, adds ? plus.data() : nullptr, out, shape, threads);
+  });
+  std::vector<double> expected(count), expected_back(count);
+  for (std::size_t c = 0; c < components; ++c) {
+    std::vector<double> plane(h * w), plane_back(h * w);
+    for (std::size_t i = 0; i < h * w; ++i) {
+      plane[i] = x[c * h * w + i] + 0.25;
+      plane_back[i] = x[place(c, i / w, i % w)];
+    }
+    filter(plane);
+    filter(plane_back);
+    for (std::size_t i = 0; i < h * w; ++i) {
+      expected[place(c, i / w, i % w)] = plane[i];
+      const std::size_t at = c * h * w + i;
+      expected_back[at] = plane_back[i] + 0.25 + (adds ? plus[at] : 0);
+    }
+  }
+  compare(there, expected, seed, "to_blocks");
+  compare(back, expected_back, seed, "from_blocks");
+}
+
 void check(std::uint64_t seed) {
   Random random(seed);
   const std::size_t h = 1 + random.below(60), w = 1 + random.below(60);
   const std::size_t inputs = 1 + random.below(20), outputs = 1 + random.below(40);
   const Floats x = random_floats(random, h * w * inputs);
-  const Finish slopes{random.one_of({0.0f, 0.25f, 1.0f}), nullptr, random.one_of({0.0f, 1.0f})};
-  const bool adds = random.below(2) == 0;
+  Finish finish{random.one_of({0.0f, 0.25f, 1.0f}), nullptr, random.one_of({0.0f, 1.0f})};
+  finish.gelu = random.below(3) == 0;
+  if (finish.gelu) finish.slope = 1;
+  const bool adds = random.below(2) == 0, scales = random.below(2) == 0;
+  const std::size_t p = 1 + random.below(2), q = 1 + random.below(2);
+  const Floats affine = random_floats(random, 2 * outputs * q * q);
+  if (scales) finish.scale = affine.data(), finish.shift = finish.scale + outputs * q * q;
   {
-    const std::size_t side = random.one_of({1u, 3u, 5u, 7u}), stride = 1 + random.below(3);
-    const Convolution c{h, w, inputs, outputs, side, stride};
-    const Floats weight = random_floats(random, outputs * inputs * side * side);
-    const Floats bias = random_floats(random, outputs);
-    const std::size_t count = c.out_height() * c.out_width() * outputs;
+    const std::size_t stride = 1 + random.below(3);
+    const std::size_t side = random.one_of({std::size_t(1), std::size_t(3), std::size_t(5), stride});
+    const Convolution c{h, w, inputs, outputs, side, stride, q};
+    const Floats weight = random_floats(random, outputs * q * q * inputs * side * side);
+    const Floats bias = random_floats(random, outputs * q * q);
+    const std::size_t width = c.out_width() * q, count = c.out_height() * q * width * outputs;
     const Floats plus = random_floats(random, count);
-    Finish finish = slopes;
-    if (adds) finish.plus = plus.data();
+    finish.plus = adds ? plus.data() : nullptr;
+    const Buffer filters = convolution_filters(weight.data(), c);
     const Floats found = run(count, seed, "convolution", [&](float *out, std::size_t threads) {
-      convolution(x.data(), weight.data(), bias.data(), finish, out, c, threads);
+      convolution(x.data(), filters.data(), bias.data(), finish, out, c, threads);
     });
     const Source source{x, h, w, inputs, 1};
     std::vector<double> expected;
     for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t position = i / outputs, o = i % outputs;
-      const double value = source.sum(weight, o, position / c.out_width() * stride,
-                                      position % c.out_width() * stride, side);
-      expected.push_back(finished(value + bias[o], finish, i));
+      const std::size_t y = i / outputs / width, column = i / outputs % width;
+      const std::size_t o = (y % q * q + column % q) * outputs + i % outputs;
+      const double value = source.sum(weight, o, y / q * stride, column / q * stride, side);
+      expected.push_back(finished(value + bias[o], finish, i, o));
     }
     compare(found, expected, seed, "convolution");
   }
   {
-    const std::size_t p = 1 + random.below(2), q = 1 + random.below(2);
     const Filtering f{(h + p - 1) / p, (w + p - 1) / p, inputs, outputs, p, q, h, w};
     const Floats weight = random_floats(random, outputs * q * q * inputs * p * p * 9);
     const Floats bias = random_floats(random, outputs * q * q);
     const std::size_t width = f.width * q, count = f.height * q * width * outputs;
     const Floats plus = random_floats(random, count);
-    Finish finish = slopes;
-    if (adds) finish.plus = plus.data();
+    finish.plus = adds ? plus.data() : nullptr;
     const Floats found =
         run(count, seed, "minimal_filtering", [&](float *out, std::size_t threads) {
-          minimal_filtering(x.data(), weight.data(), bias.data(), finish, out, f, threads);
+          const Buffer filters = minimal_filters(weight.data(), f, threads);
+          minimal_filtering(x.data(), filters.data(), bias.data(), finish, out, f, threads);
         });
     const Source source{x, h, w, inputs, p};
     std::vector<double> expected;
@@ -187,7 +270,7 @@ void check(std::uint64_t seed) {
       const std::size_t y = i / outputs / width, column = i / outputs % width;
       const std::size_t o = (y % q * q + column % q) * outputs + i % outputs;
       const double value = source.sum(weight, o, y / q, column / q, 3);
-      expected.push_back(finished(value + bias[o], finish, i));
+      expected.push_back(finished(value + bias[o], finish, i, o));
     }
     compare(found, expected, seed, "minimal_filtering");
   }
@@ -235,7 +318,7 @@ void check(std::uint64_t seed) {
       const double x = double(given[i]) * affine[scale] + affine[shift];
       const double root = std::sqrt(2 / 3.14159265358979323846);
       const double t = std::tanh(root * (x + 0.044715 * x * x * x));
-      expected.push_back(0.5 * x * (1 + t));
+      expected.push_back(gelu_of(x));
       const double inner = root * (1 + 3 * 0.044715 * x * x);
       const double change = gradient[i] * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner);
       slopes.push_back(change * affine[scale]);
@@ -247,6 +330,7 @@ void check(std::uint64_t seed) {
     compare(sums, sums_expected, seed, "gelu_gradient of scales and shifts");
   }
   check_places(random, seed);
+  check_blocks(random, seed);
   {
     Floats gamma = random_floats(random, inputs * inputs), beta = random_floats(random, inputs);
     for (float &value : gamma) value = std::fabs(value);
@@ -278,12 +362,25 @@ int main(int count, char **arguments) {
   }
   const std::size_t items = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 100;
   const std::uint64_t first = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0;
-  try {
-    run_tasks(items, kCallers, [&](std::size_t item) { check(first + item); });
-  } catch (const std::runtime_error &error) {
-    std::fprintf(stderr, "FAILED: %s\n", error.what());
-    return 1;
-  }
-  std::printf("%zu items: all layers as expected\n", items);
+  std::vector<std::uint64_t> before;
+  for (const char *const name : {"avx2", "avx512"}) try {
+      setenv("KODEC_LAYERS", name, 1);
+      layers_name();
+      std::vector<std::uint64_t> digests(items);
+      run_tasks(items, kCallers, [&](std::size_t item) {
+        digest = 0;
+        check(first + item);
+        digests[item] = digest;
+      });
+      for (std::size_t item = 0; item < before.size(); ++item)
+        if (digests[item] != before[item]) fail(first + item, "other bits than with avx2");
+      before = digests;
+      std::printf("%zu items with %s: all layers as expected\n", items, name);
+    } catch (const InvalidInputError &) {
+      // Not of this machine.
+    } catch (const std::runtime_error &error) {
+      std::fprintf(stderr, "FAILED with %s: %s\n", name, error.what());
+      return 1;
+    }
   return 0;
 }

@@ -13,7 +13,7 @@ import pytest
 import coordinate_network  # noqa: F401, registers the family
 import kodec as package
 from kodec.codecs import read_picture
-from kodec.eval import read_results
+from kodec.eval import psnr, read_results
 
 Cli = Callable[..., Any]
 SavePicture = Callable[..., Path]
@@ -133,6 +133,38 @@ def test_a_family_is_measured_as_codecs_are(
     sized = (*MODEL, "--dataset", folder, "--qualities", "8", "--size", "900", "--steps", 0)
     assert kodec("eval", *sized, "--output", out).status == 0
     assert read_results(out).name == "coordinates (900 parameters, 0 steps)"
+
+
+def test_files_that_were_coded_before_are_measured(
+    kodec: Cli, save_picture: SavePicture, tmp_path: Path
+) -> None:
+    folder, coded = tmp_path / "set", tmp_path / "four-steps"
+    folder.mkdir()
+    coded.mkdir()
+    for name in ("a.png", "b.png"):
+        save_picture(name, 24, 20 if name == "a.png" else 31).rename(folder / name)
+        file = coded / f"{name[0]}.kdc"
+        assert kodec("encode", folder / name, file, *MODEL, "--steps", 4).status == 0
+    out = tmp_path / "r.json"
+    how = ("--dataset", folder, "--output", out)
+    outcome = kodec("eval", "--coded", coded, "--coded", coded, *how)
+    assert outcome.status == 0, outcome.err
+    results = read_results(out)
+    assert results.name == "four-steps + four-steps" and len(results.results["bpp"]) == 2
+    assert "encoding_time" not in results.results and results.results["macs_per_pixel"][0] > 0
+    for row in results.per_image:
+        data = (coded / row.image).with_suffix(".kdc").read_bytes()
+        pixels = read_picture(folder / row.image).pixels
+        assert row.bytes == len(data) and row.metrics["psnr-rgb"] == psnr(
+            pixels, package.decode(data)
+        )
+        assert sum(row.bytes_by_part.values()) == pytest.approx(len(data))
+    assert kodec("report", out, "--output", tmp_path / "r.html").status == 0
+    one = ("eval", "--coded", coded / "a.kdc")
+    assert "2 pictures: name a folder" in kodec(*one, *how).complaint
+    assert "not with --coded" in kodec(*one, *how, "--steps", 3).complaint
+    (coded / "b.kdc").unlink()
+    assert "lacks b.kdc" in kodec("eval", "--coded", coded, *how).complaint
 
 
 def test_a_family_is_measured_on_sequences_beside_others(kodec: Cli, tmp_path: Path) -> None:

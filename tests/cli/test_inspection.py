@@ -3,9 +3,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from PIL import Image
 
-from kodec.codecs import Objective, embedded_models, load, load_model, save_model
+from kodec.codecs import (
+    Objective,
+    embedded_models,
+    load,
+    load_model,
+    picture_of_array,
+    read_container,
+    save_model,
+)
+from photos import photo_like
 
 Cli = Callable[..., Any]
 
@@ -41,6 +52,36 @@ def test_info_of_a_picture(kodec: Cli, tiny_model: Path, tmp_path: Path) -> None
     assert text.status == 0 and text.err == ""
     for word in ("37", "20", "icc", "1,000", "guarded", facts["model_id"]):
         assert word in text.out
+
+
+@pytest.mark.parametrize("tile", [None, (64, 64)])
+@pytest.mark.parametrize("way", ["constant", "without loss", "coded by the model"])
+def test_info_of_alpha_and_tiles(
+    kodec: Cli, tiny_model: Path, tmp_path: Path, tile: tuple[int, int] | None, way: str
+) -> None:
+    samples = photo_like(150, 210, 4)
+    if way == "coded by the model":
+        samples[..., 3] = np.random.default_rng(0).integers(0, 256, (150, 210), np.uint8)
+    else:
+        samples[..., 3] = 200
+        samples[:9, :5, 3] = 200 if way == "constant" else 7
+    encoded = load(tiny_model).encode_picture(picture_of_array(samples), 0, tile=tile)
+    coded = tmp_path / "a.kdc"
+    coded.write_bytes(encoded.data)
+    facts = json.loads(kodec("info", coded, "--json").out)
+    parts, packets = facts["bytes_per_part"], read_container(encoded.data).packets
+    assert (facts["alpha"], facts["components"]) == (way, 3)
+    assert parts["alpha"] == sum(map(len, packets[1::2]))
+    assert sum(parts.values()) == facts["bytes"] == len(encoded.data)
+    text = kodec("info", coded).out
+    assert way in text
+    if tile is None:
+        assert "tiles" not in facts
+        return
+    sizes = [len(a) + len(b) for a, b in zip(packets[::2], packets[1::2], strict=True)]
+    size, columns, rows, smallest, largest = facts["tiles"].values()
+    assert (size, columns, rows) == ("64x64", 4, 3)
+    assert (smallest, largest) == (min(sizes), max(sizes)) and "bytes of largest" in text
 
 
 def test_info_of_a_model(kodec: Cli, tiny_model: Path) -> None:

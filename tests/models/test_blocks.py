@@ -1,5 +1,6 @@
 """Shared blocks."""
 
+import pickle
 from copy import deepcopy
 from typing import Any
 
@@ -18,6 +19,7 @@ from kodec.models.blocks import (
     Modulation,
     PaddedConv2d,
     PlainResidual,
+    PointwiseConv2d,
     QualityEmbedding,
     RectifiedBottleneck,
     ResidualBlock,
@@ -27,7 +29,8 @@ from kodec.models.blocks import (
     add_to,
     channels_last,
     convolution,
-    core_layers,
+    core_floats,
+    gelu,
     normalised,
     zeroed,
 )
@@ -147,8 +150,7 @@ def test_stride_one_convolution_in_float64_equals_conv2d(
 
 
 needs_core = pytest.mark.skipif(
-    not torch.no_grad()(core_layers.core_takes)(torch.zeros(1)),
-    reason="a CPU with AVX2 and no AVX-512",
+    not torch.no_grad()(core_floats.core_takes)(torch.zeros(1)), reason="a CPU with AVX2"
 )
 
 
@@ -191,6 +193,59 @@ def test_layers_of_the_core_are_near_pytorchs_whatever_the_threads(
     assert torch.equal(layer(shifted), out)
     assert torch.equal(layer(channels_last(x)), out)
     assert torch.equal(layer(x[:1]), out[:1])
+
+
+@needs_core
+@torch.no_grad()
+def test_filters_follow_their_weights() -> None:
+    """However these are written, and in copies."""
+    torch.manual_seed(0)
+    x = torch.randn(1, 48, 32, 32)
+    for layer in (PaddedConv2d(48, 16), PointwiseConv2d(48, 16), SubpixelConv2d(48, 4)):
+        first = layer(x)
+        pickled = pickle.loads(pickle.dumps(layer))
+        assert torch.equal(deepcopy(layer)(x), first) and torch.equal(pickled(x), first)
+        weight = next(layer.parameters())
+        for view in (weight, weight.data):
+            before = layer(x)
+            view.mul_(2)
+            assert_near(layer(x), deepcopy(layer).double()(x.double()))
+            assert not torch.equal(layer(x), before)
+        other = deepcopy(layer)
+        for parameter in other.parameters():
+            parameter.zero_()
+        layer.load_state_dict(other.state_dict())
+        assert not layer(x).any()
+
+
+@needs_core
+@pytest.mark.parametrize("sides", [(2, 6), (40, 34)])
+@torch.no_grad()
+def test_products_of_phases_are_those_of_shuffled_pixels(sides: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    narrow, wide = PointwiseConv2d(24, 20), PointwiseConv2d(96, 20)
+    x = torch.randn(2, 24, *sides)
+    expected = deepcopy(wide).double()(nn.functional.pixel_unshuffle(x.double(), 2))
+    assert_near(wide.of_phases(x), expected)
+    expected = nn.functional.pixel_shuffle(deepcopy(narrow).double()(x.double()), 2)
+    assert_near(narrow.to_phases(x), expected)
+    with torch.enable_grad():
+        assert_near(wide.of_phases(x), wide(nn.functional.pixel_unshuffle(x, 2)))
+        assert_near(narrow.to_phases(x), nn.functional.pixel_shuffle(narrow(x), 2))
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@torch.no_grad()
+def test_modulation_in_one_pass_is_modulation(samples: int) -> None:
+    torch.manual_seed(0)
+    modulation, layer = Modulation(16, 24), PointwiseConv2d(8, 24)
+    for parameter in modulation.parameters():
+        nn.init.normal_(parameter)
+    x, e = torch.randn(samples, 8, 20, 30), torch.randn(samples, 16)
+    assert_near(modulation.after(layer, x, e), modulation(layer(x), e))
+    padded = PaddedConv2d(8, 24)
+    expected = gelu(modulation(padded(x[:1]), e[:1]))
+    assert_near(modulation.gelu_after(padded, x[:1], e[:1]), expected)
 
 
 @torch.no_grad()

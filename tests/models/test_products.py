@@ -1,10 +1,11 @@
-"""Products of tokens in training are PyTorch's, with their gradients."""
+"""Products of tokens are PyTorch's: in training with their gradients, in float64 by the core."""
 
 import pytest
 import torch
 from torch import Tensor
 
 from kodec.models.blocks import Linear, PointwiseConv2d, product, products
+from kodec.models.blocks.finish import Finish
 
 
 def with_gradients(layer: torch.nn.Module, x: Tensor) -> list[Tensor]:
@@ -44,3 +45,25 @@ def test_products_without_gradients_are_pytorchs_to_the_bit() -> None:
     with torch.no_grad():
         assert not products.trains_products(x)
         assert torch.equal(product(x, weight), torch.nn.functional.linear(x, weight))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("tokens", [1, 30])
+def test_what_follows_a_product_is_pytorchs(tokens: int, dtype: torch.dtype) -> None:
+    """With gradients and without."""
+    torch.manual_seed(0)
+    linear, pointwise = Linear(24, 40).to(dtype), PointwiseConv2d(24, 40).to(dtype)
+    with torch.no_grad():
+        pointwise.weight[..., 0, 0] = linear.weight
+        pointwise.bias.copy_(linear.bias)  # type: ignore[union-attr]
+    x = torch.randn(2, tokens, 24, dtype=dtype)
+    plus = torch.randn(2, tokens, 40, dtype=dtype)
+    made = torch.nn.functional.linear(x, linear.weight, linear.bias)
+    expected = torch.nn.functional.gelu(made, approximate="tanh") + plus
+    grid, added = (a.transpose(1, 2)[..., None] for a in (x, plus))
+    for gradients in (True, False):
+        with torch.set_grad_enabled(gradients):
+            found = linear(x, curved=True, plus=plus)
+            of_grid = pointwise(grid, Finish(curved=True, plus=added))[..., 0].transpose(1, 2)
+        for own in (found, of_grid):
+            torch.testing.assert_close(own, expected)

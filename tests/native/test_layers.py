@@ -9,15 +9,19 @@ from torch import Tensor, nn
 
 from kodec.native import InvalidInputError, UnsupportedError
 from kodec.native.layers import (
+    Filters,
     convolution,
     divisive_normalisation,
     filter_gradient,
+    from_blocks,
     gelu,
     gelu_gradient,
+    layers_name,
     minimal_filtering,
     place_filter,
     places,
     runs_layers,
+    to_blocks,
 )
 
 needs_layers = pytest.mark.skipif(not runs_layers(), reason="a CPU with AVX2 and FMA")
@@ -99,6 +103,134 @@ def test_results_are_finished_in_the_same_pass(layer: Any) -> None:
 
 
 @needs_layers
+@pytest.mark.parametrize("layer", [convolution, minimal_filtering])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_results_are_modulated_and_curved_in_the_same_pass(
+    layer: Any, shape: tuple[int, int, int, int]
+) -> None:
+    x, weight, bias = example(shape, 3, 3)
+    plain = channels_first(layer(channels_last(x), weight, bias)).double()
+    affine = torch.randn(2, shape[3])
+    scale, shift = affine.double()[:, :, None, None]
+    found = layer(channels_last(x), weight, bias, affine=affine)
+    assert_near(channels_first(found), plain * scale + shift)
+    found = layer(channels_last(x), weight, bias, affine=affine, gelu=True)
+    curved = nn.functional.gelu(plain * scale + shift, approximate="tanh")
+    assert_near(channels_first(found), curved)
+
+
+@needs_layers
+@pytest.mark.parametrize("shape", [(2, 4, 3, 5), (6, 10, 16, 33), (26, 40, 7, 24)])
+def test_convolutions_to_and_from_the_phases_of_pixels(shape: tuple[int, int, int, int]) -> None:
+    x, weight, bias = example(shape, 2, 2)
+    expected = nn.functional.conv2d(x.double(), weight.double(), bias.double(), 2)
+    assert_near(channels_first(convolution(channels_last(x), weight, bias, 2)), expected)
+    _, weight, bias = example(shape, 1, 1, out_phases=4)
+    results = nn.functional.conv2d(x.double(), weight.double(), bias.double())
+    results = results.unflatten(1, (4, -1)).transpose(1, 2).flatten(1, 2)
+    found = convolution(channels_last(x), weight, bias, out_period=2)
+    assert_near(channels_first(found), nn.functional.pixel_shuffle(results, 2))
+    again = convolution(channels_last(x), weight, bias, out_period=2, threads=3)
+    assert np.array_equal(again, found)
+
+
+@needs_layers
+def test_filters_are_made_once() -> None:
+    """The same bits as of the weight, and nothing else takes them."""
+    x, weight, bias = example((13, 21, 17, 20), 3, 3)
+    rows = channels_last(x)
+    taps, tiles = Filters.of_taps(weight), Filters.of_tiles(weight, threads=3)
+    assert np.array_equal(convolution(rows, taps, bias), convolution(rows, weight, bias))
+    found = minimal_filtering(rows, tiles, bias)
+    assert np.array_equal(found, minimal_filtering(rows, weight, bias))
+    assert tiles.is_of(weight) and not tiles.is_of(-weight) and not tiles.is_of(weight[:1])
+    assert Filters.of_taps(weight, source=-weight).is_of(-weight)
+    wrong: list[tuple[Any, Filters, dict[str, Any]]] = [
+        (convolution, tiles, {}),
+        (minimal_filtering, taps, {}),
+        (convolution, taps, {"out_period": 2}),
+        (minimal_filtering, tiles, {"period": 2}),
+    ]
+    for layer, filters, options in wrong:
+        with pytest.raises(InvalidInputError, match="was made for another layer"):
+            layer(rows, filters, bias, **options)
+    with pytest.raises(InvalidInputError, match="weight must be for 3x3 taps"):
+        Filters.of_tiles(torch.zeros(4, 3, 5, 5))
+    with pytest.raises(InvalidInputError, match="source must have 4 dimensions"):
+        Filters.of_tiles(weight, source=bias)
+
+
+@needs_layers
+@pytest.mark.parametrize("filtered", [False, True])
+@pytest.mark.parametrize(("side", "height", "width"), [(2, 2, 8), (4, 12, 4), (16, 48, 80)])
+def test_blocks(side: int, height: int, width: int, filtered: bool) -> None:
+    torch.manual_seed(0)
+    x, plus = torch.randn(2, 3, height, width), torch.randn(2, 3, height, width)
+    matrix = torch.randn(side, side) if filtered else None
+
+    def across(planes: Tensor) -> Tensor:
+        """Rows, then columns."""
+        for _ in range(2):
+            planes = planes.transpose(2, 3).clone()
+            for first in range(side // 2, planes.shape[2] - side, side):
+                if matrix is not None:
+                    inner = planes[:, :, first : first + side]
+                    planes[:, :, first : first + side] = matrix.double() @ inner
+        return planes
+
+    found = to_blocks(x, side, matrix, -0.5)
+    expected = nn.functional.pixel_unshuffle(across(x.double() - 0.5), side)
+    assert_near(channels_first(found), expected)
+    assert np.array_equal(to_blocks(x, side, matrix, -0.5, threads=3), found)
+    blocks = channels_last(nn.functional.pixel_unshuffle(x, side))
+    back = torch.from_numpy(from_blocks(blocks, side, matrix, 0.5, plus))
+    assert_near(back, across(x.double()) + 0.5 + plus)
+    assert torch.equal(
+        torch.from_numpy(from_blocks(blocks, side, matrix, 0.5, plus, threads=3)), back
+    )
+
+
+@needs_layers
+def test_blocks_that_do_not_fit() -> None:
+    x = torch.zeros(1, 3, 12, 8)
+    for function, arguments, message in (
+        (to_blocks, (x, 3), "x's sides must be multiples of side"),
+        (to_blocks, (x, 65), "side must be 1 to 64"),
+        (to_blocks, (x, 4, torch.zeros(3, 4)), "matrix must be"),
+        (to_blocks, (x[..., :1].contiguous(), 1, torch.zeros(1, 1)), "side even"),
+        (from_blocks, (x, 4), "blocks must have side\\^2 elements"),
+        (from_blocks, (x, 2, None, 0.0, x), "plus must have the result's shape"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            function(*arguments)
+
+
+@needs_layers
+def test_the_environment_chooses_instructions_and_none_changes_a_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, weight, bias = example((20, 31, 24, 40), 3, 3)
+    rows = channels_last(x)
+
+    def results() -> list[Any]:
+        found = [convolution(rows, weight, bias), minimal_filtering(rows, weight, bias, gelu=True)]
+        return [*found, gelu(rows.flatten(1, 2)), to_blocks(x[..., :30].contiguous(), 2)]
+
+    widest = results()
+    monkeypatch.setenv("KODEC_LAYERS", "avx2")
+    assert layers_name() == "avx2"
+    for ours, theirs in zip(results(), widest, strict=True):
+        assert np.array_equal(ours, theirs)
+    monkeypatch.setenv("KODEC_LAYERS", "off")
+    assert layers_name() == "off" and not runs_layers()
+    with pytest.raises(UnsupportedError, match="KODEC_LAYERS is off"):
+        convolution(rows, weight, bias)
+    monkeypatch.setenv("KODEC_LAYERS", "sse")
+    with pytest.raises(InvalidInputError, match="KODEC_LAYERS is 'sse'; on this machine it can be"):
+        runs_layers()
+
+
+@needs_layers
 def test_rectifying_keeps_infinities() -> None:
     x = torch.full((1, 4, 4, 1), torch.inf)
     found = convolution(x, torch.ones(1, 1, 1, 1), torch.zeros(1), slope=0.0, last_slope=0.0)
@@ -165,6 +297,8 @@ X, WEIGHT, BIAS = torch.zeros(1, 6, 5, 3), torch.zeros(4, 3, 3, 3), torch.zeros(
         (X, WEIGHT, BIAS, {"slope": -0.1}, "slope must be from 0 to 1"),
         (X, WEIGHT, BIAS, {"last_slope": float("nan")}, "last_slope must be from 0 to 1"),
         (X, WEIGHT, BIAS, {"plus": X}, "plus must have the result's shape"),
+        (X, WEIGHT, BIAS, {"affine": torch.zeros(2, 3)}, "affine must have a row of scales"),
+        (X, WEIGHT, BIAS, {"gelu": True, "slope": 0.5}, "gelu has no slope"),
     ],
 )
 def test_wrong_arguments_are_refused(

@@ -1,4 +1,4 @@
-// What runs in AVX2: loops over plain memory. Those files use no template of the standard library:
+// Inner loops of the layers, over plain memory. Files of them use no template of the standard library:
 // the linker keeps one copy of such for all, perhaps in instructions that a CPU lacks.
 #pragma once
 
@@ -9,7 +9,8 @@
 
 namespace kodec {
 
-constexpr std::size_t kColumns = 16, kLanes = 8;
+// Columns of a panel. Channels of a phase are rounded up to kTogether in memory.
+constexpr std::size_t kColumns = 16, kTogether = 8;
 
 inline std::size_t rounded_up(std::size_t value, std::size_t step) {
   return (value + step - 1) / step * step;
@@ -19,20 +20,10 @@ inline std::size_t rounded_up(std::size_t value, std::size_t step) {
 // stay in the first cache.
 constexpr std::size_t kPositions = 96;
 
-// One row of a convolution's results. panels: (panels, side, side * inputs, 16), zeros behind the
-// last output.
-void convolve_row(const float *x, const float *panels, const float *bias, const Finish &finish,
-                  float *out, const Convolution &shape, std::size_t row);
-
-// Up to kPositions positions of a normalisation. panels: as above, of one tap. squares: room for
-// as many positions.
-void normalise_positions(const float *x, const float *panels, const float *beta, float *out,
-                         std::size_t positions, std::size_t channels, bool inverse, float *squares);
-
 // Minimal filtering: a tile of 6x6 outputs, which sees 8x8 inputs, takes 64 products.
 constexpr std::size_t kSeen = 8, kMade = 6, kProducts = kSeen * kSeen;
 
-// Sizes in memory. Channels of a phase are rounded up to whole lanes, outputs of all to panels.
+// Sizes in memory. Channels of a phase are rounded up to kTogether, outputs of all to panels.
 struct TileLayout {
   Filtering shape;
   std::size_t rows, columns, tiles;               // of tiles; tiles at a time
@@ -40,34 +31,73 @@ struct TileLayout {
   std::size_t seen_step, made_step, filter_step;  // floats between products
 };
 
-// A weight as products see it: (products, panels, depth, 16).
-void see_filters(const float *weight, const TileLayout &layout, float *filters);
+// What `to_blocks` and `from_blocks` do with rows: `before` is added first, `after` last. turned: the
+// matrix, its columns in rows. Both are null where there is none.
+struct BoundaryFilter {
+  const float *matrix, *turned;
+  float before, after;
+};
 
-// For the gradient of a weight: one tile's inputs as products see them, and what its outputs'
-// gradient is to each product (the transpose of making outputs). seen, spread: of this tile.
-void see_for_gradient(const float *x, const float *gradient, const TileLayout &layout,
-                      std::size_t tile, float *seen, float *spread);
+// Loops that are compiled for each instruction set, all to the same bits.
+struct LayerKernels {
+  const char *name;
 
-// Adds one product's part, over `tiles` tiles, to sums (depth, width). seen: (tiles, depth).
-// spread: (tiles, width).
-void add_gradient(const float *seen, const float *spread, const TileLayout &layout,
-                  std::size_t tiles, float *sums);
+  // Up to kPositions of one row of a convolution's results, from `first` on. panels: (panels of all
+  // phases, side, side * inputs, 16), zeros behind a phase's last output.
+  void (*convolve_part)(const float *x, const float *panels, const float *bias,
+                        const Finish &finish, float *out, const Convolution &shape, std::size_t row,
+                        std::size_t first);
 
-// Sums of all products, `filter_step` floats apart, to the weight's gradient.
-void make_gradient(const float *sums, const TileLayout &layout, float *gradient);
+  // Up to kPositions positions of a normalisation. panels: as above, of one tap. squares: room for
+  // as many positions.
+  void (*normalise_positions)(const float *x, const float *panels, const float *beta, float *out,
+                              std::size_t positions, std::size_t channels, bool inverse,
+                              float *squares);
 
-// A part of the tiles. seen, made: room for kProducts * seen_step, made_step.
-void filter_tiles(const float *x, const float *filters, const float *bias, const Finish &finish,
-                  const TileLayout &layout, std::size_t part, float *seen, float *made, float *out);
+  // One panel of a weight as products see it: (products, panels, depth, 16).
+  void (*see_filters)(const float *weight, const TileLayout &layout, std::size_t panel,
+                      float *filters);
 
-// gelu(x * affine[0] + affine[1]) at positions of one item; without affine of x itself. affine: (2,
-// channels).
-void gelu_positions(const float *x, const float *affine, float *out, std::size_t positions,
-                    std::size_t channels);
+  // A part of the tiles. seen, made: room for kProducts * seen_step, made_step.
+  void (*filter_tiles)(const float *x, const float *filters, const float *bias,
+                       const Finish &finish, const TileLayout &layout, std::size_t part,
+                       float *seen, float *made, float *out);
 
-// The gradient of x from that of the result; adds affine's to affine_gradient (2, channels).
-void gelu_gradient_positions(const float *x, const float *affine, const float *gradient, float *out,
-                             float *affine_gradient, std::size_t positions, std::size_t channels);
+  // For the gradient of a weight: one tile's inputs as products see them, and what its outputs'
+  // gradient is to each product (the transpose of making outputs). seen, spread: of this tile.
+  void (*see_for_gradient)(const float *x, const float *gradient, const TileLayout &layout,
+                           std::size_t tile, float *seen, float *spread);
+
+  // Adds one product's part, over `tiles` tiles, to sums (depth, width). seen: (tiles, depth).
+  // spread: (tiles, width).
+  void (*add_gradient)(const float *seen, const float *spread, const TileLayout &layout,
+                       std::size_t tiles, float *sums);
+
+  // Sums of all products, `filter_step` floats apart, to the weight's gradient.
+  void (*make_gradient)(const float *sums, const TileLayout &layout, float *gradient);
+
+  // gelu(x * affine[0] + affine[1]) at positions of one item; without affine of x itself. affine:
+  // (2, channels).
+  void (*gelu_positions)(const float *x, const float *affine, float *out, std::size_t positions,
+                         std::size_t channels);
+
+  // The gradient of x from that of the result; adds affine's to affine_gradient (2, channels).
+  void (*gelu_gradient_positions)(const float *x, const float *affine, const float *gradient,
+                                  float *out, float *affine_gradient, std::size_t positions,
+                                  std::size_t channels);
+
+  // One component of a strip of rows: a row of blocks, or around a boundary between two if there is
+  // a matrix. room: for one row more than a block has.
+  void (*filter_strip)(const float *from, const BoundaryFilter &filter, const float *plus,
+                       float *to, const PixelBlocks &shape, bool to_blocks, std::size_t component,
+                       std::size_t strip, float *room);
+};
+
+extern const LayerKernels kAvx2Layers, kAvx512Layers;
+
+// Those that KODEC_LAYERS names, or the widest that this CPU runs; null where it is `off`, or where
+// the CPU runs none. Throws InvalidInputError where it names none, or none that runs here.
+const LayerKernels *layer_kernels();
 
 // A place filter, by rows. Luma in whole steps: by kPlaceSteps around the middle of its range, within
 // +-kPlaceMost, so that 36 squares fit 31 bits.
@@ -76,6 +106,8 @@ constexpr float kPlaceSteps = 8192, kPlaceMost = 0.94f;
 constexpr float kPlaceRamp = 4;
 // Sums of 36 differences, in steps, below which directions count for little.
 constexpr float kPlaceFloor = 36 * 8;
+// Cells in a vector: these loops are AVX2's.
+constexpr std::size_t kPlaceLanes = 8;
 // Cells of 2x2 pixels that "near by" reaches.
 constexpr std::size_t kPlaceNear = 4;
 
@@ -85,7 +117,7 @@ void place_luma_row(const float *x, std::size_t plane, float *luma, std::int16_t
                     std::size_t width);
 
 // One row of cells from two rows of steps and the one below: sums, sums of squares, of differences
-// along rows, and along columns, each of as many as cells rounded up to kLanes. Reads 2 kLanes + 1
+// along rows, and along columns, each of as many as cells rounded up to kPlaceLanes. Reads 2 kPlaceLanes + 1
 // steps behind the last cell.
 void place_cell_row(const std::int16_t *upper, const std::int16_t *lower,
                     const std::int16_t *below, std::size_t cells, std::int32_t *out);

@@ -1,33 +1,49 @@
 // Layers of transforms on a CPU, in float32: pictures (height, width, channels), channels last.
 //
-// Results do not depend on the number of threads, on alignment, or on what else is computed.
+// Results do not depend on the number of threads, on alignment, on the instruction set, or on what
+// else is computed.
 #pragma once
 
 #include <cstddef>
 
+#include "buffer.hpp"
+
 namespace kodec {
 
-// Whether this CPU runs what follows, which is written for AVX2 with FMA; to be asked first.
+// Whether this CPU runs what follows, which is written for AVX2 with FMA and for AVX-512, and
+// KODEC_LAYERS is not `off`; to be asked first. Throws InvalidInputError where that names nothing.
 bool has_layers();
+// Which of them: avx2, avx512 or off.
+const char *layers_name();
 
-// What is done with a convolution's results v, at no further pass over memory: v is multiplied by
-// `slope` where negative; `plus`, of the results' shape, is added, if there is any; and what comes
-// of that is multiplied by `last_slope` where negative. Slopes: 0 (rectified) to 1 (as it is).
+// What is done with a convolution's results v, at no further pass over memory: output o is
+// multiplied by scale[o] and shift[o] is added, if there are any; v is passed through GELU (by tanh),
+// or multiplied by `slope` where negative; `plus`, of the results' shape, is added, if there is any;
+// and what comes of that is multiplied by `last_slope` where negative. Slopes: 0 (rectified) to 1 (as
+// it is). Outputs of scale and shift are those of all phases.
 struct Finish {
   float slope = 1;
   const float *plus = nullptr;
   float last_slope = 1;
+  const float *scale = nullptr, *shift = nullptr;
+  bool gelu = false;
 };
 
-// A convolution of odd sides with zeros around the picture: (height, width, inputs) -> (ceil(height
-// / stride), ceil(width / stride), outputs). Weights are (outputs, inputs, side, side).
+// A convolution with zeros around the picture: (height, width, inputs) -> (ceil(height / stride),
+// ceil(width / stride), outputs). Weights are (outputs of all phases, inputs, side, side); kernels of
+// even sides begin one place nearer. With an out_period of 2 results are the phases of a picture of
+// twice as many rows and columns, as for `minimal_filtering` below.
 struct Convolution {
-  std::size_t height, width, inputs, outputs, side, stride;
+  std::size_t height, width, inputs, outputs, side, stride, out_period = 1;
 
   std::size_t out_height() const { return (height + stride - 1) / stride; }
   std::size_t out_width() const { return (width + stride - 1) / stride; }
+  std::size_t margin() const { return (side - 1) / 2; }
+  std::size_t phases() const { return out_period * out_period; }
 };
-void convolution(const float *x, const float *weight, const float *bias, const Finish &finish,
+// A weight as `convolution` takes it. Of the shape only what is the weight's is read.
+Buffer convolution_filters(const float *weight, const Convolution &shape);
+void convolution(const float *x, const float *filters, const float *bias, const Finish &finish,
                  float *out, const Convolution &shape, std::size_t threads);
 
 // A 3x3 convolution of stride 1, by minimal filtering, from all phases of a picture to all phases
@@ -40,7 +56,10 @@ void convolution(const float *x, const float *weight, const float *bias, const F
 struct Filtering {
   std::size_t height, width, inputs, outputs, period, out_period, source_height, source_width;
 };
-void minimal_filtering(const float *x, const float *weight, const float *bias, const Finish &finish,
+// A weight as `minimal_filtering` takes it, which takes as long as some layers. Of the shape only
+// what is the weight's is read.
+Buffer minimal_filters(const float *weight, const Filtering &shape, std::size_t threads);
+void minimal_filtering(const float *x, const float *filters, const float *bias, const Finish &finish,
                        float *out, const Filtering &shape, std::size_t threads);
 
 // The gradient of a weight (outputs, inputs, 3, 3) of a 3x3 convolution of stride 1 over `items`
@@ -48,6 +67,21 @@ void minimal_filtering(const float *x, const float *weight, const float *bias, c
 // height, width, outputs). Both periods are 1.
 void filter_gradient(const float *x, const float *gradient, float *out, std::size_t items,
                      const Filtering &shape, std::size_t threads);
+
+// Pixels in blocks of side x side: planes (components, height, width), sides multiples of `side`, to
+// and from (height / side, width / side, components * side^2), a component's rows behind each other.
+// matrix: (side, side), applied across all inner boundaries between blocks, along rows and then down
+// columns, to what half a block on each side holds; or none. Source: "Lapped transform via
+// time-domain pre- and post-filtering" (2003).
+struct PixelBlocks {
+  std::size_t components, height, width, side;
+};
+// The blocks of x + shift, filtered.
+void to_blocks(const float *x, const float *matrix, float shift, float *out,
+               const PixelBlocks &shape, std::size_t threads);
+// The planes of blocks, filtered, + shift, and + plus, of the result's shape, if there is any.
+void from_blocks(const float *blocks, const float *matrix, float shift, const float *plus,
+                 float *out, const PixelBlocks &shape, std::size_t threads);
 
 // Generalised divisive normalisation: out = x / sqrt(beta + gamma x^2), or multiplied by the root
 // if `inverse`, at each of `positions`. gamma is (channels, channels). out may be x.

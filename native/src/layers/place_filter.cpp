@@ -11,7 +11,7 @@
 
 namespace kodec {
 
-#if !defined(KODEC_X86_KERNELS)
+#if !defined(KODEC_X86_LAYERS)
 void place_luma_row(const float *, std::size_t, float *, std::int16_t *, std::size_t) {}
 void place_cell_row(const std::int16_t *, const std::int16_t *, const std::int16_t *, std::size_t,
                     std::int32_t *) {}
@@ -36,13 +36,13 @@ class Places {
   Places(const float *x, std::size_t height, std::size_t width, std::size_t threads)
       : rows_(height / 2),
         cells_(width / 2),
-        padded_(rounded_up(cells_, kLanes)),
+        padded_(rounded_up(cells_, kPlaceLanes)),
         step_(width + 2 * kReach + 1),
         luma_((height + 2 * kReach) * step_),
         levels_(rows_ * padded_),
         directions_(rows_ * padded_) {
     // A row of steps has what whole vectors of cells read behind its end.
-    const std::size_t steps_step = rounded_up(width, 2 * kLanes) + 2 * kLanes;
+    const std::size_t steps_step = rounded_up(width, 2 * kPlaceLanes) + 2 * kPlaceLanes;
     const Buffer room(height * steps_step / 2);
     std::int16_t *const steps = reinterpret_cast<std::int16_t *>(room.data());
     share_tasks(height, threads, [&](std::size_t y, std::size_t) {

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "float_panels.hpp"
+#include "float_lanes.hpp"
 #include "layer_kernels.hpp"
 
 namespace kodec {

@@ -57,12 +57,14 @@ def bdrate(options: argparse.Namespace) -> None:
         common_metrics,
         compare,
         describe_comparison,
+        on_shared_pictures,
         preferred_metric,
         read_curve_sets,
     )
 
     tests = read_curve_sets(files(options.test), options.size, options.fps)
     anchors = read_curve_sets(files(options.anchor), options.size, options.fps)
+    tests, anchors = on_shared_pictures(tests, anchors)
     metric = options.metric
     if metric is None:
         metric = preferred_metric(common_metrics([*tests, *anchors]))

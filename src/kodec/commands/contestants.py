@@ -36,14 +36,18 @@ class Contestant:
     output: Path
 
 
-def contestants(options: argparse.Namespace, video: bool) -> list[Contestant]:
-    """What was asked for, first the one of --model or --codec.
+def contestants(
+    options: argparse.Namespace, files: Sequence[Path], video: bool
+) -> list[Contestant]:
+    """What was asked for of these files, first the one of --model, --coded or --codec.
 
     Baselines beside it code in its structure. Raises InvalidInputError and UsageError.
     """
     if options.codec is not None:
         structure = options.structure or "random-access"
         found = [_of_baseline(options, options.codec, structure, options.output, video)]
+    elif options.coded is not None:
+        found, structure = [_of_coded(options, files, video)], "intra"
     elif video:
         main, structure = _of_videos(options)
         found = [main]
@@ -71,6 +75,19 @@ def _of_pictures(options: argparse.Namespace) -> Contestant:
     loads = [partial(load, model, options.device, options.trust) for model in options.model]
     named = [(codec.name, make) for codec, make in zip(codecs, loads, strict=True)]
     return Contestant(named, qualities, options.output)
+
+
+def _of_coded(options: argparse.Namespace, files: Sequence[Path], video: bool) -> Contestant:
+    """Files that are there already, which make one curve."""
+    from kodec.eval.running.coded_files import CodedFiles, files_of
+
+    if video:
+        raise InvalidInputError(f"--coded is of pictures, and {options.dataset} is of video")
+    codecs = []
+    for coded in options.coded:
+        how = coded.name.removesuffix(".kdc"), files_of(coded, files), options.device
+        codecs.append((how[0], partial(CodedFiles, *how)))
+    return Contestant(codecs, [None], options.output)
 
 
 def _of_families(options: argparse.Namespace) -> Contestant:

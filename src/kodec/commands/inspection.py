@@ -14,6 +14,7 @@ from .video_coding import is_coded_video
 
 if TYPE_CHECKING:
     from kodec.codecs import Objective, PictureHeader, SequenceHeader
+    from kodec.codecs.container import Container
 
 
 def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
@@ -144,13 +145,21 @@ def _video_facts(path: Path) -> dict[str, Any]:
 
 def _picture_facts(path: Path) -> dict[str, Any]:
     from kodec.codecs.container import FORMAT_VERSION
+    from kodec.codecs.pictures.alpha import way_of
 
-    from .coded_file import read_coded
+    from .coded_file import naming, read_coded
 
     data, container = read_coded(path)
     header = container.header
     parts = {name: len(block) for name, block in container.metadata.items()}
-    parts["coded"] = sum(map(len, container.packets))
+    colours = container.packets[:: header.planes]
+    parts["coded"] = sum(map(len, colours))
+    alpha = {}
+    if header.planes > 1:
+        packets = container.packets[1 :: header.planes]
+        parts["alpha"] = sum(map(len, packets))
+        with naming(path):
+            alpha = {"alpha": way_of(packets)}
     # What frames the parts: the head, lengths and checksums.
     parts = {"header": len(data) - sum(parts.values()), **parts}
     return {
@@ -161,10 +170,33 @@ def _picture_facts(path: Path) -> dict[str, Any]:
         "height": header.height,
         "components": header.components,
         "bit_depth": header.bit_depth,
+        **alpha,
+        **_tile_facts(container),
         **_facts_of_model(header),
         "bytes": len(data),
         "bytes_per_part": parts,
         "bpp": round(8 * len(data) / (header.width * header.height), 6),
+    }
+
+
+def _tile_facts(container: "Container") -> dict[str, Any]:
+    """Of a picture in tiles: how it is cut, and what its tiles take, all planes of each."""
+    from kodec.codecs.pictures.coded_picture import grid_of
+
+    header = container.header
+    if header.tile is None:
+        return {}
+    grid = grid_of(header)
+    sizes = list(map(len, container.packets))
+    tiles = [sum(sizes[at : at + header.planes]) for at in range(0, len(sizes), header.planes)]
+    return {
+        "tiles": {
+            "size": "{}x{}".format(*header.tile),
+            "columns": grid.columns,
+            "rows": grid.rows,
+            "bytes_of_smallest": min(tiles),
+            "bytes_of_largest": max(tiles),
+        }
     }
 
 

@@ -40,7 +40,7 @@ def write_manifest(path: Path, measured: "Iterable[Results]") -> None:
 
 def _rows_of(results: "Results") -> Iterator[dict[str, object]]:
     for row in results.per_image:
-        seconds = row.encoding_time + (row.decoding_time or 0)
+        seconds = (row.encoding_time or 0) + (row.decoding_time or 0)
         yield {
             "input": row.image,
             "codec": results.name,

@@ -46,6 +46,14 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         action="append",
         help="a model; several fixed-rate ones, each with its own --model, make one curve",
     )
+    which.add_argument(
+        "--coded",
+        metavar="FILE|FOLDER",
+        action="append",
+        type=usage.path,
+        help="a picture's .kdc file, or a folder of NAME.kdc for each picture, coded before; "
+        "several make one curve",
+    )
     which.add_argument("--codec", metavar="NAME", help=f"a baseline: {', '.join(_CODECS)}")
     eval_.add_argument(
         "--dataset",
@@ -152,7 +160,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from kodec.eval import evaluate_sources as measure
 
     sources, video = _sources(options)
-    asked = contestants(options, video)
+    asked = contestants(options, [source.path for source in sources], video)
     metrics, absent = check_metrics(options.metrics or _usual_metrics(video), video)
     for one in asked:
         check_output_target(one.output)
@@ -213,12 +221,11 @@ def _described(one: "Contestant", options: argparse.Namespace) -> str:
 
 def _check_usage(options: argparse.Namespace) -> None:
     """Refuse options that do not go together, and those that would change nothing."""
+    if options.coded is not None:
+        _check_coded(options)
+        return
     given = [name for name in _TAKEN_BY if getattr(options, name) is not None]
-    for name in options.beside or ():
-        if name not in _BESIDE:
-            raise usage.UsageError(f"--beside takes {', '.join(_BESIDE)}, not {name!r}")
-        if name == options.codec or options.beside.count(name) > 1:
-            raise usage.UsageError(f"{name} is named twice: name it once")
+    _check_beside(options)
     fitted = options.model is not None and any(map(is_family, options.model))
     if options.size is not None and not isinstance(options.size, tuple) and not fitted:
         raise usage.UsageError(
@@ -254,6 +261,35 @@ def _check_usage(options: argparse.Namespace) -> None:
                 f"{_flag(name)} is for {', '.join(_TAKEN_BY[name])}, {options.codec} has no such "
                 "thing: leave it out"
             )
+
+
+def _check_beside(options: argparse.Namespace) -> None:
+    for name in options.beside or ():
+        if name not in _BESIDE:
+            raise usage.UsageError(f"--beside takes {', '.join(_BESIDE)}, not {name!r}")
+        if name == options.codec or options.beside.count(name) > 1:
+            raise usage.UsageError(f"{name} is named twice: name it once")
+
+
+def _check_coded(options: argparse.Namespace) -> None:
+    """Files are as they are: what says how to code means nothing."""
+    of_coding = (
+        *_TAKEN_BY,
+        "qualities",
+        "offsets",
+        "effort",
+        "minutes",
+        "steps",
+        "lam",
+        "schedule",
+    )
+    given = [name for name in of_coding if getattr(options, name) is not None]
+    if given or options.trust:
+        name = {"lam": "lambda"}.get(given[0], given[0]) if given else "trust"
+        raise usage.UsageError(f"{_flag(name)} goes with --model or --codec, not with --coded")
+    if options.recursive or storage.is_url(storage.local(options.dataset)):
+        raise usage.UsageError("--coded is of the pictures of one folder, no URL")
+    _check_beside(options)
 
 
 def _check_kind(options: argparse.Namespace, files: list[Path], video: bool) -> None:

@@ -165,6 +165,44 @@ def test_whatever_is_lost_there_is_a_picture_or_an_error(tiny_model: Path) -> No
         assert picture.pixels.shape == (*SIZE, 3) and lost
 
 
+@pytest.mark.parametrize("crop", [None, Box(60, 61, 140, 90), Box(140, 100, 210, 150)])
+def test_alpha_without_loss_in_part(tiny_model: Path, crop: Box | None) -> None:
+    codec = codec_of(tiny_model)
+    samples = photo_like(*SIZE, 4)
+    samples[..., 3] = 255
+    samples[40:90, 30:150, 3] = 0
+    alpha = samples[..., 3]
+    container = read_container(codec.encode_picture(picture_of_array(samples), 30, tile=TILE).data)
+    packets = dict(enumerate(container.packets))
+    del packets[2 * LOST + 1]
+    picture, lost = codec.decode_partial(container.header, packets, {}, crop)
+    box, shown = Box(64, 64, 128, 128), crop or Box(0, 0, SIZE[1], SIZE[0])
+    assert [(tile.plane, tile.box) for tile in lost] == [("alpha", box)] * box.meets(shown)
+    assert picture.alpha is not None
+    sound = np.ones(SIZE, bool)
+    sound[box.slices] = False
+    assert np.array_equal(
+        np.where(sound, alpha, 9)[shown.slices], np.where(sound[shown.slices], picture.alpha, 9)
+    )
+
+
+def test_alpha_in_two_ways_shows_both_in_part(tiny_model: Path) -> None:
+    """No encoder writes such a file: what is damaged in it nobody knows."""
+    codec, encoded = codec_of(tiny_model), coded(tiny_model, alpha=True)
+    container = read_container(encoded.data)
+    packets = dict(enumerate(container.packets))
+    assert encoded.reconstruction.alpha is not None
+    box = TileGrid(SIZE[1], SIZE[0], TILE).box(LOST)
+    packets[2 * LOST + 1] = pack_alpha(np.full((64, 64), 77, np.uint8))
+    with pytest.raises(BitstreamError, match="in two ways"):
+        codec.decode_packets(container.header, packets, {})
+    del packets[1]
+    picture, lost = codec.decode_partial(container.header, packets, {})
+    assert [(tile.plane, tile.box) for tile in lost] == [("alpha", Box(0, 0, 64, 64))]
+    assert picture.alpha is not None and np.all(picture.alpha[box.slices] == 77)
+    assert np.array_equal(picture.alpha[140:], encoded.reconstruction.alpha[140:])
+
+
 def test_concealment_fades_between_neighbours() -> None:
     grid = TileGrid(6, 2, (2, 2))
     samples = np.zeros((2, 6, 1), np.uint8)

@@ -5,7 +5,7 @@ import pytest
 from kodec.eval import Results, write_results
 from kodec.eval.report import read_entries
 from kodec.native import InvalidInputError
-from reported_results import write_curve
+from reported_results import write_curve, write_logs
 
 
 def test_a_name_that_two_files_share_is_told_apart_by_file(tmp_path: Path) -> None:
@@ -104,3 +104,16 @@ def test_rates_of_different_units_are_refused(tmp_path: Path) -> None:
         read_entries([path], [model])
     entries, _ = read_entries([path], [model], size=(100, 100), fps=10)
     assert sorted(entries[0].curves["psnr-rgb"].rates) == [1.0, 10.0]
+
+
+def test_beside_logs_of_pictures_results_are_of_those_that_both_have(tmp_path: Path) -> None:
+    results = write_curve(tmp_path, "model", pictures=("one.png", "two.png", "three.png"))
+    logs = write_logs(tmp_path / "logs", "one", "three")
+    ((entry, theirs), _) = read_entries([results, logs])
+    assert {row.image for row in entry.rows} == {"one.png", "three.png"}
+    assert entry.averaging("psnr-rgb") == "mean over 2 images"
+    assert entry.measured["encoding_time"] == pytest.approx((0.1,) * 4)
+    assert entry.measured_at(entry.rates[0])["decoding_time"] == pytest.approx(0.1)
+    assert theirs.curves["psnr-y"].values == (33.5, 36.5)
+    assert theirs.curves["psnr-y"].averaging == "mean over images"
+    assert theirs.curves["psnr-y"].rates == pytest.approx((0.4, 0.8), rel=1e-3)

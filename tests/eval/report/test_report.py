@@ -6,7 +6,7 @@ import pytest
 from kodec.eval import bd_rate, read_results
 from kodec.eval.report import build_report, picture_comparisons, read_entries
 from kodec.native import InvalidInputError
-from reported_results import write_curve
+from reported_results import write_curve, write_logs
 
 
 def test_bd_rates_are_those_of_bd_rate(tmp_path: Path) -> None:
@@ -108,3 +108,16 @@ def test_the_anchor_alone_is_refused(tmp_path: Path) -> None:
     path = write_curve(tmp_path, "anchor")
     with pytest.raises(InvalidInputError, match="besides the anchor"):
         build_report(*read_entries([path], [path]))
+
+
+def test_pictures_are_compared_with_an_anchor_of_logs(tmp_path: Path) -> None:
+    results = write_curve(tmp_path, "model", pictures=("one.png", "two.png"), ms_ssim=False)
+    results.write_text(results.read_text().replace("psnr-rgb", "psnr-y"))
+    logs = write_logs(tmp_path / "logs", "one", "two")
+    (entry,), anchor = read_entries([results], [logs])
+    assert anchor is not None
+    found = picture_comparisons(entry, anchor, "psnr-y", "pchip")
+    first, second = found["one.png"], found["two.png"]
+    assert first is not None and second is not None
+    # The second costs twice the first; its logs are 1 dB better at the same rates.
+    assert second > 2 * (100 + first) - 100

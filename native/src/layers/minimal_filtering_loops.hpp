@@ -1,8 +1,9 @@
 // 3x3 convolutions by minimal filtering: a tile of 6x6 outputs, which sees 8x8 inputs, takes 64
 // products for 324. Points of evaluation: 0, 1, -1, 2, -2, 1/2, -1/2 and infinity.
 // Source: "Fast algorithms for convolutional neural networks" (2016).
-#include "float_panels.hpp"
-#include "layer_kernels.hpp"
+#pragma once
+
+#include "panel_loops.hpp"
 
 namespace kodec {
 namespace {
@@ -10,14 +11,6 @@ namespace {
 // Floats. Tiles are read and written a few channels at a time, in no order that a processor would
 // foresee: so the lines that the next tile needs are asked for.
 constexpr std::size_t kCacheLine = 16;
-
-using Lanes = __m256;
-inline Lanes plus(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
-inline Lanes minus(Lanes a, Lanes b) { return _mm256_sub_ps(a, b); }
-inline Lanes times(Lanes a, float b) { return _mm256_mul_ps(a, _mm256_set1_ps(b)); }
-inline Lanes plus(Lanes a, Lanes b, float factor) {
-  return _mm256_fmadd_ps(b, _mm256_set1_ps(factor), a);
-}
 
 // What eight products in a row see of eight inputs.
 inline void see(const Lanes d[kSeen], Lanes out[kSeen]) {
@@ -105,44 +98,47 @@ void see_tile(const float *x, const TileLayout &l, Tile tile, float *seen) {
   const Filtering &s = l.shape;
   const std::size_t period = s.period;
   const std::size_t step = period * s.inputs;
-  for (std::size_t k = 0; k < l.depth; k += kLanes) {
-    const std::size_t down = k / l.inputs / period, across = k / l.inputs % period;
-    const std::size_t channel = k % l.inputs, count = smaller(kLanes, s.inputs - channel);
+  for (std::size_t phase = 0; phase < period * period; ++phase) {
+    const std::size_t down = phase / period, across = phase % period;
     // Inputs begin one position before outputs.
-    const bool inside = tile.top > 0 && tile.left > 0 && count == kLanes &&
+    const bool within = tile.top > 0 && tile.left > 0 &&
                         (tile.top + kMade) * period + down < s.source_height &&
                         (tile.left + kMade) * period + across < s.source_width;
-    Lanes part[kSeen][kSeen];
-    for (std::size_t i = 0; i < kSeen; ++i) {
-      Lanes row[kSeen];
-      if (inside) {
-        const float *from = x +
-                            (((tile.top + i - 1) * period + down) * s.source_width +
-                             (tile.left - 1) * period + across) *
-                                s.inputs +
-                            channel;
-        if (k % kCacheLine == 0)
-          for (std::size_t j = kSeen - kMade; j < kSeen; ++j) fetch(from + (j + kMade) * step);
-        for (std::size_t j = 0; j < kSeen; ++j, from += step) row[j] = _mm256_loadu_ps(from);
-      } else {
-        const std::size_t y = (tile.top + i) * period + down;  // One position further down.
-        const float *const from = x + (y - period) * s.source_width * s.inputs + channel;
-        for (std::size_t j = 0; j < kSeen; ++j) {
-          const std::size_t z = (tile.left + j) * period + across;
-          const bool exists = y >= period && z >= period && y - period < s.source_height &&
-                              z - period < s.source_width;
-          row[j] =
-              exists ? load_floats(from + (z - period) * s.inputs, count) : _mm256_setzero_ps();
+    for (std::size_t channel = 0; channel < l.inputs; channel += kLanes) {
+      const std::size_t count = smaller(kLanes, s.inputs - channel);
+      Lanes part[kSeen][kSeen];
+      for (std::size_t i = 0; i < kSeen; ++i) {
+        Lanes row[kSeen];
+        if (within) {
+          const float *from = x +
+                              (((tile.top + i - 1) * period + down) * s.source_width +
+                               (tile.left - 1) * period + across) *
+                                  s.inputs +
+                              channel;
+          if (channel % kCacheLine == 0)
+            for (std::size_t j = kSeen - kMade; j < kSeen; ++j) fetch(from + (j + kMade) * step);
+          for (std::size_t j = 0; j < kSeen; ++j, from += step) row[j] = load(from, count);
+        } else {
+          const std::size_t y = (tile.top + i) * period + down;  // One position further down.
+          const float *const from = x + (y - period) * s.source_width * s.inputs + channel;
+          for (std::size_t j = 0; j < kSeen; ++j) {
+            const std::size_t z = (tile.left + j) * period + across;
+            const bool exists = y >= period && z >= period && y - period < s.source_height &&
+                                z - period < s.source_width;
+            row[j] = exists ? load(from + (z - period) * s.inputs, count) : none();
+          }
         }
+        see(row, part[i]);
       }
-      see(row, part[i]);
-    }
-    for (std::size_t j = 0; j < kSeen; ++j) {
-      Lanes column[kSeen], out[kSeen];
-      for (std::size_t i = 0; i < kSeen; ++i) column[i] = part[i][j];
-      see(column, out);
-      for (std::size_t i = 0; i < kSeen; ++i)
-        _mm256_storeu_ps(seen + k + (i * kSeen + j) * l.seen_step, out[i]);
+      const std::size_t room = l.inputs - channel;
+      float *const to = seen + phase * l.inputs + channel;
+      for (std::size_t j = 0; j < kSeen; ++j) {
+        Lanes column[kSeen], out[kSeen];
+        for (std::size_t i = 0; i < kSeen; ++i) column[i] = part[i][j];
+        see(column, out);
+        for (std::size_t i = 0; i < kSeen; ++i)
+          store(to + (i * kSeen + j) * l.seen_step, out[i], room);
+      }
     }
   }
 }
@@ -159,8 +155,8 @@ void spread_tile(const float *gradient, const TileLayout &l, Tile tile, float *t
       const float *const from = gradient + ((tile.top + i) * s.width + tile.left) * s.outputs + k;
       Lanes row[kMade];
       for (std::size_t j = 0; j < kMade; ++j)
-        row[j] = i < rows && j < columns && count > 0 ? load_floats(from + j * s.outputs, count)
-                                                      : _mm256_setzero_ps();
+        row[j] = i < rows && j < columns && count > 0 ? load(from + j * s.outputs, count)
+                                                      : none();
       spread(row, part[i]);
     }
     for (std::size_t j = 0; j < kSeen; ++j) {
@@ -168,7 +164,7 @@ void spread_tile(const float *gradient, const TileLayout &l, Tile tile, float *t
       for (std::size_t i = 0; i < kMade; ++i) column[i] = part[i][j];
       spread(column, out);
       for (std::size_t i = 0; i < kSeen; ++i)
-        _mm256_storeu_ps(to + k + (i * kSeen + j) * l.made_step, out[i]);
+        store(to + k + (i * kSeen + j) * l.made_step, out[i]);
     }
   }
 }
@@ -180,70 +176,65 @@ void make_tile(const float *made, const float *bias, const Finish &finish, const
   const std::size_t period = s.out_period;
   const std::size_t rows = smaller(kMade, s.height - tile.top);
   const std::size_t columns = smaller(kMade, s.width - tile.left);
-  for (std::size_t k = 0; k < l.outputs * period * period; k += kLanes) {
-    const std::size_t down = k / l.outputs / period, across = k / l.outputs % period;
-    const std::size_t channel = k % l.outputs, count = smaller(kLanes, s.outputs - channel);
-    const Lanes first = load_floats(bias + k / l.outputs * s.outputs + channel, count);
-    Lanes part[kSeen][kMade];
-    for (std::size_t i = 0; i < kSeen; ++i) {
-      Lanes row[kSeen];
-      for (std::size_t j = 0; j < kSeen; ++j)
-        row[j] = _mm256_loadu_ps(made + k + (i * kSeen + j) * l.made_step);
-      make(row, part[i]);
-    }
-    for (std::size_t j = 0; j < columns; ++j) {
-      Lanes column[kSeen], values[kMade];
-      for (std::size_t i = 0; i < kSeen; ++i) column[i] = part[i][j];
-      make(column, values);
-      for (std::size_t i = 0; i < rows; ++i) {
-        const std::size_t y = (tile.top + i) * period + down, z = (tile.left + j) * period + across;
-        const std::size_t place = (y * s.width * period + z) * s.outputs + channel;
-        if (k % kCacheLine == 0) {
-          const std::size_t next = place + kMade * period * s.outputs;
-          fetch(out + next);
-          if (finish.plus != nullptr) fetch(finish.plus + next);
+  for (std::size_t phase = 0; phase < period * period; ++phase)
+    for (std::size_t channel = 0; channel < s.outputs; channel += kLanes) {
+      const std::size_t down = phase / period, across = phase % period;
+      const std::size_t count = smaller(kLanes, s.outputs - channel);
+      const std::size_t output = phase * s.outputs + channel;
+      const float *const from = made + phase * l.outputs + channel;
+      const Lanes first = load(bias + output, count);
+      Lanes part[kSeen][kMade];
+      for (std::size_t i = 0; i < kSeen; ++i) {
+        Lanes row[kSeen];
+        for (std::size_t j = 0; j < kSeen; ++j) row[j] = load(from + (i * kSeen + j) * l.made_step);
+        make(row, part[i]);
+      }
+      for (std::size_t j = 0; j < columns; ++j) {
+        Lanes column[kSeen], values[kMade];
+        for (std::size_t i = 0; i < kSeen; ++i) column[i] = part[i][j];
+        make(column, values);
+        for (std::size_t i = 0; i < rows; ++i) {
+          const std::size_t y = (tile.top + i) * period + down;
+          const std::size_t z = (tile.left + j) * period + across;
+          const std::size_t place = (y * s.width * period + z) * s.outputs + channel;
+          if (channel % kCacheLine == 0) {
+            const std::size_t next = place + kMade * period * s.outputs;
+            fetch(out + next);
+            if (finish.plus != nullptr) fetch(finish.plus + next);
+          }
+          finish_floats(finish, out, place, output, plus(values[i], first), count);
         }
-        finish_floats(finish, out, place, plus(values[i], first), count);
       }
     }
-  }
 }
 
-}  // namespace
-
-void see_filters(const float *weight, const TileLayout &l, float *filters) {
+void see_filters(const float *weight, const TileLayout &l, std::size_t panel, float *filters) {
   const Filtering &s = l.shape;
-  const std::size_t all = s.inputs * s.period * s.period;
-  for (std::size_t column = 0; column < l.width; column += kLanes) {
-    const std::size_t phase = column / l.outputs, first = column % l.outputs;
-    const bool real = phase < s.out_period * s.out_period;
-    const std::size_t count = real ? smaller(kLanes, s.outputs - first) : 0;
+  const std::size_t all = s.inputs * s.period * s.period, phases = s.out_period * s.out_period;
+  for (std::size_t column = panel * kColumns; column < (panel + 1) * kColumns; column += kLanes)
     for (std::size_t k = 0; k < l.depth; ++k) {
-      alignas(32) float tap[9][kLanes] = {};
-      if (k % l.inputs < s.inputs) {
-        const std::size_t input = k / l.inputs * s.inputs + k % l.inputs;
-        for (std::size_t lane = 0; lane < count; ++lane) {
-          const float *const from = weight + ((phase * s.outputs + first + lane) * all + input) * 9;
-          for (std::size_t t = 0; t < 9; ++t) tap[t][lane] = from[t];
-        }
+      alignas(64) float tap[9][kLanes] = {};
+      const std::size_t input = k / l.inputs * s.inputs + k % l.inputs;
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        const std::size_t phase = (column + lane) / l.outputs, output = (column + lane) % l.outputs;
+        if (k % l.inputs >= s.inputs || phase >= phases || output >= s.outputs) continue;
+        const float *const from = weight + ((phase * s.outputs + output) * all + input) * 9;
+        for (std::size_t t = 0; t < 9; ++t) tap[t][lane] = from[t];
       }
       Lanes down[3][kSeen];
       for (std::size_t j = 0; j < 3; ++j) {
-        const Lanes taps[3] = {_mm256_load_ps(tap[j]), _mm256_load_ps(tap[3 + j]),
-                               _mm256_load_ps(tap[6 + j])};
+        const Lanes taps[3] = {load(tap[j]), load(tap[3 + j]), load(tap[6 + j])};
         see_taps(taps, down[j]);
       }
-      float *const place =
-          filters + (column / kColumns * l.depth + k) * kColumns + column % kColumns;
+      float *const place = filters + (panel * l.depth + k) * kColumns + column % kColumns;
       for (std::size_t i = 0; i < kSeen; ++i) {
         const Lanes taps[3] = {down[0][i], down[1][i], down[2][i]};
         Lanes seen[kSeen];
         see_taps(taps, seen);
         for (std::size_t j = 0; j < kSeen; ++j)
-          _mm256_storeu_ps(place + (i * kSeen + j) * l.filter_step, seen[j]);
+          store(place + (i * kSeen + j) * l.filter_step, seen[j]);
       }
     }
-  }
 }
 
 void filter_tiles(const float *x, const float *filters, const float *bias, const Finish &finish,
@@ -252,10 +243,9 @@ void filter_tiles(const float *x, const float *filters, const float *bias, const
   const std::size_t count = smaller(l.tiles, l.rows * l.columns - first);
   for (std::size_t t = 0; t < count; ++t) see_tile(x, l, Tile(l, first + t), seen + t * l.depth);
   for (std::size_t product = 0; product < kProducts; ++product)
-    for (std::size_t column = 0; column < l.width; column += kColumns)
-      products<false>(count, seen + product * l.seen_step, l.depth,
-                      filters + product * l.filter_step + column * l.depth, l.depth,
-                      made + product * l.made_step + column, l.width);
+    products<false>(count, seen + product * l.seen_step, l.width / kColumns,
+                    filters + product * l.filter_step, made + product * l.made_step,
+                    {l.depth, l.depth, l.width, l.depth * kColumns});
   for (std::size_t t = 0; t < count; ++t)
     make_tile(made + t * l.width, bias, finish, l, Tile(l, first + t), out);
 }
@@ -268,9 +258,8 @@ void see_for_gradient(const float *x, const float *gradient, const TileLayout &l
 
 void add_gradient(const float *seen, const float *spread_from, const TileLayout &l,
                   std::size_t tiles, float *sums) {
-  for (std::size_t column = 0; column < l.width; column += kColumns)
-    products<true>(l.depth, seen, 1, spread_from + column, tiles, sums + column, l.width, l.depth,
-                   l.width);
+  products<true>(l.depth, seen, l.width / kColumns, spread_from, sums,
+                 {tiles, 1, l.width, kColumns, l.depth, l.width});
 }
 
 void make_gradient(const float *sums, const TileLayout &l, float *gradient) {
@@ -281,7 +270,7 @@ void make_gradient(const float *sums, const TileLayout &l, float *gradient) {
       for (std::size_t i = 0; i < kSeen; ++i) {
         Lanes row[kSeen];
         for (std::size_t j = 0; j < kSeen; ++j)
-          row[j] = _mm256_loadu_ps(sums + (i * kSeen + j) * l.filter_step + k * l.width + first);
+          row[j] = load(sums + (i * kSeen + j) * l.filter_step + k * l.width + first);
         gather_taps(row, down[i]);
       }
       for (std::size_t j = 0; j < 3; ++j) {
@@ -289,8 +278,8 @@ void make_gradient(const float *sums, const TileLayout &l, float *gradient) {
         for (std::size_t i = 0; i < kSeen; ++i) column[i] = down[i][j];
         gather_taps(column, taps);
         for (std::size_t i = 0; i < 3; ++i) {
-          alignas(32) float lane[kLanes];
-          _mm256_store_ps(lane, taps[i]);
+          alignas(64) float lane[kLanes];
+          store(lane, taps[i]);
           for (std::size_t o = 0; o < smaller(kLanes, s.outputs - first); ++o)
             gradient[((first + o) * s.inputs + k) * 9 + i * 3 + j] = lane[o];
         }
@@ -298,4 +287,5 @@ void make_gradient(const float *sums, const TileLayout &l, float *gradient) {
     }
 }
 
+}  // namespace
 }  // namespace kodec

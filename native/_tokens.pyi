@@ -1,0 +1,61 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Contiguous float64 in CPU memory, of any library that speaks DLPack; of torch, without gradient.
+_Doubles = Any
+_Found = NDArray[np.float64]
+
+# Of all that follows: each result is one sum in a fixed order, so that neither the number of
+# threads (1..1024) nor that of tokens changes a bit; the instruction set, which is the one
+# `kodec.native.simd()` names, changes results by rounding. Arguments that are not as described
+# raise InvalidInputError.
+
+def token_product(
+    x: _Doubles,
+    weight: _Doubles,
+    bias: _Doubles | None,
+    curved: bool = False,
+    plus: _Doubles | None = None,
+    threads: int = 1,
+) -> _Found:
+    """x (P, inputs) times weight (outputs, inputs), with a bias (outputs,): (P, outputs).
+
+    curved: GELU (by tanh) of that. plus: (P, outputs), added behind it.
+    """
+
+def token_gelu(x: _Doubles, threads: int = 1) -> _Found:
+    """x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))): (n,) -> (n,), within 1e-15 of |x|."""
+
+def token_magnitudes(x: _Doubles, threads: int = 1) -> _Found:
+    """log(1 + |x|), and the same with x's sign: (P, C) -> (P, 2 C), of finite x within 1e-15."""
+
+def depthwise(x: _Doubles, taps: _Doubles, bias: _Doubles, threads: int = 1) -> _Found:
+    """Zero-padded depthwise convolution: (N, H, W, C) -> (N, H, W, C).
+
+    taps: (k, k, C), k odd, to 63. bias: (C,).
+    """
+
+def depthwise_of_known(
+    grid: _Doubles,
+    margin: int,
+    places: Any,
+    phases: Any,
+    phase: int,
+    taps: _Doubles,
+    bias: _Doubles,
+    threads: int = 1,
+) -> _Found:
+    """The same of what is known so far, where it is wanted: (N, P, C).
+
+    Args:
+        grid: (N, H + 2 margin, W + 2 margin, C), zeros in the margin; where nothing is known it may
+            hold anything.
+        margin: at least k // 2.
+        places: int64 (P,), row * W + column of what is wanted.
+        phases: int64 (cell, cell), the phase of each position of a pattern that repeats.
+        phase: positions of the phases before it are known.
+        taps: (k, k, C), k odd. bias: (C,).
+        threads: 1..1024.
+    """
