@@ -127,6 +127,8 @@ def kept(name: str) -> Path:
         return Path(name)
     if getattr(_last, "name", None) != name:
         system, path = _system_of(name)
+        if hasattr(_last, "folder"):
+            _last.folder.cleanup()
         _last.name, _last.folder = None, tempfile.TemporaryDirectory(prefix="kodec-")
         _last.copy = Path(_last.folder.name) / (PurePosixPath(path).name or "input")
         with _words_for(name):
