@@ -20,7 +20,7 @@ test: $(STAMP)
 
 # The wheel, tried in an environment of its own: dist/*.whl. Builds for all Pythons: cibuildwheel.
 wheel: $(STAMP)
-	.ci/try-wheel $(BIN)/python
+	.ci/try-wheel $(BIN)/python dist
 
 # The site, build/site: nothing may warn.
 docs: export NO_MKDOCS_2_WARNING = 1

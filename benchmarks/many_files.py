@@ -1,20 +1,26 @@
 """Files a second of many small pictures: single calls, one call, two jobs, a Dask cluster of two.
 
-    python benchmarks/many_files.py --pictures 1000 --single 10
+    python benchmarks/many_files.py --pictures 1000 --single 10 --rounds 3
 
 The pictures are crops of the demo's; the model is the default one, or with --small one of a few
-channels and random weights, so that what is measured is what kodec does around a model. Wall-clock
-and CPU seconds (all processes', loading included); on a busy machine the latter tell more.
+channels and random weights, so that what is measured is what kodec does around a model. All ways
+in turns, in an order that turns round; medians over the rounds of wall-clock and CPU seconds (all
+processes', loading included; of Dask the scheduler's and workers' too, which stay from round to
+round), and of the rounds' ratios. On a busy machine CPU seconds tell more; the load is printed.
 """
 
+import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,35 +39,89 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--single", type=int, default=10, help="of them, coded by single calls")
     parser.add_argument("--small", action="store_true", help="a model of a few channels")
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kodec-") as name:
         folder = Path(name)
         pictures = write_pictures(folder / "in", options.pictures)
         model = ["--model", str(save_small_model(folder))] if options.small else []
-        command = [sys.executable, "-m", "kodec", "encode"]
-        single = measured(
-            [
-                [*command, str(path), str(folder / "single.kdc"), *model]
-                for path in pictures[: options.single]
-            ],
-            options.single,
+        with Cluster(folder) as cluster:
+            found = race(folder, pictures, model, options, cluster)
+    print(f"load {os.getloadavg()[0]:.1f} at the end, {options.pictures} pictures of {SIDE}x{SIDE}")
+    print("| | files/s | CPU ms a file | by the clock | by CPU time |\n|---|---|---|---|---|")
+    for way, against in AGAINST.items():
+        rounds, others = found[way], found[against]
+        per_second = [measured.files / measured.wall for measured in rounds]
+        cpu = [1000 * measured.cpu / measured.files for measured in rounds]
+        pairs = list(zip(rounds, others, strict=True))
+        faster = [b.wall * a.files / (a.wall * b.files) for a, b in pairs]
+        cheaper = [b.cpu * a.files / (a.cpu * b.files) for a, b in pairs]
+        of = "" if way == against else f" times {against}"
+        print(
+            f"| {way} | {median(per_second):.2f} | {median(cpu):.1f} "
+            f"| {median(faster):.2f}{of} ({min(faster):.2f} to {max(faster):.2f}) "
+            f"| {median(cheaper):.2f}{of} |"
         )
-        show("single calls", single, single)
-        for jobs in (1, 2):
-            out = folder / f"jobs{jobs}"
-            many = [*command, str(folder / "in"), "--output-dir", str(out), *model]
-            show(f"--jobs {jobs}", measured([[*many, "--jobs", str(jobs)]], len(pictures)), single)
-            if jobs == 1:
-                again = measured([[*many, "--jobs", "1"]], len(pictures))
-                show("the same again: nothing to do", again, single)
-        with Cluster(folder) as address:
-            many[many.index("--output-dir") + 1] = str(folder / "dask")
-            found = measured([[*many, "--scheduler", address]], len(pictures))
-            show("--scheduler, 2 workers (this call's CPU alone)", found, single)
-        for path in (folder / "jobs1").glob("*.kdc"):
-            for other in ("jobs2", "dask"):
-                assert path.read_bytes() == (folder / other / path.name).read_bytes()
     return 0
+
+
+AGAINST = {
+    "single calls": "single calls",
+    "one call": "single calls",
+    "nothing to do": "single calls",
+    "--jobs 2": "one call",
+    "--scheduler, 2 workers": "--jobs 2",
+}
+"""What is measured, and what it is compared with."""
+
+
+class Measured(NamedTuple):
+    """Seconds, and the files that were coded in them."""
+
+    wall: float
+    cpu: float
+    files: int
+
+
+def race(
+    folder: Path,
+    pictures: list[Path],
+    model: list[str],
+    options: argparse.Namespace,
+    cluster: "Cluster",
+) -> dict[str, list[Measured]]:
+    """All ways in turns; every file is held to be the same in all of them."""
+    command = [sys.executable, "-m", "kodec", "encode"]
+    singles = [
+        [*command, str(path), str(folder / "single.kdc"), *model]
+        for path in pictures[: options.single]
+    ]
+    found: dict[str, list[Measured]] = {way: [] for way in AGAINST}
+    for number in range(options.rounds):
+        outputs = {way: folder / f"{number}{way}" for way in AGAINST}
+        many = {
+            way: [*command, str(folder / "in"), "--output-dir", str(output), *model]
+            for way, output in outputs.items()
+        }
+        ways: list[tuple[str, list[list[str]]]] = [
+            ("single calls", singles),
+            ("one call", [many["one call"]]),
+            ("--jobs 2", [[*many["--jobs 2"], "--jobs", "2"]]),
+            (
+                "--scheduler, 2 workers",
+                [[*many["--scheduler, 2 workers"], "--scheduler", cluster.address]],
+            ),
+        ]
+        for way, commands in ways if number % 2 == 0 else ways[::-1]:
+            files = options.single if way == "single calls" else len(pictures)
+            found[way].append(measured(commands, files, cluster))
+        found["nothing to do"].append(measured([many["one call"]], len(pictures), cluster))
+        for path in outputs["one call"].glob("*.kdc"):
+            for way in ("--jobs 2", "--scheduler, 2 workers"):
+                assert path.read_bytes() == (outputs[way] / path.name).read_bytes()
+        for output in outputs.values():
+            shutil.rmtree(output, ignore_errors=True)
+    return found
 
 
 def write_pictures(folder: Path, count: int) -> list[Path]:
@@ -97,27 +157,18 @@ def save_small_model(folder: Path) -> Path:
     return folder / "small.safetensors"
 
 
-def measured(commands: list[list[str]], files: int) -> tuple[float, float, int]:
-    """Wall-clock and CPU seconds of commands one after another, and the files they code."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def measured(commands: list[list[str]], files: int, cluster: "Cluster") -> Measured:
+    """Wall-clock and CPU seconds of commands one after another, with what the cluster spent."""
+    before, of_cluster = resource.getrusage(resource.RUSAGE_CHILDREN), cluster.cpu_seconds()
     began = time.perf_counter()
     for command in commands:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return wall, cpu, files
-
-
-def show(name: str, found: tuple[float, float, int], single: tuple[float, float, int]) -> None:
-    """A line: files a second, CPU milliseconds a file, and how many times single calls' speed."""
-    wall, cpu, files = found
-    times = files / wall / (single[2] / single[0])
-    print(
-        f"{name:48} {files / wall:8.2f} files/s {1000 * cpu / files:9.1f} ms CPU a file "
-        f"{times:7.1f} x",
-        flush=True,
-    )
+    if "--scheduler" in commands[0]:
+        cpu += cluster.cpu_seconds() - of_cluster
+    return Measured(wall, cpu, files)
 
 
 class Cluster:
@@ -126,7 +177,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def __enter__(self) -> str:
+    def __enter__(self) -> "Cluster":
         where = self._folder / "scheduler.json"
         start = [sys.executable, "-m", "distributed.cli.dask_"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -141,10 +192,18 @@ class Cluster:
         self._processes = [begin("scheduler", "--port", "0", "--scheduler-file", str(where))]
         while not where.exists() or not where.read_text():
             time.sleep(0.1)
-        address: str = json.loads(where.read_text())["address"]
-        worker = ("worker", address, "--no-nanny", "--nthreads", "1")
+        self.address: str = json.loads(where.read_text())["address"]
+        worker = ("worker", self.address, "--no-nanny", "--nthreads", "1")
         self._processes += [begin(*worker), begin(*worker)]
-        return address
+        return self
+
+    def cpu_seconds(self) -> float:
+        """What the scheduler and the workers have spent so far."""
+        ticks = 0
+        for process in self._processes:
+            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def __exit__(self, *_: object) -> None:
         for process in self._processes[::-1]:

@@ -68,7 +68,7 @@ class KodecCLI(LightningCLI):
             while refused is not None and not isinstance(refused, KodecError):
                 refused = refused.__cause__
             if refused is None:
-                raise
+                raise InvalidInputError(_one_line(error)) from error
             raise refused from None
 
     def fit(self) -> None:
@@ -164,6 +164,7 @@ def _one_line(error: Exception) -> str:
     """The error's words on one line, without what jsonargparse says about its own insides."""
     text = " ".join(str(error).split())
     text = re.sub(r"Does not validate against any of the Union subtypes .*?Errors: - ", "", text)
-    text = re.sub(r" - Expected a <class 'NoneType'>.*", "", text)
+    text = re.sub(r"^Expected a <class '\w+'> - ", "", text)
+    text = re.sub(r" - Expected a <class '\w+'>.*", "", text)
     text = re.sub(r"Problem with given class_path '(.*?)':", r"\1:", text)
     return re.sub(r'Parser key "(.*?)":', r"\1:", text)

@@ -17,7 +17,7 @@ from kodec.codecs.video_files.frames import Frame, VideoFormat, write_raw
 from kodec.codecs.video_files.video import Video
 from kodec.eval.metrics.metric_set import can_have, measure_frame, measure_picture, why_without
 from kodec.eval.metrics.vmaf import vmaf_of_files
-from kodec.eval.sources.source import PictureSource, Source, VideoSource
+from kodec.eval.sources.source import PictureSource, Source, VideoSource, name_of, where_of
 from kodec.native import KodecError, UnsupportedError
 
 from .results import ImageRow
@@ -139,7 +139,7 @@ class Measurement:
         self.needed = needed
         self._warm = isinstance(codec, SelfTimed)
         self._memory = PeakMemory()
-        self._held: tuple[Path, NDArray[np.uint8]] | None = None
+        self._held: tuple[Source, NDArray[np.uint8]] | None = None
 
     def row(self, source: Source, quality: int | None) -> ImageRow:
         """One row of the results.
@@ -154,7 +154,7 @@ class Measurement:
         except SourceError:
             raise
         except KodecError as error:
-            raise KodecError(f"{self.codec.name} on {source.path}: {error}") from error
+            raise KodecError(f"{self.codec.name} on {where_of(source)}: {error}") from error
 
     def _picture_row(self, source: PictureSource, quality: int | None) -> ImageRow:
         codec = self.codec
@@ -181,7 +181,7 @@ class Measurement:
         with _not_the_codecs(source):
             metrics = measure_picture(picture, decoded, self.metrics)
         return ImageRow(
-            image=source.path.name,
+            image=name_of(source),
             quality=quality,
             width=width,
             height=height,
@@ -222,7 +222,7 @@ class Measurement:
         if isinstance(codec, SelfTimed):
             times = codec.seconds_of(data)
         return ImageRow(
-            image=source.path.name,
+            image=name_of(source),
             quality=quality,
             width=form.width,
             height=form.height,
@@ -278,16 +278,16 @@ class Measurement:
 
     def _read(self, source: PictureSource) -> NDArray[np.uint8]:
         """The picture; the last one is held, as it usually comes again at another quality."""
-        if self._held is None or self._held[0] != source.path:
+        if self._held is None or self._held[0] != source:
             with _not_the_codecs(source):
-                self._held = (source.path, source.read())
+                self._held = (source, source.read())
         return self._held[1]
 
     def _check_needed(self, source: Source, height: int, width: int, gray: bool) -> None:
         lacking = next((n for n in self.needed if not can_have(n, height, width, gray)), None)
         if lacking is not None:
             raise SourceError(
-                f"{source.path} cannot have {lacking}, as it is {why_without(lacking)}"
+                f"{where_of(source)} cannot have {lacking}, as it is {why_without(lacking)}"
             )
 
 
@@ -299,9 +299,9 @@ def _not_the_codecs(source: Source) -> Iterator[None]:
     except (KodecError, OSError) as error:
         words = str(error)
         if isinstance(error, OSError):
-            words = f"cannot read {source.path}: {error.strerror}"
-        elif str(source.path) not in words:
-            words = f"{source.path}: {words}"
+            words = f"cannot read {where_of(source)}: {error.strerror}"
+        elif where_of(source) not in words:
+            words = f"{where_of(source)}: {words}"
         raise SourceError(words) from error
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from kodec.eval.metrics.metric_set import why_without
 from kodec.eval.metrics.picture_metrics import ms_ssim_db
-from kodec.eval.sources.source import PictureSource, Source, VideoSource
+from kodec.eval.sources.source import PictureSource, Source, VideoSource, name_of
 from kodec.native import InvalidInputError, KodecError
 
-from .executors import open_executor
+from .executors import open_executor, use_threads
 from .machine import describe_machine, describe_versions
 from .measurement import Measurable, Measurement, SelfTimed, SequenceCodec, SourceError
 from .partial import PartialRows, key_of
@@ -21,6 +21,9 @@ from .rows import Task, measure_elsewhere, measure_here, rows_of
 
 Progress = Callable[[int, int, str], None]
 """Called with the files done, the files in all (pictures times qualities), and what comes next."""
+
+PixelProgress = Callable[[int, int, str, int], None]
+"""The same, and with the pixels of what was measured since the beginning."""
 
 CodecMaker = Callable[[], Measurable]
 """Makes the codec in a measuring process; it must survive pickling to run in several."""
@@ -34,7 +37,7 @@ def evaluate(
     images: Sequence[Path],
     qualities: Sequence[int | None] = (None,),
     description: str = "",
-    progress: Progress | None = None,
+    progress: PixelProgress | None = None,
     metrics: Sequence[str] = ("psnr-rgb", "ms-ssim-rgb"),
 ) -> Results:
     """Encode and decode every picture at every quality; one point of the results per quality.
@@ -58,20 +61,22 @@ def evaluate_sources(
     qualities: Sequence[int | None],
     metrics: Sequence[str],
     description: str = "",
-    progress: Progress | None = None,
+    progress: PixelProgress | None = None,
     jobs: int = 1,
     partial: PartialRows | None = None,
     needed: Sequence[str] = (),
     left_out: dict[Source, str] | None = None,
     scheduler: str | None = None,
+    threads: int | None = None,
 ) -> Results:
-    """As `evaluate`, of pictures or sequences, in `jobs` processes of one thread each.
+    """As `evaluate`, of pictures or sequences, in `jobs` processes.
 
     With one job everything happens in this process. With the address of a Dask `scheduler` it
-    happens on its workers, which see the same files and have a thread for each task. Rows that
-    `partial` already has are not measured again; new ones go into it as they are finished. A source
-    that cannot have one of the metrics in `needed` is left out. Those in `left_out`, with the
-    reasons, are left out from the start, and others are added to it. Raises what `evaluate` does.
+    happens on its workers, which see the same files. threads: of each process, by default one, with
+    one job as many as it has. Rows that `partial` already has are not measured again; new ones go
+    into it as they are finished. A source that cannot have one of the metrics in `needed` is left
+    out. Those in `left_out`, with the reasons, are left out from the start, and others are added to
+    it. Raises what `evaluate` does.
     """
     if not sources or not qualities:
         raise InvalidInputError("nothing to measure: give at least one picture and one quality")
@@ -85,7 +90,11 @@ def evaluate_sources(
     tasks: list[Task] = [(source, quality) for source in sources for quality in qualities]
     left = {} if left_out is None else left_out
     where = jobs if scheduler is None else "cluster"
+    here = jobs == 1 and scheduler is None
+    each = threads or 1
     of_all = {"codec": codec.name, "settings": settings, "versions": versions, "jobs": where}
+    if threads is not None:
+        of_all["threads"] = threads
     keys: dict[Task, str] = {}
     if partial is not None:
         keys = _keys(tasks, left, {**of_all, "metrics": list(metrics)})
@@ -95,17 +104,18 @@ def evaluate_sources(
         if partial and key in partial.rows and set(needed) <= set(partial.rows[key].metrics)
     }
     waiting = [task for task in tasks if task not in done and task[0] not in left]
-    here = jobs == 1 and scheduler is None
     if here:
+        if threads is not None:
+            use_threads(threads)
         measure = measure_here(Measurement(codec, metrics, needed))
     else:
-        measure = measure_elsewhere(make_codec, metrics, needed)
+        measure = measure_elsewhere(make_codec, metrics, needed, each)
     refused: set[Source] = set()
-    pending, ahead = len(waiting), 0
+    pending, ahead, pixels = len(waiting), 0, 0
     if progress is not None:
-        progress(len(tasks) - pending, len(tasks), _label(waiting[0]) if waiting else "done")
+        progress(len(tasks) - pending, len(tasks), _label(waiting[0]) if waiting else "done", 0)
     with (
-        open_executor(jobs, scheduler) as (executor, at_once),
+        open_executor(jobs, scheduler, threads) as (executor, at_once),
         closing(rows_of(measure, waiting, executor, at_once)) as rows,
     ):
         for task, row in rows:
@@ -113,6 +123,7 @@ def evaluate_sources(
             if isinstance(row, ImageRow):
                 done[task] = row
                 pending -= source not in left
+                pixels += row.width * row.height * row.frames
                 if partial is not None:
                     partial.add(keys[task], row)
             elif source not in left:
@@ -128,7 +139,7 @@ def evaluate_sources(
                         break
                     ahead += 1
                 label = _label(waiting[ahead]) if ahead < len(waiting) else "done"
-                progress(len(tasks) - pending, len(tasks), label)
+                progress(len(tasks) - pending, len(tasks), label, pixels)
     measured = [source for source in sources if source not in left]
     if not measured:
         more = f" (and none of {len(sources) - 1} more)" if len(sources) > 1 else ""
@@ -146,13 +157,13 @@ def evaluate_sources(
         per_image=everything,
         settings=settings,
         averaging=_AVERAGING_OF_SEQUENCES if video else _AVERAGING_OF_PICTURES,
-        timing=_timing(codec, where),
+        timing=_timing(codec, where, each),
         peak_memory=max(peaks, default=None),
         versions=versions,
-        machine=machine if here else {**machine, "threads": 1, "processes": where},
+        machine=machine if here else {**machine, "threads": each, "processes": where},
         notes=notes,
         left_out=[
-            {"file": source.path.name, "reason": left[source]}
+            {"file": name_of(source), "reason": left[source]}
             for source in sources
             if source in left
         ],
@@ -180,7 +191,7 @@ def _keys(
 
 def _label(task: Task) -> str:
     source, quality = task
-    return source.path.name if quality is None else f"{source.path.name}, quality {quality}"
+    return name_of(source) if quality is None else f"{name_of(source)}, quality {quality}"
 
 
 def _settings(codec: Measurable, source: Source) -> dict[str, Any]:
@@ -230,12 +241,13 @@ def _frames_per_second(points: Sequence[Sequence[ImageRow]]) -> dict[str, list[f
     return found
 
 
-def _timing(codec: Measurable, where: int | str) -> str:
+def _timing(codec: Measurable, where: int | str, threads: int) -> str:
     if isinstance(codec, SelfTimed):
         return codec.timing
-    beside = "" if where == 1 else f", with {where} processes at work, one thread each"
+    each = "one thread each" if threads == 1 else f"{threads} threads each"
+    beside = "" if where == 1 else f", with {where} processes at work, {each}"
     if where == "cluster":
-        beside = ", on a cluster's workers, which may be different machines, one thread each"
+        beside = f", on a cluster's workers, which may be different machines, {each}"
     return "wall-clock seconds from and to memory, after one untimed run in each process" + beside
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import yaml
 
+from kodec.codecs import storage
 from kodec.codecs.natural_order import natural_key
 from kodec.codecs.video_files.picture_folder import PICTURE_SUFFIXES
 from kodec.codecs.video_files.video_reading import VIDEO_SUFFIXES
@@ -80,8 +81,8 @@ def known_datasets() -> dict[str, Dataset]:
     return found
 
 
-def kind_of_dataset(name_or_folder: str) -> Kind:
-    """Whether a data set, folder or file holds pictures or video.
+def kind_of_dataset(name_or_folder: str, recursive: bool = False) -> Kind:
+    """Whether a data set, folder (or those in it, too) or file holds pictures or video.
 
     Raises DatasetError for a folder that holds both.
     """
@@ -90,10 +91,10 @@ def kind_of_dataset(name_or_folder: str) -> Kind:
         return entry.kind
     path = Path(name_or_folder)
     if path.is_file():
-        return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "pictures"
-    if not path.is_dir() or not _files_in(path, VIDEO_SUFFIXES):
+        return _kind_of_suffix(path)
+    if not path.is_dir() or not _files_in(path, VIDEO_SUFFIXES, recursive):
         return "pictures"
-    if _files_in(path, PICTURE_SUFFIXES):
+    if _files_in(path, PICTURE_SUFFIXES, recursive):
         raise DatasetError(f"{path} holds pictures and video; a data set is of one kind: part them")
     return "video"
 
@@ -103,6 +104,7 @@ def find_dataset(
     split: str | None = None,
     root: Path | None = None,
     kind: Kind = "pictures",
+    recursive: bool = False,
 ) -> list[Path]:
     """The pictures of a data set, in natural order (`kodim2` before `kodim10`), or its video files.
 
@@ -110,7 +112,7 @@ def find_dataset(
     the folder), a name with a split (`natural-crops:validation`), a folder, of which every picture
     (or video file) directly inside it is taken, or one file. `split` is `train`, `validation` or
     `test`; without it, a registered set's own (`train` leaves the held-out part away), and all of a
-    folder. `root` replaces KODEC_DATA.
+    folder. `root` replaces KODEC_DATA. recursive: of a folder, those in folders within it, too.
 
     What is named like one and is no file (a pipe, a broken link, a folder) is left out with a note.
 
@@ -133,7 +135,7 @@ def find_dataset(
                 f"no data set or folder {name_or_folder!r}: give a folder of pictures or one of "
                 + ", ".join(known)
             )
-        return _all_in(folder, kind)
+        return _all_in(folder, kind, recursive)
     entry = known[name]
     if entry.kind != kind:
         raise DatasetError(f"data set {name} holds {entry.kind}, where {kind} are needed")
@@ -164,6 +166,34 @@ def find_dataset(
     if not wanted:
         raise DatasetError(f"data set {name}: no picture in {folder} falls into the split {split}")
     return wanted
+
+
+def find_urls(url: str, recursive: bool = False) -> tuple[list[tuple[str, str]], Kind]:
+    """URLs of the files in a folder that a URL names, each with its place below that, in natural
+    order, or the one file's; and whether they are pictures or video.
+
+    Raises DatasetError where there is none, or both; InvalidInputError where the store can't be
+    asked, UnsupportedError where its package is not installed.
+    """
+    if not storage.is_folder(url):
+        name = url.rpartition("/")[2]
+        return [(url, name)], _kind_of_suffix(Path(name))
+    found = [Path(relative) for relative, _ in storage.files_in(url, recursive)]
+    found = [path for path in found if path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES]
+    kinds = {_kind_of_suffix(path) for path in found}
+    if len(kinds) != 1:
+        raise DatasetError(
+            f"{url} holds pictures and video; a data set is of one kind: part them"
+            if kinds
+            else f"no pictures and no video in {url}"
+        )
+    found.sort(key=lambda path: [natural_key(Path(part)) for part in path.parts])
+    names = [path.as_posix() for path in found]
+    return [(storage.join(url, name), name) for name in names], kinds.pop()
+
+
+def _kind_of_suffix(path: Path) -> Kind:
+    return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "pictures"
 
 
 def find_labels(
@@ -224,20 +254,23 @@ def _folder_of(entry: Dataset, root: Path | None, location: str | None = None) -
     return folder
 
 
-def _all_in(folder: Path, kind: Kind) -> list[Path]:
+def _all_in(folder: Path, kind: Kind, recursive: bool) -> list[Path]:
     suffixes = VIDEO_SUFFIXES if kind == "video" else PICTURE_SUFFIXES
-    files = _files_in(folder, suffixes)
+    files = _files_in(folder, suffixes, recursive)
     if not files:
         raise DatasetError(f"no {kind} in {folder}: looked for " + " ".join(sorted(suffixes)))
     return files
 
 
-def _files_in(folder: Path, suffixes: frozenset[str]) -> list[Path]:
-    return _in_natural_order(
+def _files_in(folder: Path, suffixes: frozenset[str], recursive: bool) -> list[Path]:
+    files = _in_natural_order(
         path
-        for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        for path in (folder.rglob("*") if recursive else folder.iterdir())
+        if path.suffix.lower() in suffixes
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
+    # By folder, the order within each being there.
+    return sorted(files, key=lambda path: [natural_key(Path(part)) for part in path.parent.parts])
 
 
 def _held_out_files(folder: Path, name: str, validation: Validation) -> dict[str, bool]:

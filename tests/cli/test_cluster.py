@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,10 +37,12 @@ class Cluster:
             time.sleep(0.05)
         self.address: str = json.loads(address.read_text())["address"]
         # Without nannies: what is killed stays away.
-        self.workers = [
-            self._start("worker", self.address, "--no-nanny", "--nthreads", "1") for _ in range(2)
-        ]
-        self.processes += self.workers
+        self.workers = [self.add_worker() for _ in range(2)]
+
+    def add_worker(self) -> "subprocess.Popen[bytes]":
+        worker = self._start("worker", self.address, "--no-nanny", "--nthreads", "1")
+        self.processes.append(worker)
+        return worker
 
     def _start(self, what: str, *arguments: object) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "distributed.cli.dask_" + what, *map(str, arguments)]
@@ -72,7 +75,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 def test_a_worker_is_killed_and_nothing_is_lost(
     kodec: Cli, tiny_model: Path, save_picture: SavePicture, tmp_path: Path, cluster: Cluster
 ) -> None:
-    """Then the cluster measures a data set, as this process alone does."""
+    """Of encoding, and of measuring, which gives what this process alone measures."""
     (tmp_path / "in").mkdir()
     sources = [save_picture(f"in/{number:02}.png", 96, 96) for number in range(24)]
     (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
@@ -102,18 +105,35 @@ def test_a_worker_is_killed_and_nothing_is_lost(
     done = re.search(r"(\d+) of them done before", outcome.out)
     assert outcome.status == 0 and done is not None and int(done[1]) >= 20
 
+    # The same of measuring: one of two is killed.
     few = tmp_path / "few"
     few.mkdir()
-    sources[0].rename(few / "a.png")
-    measured: list[dict[str, Any]] = []
-    for more in ([], ["--scheduler", cluster.address]):
-        output = tmp_path / f"results{len(measured)}.json"
-        asked = ("--model", tiny_model, "--dataset", few, "--qualities", "20,40")
-        outcome = kodec("eval", *asked, "--output", output, *more)
-        assert (outcome.status, outcome.err) == (0, "")
-        measured.append(json.loads(output.read_text())["results"])
+    for number in range(4):
+        sources[number].rename(few / f"{number}.png")
+    fresh = cluster.add_worker()
+    asked = ("eval", "--model", tiny_model, "--dataset", few, "--qualities", "20,40")
+    alone, together = tmp_path / "alone.json", tmp_path / "together.json"
+    assert kodec(*asked, "--output", alone).status == 0
+    rows = tmp_path / "together.json.partial"
+    over = threading.Event()
+    killer = threading.Thread(target=kill_once, args=(fresh, rows.exists, over))
+    killer.start()
+    outcome = kodec(*asked, "--output", together, "--scheduler", cluster.address)
+    over.set()
+    killer.join()
+    assert (outcome.status, outcome.err) == (0, "")
+    measured = [json.loads(path.read_text())["results"] for path in (alone, together)]
     assert measured[0]["bpp"] == measured[1]["bpp"]
     assert measured[0]["psnr-rgb"] == measured[1]["psnr-rgb"]
+
+
+def kill_once(
+    worker: "subprocess.Popen[bytes]", begun: Callable[[], bool], over: threading.Event
+) -> None:
+    while not over.wait(0.01):
+        if begun():
+            worker.kill()
+            return
 
 
 def test_no_cluster_is_one_line(kodec: Cli, save_picture: SavePicture, tmp_path: Path) -> None:

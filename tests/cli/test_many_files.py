@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import fsspec
 import numpy as np
 import pytest
 
+from deadly_tasks import deadly_executor
 from kodec.codecs import load, read_picture
 from kodec.eval import psnr
 
@@ -197,10 +197,10 @@ needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and li
 
 
 @needs_posix
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_call_that_is_ended_goes_on(
-    kodec: Cli, tiny_model: Path, save_picture: SavePicture, tmp_path: Path, how: signal.Signals
+def test_a_killed_call_goes_on(
+    kodec: Cli, tiny_model: Path, save_picture: SavePicture, tmp_path: Path
 ) -> None:
+    """Killed at any moment, of which no file shows a trace."""
     coded, manifest = tmp_path / "coded", tmp_path / "coded" / "manifest.jsonl"
     sources: list[Path] = []
     for more in (40, 80, 160, 320):
@@ -211,18 +211,13 @@ def test_a_call_that_is_ended_goes_on(
         process = start(*command)
         while process.poll() is None and not (manifest.exists() and manifest.stat().st_size > 1500):
             time.sleep(0.01)
-        process.send_signal(how)
-        _, err = process.communicate()
+        process.kill()
+        process.communicate()
         if process.returncode != 0 and len(list(coded.glob("*.kdc"))) < len(sources):
             break
-    if how == signal.SIGKILL:
-        assert process.returncode == -how
-        with manifest.open("a") as file:
-            file.write('{"input": "cut off')
-    else:
-        assert process.returncode == 1
-        assert err.startswith("kodec: interrupted: ") and err.count("\n") == 1
-        assert not list(coded.glob(".*"))
+    assert process.returncode == -signal.SIGKILL
+    with manifest.open("a") as file:
+        file.write('{"input": "cut off')
     written = {path: path.read_bytes() for path in coded.glob("*.kdc")}
     assert 0 < len(written) < len(sources)
     outcome = kodec(*command)
@@ -236,18 +231,170 @@ def test_a_call_that_is_ended_goes_on(
 
 
 @needs_posix
+def test_a_terminated_call_goes_on(
+    kodec: Cli, tiny_model: Path, folder: Path, tmp_path: Path
+) -> None:
+    """The file that it is at never comes: a pipe that nobody writes to."""
+    coded, back, model = tmp_path / "coded", tmp_path / "back", ("--model", tiny_model)
+    kodec("encode", folder, "--recursive", "--output-dir", coded, *model)
+    late, manifest = coded / "deep" / "c.kdc", back / "manifest.jsonl"
+    late.rename(tmp_path / "kept")
+    os.mkfifo(late)
+    command = ("decode", coded / "a.kdc", coded / "b.kdc", late, "--output-dir", back, *model)
+    process = start(*command)
+    while process.poll() is None and not (
+        manifest.exists() and manifest.read_text().count("\n") > 1
+    ):
+        time.sleep(0.02)
+    process.terminate()
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert err.startswith("kodec: interrupted: 2 of 3 files are done; ") and err.count("\n") == 1
+    assert sorted(path.name for path in back.iterdir()) == ["a.png", "b.png", "manifest.jsonl"]
+    written = {path: path.stat().st_mtime_ns for path in back.glob("*.png")}
+    late.unlink()
+    (tmp_path / "kept").rename(late)
+    outcome = kodec(*command)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "2 of them done before" in outcome.out
+    assert all(path.stat().st_mtime_ns == when for path, when in written.items())
+    assert len(rows_of(manifest)) == 3 and (back / "c.png").exists()
+
+
+@pytest.mark.parametrize("verb", ["encode", "decode"])
+def test_a_file_that_kills_its_process_is_named_and_the_rest_goes_on(
+    kodec: Cli,
+    tiny_model: Path,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+) -> None:
+    inputs, out, model = folder, tmp_path / "out", ("--model", tiny_model)
+    if verb == "decode":
+        inputs = tmp_path / "coded"
+        kodec("encode", folder, "--recursive", "--output-dir", inputs, *model)
+    with monkeypatch.context() as patch:
+        deadly = deadly_executor(lambda task: Path(task.input).stem == "b")
+        patch.setattr("kodec.eval.running.executors.open_executor", deadly)
+        command = (verb, inputs, "--recursive", "--output-dir", out, *model)
+        outcome = kodec(*command)
+    assert outcome.status == 1
+    first, last = outcome.err.splitlines()
+    assert "/b." in first and "its process was killed" in first
+    assert last.startswith("kodec: 1 of 3 files failed")
+    assert [name for name, row in rows_of(out / "manifest.jsonl").items() if row["error"]] == [
+        "b.png" if verb == "encode" else "b.kdc"
+    ]
+    # Where it does not, the rerun does that one alone.
+    outcome = kodec(*command)
+    assert (outcome.status, outcome.err) == (0, "") and "2 of them done before" in outcome.out
+
+
+def test_a_damaged_file_is_named_and_the_rest_is_decoded(
+    kodec: Cli, tiny_model: Path, folder: Path, tmp_path: Path
+) -> None:
+    coded, back, model = tmp_path / "coded", tmp_path / "back", ("--model", tiny_model)
+    kodec("encode", folder, "--recursive", "--output-dir", coded, *model)
+    sound = (coded / "b.kdc").read_bytes()
+    (coded / "b.kdc").write_bytes(sound[:-9])
+    command = ("decode", coded, "--recursive", "--output-dir", back, *model)
+    outcome = kodec(*command)
+    assert outcome.status == 1 and outcome.err.startswith(f"kodec: {coded / 'b.kdc'}: ")
+    assert sorted(path.name for path in back.rglob("*.png")) == ["a.png", "c.png"]
+    (coded / "b.kdc").write_bytes(sound)
+    outcome = kodec(*command)
+    assert (outcome.status, outcome.err) == (0, "") and "2 of them done before" in outcome.out
+    assert (back / "b.png").exists()
+
+
+# In a mount namespace of its own: a disk of so many kilobytes, on which a command is run, and again
+# once there is room. Prints status, stderr and the files on the disk of both.
+FULL_DISK = """
+import contextlib, io, json, os, pathlib, subprocess, sys
+from kodec.__main__ import main
+
+disk = pathlib.Path(sys.argv[1])
+for size, *command in json.loads(sys.stdin.read()):
+    disk.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", disk], check=True)
+    for more in (False, True):
+        if more:
+            subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            with contextlib.redirect_stdout(io.StringIO()):
+                status = main(command)
+        files = sorted(str(p.relative_to(disk)) for p in disk.rglob("*") if p.is_file())
+        print(json.dumps([status, err.getvalue(), files]))
+    subprocess.run(["umount", disk], check=True)
+"""
+
+
+def may_mount() -> bool:
+    """Whether a process may have file systems of its own here."""
+    command = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not may_mount(), reason="needs unshare and user namespaces")
+def test_a_full_disk(
+    kodec: Cli, tiny_model: Path, save_picture: SavePicture, tmp_path: Path
+) -> None:
+    """What does not fit fails, whole, and what fits is written; the rerun does the rest."""
+    (tmp_path / "in").mkdir()
+    save_picture("in/large.png", 256, 256)
+    save_picture("in/small.png", 16, 16)
+    model = ("--model", tiny_model)
+    kodec("encode", tmp_path / "in", "--output-dir", tmp_path / "coded", *model)
+    disk = tmp_path / "disk"
+    evaluated = ("eval", "--dataset", tmp_path / "in", "--qualities", "1,2,3,4,5,6,7,8,9", *model)
+    commands = [
+        (32, "encode", tmp_path / "in", "--output-dir", disk, *model, "--quality", 63),
+        (32, "decode", tmp_path / "coded", "--output-dir", disk, *model),
+        (4, *evaluated, "--metrics", "psnr-rgb,psnr-y,psnr-u,psnr-v", "--output", disk / "r.json"),
+    ]
+    told = subprocess.run(
+        ["unshare", "-rm", sys.executable, "-c", FULL_DISK, disk],
+        input=json.dumps([[size, *map(str, command)] for size, *command in commands]),
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    outcomes = [json.loads(line) for line in told.stdout.splitlines()]
+    for (full, roomy), suffix in zip((outcomes[:2], outcomes[2:4]), (".kdc", ".png"), strict=True):
+        status, err, files = full
+        assert status == 1 and "No space left on device" in err
+        assert files == ["manifest.jsonl", f"small{suffix}"]
+        status, err, files = roomy
+        assert (status, err) == (0, "")
+        assert files == [f"large{suffix}", "manifest.jsonl", f"small{suffix}"]
+    status, err, files = outcomes[4]
+    assert status == 1 and "No space left on device" in err and err.count("\n") == 1
+    assert files == ["r.json.partial"]
+    status, err, files = outcomes[5]
+    assert (status, err, files) == (0, "", ["r.json"])
+
+
+@needs_posix
 def test_no_room_for_a_file(
     kodec: Cli, tiny_model: Path, save_picture: SavePicture, tmp_path: Path
 ) -> None:
+    import resource
+
     sources = [save_picture("large.png", 256, 256), save_picture("small.png", 16, 16)]
     coded = tmp_path / "coded"
     command = ("encode", *sources, "--output-dir", coded, "--model", tiny_model, "--quality", 63)
-    process = start(
-        *command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))
-    )
-    _, err = process.communicate()
-    assert process.returncode == 1
-    assert err.startswith(f"kodec: {sources[0]}: ") and "File too large" in err
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16384, before[1]))
+    try:
+        outcome = kodec(*command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert outcome.status == 1
+    assert outcome.err.startswith(f"kodec: {sources[0]}: ") and "File too large" in outcome.err
     assert sorted(path.name for path in coded.iterdir()) == ["manifest.jsonl", "small.kdc"]
     assert kodec(*command).status == 0
     assert (coded / "large.kdc").stat().st_size > 16384

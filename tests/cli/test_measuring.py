@@ -1,12 +1,16 @@
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
+import torch
 
 from kodec.codecs import load, read_picture
 from kodec.eval import psnr, read_results
+from kodec.eval.running.executors import use_threads
 
 Cli = Callable[..., Any]
 
@@ -88,3 +92,77 @@ def test_eval_of_bad_input_is_one_line(
     outcome = kodec("eval", *arguments.replace("TINY", str(tiny_model)).split())
     assert outcome.status == 1 and words in outcome.complaint
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_eval_of_folders_in_folders_says_what_came_of_each_file(
+    kodec: Cli, tiny_model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    """Two files of one name, and a broken one between them."""
+    (pictures / "deep").mkdir()
+    shutil.copyfile(pictures / "b.png", pictures / "deep" / "a.png")
+    (pictures / "deep" / "aa.png").write_text("no picture")
+    output, manifest = tmp_path / "r.json", tmp_path / "r.jsonl"
+    command = ("eval", "--model", tiny_model, "--dataset", pictures, "--qualities", "10,40")
+    outcome = kodec(*command, "--recursive", "--output", output, "--manifest", manifest)
+    assert outcome.status == 1
+    assert outcome.err.startswith("kodec: 1 of 4 pictures left out: ") and "aa.png" in outcome.err
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    assert [(row["input"], row.get("quality")) for row in rows] == [
+        *((name, 10) for name in ("a.png", "b.png", "deep/a.png")),
+        *((name, 40) for name in ("a.png", "b.png", "deep/a.png")),
+        ("deep/aa.png", None),
+    ]
+    assert "not a picture" in rows[-1]["error"] and rows[0]["error"] is None
+    codec, pixels = load(tiny_model), read_picture(pictures / "deep" / "a.png").pixels
+    data = codec.encode(pixels, 40)
+    assert rows[5]["bytes"] == len(data) and rows[5]["seconds"] > 0
+    assert rows[5]["psnr"] == pytest.approx(psnr(pixels, codec.decode(data)), abs=1e-3)
+    assert [row.image for row in read_results(output).per_image[:3]] == [
+        "a.png",
+        "b.png",
+        "deep/a.png",
+    ]
+    assert (
+        "--recursive is for folders"
+        in kodec(
+            *("eval", "--model", tiny_model, "--dataset", "kodak", "--recursive"),
+            *("--output", output),
+        ).complaint
+    )
+
+
+def test_threads_are_of_the_measurement(
+    kodec: Cli, tiny_model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    before, output = torch.get_num_threads(), tmp_path / "r.json"
+    base = ("eval", "--dataset", pictures, "--output", output)
+    try:
+        assert kodec(*base, "--model", tiny_model, "--threads", 2).status == 0
+        assert read_results(output).machine["threads"] == 2
+    finally:
+        use_threads(before)
+    assert "baselines have one thread" in kodec(*base, "--codec", "jpeg", "--threads", 2).complaint
+
+
+def test_data_sets_by_url(kodec: Cli, tiny_model: Path, pictures: Path, tmp_path: Path) -> None:
+    """As by path; a broken file is left out by its URL, and what is done is not done again."""
+    store = fsspec.filesystem("memory")
+    store.pipe("/measured/b.png", (pictures / "b.png").read_bytes())
+    store.pipe("/measured/deep/a.png", (pictures / "a.png").read_bytes())
+    store.pipe("/measured/deep/broken.png", b"no picture")
+    by_url, by_path = tmp_path / "url.json", tmp_path / "path.json"
+    base = ("eval", "--model", tiny_model, "--qualities", "10,40", "--dataset")
+    command = (*base, "memory://measured", "--recursive", "--output", by_url)
+    outcome = kodec(*command)
+    assert outcome.status == 1
+    assert "1 of 3 pictures left out: memory://measured/deep/broken.png" in outcome.err
+    assert len((tmp_path / "url.json.partial").read_text().split()) > 4
+    store.rm("/measured/deep/broken.png")
+    assert kodec(*command).status == 0
+    assert kodec(*base, f"file://{pictures}", "--output", by_path).status == 0
+    found = [read_results(path) for path in (by_url, by_path)]
+    assert [row.image for row in found[0].per_image[:2]] == ["b.png", "deep/a.png"]
+    assert found[0].results["bpp"] == found[1].results["bpp"]
+    assert found[0].results["psnr-rgb"] == found[1].results["psnr-rgb"]
+    store.rm("/measured", recursive=True)
+    assert "measured" in kodec(*command).complaint

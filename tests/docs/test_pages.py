@@ -2,11 +2,17 @@
 
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from documented import alike, blocks, run_console
+from documented import DOCS, alike, blocks, indented_commands, run_console
+from kodec.commands.command_line import parse
+from kodec.commands.packaged_configs import packaged_configs
+from kodec.commands.usage import UsageError
+
+ROOT = DOCS.parent
 
 SavePicture = Callable[..., Path]
 
@@ -31,6 +37,20 @@ def test_a_transform_of_your_own(save_picture: SavePicture, tmp_path: Path) -> N
     (tmp_path / "mine.yaml").write_text(config)
     run_console("own-transform.md", tmp_path, STEPS="2")
     assert "psnr-rgb" in (tmp_path / "mine.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name
+)
+def test_commands_that_are_shown_are_commands(page: Path) -> None:
+    for arguments in indented_commands(page.read_text(encoding="utf-8")):
+        for option, name in pairwise(arguments):
+            if option == "--config" and arguments[0] == "train" and name != "mine.yaml":
+                assert name in packaged_configs() or (ROOT / name).is_file(), name
+        try:
+            parse(arguments)
+        except UsageError as error:
+            pytest.fail(f"kodec {' '.join(arguments)}: {error}")
 
 
 def test_what_is_alike() -> None:

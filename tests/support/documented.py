@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,22 @@ def blocks(page: str, language: str) -> list[str]:
     """The page's fenced blocks in a language, in order."""
     text = (DOCS / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def indented_commands(text: str) -> list[list[str]]:
+    """The arguments of kodec's commands in the indented blocks of a page and in its consoles, those
+    aside that leave something out (`...`)."""
+    joined = text.replace("\\\n", " ")
+    lines = re.findall(r"^(?:    |\$ )(.*)$", joined, re.MULTILINE)
+    found = []
+    for line in lines:
+        for command in re.split(r" \| | > ", re.sub(r"(^|\s)#.*", "", line)):
+            words = shlex.split(command) if command.count("'") % 2 == 0 else []
+            while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                words = words[1:]
+            if words[:1] == ["kodec"] and "..." not in words:
+                found.append(words[1:])
+    return found
 
 
 def run_console(page: str, folder: Path, **environment: str) -> None:

@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kodec.codecs import storage
 from kodec.codecs.fitted_families import is_family
 from kodec.native import InvalidInputError, KodecError
 
 from . import refining, usage
 from .contestants import LIBAV, OF_PICTURES, PROGRAMS, QUALITIES, STRUCTURES, contestants
+from .measured_files import with_speed, write_manifest
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -58,8 +60,9 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         metavar="NAME|FOLDER",
         required=True,
         help="a name in datasets.yaml (kodak, ...), found through KODEC_DATA, or a folder (or one "
-        "file) of pictures or of video",
+        "file) of pictures or of video, or a URL of one (s3://...)",
     )
+    eval_.add_argument("--recursive", action="store_true", help="folders within the folder, too")
     eval_.add_argument(
         "--qualities",
         metavar="Q,Q,...",
@@ -83,6 +86,13 @@ def add_to(commands: "argparse._SubParsersAction[usage.Parser]") -> None:
         "--jobs", metavar="N", type=usage.count, default=1, help="processes, one thread each (1)"
     )
     usage.add_scheduler(eval_)
+    usage.add_threads(eval_)
+    eval_.add_argument(
+        "--manifest",
+        metavar="FILE",
+        type=usage.path,
+        help="what came of each file at each quality, as JSON lines",
+    )
     usage.add_trust(eval_)
     usage.add_device(eval_)
     refining.add_options(eval_)
@@ -142,6 +152,8 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.output.suffix.lower() != ".json":
         raise InvalidInputError(f"{options.output}: results files are JSON; name it *.json")
     check_output_target(options.output)
+    if options.manifest is not None:
+        check_output_target(options.manifest)
     _check_usage(options)
     # From here on torch is there.
     from kodec.eval import PartialRows, check_metrics, join_results, write_results
@@ -166,8 +178,9 @@ def evaluate(options: argparse.Namespace) -> None:
             measured = [
                 [
                     measure(
-                        *(make, sources, one.qualities, metrics, _described(one, options), show),
-                        *(options.jobs, kept, needed, left_out, options.scheduler),
+                        *(make, sources, one.qualities, metrics, _described(one, options)),
+                        *(with_speed(show), options.jobs, kept, needed, left_out),
+                        *(options.scheduler, options.threads),
                     )
                     for _, make in one.codecs
                 ]
@@ -188,6 +201,8 @@ def evaluate(options: argparse.Namespace) -> None:
                 print(results.name)
             print("\n".join([*_table(results), *(f"note: {note}" for note in results.notes)]))
             print(f"{len(sources) - len(left_out)} {of}; {one.output} has each of them")
+    if options.manifest is not None:
+        write_manifest(options.manifest, [part for parts in measured for part in parts])
     if not left_out:
         kept.remove()
     else:
@@ -216,6 +231,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise usage.UsageError(
             "--size of a network goes with a fitted family; raw video's is WIDTHxHEIGHT"
         )
+    if options.threads is not None and options.codec is not None:
+        raise usage.UsageError("--threads goes with --model: baselines have one thread")
     if options.scheduler is not None and options.jobs > 1:
         raise usage.UsageError("--jobs and --scheduler exclude each other")
     if options.codec is None:
@@ -270,6 +287,8 @@ def _check_coded(options: argparse.Namespace) -> None:
     if given or options.trust:
         name = {"lam": "lambda"}.get(given[0], given[0]) if given else "trust"
         raise usage.UsageError(f"{_flag(name)} goes with --model or --codec, not with --coded")
+    if options.recursive or storage.is_url(storage.local(options.dataset)):
+        raise usage.UsageError("--coded is of the pictures of one folder, no URL")
     _check_beside(options)
 
 
@@ -299,15 +318,33 @@ def _flag(name: str) -> str:
 
 def _sources(options: argparse.Namespace) -> "tuple[list[Source], bool]":
     """What to measure, and whether it is video."""
-    from kodec.eval import PictureSource, VideoSource, find_dataset, kind_of_dataset
+    from kodec.eval import (
+        PictureSource,
+        VideoSource,
+        find_dataset,
+        find_urls,
+        kind_of_dataset,
+        known_datasets,
+    )
 
-    kind = kind_of_dataset(options.dataset)
-    files = find_dataset(options.dataset, kind=kind)
-    _check_kind(options, files, kind == "video")
+    dataset, recursive = storage.local(options.dataset), options.recursive
+    if storage.is_url(dataset):
+        urls, kind = find_urls(dataset, recursive)
+        found = [(Path(name), name, url) for url, name in urls]
+    else:
+        folder = Path(dataset)
+        if recursive and (dataset in known_datasets() or not folder.is_dir()):
+            raise InvalidInputError(
+                f"--recursive is for folders, and {dataset} is none: leave it out"
+            )
+        kind = kind_of_dataset(dataset, recursive)
+        files = find_dataset(dataset, kind=kind, recursive=recursive)
+        found = [(p, p.relative_to(folder).as_posix() if recursive else "", "") for p in files]
+    _check_kind(options, [path for path, _, _ in found], kind == "video")
     if kind == "video":
         how = None if _of_network(options, "size") else options.size, options.fps, options.frames
-        return [VideoSource(path, *how) for path in files], True
-    return [PictureSource(path) for path in files], False
+        return [VideoSource(path, *how, *named) for path, *named in found], True
+    return [PictureSource(*source) for source in found], False
 
 
 def _usual_metrics(video: bool) -> list[str]:

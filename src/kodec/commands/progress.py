@@ -8,6 +8,12 @@ Show = Callable[[int, int, str], None]
 """Called with the steps done, the steps in all, and what comes next."""
 
 
+def speed(files: int, pixels: int, seconds: float) -> str:
+    """Files and megapixels a second."""
+    seconds = max(seconds, 1e-9)
+    return f"{files / seconds:.1f} files/s, {pixels / seconds / 1e6:.2f} MP/s"
+
+
 @contextmanager
 def progress(quiet: bool) -> Iterator[Show]:
     """A bar on stderr that goes away at the end; nothing if `quiet` or not at a terminal."""

@@ -271,7 +271,10 @@ def add_scheduler(parser: "argparse._ActionsContainer") -> None:
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """`--threads`."""
     parser.add_argument(
-        "--threads", metavar="N", type=count, help="of each process (all cores; 1 with --jobs)"
+        "--threads",
+        metavar="N",
+        type=count,
+        help="of each process (all cores; with --jobs or --scheduler 1)",
     )
 
 

@@ -1,6 +1,7 @@
 """Several processes: what Ctrl+C may interrupt, and how they end."""
 
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -49,3 +50,12 @@ def test_processes_with_a_model_end_in_silence(
     sources = [PictureSource(save_picture("a.png", 24, 32))]
     evaluate_sources(partial(load, tiny_model), sources, [10, 40], ["psnr-rgb"], jobs=2)
     assert capfd.readouterr() == ("", "")
+
+
+def test_who_only_shares_work_out_loads_no_torch() -> None:
+    """Processes can begin at once, and where all is done there is nothing to wait for."""
+    script = (
+        "import sys, kodec.commands.many, kodec.eval.running.executors, "
+        "kodec.eval.running.task_loop; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

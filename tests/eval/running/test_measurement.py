@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from coded_streams import NO_OVERRIDES, make_tables, sample
+from deadly_tasks import deadly_executor
 from kodec.codecs import Picture, write_picture
 from kodec.codecs.video_files.frames import read_raw, write_raw
 from kodec.eval import (
@@ -183,6 +184,20 @@ class Crowded(PillowCodec):
         variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         limits = [os.environ.get(name) for name in variables]
         raise KodecError(f"{max(seen)} more threads, {torch.get_num_threads()}, {limits}")
+
+
+def test_a_picture_that_kills_its_process_is_left_out(
+    pictures: list[PictureSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kills(task: tuple[PictureSource, int]) -> bool:
+        return task[0].path.name == "1.png"
+
+    monkeypatch.setattr("kodec.eval.running.run.open_executor", deadly_executor(kills))
+    results = evaluate_sources(JPEG, pictures, [30, 60], ["psnr-rgb"])
+    (left,) = results.left_out
+    assert left["file"] == "1.png" and "process was killed" in left["reason"]
+    expected = evaluate_sources(JPEG, [pictures[0], pictures[2]], [30, 60], ["psnr-rgb"])
+    assert without_times(replace(results, left_out=[])) == without_times(expected)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")

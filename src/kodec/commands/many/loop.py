@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from kodec import __version__
-from kodec.codecs import embedded_models, find_model
+from kodec.codecs import embedded_models, find_model, storage
 from kodec.codecs.fitted_families import is_family
 from kodec.commands import usage
 from kodec.commands.failure_words import in_words
-from kodec.commands.progress import progress
+from kodec.commands.progress import progress, speed
 from kodec.native import KodecError, UnsupportedError
 
-from . import storage
 from .manifest import Manifest, Row
 from .plan import FileTask, plan
 from .task import code_file
@@ -133,9 +132,8 @@ class Tally:
 
     def speed(self) -> str:
         """Of this run."""
-        seconds = max(time.monotonic() - self._began, 1e-9)
-        files = (self.done - self.before) / seconds
-        return f"{files:.1f} files/s, {self._fresh_pixels / seconds / 1e6:.2f} MP/s"
+        seconds = time.monotonic() - self._began
+        return speed(self.done - self.before, self._fresh_pixels, seconds)
 
     def in_words(self) -> str:
         """One line."""

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from kodec.codecs import storage
 from kodec.native import InvalidInputError
-
-from . import storage
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kodec.codecs import storage
 from kodec.commands.failure_words import in_words
 from kodec.commands.figures import FileFigures
 from kodec.native import KodecError
 
-from . import storage
 from .manifest import Row
 from .plan import FileTask
 

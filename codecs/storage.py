@@ -7,6 +7,7 @@ when it is whole; elsewhere outputs are renamed into place.
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -118,6 +119,26 @@ def fetched(name: str) -> Iterator[Path]:
         with _words_for(name):
             system.get_file(path, str(copy))
         yield copy
+
+
+def kept(name: str) -> Path:
+    """As `fetched`; the copy stays until this thread asks for another one, or the process ends."""
+    if not is_url(name):
+        return Path(name)
+    if getattr(_last, "name", None) != name:
+        system, path = _system_of(name)
+        if hasattr(_last, "folder"):
+            _last.folder.cleanup()
+        _last.name, _last.folder = None, tempfile.TemporaryDirectory(prefix="kodec-")
+        _last.copy = Path(_last.folder.name) / (PurePosixPath(path).name or "input")
+        with _words_for(name):
+            system.get_file(path, str(_last.copy))
+        _last.name = name
+    copy: Path = _last.copy
+    return copy
+
+
+_last = threading.local()
 
 
 @contextmanager
