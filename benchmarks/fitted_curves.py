@@ -5,7 +5,7 @@
     python benchmarks/fitted_curves.py time CLIP FITS.json hnerv --bytes 72000 --seconds 10,20,80
     python benchmarks/fitted_curves.py length CLIP FITS.json hnerv --bytes 72000 --frames 8,16,48
     python benchmarks/fitted_curves.py beside CLIP FITS.json --models default,stem.safetensors
-    python benchmarks/fitted_curves.py show FITS.json... [--plot CURVES.png]
+    python benchmarks/fitted_curves.py show FITS.json... [--plot CURVES.svg]
 
 `small` makes a clip of a quarter of the width and height, by means, rows 10 to 169 of what is left.
 `fits` fits each family in so many CPU seconds of one thread, to a file of so many bytes: seconds a
@@ -27,12 +27,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kodec.codecs import write_atomically
 from kodec.codecs.fitted import Budget, Clip, FittedCodec
 from kodec.codecs.fitted.frame_networks.clip_frames import clip_of
 from kodec.codecs.fitted_families import families
@@ -43,9 +44,13 @@ from kodec.codecs.video_files.video_reading import open_video
 from kodec.codecs.video_files.video_writing import VideoWriter
 from kodec.eval import psnr
 from kodec.eval.baselines.libav_streams import LibavCodec
+from kodec.eval.report import LIGHT, figure_of, line_style
 from kodec.eval.running.checked_video import load_checked_video
 from kodec.native import KodecError
 from reporting import parser_of, run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FRAMES = 32
 QUARTER, ROWS = 4, slice(10, 170)
@@ -246,29 +251,40 @@ def _slopes(own: Sequence[dict[str, Any]], fits: Sequence[dict[str, Any]], whole
 
 
 def _plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    import matplotlib
+    """A panel a clip: curves of codecs and models, and a mark of each family's fit."""
+    panels = []
+    for clip in sorted({row["clip"] for row in rows}):
+        own = [row for row in rows if row["clip"] == clip and row.get("axis", "fits") == "fits"]
+        whole = max(row["frames"] for row in own if row["kind"] == "fit")
+        shown = [row for row in own if row["frames"] == whole]
+        panels.append(partial(_panel, rows=shown, names=_named(rows)))
+    write_atomically(path, figure_of(panels, "svg", 6.0))
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
 
-    clips = sorted({row["clip"] for row in rows})
-    figure, axes = pyplot.subplots(1, len(clips), figsize=(4.5 * len(clips), 3.6), squeeze=False)
-    for axis, clip in zip(axes[0], clips, strict=True):
-        own = [row for row in rows if row["clip"] == clip and row["frames"] == FRAMES]
-        for kind, name in sorted({(row["kind"], row["name"]) for row in own}):
-            points = sorted(
-                (row["bpp"], row["psnr"])
-                for row in own
-                if row["name"] == name and row.get("axis", "fits") == "fits"
-            )
-            style = "." if kind == "fit" else "-"
-            axis.semilogx(*zip(*points, strict=True), style, label=name, markersize=5)
-        axis.set_title(clip.split("_")[0], fontsize=9)
-        axis.set_xlabel("bpp")
-        axis.set_ylabel("PSNR RGB, dB")
-        axis.grid(alpha=0.3)
-    axes[0][-1].legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.savefig(path, dpi=80, bbox_inches="tight")
+def _panel(axes: "Axes", rows: Sequence[dict[str, Any]], names: Sequence[tuple[str, str]]) -> None:
+    fits = {name for kind, name in _named(rows) if kind == "fit"}
+    for kind, name in _named(rows):
+        points = sorted((row["bpp"], row["psnr"]) for row in rows if row["name"] == name)
+        # One look in all panels.
+        style = line_style(names.index((kind, name)))
+        axes.semilogx(
+            *zip(*points, strict=True),
+            linestyle="none" if name in fits else (0, style.dash) if style.dash else "-",
+            marker="o" if name in fits else None,
+            markersize=4,
+            linewidth=1.1,
+            color=LIGHT[style.colour],
+            label=f"{name} ({kind})" if kind == "model" else name,
+        )
+    axes.set_title(f"{rows[0]['clip'].split('_')[0]}, {rows[0]['frames']} frames")
+    axes.set_xlabel("Rate, bits per pixel")
+    axes.set_ylabel("PSNR of RGB, dB")
+    axes.grid(True, which="major")
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _named(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    return sorted({(row["kind"], row["name"]) for row in rows})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
