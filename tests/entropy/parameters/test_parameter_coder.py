@@ -202,6 +202,19 @@ def test_slices_that_spread_alike_share_a_model() -> None:
     there_and_back({"few": few, "a": classed})
 
 
+def test_a_class_that_is_none_is_an_error() -> None:
+    coder, said = ParameterCoder({"a": TensorLayout(torch.Size((4, 8)))}), (3 * 8 + 1) * 9 + 1
+    for classes, words in (([0, 1, 9, 2], "classes that are none"), (None, "fits none")):
+        writer = SymbolWriter(1)
+        number = said if classes else said - 1
+        code_integers(writer, "flags", np.array([number]), 1)
+        code_integers(writer, "steps", np.full(8, 14336), 8)
+        code_integers(writer, "models", np.array(classes or [0] * 4), 4)
+        (stream,) = writer.finish()
+        with pytest.raises(BitstreamError, match=words):
+            coder.code(None, SymbolReader([stream]))
+
+
 @pytest.mark.parametrize("shape", [(), (9,), (16, 40), (24, 12, 3, 3), (5, 7, 4), (0, 3)])
 def test_masks(shape: tuple[int, ...]) -> None:
     drawn = torch.Generator().manual_seed(1)
