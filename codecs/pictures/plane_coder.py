@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from kodec.codecs.coded_transform import CodedLatents, Latents
+from kodec.codecs.freed_memory import give_back_freed_memory
 from kodec.entropy import HOST, Coders, SymbolReader, SymbolWriter
+from kodec.models.blocks import Rim
 
 from .picture import Samples
 from .picture_codec import PictureCodec
@@ -120,10 +122,12 @@ class PlaneCoder:
                     for tile, coded in zip(tiles, each(keeping, tiles), strict=True):
                         if coded is not None:
                             kept[tile] = coded
+                    give_back_freed_memory()
                 before = [tile for tile in self.grid.row(row - 1) if tile in shown and row]
                 if show is not None:
                     for _ in each(lambda tile: self._synthesise(tile, kept, show), before):
                         pass
+                    give_back_freed_memory()
                 for tile in [tile for tile in kept if tile < (row - 1) * self.grid.columns]:
                     del kept[tile]
 
@@ -139,6 +143,15 @@ class PlaneCoder:
     def _reach(self, part: str) -> int:
         return int(getattr(self.network, part).reach)
 
+    def _around(self, tile: int, part: str) -> tuple[Box, Rim]:
+        """The latents that a transform of a tile depends on, and how many pixels that is more."""
+        grid, stride = self.latents, self.network.stride
+        assert grid is not None
+        own = grid.box(tile)
+        box = own.widened(self._reach(part), grid.width, grid.height)
+        more = (own.left - box.left, own.top - box.top, box.right - own.right)
+        return box, Rim(*(stride * side for side in (*more, box.bottom - own.bottom)))
+
     def _write(
         self,
         samples: Samples,
@@ -152,15 +165,12 @@ class PlaneCoder:
         if self.latents is None:
             x = to_tensor(samples).to(device)
             return network.code_picture(x, size, self.quality, writer, refined=refined)
-        reach = self._reach("analysis") * network.stride
-        around = box.widened(reach, self.grid.width, self.grid.height)
-        x = to_tensor(samples[around.slices]).to(device)
-        cond = network.conditions((1, around.height, around.width), self.quality)
-        seen = network.analyse(network.pad(x), cond)
-        tiles = self.latents
-        own = tiles.box(tile).within(around_of(tiles.box(tile), self._reach("analysis"), tiles))
-        y = seen.y[(..., *own.slices)].contiguous()
-        return network.code_latents(Latents(y), network.conditions(size, self.quality), writer)
+        around, rim = self._around(tile, "analysis")
+        seen = around.scaled(network.stride).common(self.grid.whole)
+        x = to_tensor(samples[seen.slices]).to(device)
+        cond = network.conditions(size, self.quality)
+        y = network.analyse(network.pad(x), cond, rim=rim).y.contiguous()
+        return network.code_latents(Latents(y), cond, writer)
 
     def _to_keep(self, coded: CodedLatents) -> CodedLatents:
         """Latents in the precision that the synthesis takes them in."""
@@ -177,14 +187,10 @@ class PlaneCoder:
             return
         if tile not in kept:
             return
-        own = self.latents.box(tile)
-        around = around_of(own, self._reach("synthesis"), self.latents)
+        around, rim = self._around(tile, "synthesis")
         seen = self._window(tile, around, kept)
-        x_hat = self.network.synthesise(CodedLatents(seen), self.quality)
-        stride = self.network.stride
-        inner = own.within(around).scaled(stride)
-        inner = Box(inner.left, inner.top, inner.left + box.width, inner.top + box.height)
-        show(box, x_hat[(..., *inner.slices)])
+        x_hat = self.network.synthesise(CodedLatents(seen), self.quality, rim=rim)
+        show(box, x_hat[..., : box.height, : box.width])
 
     def _window(self, tile: int, around: Box, kept: dict[int, CodedLatents]) -> Tensor:
         """The latents around a tile, in the place of lost ones what is nearest in the tile."""
@@ -232,8 +238,3 @@ class PlaneCoder:
                 yield lambda work, tiles: pool.map(without_gradients(work), tiles)
         finally:
             torch.set_num_threads(threads)
-
-
-def around_of(own: Box, reach: int, grid: TileGrid) -> Box:
-    """What a tile's positions depend on."""
-    return own.widened(reach, grid.width, grid.height)
