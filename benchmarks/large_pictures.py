@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from kodec.codecs import Picture, read_picture, write_picture
+from kodec.codecs.freed_memory import share_one_heap
 from kodec.codecs.peak_memory import PeakMemory
 from kodec.eval import describe_machine
 from kodec.native import KodecError
@@ -47,6 +48,7 @@ def encode(source: Path, target: Path, whole: bool, quality: int) -> dict[str, A
     start = time.perf_counter()
     picture = read_picture(source)
     codec = load()
+    share_one_heap()
     loaded = time.perf_counter()
     encoded = codec.encode_picture(picture, quality, tile=None if whole else "usual")
     seconds = time.perf_counter() - loaded
@@ -60,6 +62,7 @@ def decode(source: Path, target: Path) -> dict[str, Any]:
 
     start = time.perf_counter()
     codec = load()
+    share_one_heap()
     data = source.read_bytes()
     loaded = time.perf_counter()
     picture = codec.decode_picture(data)

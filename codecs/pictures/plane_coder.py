@@ -7,7 +7,8 @@ as far as the transform reaches, so that pixels are those of the whole picture's
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from itertools import count
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,7 +28,16 @@ Code = Callable[[int], CodedLatents | None]
 Show = Callable[[Box, Tensor], None]
 """Takes pixels (1, 3, h, w), around [0, 1], of a box; boxes may come from several threads."""
 
+_TILES_A_TRIM = 2
+"""Tiles after which freed memory is given back: after each, pages are cleared more often."""
 _Item = TypeVar("_Item")
+
+
+class _Kept(NamedTuple):
+    """Latents of a tile, or of a part of it, and which they are."""
+
+    box: Box
+    coded: CodedLatents
 
 
 def divides(network: PictureCodec) -> bool:
@@ -59,6 +69,7 @@ class PlaneCoder:
         self.quality = quality
         self.workers = workers
         self.coders = coders
+        self._tiles_done = count(1)
 
     def encode(
         self,
@@ -104,16 +115,18 @@ class PlaneCoder:
     def run(self, code: Code, show: Show | None, crop: Box | None = None) -> None:
         """Have the tiles coded that `crop` (or all) depends on, row by row, and shown what it has.
 
-        Latents of three rows of tiles are kept at a time. Without `show` nothing is synthesised.
+        Latents of two rows of tiles are kept at a time, and of one what those depend on. Without
+        `show` nothing is synthesised.
         """
         crop = crop or self.grid.whole
         shown = set(self.grid.meeting(crop))
         needed = set(self.tiles_for(crop))
-        kept: dict[int, CodedLatents] = {}
+        kept: dict[int, _Kept] = {}
 
-        def keeping(tile: int) -> CodedLatents | None:
+        def keeping(tile: int) -> _Kept | None:
             coded = code(tile)
-            return None if coded is None or show is None else self._to_keep(coded)
+            self._give_back()
+            return None if coded is None or show is None else self._to_keep(tile, coded)
 
         with self._pool() as each:
             for row in range(self.grid.rows + 1):
@@ -122,14 +135,15 @@ class PlaneCoder:
                     for tile, coded in zip(tiles, each(keeping, tiles), strict=True):
                         if coded is not None:
                             kept[tile] = coded
-                    give_back_freed_memory()
                 before = [tile for tile in self.grid.row(row - 1) if tile in shown and row]
                 if show is not None:
                     for _ in each(lambda tile: self._synthesise(tile, kept, show), before):
                         pass
-                    give_back_freed_memory()
-                for tile in [tile for tile in kept if tile < (row - 1) * self.grid.columns]:
-                    del kept[tile]
+                for tile in [tile for tile in kept if tile < row * self.grid.columns]:
+                    if tile < (row - 1) * self.grid.columns:
+                        del kept[tile]
+                    else:
+                        kept[tile] = self._lowest_of(kept[tile])
 
     def _seen(self, crop: Box, shown: set[int]) -> Box:
         """The pixels whose latents the tiles shown depend on."""
@@ -172,18 +186,27 @@ class PlaneCoder:
         y = network.analyse(network.pad(x), cond, rim=rim).y.contiguous()
         return network.code_latents(Latents(y), cond, writer)
 
-    def _to_keep(self, coded: CodedLatents) -> CodedLatents:
+    def _to_keep(self, tile: int, coded: CodedLatents) -> _Kept:
         """Latents in the precision that the synthesis takes them in."""
         if self.latents is None:
-            return coded
-        return CodedLatents(coded.y_hat.to(self.network.precision))
+            return _Kept(self.grid.box(tile), coded)
+        return _Kept(self.latents.box(tile), CodedLatents(coded.y_hat.to(self.network.precision)))
 
-    def _synthesise(self, tile: int, kept: dict[int, CodedLatents], show: Show) -> None:
+    def _lowest_of(self, kept: _Kept) -> _Kept:
+        """The rows of a tile that is shown that the tiles below depend on."""
+        if self.latents is None:
+            return kept
+        box, reach = kept.box, self._reach("synthesis")
+        lowest = Box(box.left, max(box.top, box.bottom - reach), box.right, box.bottom)
+        y_hat = kept.coded.y_hat[(..., *lowest.within(box).slices)]
+        return _Kept(lowest, CodedLatents(y_hat.clone()))
+
+    def _synthesise(self, tile: int, kept: dict[int, _Kept], show: Show) -> None:
         box = self.grid.box(tile)
         if self.latents is None:
             if tile in kept:
                 size = (1, box.height, box.width)
-                show(box, self.network.reconstruct(kept[tile], size, self.quality))
+                show(box, self.network.reconstruct(kept[tile].coded, size, self.quality))
             return
         if tile not in kept:
             return
@@ -191,11 +214,18 @@ class PlaneCoder:
         seen = self._window(tile, around, kept)
         x_hat = self.network.synthesise(CodedLatents(seen), self.quality, rim=rim)
         show(box, x_hat[..., : box.height, : box.width])
+        del x_hat, seen
+        self._give_back()
 
-    def _window(self, tile: int, around: Box, kept: dict[int, CodedLatents]) -> Tensor:
+    def _give_back(self) -> None:
+        """Now and then, what tiles took and what lies between what others take."""
+        if next(self._tiles_done) % _TILES_A_TRIM == 0:
+            give_back_freed_memory()
+
+    def _window(self, tile: int, around: Box, kept: dict[int, _Kept]) -> Tensor:
         """The latents around a tile, in the place of lost ones what is nearest in the tile."""
         assert self.latents is not None
-        own, y_hat = self.latents.box(tile), kept[tile].y_hat
+        own, y_hat = self.latents.box(tile), kept[tile].coded.y_hat
         tiles = [number for number in self.latents.meeting(around) if number != tile]
         if any(number not in kept for number in tiles):
             columns = torch.arange(around.left, around.right, device=y_hat.device) - own.left
@@ -205,12 +235,12 @@ class PlaneCoder:
         else:
             seen = y_hat.new_empty(1, y_hat.shape[1], around.height, around.width)
         for number in (tile, *tiles):
-            coded = kept.get(number)
-            if coded is None:
+            found = kept.get(number)
+            if found is None:
                 continue
-            box = self.latents.box(number)
-            both = box.common(around)
-            seen[(..., *both.within(around).slices)] = coded.y_hat[(..., *both.within(box).slices)]
+            both = found.box.common(around)
+            part = found.coded.y_hat[(..., *both.within(found.box).slices)]
+            seen[(..., *both.within(around).slices)] = part
         return seen
 
     @contextmanager

@@ -45,7 +45,8 @@ def test_strips_give_what_the_whole_gives(
 
     def strip_by_strip(reach: int) -> torch.Tensor:
         def strip(part: torch.Tensor, above: int, below: int) -> torch.Tensor:
-            return transform(part, quality, Rim(top=16 * above, bottom=16 * below))
+            found: torch.Tensor = transform(part, quality, Rim(top=16 * above, bottom=16 * below))
+            return found
 
         return run_in_strips(strip, x, reach, units[0])
 

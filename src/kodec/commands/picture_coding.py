@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal
 
+from kodec.codecs.freed_memory import share_one_heap
 from kodec.native import InvalidInputError, KodecError
 
 from . import refining, usage
@@ -85,6 +86,7 @@ def encode(options: argparse.Namespace) -> FileFigures:
     picture = read_picture(source, convert=options.convert)
     # From here on torch is there.
     codec = load_once(options.model, options.device, options.trust)
+    share_one_heap()
     how = _division(codec, picture, options, refines)
     refined: Refined | None = None
     searched = ""
@@ -264,6 +266,7 @@ def decode(options: argparse.Namespace) -> int:
             crop = _crop(header, options)
             model = model_path(header.model_id) if options.model is None else options.model
             codec = load_once(model, options.device, options.trust)
+            share_one_heap()
             needed = codec.packets_for(header, crop)
             workers = _workers(codec, header, crop, options)
             if len(needed) == header.packets or options.partial:
