@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from kodec.codecs import load, picture_of_array
+from kodec.codecs.pictures.picture import Samples
 from photos import photo_like
 from plain_kernels import run_with_plain_kernels
 
@@ -15,9 +16,9 @@ TILE = (64, 64)
 HEIGHT, WIDTH = 150, 210
 
 
-def source(deep: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8 | np.uint16]]:
+def source(deep: bool) -> Samples:
     """With an alpha that is coded by the model."""
-    samples = photo_like(HEIGHT, WIDTH, 4)
+    samples: Samples = photo_like(HEIGHT, WIDTH, 4)
     samples[..., 3] = photo_like(HEIGHT, WIDTH, 3, seed=5)[..., 0]
     return samples.astype(np.uint16) * 257 + 11 if deep else samples
 
