@@ -18,9 +18,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from kodec.eval.bench.instruction_sets import without_layers
 from kodec.models import RefinedLappedAnalysis, RefinedLappedSynthesis
@@ -106,9 +108,9 @@ def integer_products(folder: Path) -> dict[str, Callable[[], object]]:
 
         def way(
             function: Callable[..., None] = function,
-            x: np.ndarray = x,
-            panels: np.ndarray = panels,
-            sums: np.ndarray = sums,
+            x: NDArray[Any] = x,
+            panels: NDArray[Any] = panels,
+            sums: NDArray[Any] = sums,
             packed: int = packed,
         ) -> None:
             pointers = [ctypes.c_void_p(array.ctypes.data) for array in (x, panels, sums)]

@@ -9,6 +9,9 @@ from .core_layers import KeptFilters, core_filters, filtered, threads
 from .finish import PLAIN, Finish
 from .transposed import in_products, products_take
 
+# Fewest positions where a transposed layer's filters, four times as many, are worth reading.
+LEAST_CORE_POSITIONS = 384
+
 
 def _transposed_in_phases(weight: Tensor) -> Filters:
     # Transposed, the taps lie the other way round.
@@ -35,7 +38,8 @@ class StrideTwoConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2 H, 2 W)."""
-        if output_size is None and core_filters(x, x.shape[-2] * x.shape[-1]):
+        positions = x.shape[-2] * x.shape[-1]
+        if output_size is None and positions >= LEAST_CORE_POSITIONS and core_filters(x, positions):
             filters = self._filters.get("tiles", self.weight, _transposed_in_phases)
             bias = self.bias.repeat(PHASES**2)
             return filtered(x, filters, bias, out_period=PHASES)
