@@ -1,10 +1,11 @@
 """Damaged files: an error in one line or the right picture, in bounded time and memory.
 
     python benchmarks/damage.py [--model default] [--values 255] [--mutations 1000]
-                                [--sealed 1000] [--json REPORT.json]
+                                [--sealed 1000] [--small] [--json REPORT.json]
 
-Three files of a 64x48 picture that is rendered here, one with an ICC profile and EXIF, one in tiles
-of 32x32 with alpha, too:
+Four files of a 64x48 picture that is rendered here, one with an ICC profile and EXIF, one in tiles
+of 32x32 with alpha, too, and one of 16 bits in such tiles. --small: by a model of a few channels
+that is made here, which tries some hundred thousand cases in the time of some thousand.
 
 1. every change of a single byte, every truncation, and random mutations. Almost all of these end
    at the container's checksums, so then
@@ -12,7 +13,8 @@ of 32x32 with alpha, too:
    and of the coder's segment too ("stream sealed"). Against a forger checksums are no protection:
    an error or a picture, but no crash, no hang, no memory.
 3. heads that claim a huge picture, the coder's symbol count forged to match: the memory that such a
-   file of a few hundred bytes makes the decoder take is reported, not judged.
+   file of a few hundred bytes makes the decoder take is reported, not judged. Not with --small,
+   whose one block of latents takes as much as the claim says.
 
 Failures, after which the exit status is 1: another exception than kodec's or one of several lines;
 a wrong picture or wrong metadata in part 1; a crash of the process; a decode slower than --limit
@@ -23,6 +25,7 @@ import argparse
 import multiprocessing
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -46,7 +49,7 @@ from forging import (
     seal_stream,
     split,
 )
-from kodec.codecs import Codec, Picture, load
+from kodec.codecs import Codec, Picture, PictureCodec, build_module, load, save_model
 from kodec.codecs.container.varint import read_varint, write_varint
 from kodec.codecs.peak_memory import PeakMemory
 from kodec.native import KodecError
@@ -55,7 +58,8 @@ from reporting import parser_of, run, write_report
 WIDTH, HEIGHT, QUALITY = 64, 48, 32
 TILE = (32, 32)
 MEMORY_FACTOR = 4.0
-KINDS = ("plain", "with ICC profile and EXIF", "in tiles with alpha")
+KINDS = ("plain", "with ICC profile and EXIF", "in tiles with alpha", "of 16 bits in tiles")
+IN_TILES = KINDS[2:]
 CLAIMED_SIDES = (1024, 4096, 16384, 32768)
 
 
@@ -73,6 +77,8 @@ def source(kind: str) -> Picture:
     picture = render()
     if kind == KINDS[0]:
         return picture
+    if kind == KINDS[3]:
+        return Picture(picture.pixels.astype(np.uint16) * 257)
     picture = with_metadata(picture)
     if kind == KINDS[1]:
         return picture
@@ -110,12 +116,14 @@ def container_sealed(data: bytes, count: int, rng: random.Random) -> Iterator[by
         yield seal(data[:PREAMBLE_BYTES], mutate_chunks(split(data), rng))
 
 
-def stream_sealed(data: bytes, count: int, rng: random.Random) -> Iterator[bytes]:
-    """Mutations of a packet of colours that pass the container's and the coder's checksums."""
+def stream_sealed(data: bytes, count: int, rng: random.Random, alpha: bool) -> Iterator[bytes]:
+    """Mutations of a packet of colours that pass the container's and the coder's checksums.
+
+    alpha: whether every second packet is alpha's.
+    """
     chunks = split(data)
     packets = [place for place, (kind, _) in enumerate(chunks) if kind == ord("P")]
-    # Where there are several, every second one is alpha's.
-    colours = packets[:1] if len(packets) == 1 else packets[::2]
+    colours = packets[:: 2 if alpha else 1]
     for _ in range(count):
         place = rng.choice(colours)
         kind, packet = chunks[place]
@@ -173,13 +181,13 @@ def examine(model: str, kind: str, options: argparse.Namespace) -> dict[str, Any
     sound = memory.read() - loaded
     if (right.icc, right.exif) != (picture.icc, picture.exif):
         raise KodecError("the sound file came back with other metadata")
-    rng = random.Random(1)
+    rng, alpha = random.Random(1), picture.alpha is not None
     families: dict[str, tuple[Callable[[], Iterable[bytes]], bool]] = {
         "single bytes": (lambda: single_bytes(data, options.values, rng), False),
         "truncations": (lambda: truncations(data), False),
         "mutations": (lambda: (mutate(data, rng) for _ in range(options.mutations)), False),
         "container sealed": (lambda: container_sealed(data, options.sealed, rng), True),
-        "stream sealed": (lambda: stream_sealed(data, options.sealed, rng), True),
+        "stream sealed": (lambda: stream_sealed(data, options.sealed, rng, alpha), True),
     }
     tallies = {}
     for name, (cases, forged) in families.items():
@@ -187,8 +195,8 @@ def examine(model: str, kind: str, options: argparse.Namespace) -> dict[str, Any
         tallies[name] = try_all(codec, right, cases(), forged, options.limit)
     damaged = memory.read() - loaded
     claims = {}
-    # Of the last kind several packets would have to be forged.
-    for side in CLAIMED_SIDES if kind != KINDS[2] else ():
+    # In tiles several packets would have to be forged.
+    for side in CLAIMED_SIDES if kind not in IN_TILES and not options.small else ():
         memory.restart()
         before = memory.read()
         tally = try_all(codec, right, [claim_size(codec, data, side)], True, options.limit)
@@ -209,7 +217,7 @@ def encode(model: str, kind: str) -> bytes:
     """The sound file."""
     torch.set_num_threads(1)
     codec = load(model)
-    tile = TILE if kind == KINDS[2] else None
+    tile = TILE if kind in IN_TILES else None
     quality = QUALITY if codec.variable_rate else None
     return codec.encode_picture(source(kind), quality, tile=tile).data
 
@@ -218,6 +226,25 @@ def encode_elsewhere(model: str, kind: str) -> bytes:
     """The sound file, from another process: encoding must leave no memory behind in this one."""
     data: bytes = in_child(encode, model, kind)
     return data
+
+
+def save_small_model(folder: Path) -> Path:
+    """Networks of a few channels with random weights and one block of latents."""
+
+    def part(name: str, **arguments: object) -> dict[str, object]:
+        return {"class_path": f"kodec.{name}", "init_args": arguments}
+
+    torch.manual_seed(0)
+    config = part(
+        "codecs.PictureCodec",
+        analysis=part("models.RefinedLappedAnalysis", widths=[4, 4, 8]),
+        latents=part("entropy.FactorisedLatents", channels=768),
+        synthesis=part("models.RefinedLappedSynthesis", widths=[4, 4, 8], blocks=1),
+    )
+    network = build_module(config)
+    assert isinstance(network, PictureCodec)
+    save_model(network, config, folder / "small.safetensors", "small", {"licence": "CC0"})
+    return folder / "small.safetensors"
 
 
 def in_child(work: Callable[..., Any], *arguments: Any) -> Any:
@@ -253,15 +280,24 @@ def describe(name: str, report: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Measure, print, and return the exit status."""
+    """Read the options and measure; the exit status."""
     parser = parser_of(__doc__)
     parser.add_argument("--model", default="default", help="embedded model or model file")
     parser.add_argument("--values", type=int, default=255, help="other values for each byte")
     parser.add_argument("--mutations", type=int, default=1000)
     parser.add_argument("--sealed", type=int, default=1000, help="of each of the two kinds")
     parser.add_argument("--limit", type=float, default=20.0, help="seconds that a decode may take")
+    parser.add_argument("--small", action="store_true", help="by a model of a few channels")
     parser.add_argument("--json", type=Path, help="write the report")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kodec-damage-") as folder:
+        if options.small:
+            options.model = str(save_small_model(Path(folder)))
+        return measure(options)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """All kinds of files; the exit status."""
     codec = load(options.model)
     reports: dict[str, Any] = {}
     held = True

@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from kodec.codecs import Picture, read_container, read_picture, write_picture
+from kodec.codecs import Picture, read_picture, write_picture
+from kodec.codecs.freed_memory import share_one_heap
 from kodec.codecs.peak_memory import PeakMemory
-from kodec.codecs.pictures.memory_budget import return_freed_memory
 from kodec.eval import describe_machine
 from kodec.native import KodecError
 from reporting import parser_of, run, write_json
@@ -48,8 +48,7 @@ def encode(source: Path, target: Path, whole: bool, quality: int) -> dict[str, A
     start = time.perf_counter()
     picture = read_picture(source)
     codec = load()
-    if not whole and codec.tile_of(picture) is not None:
-        return_freed_memory()
+    share_one_heap()
     loaded = time.perf_counter()
     encoded = codec.encode_picture(picture, quality, tile=None if whole else "usual")
     seconds = time.perf_counter() - loaded
@@ -63,9 +62,8 @@ def decode(source: Path, target: Path) -> dict[str, Any]:
 
     start = time.perf_counter()
     codec = load()
+    share_one_heap()
     data = source.read_bytes()
-    if read_container(data).header.tile is not None:
-        return_freed_memory()
     loaded = time.perf_counter()
     picture = codec.decode_picture(data)
     seconds = time.perf_counter() - loaded

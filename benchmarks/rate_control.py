@@ -1,7 +1,7 @@
 """Targets of rate and of quality: how far files miss them, and how many encodes that takes.
 
-    python benchmarks/rate_control.py [--model default] [--bpp 0.25,0.5,1] [--psnr 30,36]
-                                      [--pictures N] [--json REPORT.json]
+    python benchmarks/rate_control.py [--model default] [--bpp 0.25,0.5,1] [--bytes 40000]
+                                      [--psnr 30,36] [--pictures N] [--json REPORT.json]
 
 On Kodak (KODEC_DATA). A search ends with the highest quality whose file keeps to a rate, or the
 lowest one that reaches a PSNR: between two qualities lies what it misses the target by. Must hold,
@@ -24,8 +24,12 @@ Search = Callable[[Codec, Picture, float], dict[str, Any]]
 
 def by_rate(codec: Codec, picture: Picture, bpp: float) -> dict[str, Any]:
     """One search for a rate."""
-    pixels = picture.pixels.shape[0] * picture.pixels.shape[1]
-    limit = bpp * pixels / 8
+    limit = bpp * picture.pixels.shape[0] * picture.pixels.shape[1] / 8
+    return {**by_bytes(codec, picture, limit), "target": f"{bpp:g} bpp"}
+
+
+def by_bytes(codec: Codec, picture: Picture, limit: float) -> dict[str, Any]:
+    """One search for a size."""
     found = meet_target(
         lambda quality: codec.code_picture(picture, quality),
         lambda coded: math.log(len(coded.data)),
@@ -35,7 +39,7 @@ def by_rate(codec: Codec, picture: Picture, bpp: float) -> dict[str, Any]:
     )
     size = len(found.trial.data)
     return {
-        "target": f"{bpp:g} bpp",
+        "target": f"{limit:g} B",
         "reached": found.reached,
         "held": size <= limit or not found.reached,
         "miss": 100 * (size / limit - 1),
@@ -75,6 +79,7 @@ def main() -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--model", default="default", help="embedded model or model file")
     parser.add_argument("--bpp", default="0.25,0.5,1")
+    parser.add_argument("--bytes", default="40000")
     parser.add_argument("--psnr", default="30,36")
     parser.add_argument("--pictures", type=int, help="only the first N")
     parser.add_argument("--json", type=Path, help="write the report")
@@ -85,6 +90,7 @@ def main() -> int:
     targets: list[tuple[Search, float]] = [
         (by_rate, float(value)) for value in filter(None, options.bpp.split(","))
     ]
+    targets += [(by_bytes, float(value)) for value in filter(None, options.bytes.split(","))]
     targets += [(by_psnr, float(value)) for value in filter(None, options.psnr.split(","))]
     rows: list[dict[str, Any]] = []
     for search, target in targets:

@@ -19,6 +19,7 @@ from kodec.entropy import (
     coders_of,
     encoder_only,
 )
+from kodec.models.blocks import WHOLE, Rim
 from kodec.native import InvalidInputError
 
 from .coding_model import CodingModel
@@ -104,7 +105,9 @@ class CodedTransform(CodingModel):
 
     analysis: x (N, channels, H, W), quality (N,) -> (N, C, H/stride, W/stride); has `stride`.
     synthesis: the way back. Either may have `reach`, how many latent rows away an output row still
-    depends on an input row: large inputs are then transformed in strips. latents: a `LatentModel`.
+    depends on an input row: large inputs are then transformed in strips. With `cuts_rims` it takes
+    a `Rim` of its input as a third argument, and does no more with the rim than what is within
+    depends on. latents: a `LatentModel`.
     gain: a `GainUnit`, for variable rate; None for a fixed-rate model. portability: see
     `CodingModel`.
 
@@ -170,16 +173,19 @@ class CodedTransform(CodingModel):
         rows, columns = -(-height // self.stride), -(-width // self.stride)
         return torch.Size((n, self.latent_model.channels, rows, columns))
 
-    def analyse(self, x: Tensor, cond: Conditions, port: SymbolPort | None = None) -> Latents:
+    def analyse(
+        self, x: Tensor, cond: Conditions, port: SymbolPort | None = None, rim: Rim = WHOLE
+    ) -> Latents:
         """What `code_latents` is to code of x, whose sides are multiples of the stride.
 
-        port: where the transform has side latents, which pass it on the way. Raises
-        `InvalidInputError` where the latents are not those that the conditions say.
+        port: where the transform has side latents, which pass it on the way. rim: of x, of whole
+        latents; those within are given. Raises `InvalidInputError` where the latents are not those
+        that the conditions say.
         """
         coder = self.side_latents
         side = None
         if coder is None:
-            y = self._strip_by_strip(self.analysis, x, cond.quality, self.stride, 1)
+            y = self._transformed(self.analysis, x, cond.quality, rim, self.stride, self.stride)
         else:
             sent: list[Tensor] = []
 
@@ -225,17 +231,22 @@ class CodedTransform(CodingModel):
         return y_hat
 
     def synthesise(
-        self, coded: CodedLatents, quality: Tensor | None, beside: Tensor | None = None
+        self,
+        coded: CodedLatents,
+        quality: Tensor | None,
+        beside: Tensor | None = None,
+        rim: Rim = WHOLE,
     ) -> Tensor:
         """What is behind the port: (N, channels, H, W), sides multiples of the stride.
 
         beside: (N, C', h, w), for a synthesis of more channels than the latents: its last ones.
+        rim: of the latents, as in `analyse`; what is within is given.
         """
         y_hat = self.without_gain(coded, quality)
         if beside is not None:
             y_hat = torch.cat([y_hat, beside], dim=1)
         if coded.side is None:
-            return self._strip_by_strip(self.synthesis, y_hat, quality, 1, self.stride)
+            return self._transformed(self.synthesis, y_hat, quality, rim, 1, 1)
         x_hat: Tensor = self.synthesis(y_hat, quality, coded.side)
         return x_hat
 
@@ -276,15 +287,34 @@ class CodedTransform(CodingModel):
                 return coder.code(y, cond, port)
             return cast(LatentModel, coder).code(y, cond, port, z)
 
-    def _strip_by_strip(
-        self, transform: nn.Module, x: Tensor, quality: Tensor | None, unit_in: int, unit_out: int
+    def _transformed(
+        self,
+        transform: nn.Module,
+        x: Tensor,
+        quality: Tensor | None,
+        rim: Rim,
+        unit: int,
+        scale: int,
     ) -> Tensor:
-        """Run a transform, over strips where it says how far it reaches."""
+        """What a transform makes of the part of x within its rim; strip by strip where it says how
+        far it reaches and no rim is given.
+
+        unit: positions of x per latent, each way. scale: pixels per position of what is made.
+        """
         reach = getattr(transform, "reach", None)
-        if reach is None:
-            whole: Tensor = transform(x, quality)
-            return whole
-        return run_in_strips(lambda part: transform(part, quality), x, reach, unit_in, unit_out)
+
+        def within(part: Tensor, rim: Rim) -> Tensor:
+            if rim != WHOLE and getattr(transform, "cuts_rims", False):
+                found: Tensor = transform(part, quality, rim)
+                return found
+            return rim.cut(transform(part, quality), 0, scale)[0]
+
+        def strip(part: Tensor, above: int, below: int) -> Tensor:
+            return within(part, Rim(top=above * self.stride, bottom=below * self.stride))
+
+        if reach is None or rim != WHOLE:
+            return within(x, rim)
+        return run_in_strips(strip, x, reach, unit)
 
 
 def _check_parts(

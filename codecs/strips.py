@@ -12,23 +12,23 @@ LEAST_ROWS = 32
 
 
 def run_in_strips(
-    transform: Callable[[Tensor], Tensor], x: Tensor, reach: int, unit_in: int, unit_out: int
+    transform: Callable[[Tensor, int, int], Tensor], x: Tensor, reach: int, unit: int
 ) -> Tensor:
-    """`transform(x)` over horizontal strips that overlap by `reach` latent rows each way.
+    """A transform over horizontal strips that overlap by `reach` latent rows each way.
 
-    x: (N, C, unit_in * rows, W); the result has unit_out * rows rows. `reach` must be at least how
-    far, in latent rows, an output row depends on input rows; then every strip's kept part is what
-    the whole picture would give, up to rounding. The division depends on the shape alone, so that
-    encoder and decoder get the same pixels.
+    x: (N, C, unit * rows, W). transform: of a strip, with how many latent rows of it at its top and
+    at its bottom are not wanted. `reach` must be at least how far, in latent rows, an output row
+    depends on input rows; then every strip gives what the whole picture would, up to rounding. The
+    division depends on the shape alone, so that encoder and decoder get the same pixels.
     """
-    rows, columns = x.shape[-2] // unit_in, x.shape[-1] // unit_in
+    rows, columns = x.shape[-2] // unit, x.shape[-1] // unit
     height = max(STRIP_POSITIONS // columns, LEAST_ROWS)
     if rows <= height:
-        return transform(x)
+        return transform(x, 0, 0)
     parts = []
     for start in range(0, rows, height):
         stop = min(start + height, rows)
         first, last = max(start - reach, 0), min(stop + reach, rows)
-        part = transform(x[..., first * unit_in : last * unit_in, :])
-        parts.append(part[..., (start - first) * unit_out : (stop - first) * unit_out, :])
+        strip = x[..., first * unit : last * unit, :]
+        parts.append(transform(strip, start - first, last - stop))
     return torch.cat(parts, dim=-2)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import (
+    WHOLE,
     DepthwiseBlock,
     Finish,
     Modulation,
@@ -25,6 +26,7 @@ from .blocks import (
     PointwiseConv2d,
     QualityEmbedding,
     ResidualBlock,
+    Rim,
     asinh,
     normalised,
     zeroed,
@@ -61,8 +63,9 @@ class RefinedLappedAnalysis(nn.Module):
     """
 
     stride = 16
-    # Latent rows: 1 for the boundary filter, 3 rows at 1/4, 2 at 1/8, 2 at 1/16.
-    reach = 1 + 1 + 1 + 2
+    # Latent rows: 3 rows at 1/4, 2 at 1/8, 2 at 1/16; beside them 1 for the boundary filter.
+    reach = 1 + 1 + 2
+    cuts_rims = True
 
     def __init__(self, widths: tuple[int, int, int] = (48, 96, 192), boost: float = 1.4) -> None:
         super().__init__()
@@ -83,19 +86,25 @@ class RefinedLappedAnalysis(nn.Module):
         )
         self.spread: Tensor
 
-    def forward(self, x: Tensor, quality: Tensor | None = None) -> Tensor:
-        """(N, 3, H, W), sides multiples of 16; quality (N,) -> (N, 768, H/16, W/16)."""
+    def forward(self, x: Tensor, quality: Tensor | None = None, rim: Rim = WHOLE) -> Tensor:
+        """(N, 3, H, W), sides multiples of 16; quality (N,) -> (N, 768, H/16, W/16).
+
+        rim: of x, multiples of 16; latents are of what is within.
+        """
         if quality is None:
             quality = x.new_full((len(x),), 31.5)
         with torch.autocast(x.device.type, enabled=False):
-            y = self.linear(x.float())
+            inner, inner_rim = rim.cut(x, 16, 1)
+            y, _ = inner_rim.cut(self.linear(inner.float()), 0, 16)
         e = self.quality(quality)
         h = self.stem(cells(x, -0.5))
-        h = self.fine(h, e)
+        # Beside what is wanted: 2 rows at 1/16 and 2 at 1/8, then 2, 1 and none at 1/16.
+        h, rim = rim.cut(self.fine(h, e), 48, 4)
         h = self.middle(self.to_middle.of_phases(h), e)
+        h, rim = rim.cut(h, 32, 8)
         h = self.to_coarse.of_phases(h)
-        for block in self.coarse:
-            h = block(h)
+        for keep, block in zip((16, 0), self.coarse, strict=True):
+            h, rim = rim.cut(block(h), keep, 16)
         corrected: Tensor
         if core_takes(h):
             spread = self.spread.flatten()
@@ -114,6 +123,7 @@ class RefinedLappedSynthesis(nn.Module):
     """
 
     stride = 16
+    cuts_rims = True
     # Fitted behind a trained model: training without them may start from a model that has them.
     fitted_parts = ("deringing",)
 
@@ -126,9 +136,17 @@ class RefinedLappedSynthesis(nn.Module):
     ) -> None:
         super().__init__()
         fine, middle, coarse = widths
-        # Latent rows: 1 for the boundary filter, 2 at 1/16, 2 at 1/8, then those at 1/4.
-        rows = 2 * blocks + 2 + (-(-REACH // 4) if deringing else 0)
-        self.reach = 1 + 2 + 1 + -(-rows // 4)
+        # Pixels beside what is wanted at each place, from the last to the first: in front of the
+        # filter, of each block at 1/4 (the last one's behind it first), of the block at 1/8.
+        filtered = -(-REACH // 8) * 8 if deringing else 0
+        self.rims = [filtered + 4 + 8 * k for k in range(blocks + 1)][::-1]
+        # Of the block at 1/8, and of the pixels that join what it gives.
+        self.middle_rim = self.rims[0] + 4
+        self.pixel_rim = -(-self.middle_rim // 16) * 16
+        self.coarse_rim = -(-(self.middle_rim + 16) // 16) * 16
+        # 2 rows at 1/16 in front of that; beside them 1 for the boundary filter.
+        self.reach = max(self.coarse_rim // 16 + 2, self.pixel_rim // 16 + 1)
+        self.filter_rim = filtered
         self.deringing = Deringing() if deringing else None
         self.linear = LappedSynthesis(self.stride, boost)
         self.quality = QualityEmbedding(EMBEDDING)
@@ -147,29 +165,37 @@ class RefinedLappedSynthesis(nn.Module):
         self.fine = nn.ModuleList([ResidualBlock(fine, EMBEDDING) for _ in range(blocks)])
         self.out = zeroed(PaddedConv2d(fine, 48))
 
-    def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
-        """(N, 768, h, w), quality (N,) -> (N, 3, 16 h, 16 w)."""
+    def forward(self, y: Tensor, quality: Tensor | None = None, rim: Rim = WHOLE) -> Tensor:
+        """(N, 768, h, w), quality (N,) -> (N, 3, 16 h, 16 w).
+
+        rim: of y, in pixels; those that are made are of what is within.
+        """
         if quality is None:
             quality = y.new_full((len(y),), 31.5)
         with torch.autocast(y.device.type, enabled=False):
             # Of halves in float32; in float64 where both sides must make the same of them.
             y = y.to(self.linear.basis)
-            x = self.linear(y)
+            inner, inner_rim = rim.cut(y, self.pixel_rim + 16, 16)
+            x, pixel_rim = inner_rim.cut(self.linear(inner), self.middle_rim, 1)
             t = normalised(quality.to(y)).view(-1, 1, 1, 1)
             size = torch.exp(self.level.view(1, -1, 1, 1) + self.slope.view(1, -1, 1, 1) * t)
             features = asinh(y * size)
         e = self.quality(quality)
         h = self.coarse_modulation.after(self.stem, features, e)
-        for block in self.coarse:
-            h = block(h)
+        for keep, block in zip((16, 0), self.coarse, strict=True):
+            h, rim = rim.cut(block(h), self.coarse_rim + keep, 16)
         h = self.middle(self.to_middle.to_phases(h), e)
+        h, rim = rim.cut(h, self.middle_rim, 8)
         h = self.to_fine.to_phases(h)
-        h = self.from_pixels(cells(x, -0.5), Finish(plus=h))
-        for block in self.fine:
-            h = block(h, e)
-        corrections = self.out(h)
+        h, rim = rim.cut(self.from_pixels(cells(x, -0.5), Finish(plus=h)), self.rims[0], 4)
+        for keep, block in zip(self.rims[1:], self.fine, strict=True):
+            h, rim = rim.cut(block(h, e), keep, 4)
+        corrections, rim = rim.cut(self.out(h), self.filter_rim, 4)
+        x, _ = pixel_rim.cut(x, self.filter_rim, 1)
         if core_takes(corrections):
             out = unblocked(corrections, CELL, plus=x)
         else:
             out = x + nn.functional.pixel_shuffle(corrections, CELL).to(x)
-        return out if self.deringing is None else self.deringing(out, quality)
+        if self.deringing is not None:
+            out, _ = rim.cut(self.deringing(out, quality), 0, 1)
+        return out

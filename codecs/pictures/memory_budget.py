@@ -1,7 +1,5 @@
 """How large tiles may be, and how many at work at a time, for a process to keep within a limit."""
 
-import ctypes
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +16,6 @@ from .tile_grid import TileGrid
 SIDES = (4096, 2048, 1024, 768, 512, 384, 256, 128)
 """Of tiles, in pixels, from large to small."""
 _PROBE = 256
-# M_MMAP_THRESHOLD of malloc.h.
-_MMAP_THRESHOLD = -3
 _ROWS_KEPT = 3
 _FLOAT = 4
 # What a tile's memory is more than the probe's, pixel by pixel: the system gives it in pieces.
@@ -103,19 +99,6 @@ class MemoryBudget:
             f"{self.limit / 1e6:,.0f} MB are too little: with this model and picture the process "
             f"takes about {needed / 1e6:,.0f} MB; give --max-memory {-(-needed // 10**6)}M or more"
         )
-
-
-def return_freed_memory() -> None:
-    """Have large pieces of memory go back to the system as soon as they are freed, for good.
-
-    glibc keeps what was freed for each thread: a hundred megabytes over a picture in tiles. It is
-    the process's, so for commands to call, not for libraries. Does nothing elsewhere.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-    if set_option is not None:
-        set_option(_MMAP_THRESHOLD, 1 << 20)
 
 
 def resident() -> int:

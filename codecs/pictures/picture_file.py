@@ -23,6 +23,8 @@ from .tiff_exif import exif_to_tiff
 _TIFF_XMP = 700
 # Bytes of the signature and of IHDR.
 _PNG_HEAD = 33
+# Of zlib-ng: 5 % larger files than Pillow's usual 6, in 0.4 of the time.
+_PNG_LEVEL = 4
 _log = logging.getLogger(__name__)
 
 # Extension -> format, by Pillow's name; those of Netpbm's family are written here.
@@ -108,7 +110,7 @@ def picture_bytes(picture: Picture, suffix: str, name: str = "the picture") -> b
         options = {"lossless": True, "exact": True}
         options |= {"xmp": picture.xmp} if picture.xmp else {}
     elif file_format == "PNG":
-        options = {"pnginfo": _png_info(picture)}
+        options = {"pnginfo": _png_info(picture), "compress_level": _PNG_LEVEL}
     if file_format != "BMP":
         options |= {"icc_profile": picture.icc} if picture.icc else {}
         options |= {"exif": picture.exif} if picture.exif else {}

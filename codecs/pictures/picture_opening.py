@@ -26,6 +26,7 @@ from .picture_samples import (
     second_picture,
     unfit,
 )
+from .png_rows import rows_are_missing
 from .stored import Stored
 
 # Without a handler of its own, its remarks on odd files would go to stderr.
@@ -191,6 +192,14 @@ def check_end(source: Source, file: IO[bytes], image: Image.Image) -> None:
         raise BitstreamError(f"{path} looks like a PNG picture but is truncated (it has no end)")
     if second_picture(image.format or "", file, image.size, len(image.getbands())):
         raise UnsupportedError(f"{path} holds several pictures, one behind the other; part them")
+
+
+def check_rows(source: Source, file: IO[bytes], image: Image.Image) -> None:
+    """Refuse a file with fewer rows than the loaded image shows."""
+    if image.format == "PNG" and rows_are_missing(file, image):
+        raise BitstreamError(
+            f"{name_of(source)} looks like a PNG picture but is truncated (rows of it are missing)"
+        )
 
 
 def _refuse_second_view(path: Source, image: Image.Image) -> None:

@@ -33,6 +33,7 @@ from .picture_colour import Colour, colour_of
 from .picture_opening import (
     Source,
     check_end,
+    check_rows,
     name_of,
     open_file,
     opened,
@@ -131,6 +132,7 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32]:
     with _opened_labels(path) as (image, file):
         image.load()
         check_end(path, file, image)
+        check_rows(path, file, image)
         pixels = np.asarray(image)
     if pixels.ndim == 2:
         return pixels.astype(np.int32)
@@ -181,6 +183,7 @@ def _read(path: Source, max_pixels: int) -> tuple[Picture, PictureHead]:
             colour = colour_of(image, file)
             image.load()
             check_end(path, file, image)
+            check_rows(path, file, image)
             icc = image.info.get("icc_profile") or None
             if undo is None:
                 exif = exif or exif_of_image(image)
@@ -206,6 +209,7 @@ def _read_any(path: Source, convert: bool, max_pixels: int) -> tuple[Picture, li
             colour = colour_of(image, file)
             samples = _samples(path, file, image, stored, kind, undo)
             check_end(path, file, image)
+            check_rows(path, file, image)
             icc = image.info.get("icc_profile") or None
             if image.mode == "CMYK":
                 icc, colour = None, Colour()

@@ -7,13 +7,16 @@ as far as the transform reaches, so that pixels are those of the whole picture's
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from itertools import count
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from kodec.codecs.coded_transform import CodedLatents, Latents
+from kodec.codecs.freed_memory import give_back_freed_memory
 from kodec.entropy import HOST, Coders, SymbolReader, SymbolWriter
+from kodec.models.blocks import Rim
 
 from .picture import Samples
 from .picture_codec import PictureCodec
@@ -25,7 +28,16 @@ Code = Callable[[int], CodedLatents | None]
 Show = Callable[[Box, Tensor], None]
 """Takes pixels (1, 3, h, w), around [0, 1], of a box; boxes may come from several threads."""
 
+_TILES_A_TRIM = 2
+"""Tiles after which freed memory is given back: after each, pages are cleared more often."""
 _Item = TypeVar("_Item")
+
+
+class _Kept(NamedTuple):
+    """Latents of a tile, or of a part of it, and which they are."""
+
+    box: Box
+    coded: CodedLatents
 
 
 def divides(network: PictureCodec) -> bool:
@@ -57,6 +69,7 @@ class PlaneCoder:
         self.quality = quality
         self.workers = workers
         self.coders = coders
+        self._tiles_done = count(1)
 
     def encode(
         self,
@@ -102,16 +115,18 @@ class PlaneCoder:
     def run(self, code: Code, show: Show | None, crop: Box | None = None) -> None:
         """Have the tiles coded that `crop` (or all) depends on, row by row, and shown what it has.
 
-        Latents of three rows of tiles are kept at a time. Without `show` nothing is synthesised.
+        Latents of two rows of tiles are kept at a time, and of one what those depend on. Without
+        `show` nothing is synthesised.
         """
         crop = crop or self.grid.whole
         shown = set(self.grid.meeting(crop))
         needed = set(self.tiles_for(crop))
-        kept: dict[int, CodedLatents] = {}
+        kept: dict[int, _Kept] = {}
 
-        def keeping(tile: int) -> CodedLatents | None:
+        def keeping(tile: int) -> _Kept | None:
             coded = code(tile)
-            return None if coded is None or show is None else self._to_keep(coded)
+            self._give_back()
+            return None if coded is None or show is None else self._to_keep(tile, coded)
 
         with self._pool() as each:
             for row in range(self.grid.rows + 1):
@@ -124,8 +139,11 @@ class PlaneCoder:
                 if show is not None:
                     for _ in each(lambda tile: self._synthesise(tile, kept, show), before):
                         pass
-                for tile in [tile for tile in kept if tile < (row - 1) * self.grid.columns]:
-                    del kept[tile]
+                for tile in [tile for tile in kept if tile < row * self.grid.columns]:
+                    if tile < (row - 1) * self.grid.columns:
+                        del kept[tile]
+                    else:
+                        kept[tile] = self._lowest_of(kept[tile])
 
     def _seen(self, crop: Box, shown: set[int]) -> Box:
         """The pixels whose latents the tiles shown depend on."""
@@ -138,6 +156,15 @@ class PlaneCoder:
 
     def _reach(self, part: str) -> int:
         return int(getattr(self.network, part).reach)
+
+    def _around(self, tile: int, part: str) -> tuple[Box, Rim]:
+        """The latents that a transform of a tile depends on, and how many pixels that is more."""
+        grid, stride = self.latents, self.network.stride
+        assert grid is not None
+        own = grid.box(tile)
+        box = own.widened(self._reach(part), grid.width, grid.height)
+        more = (own.left - box.left, own.top - box.top, box.right - own.right)
+        return box, Rim(*(stride * side for side in (*more, box.bottom - own.bottom)))
 
     def _write(
         self,
@@ -152,44 +179,53 @@ class PlaneCoder:
         if self.latents is None:
             x = to_tensor(samples).to(device)
             return network.code_picture(x, size, self.quality, writer, refined=refined)
-        reach = self._reach("analysis") * network.stride
-        around = box.widened(reach, self.grid.width, self.grid.height)
-        x = to_tensor(samples[around.slices]).to(device)
-        cond = network.conditions((1, around.height, around.width), self.quality)
-        seen = network.analyse(network.pad(x), cond)
-        tiles = self.latents
-        own = tiles.box(tile).within(around_of(tiles.box(tile), self._reach("analysis"), tiles))
-        y = seen.y[(..., *own.slices)].contiguous()
-        return network.code_latents(Latents(y), network.conditions(size, self.quality), writer)
+        around, rim = self._around(tile, "analysis")
+        seen = around.scaled(network.stride).common(self.grid.whole)
+        x = to_tensor(samples[seen.slices]).to(device)
+        cond = network.conditions(size, self.quality)
+        y = network.analyse(network.pad(x), cond, rim=rim).y.contiguous()
+        return network.code_latents(Latents(y), cond, writer)
 
-    def _to_keep(self, coded: CodedLatents) -> CodedLatents:
+    def _to_keep(self, tile: int, coded: CodedLatents) -> _Kept:
         """Latents in the precision that the synthesis takes them in."""
         if self.latents is None:
-            return coded
-        return CodedLatents(coded.y_hat.to(self.network.precision))
+            return _Kept(self.grid.box(tile), coded)
+        return _Kept(self.latents.box(tile), CodedLatents(coded.y_hat.to(self.network.precision)))
 
-    def _synthesise(self, tile: int, kept: dict[int, CodedLatents], show: Show) -> None:
+    def _lowest_of(self, kept: _Kept) -> _Kept:
+        """The rows of a tile that is shown that the tiles below depend on."""
+        if self.latents is None:
+            return kept
+        box, reach = kept.box, self._reach("synthesis")
+        lowest = Box(box.left, max(box.top, box.bottom - reach), box.right, box.bottom)
+        y_hat = kept.coded.y_hat[(..., *lowest.within(box).slices)]
+        return _Kept(lowest, CodedLatents(y_hat.clone()))
+
+    def _synthesise(self, tile: int, kept: dict[int, _Kept], show: Show) -> None:
         box = self.grid.box(tile)
         if self.latents is None:
             if tile in kept:
                 size = (1, box.height, box.width)
-                show(box, self.network.reconstruct(kept[tile], size, self.quality))
+                show(box, self.network.reconstruct(kept[tile].coded, size, self.quality))
             return
         if tile not in kept:
             return
-        own = self.latents.box(tile)
-        around = around_of(own, self._reach("synthesis"), self.latents)
+        around, rim = self._around(tile, "synthesis")
         seen = self._window(tile, around, kept)
-        x_hat = self.network.synthesise(CodedLatents(seen), self.quality)
-        stride = self.network.stride
-        inner = own.within(around).scaled(stride)
-        inner = Box(inner.left, inner.top, inner.left + box.width, inner.top + box.height)
-        show(box, x_hat[(..., *inner.slices)])
+        x_hat = self.network.synthesise(CodedLatents(seen), self.quality, rim=rim)
+        show(box, x_hat[..., : box.height, : box.width])
+        del x_hat, seen
+        self._give_back()
 
-    def _window(self, tile: int, around: Box, kept: dict[int, CodedLatents]) -> Tensor:
+    def _give_back(self) -> None:
+        """Now and then, what tiles took and what lies between what others take."""
+        if next(self._tiles_done) % _TILES_A_TRIM == 0:
+            give_back_freed_memory()
+
+    def _window(self, tile: int, around: Box, kept: dict[int, _Kept]) -> Tensor:
         """The latents around a tile, in the place of lost ones what is nearest in the tile."""
         assert self.latents is not None
-        own, y_hat = self.latents.box(tile), kept[tile].y_hat
+        own, y_hat = self.latents.box(tile), kept[tile].coded.y_hat
         tiles = [number for number in self.latents.meeting(around) if number != tile]
         if any(number not in kept for number in tiles):
             columns = torch.arange(around.left, around.right, device=y_hat.device) - own.left
@@ -199,12 +235,12 @@ class PlaneCoder:
         else:
             seen = y_hat.new_empty(1, y_hat.shape[1], around.height, around.width)
         for number in (tile, *tiles):
-            coded = kept.get(number)
-            if coded is None:
+            found = kept.get(number)
+            if found is None:
                 continue
-            box = self.latents.box(number)
-            both = box.common(around)
-            seen[(..., *both.within(around).slices)] = coded.y_hat[(..., *both.within(box).slices)]
+            both = found.box.common(around)
+            part = found.coded.y_hat[(..., *both.within(found.box).slices)]
+            seen[(..., *both.within(around).slices)] = part
         return seen
 
     @contextmanager
@@ -232,8 +268,3 @@ class PlaneCoder:
                 yield lambda work, tiles: pool.map(without_gradients(work), tiles)
         finally:
             torch.set_num_threads(threads)
-
-
-def around_of(own: Box, reach: int, grid: TileGrid) -> Box:
-    """What a tile's positions depend on."""
-    return own.widened(reach, grid.width, grid.height)

@@ -15,6 +15,7 @@ from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .region_adaptation import RegionAdaptive, ScaleAffine
 from .resampling_residual import DownResidual, PlainResidual, UpResidual
 from .residual_blocks import DepthwiseBlock, ResidualBlock
+from .rims import WHOLE, Rim
 from .shifted_windows import ShiftedWindowAttention
 from .upsampling import StrideTwoConvTranspose2d, SubpixelConv2d
 from .window_stage import WindowStage
@@ -41,11 +42,13 @@ __all__ = [
     "RectifiedBottleneck",
     "RegionAdaptive",
     "ResidualBlock",
+    "Rim",
     "ScaleAffine",
     "ShiftedWindowAttention",
     "StrideTwoConvTranspose2d",
     "SubpixelConv2d",
     "UpResidual",
+    "WHOLE",
     "WindowStage",
     "add_to",
     "channels_last",

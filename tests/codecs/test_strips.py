@@ -10,6 +10,7 @@ from torch import nn
 from kodec.codecs import Picture, load, strips
 from kodec.codecs.strips import run_in_strips
 from kodec.models import RefinedLappedAnalysis, RefinedLappedSynthesis
+from kodec.models.blocks import Rim
 
 Transform = RefinedLappedAnalysis | RefinedLappedSynthesis
 
@@ -43,12 +44,54 @@ def test_strips_give_what_the_whole_gives(
     quality = torch.tensor([20.0])
 
     def strip_by_strip(reach: int) -> torch.Tensor:
-        return run_in_strips(lambda part: transform(part, quality), x, reach, *units)
+        def strip(part: torch.Tensor, above: int, below: int) -> torch.Tensor:
+            found: torch.Tensor = transform(part, quality, Rim(top=16 * above, bottom=16 * below))
+            return found
+
+        return run_in_strips(strip, x, reach, units[0])
 
     whole = transform(x, quality)
     rounding = 1e-5 * float(whole.abs().max())
     assert torch.allclose(strip_by_strip(transform.reach), whole, atol=rounding)
     assert not torch.allclose(strip_by_strip(1), whole, atol=rounding)
+
+
+@pytest.mark.parametrize("box", [(0, 0, 5, 4), (3, 6, 7, 9), (12, 5, 15, 11), (9, 9, 10, 10)])
+@pytest.mark.parametrize("deringing", [False, True])
+@torch.no_grad()
+def test_windows_within_their_rims_give_what_the_whole_gives(
+    box: tuple[int, int, int, int], deringing: bool
+) -> None:
+    torch.manual_seed(0)
+    analysis = RefinedLappedAnalysis((4, 4, 8))
+    synthesis = RefinedLappedSynthesis((4, 4, 8), blocks=2, deringing=deringing)
+    for parameter in [*analysis.parameters(), *synthesis.parameters()]:
+        if parameter.abs().sum() == 0:
+            nn.init.normal_(parameter, std=0.05)
+    columns, rows = 15, 11
+    left, top, right, bottom = box
+    quality = torch.tensor([20.0])
+    x = torch.rand(1, 3, 16 * rows, 16 * columns)
+    cases: list[tuple[Transform, torch.Tensor, int, int]] = [
+        (analysis, x, 16, 1),
+        (synthesis, analysis(x, quality), 1, 16),
+    ]
+    for transform, given, unit, made in cases:
+        reach = transform.reach
+        rim = Rim(
+            min(reach, left),
+            min(reach, top),
+            min(reach, columns - right),
+            min(reach, rows - bottom),
+        )
+        rows_ = slice(unit * (top - rim.top), unit * (bottom + rim.bottom))
+        columns_ = slice(unit * (left - rim.left), unit * (right + rim.right))
+        pixels = Rim(16 * rim.left, 16 * rim.top, 16 * rim.right, 16 * rim.bottom)
+        part = transform(given[..., rows_, columns_], quality, pixels)
+        whole = transform(given, quality)
+        expected = whole[..., made * top : made * bottom, made * left : made * right]
+        assert part.shape == expected.shape
+        assert torch.allclose(part, expected, atol=1e-5 * float(whole.abs().max()))
 
 
 @pytest.mark.usefixtures("_low_strips")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal
 
+from kodec.codecs.freed_memory import share_one_heap
 from kodec.native import InvalidInputError, KodecError
 
 from . import refining, usage
@@ -84,11 +85,8 @@ def encode(options: argparse.Namespace) -> FileFigures:
     source = options.input if options.input != PIPE else _from_pipe()
     picture = read_picture(source, convert=options.convert)
     # From here on torch is there.
-    from kodec.codecs.pictures.memory_budget import return_freed_memory
-
     codec = load_once(options.model, options.device, options.trust)
-    if options.max_memory is not None or codec.tile_of(picture) is not None:
-        return_freed_memory()
+    share_one_heap()
     how = _division(codec, picture, options, refines)
     refined: Refined | None = None
     searched = ""
@@ -263,14 +261,12 @@ def decode(options: argparse.Namespace) -> int:
             check_picture_output(output, header.components, header.bit_depth, header.planes > 1)
         # From here on torch is there.
         from kodec.codecs.catalogue import model_path
-        from kodec.codecs.pictures.memory_budget import return_freed_memory
 
         with naming(options.input):
             crop = _crop(header, options)
             model = model_path(header.model_id) if options.model is None else options.model
             codec = load_once(model, options.device, options.trust)
-            if header.tile is not None:
-                return_freed_memory()
+            share_one_heap()
             needed = codec.packets_for(header, crop)
             workers = _workers(codec, header, crop, options)
             if len(needed) == header.packets or options.partial:
