@@ -36,8 +36,10 @@ from kodec.models import Deringing, LappedDifferences
 from kodec.native import InvalidInputError
 from kodec.native.motion import compensate, luma, search
 
+from .dominant_shifts import dominant_shifts
 from .motion_fields import BLOCK, QUALITY_CLASSES, MotionCoder, MotionField
 from .sequence_model import EIGHT_BITS, FINE, FrameStep, SequenceModel, State
+from .still_blocks import leave_still
 
 _Bytes = NDArray[np.uint8]
 MOTION_FEATURES = 4
@@ -45,6 +47,10 @@ MOTION_FEATURES = 4
 _FILTER_GUARD = 3e-7
 # The least that a bit of vectors may cost, in the search's sixteenths of a grey level.
 _LARGEST_BIT_COST = 4096
+# What a block that stands still saves, about.
+_VECTOR_BITS = 2
+# Ways that much of a picture moves, which the search begins from too.
+_SHIFTS = 2
 
 
 class BlockMotion(SequenceModel):
@@ -161,11 +167,11 @@ class BlockMotion(SequenceModel):
         state = step.references[0]
         reference = _bytes(state["frame"])
         quality = self._quality(step)
-        field = None if frame is None else self._search(frame, reference, quality)
         before = state.get("vectors")
         if before is None:
             n, height, width = step.size
             before = torch.zeros(n, 2 * -(-height // BLOCK), 2 * -(-width // BLOCK), 2).long()
+        field = None if frame is None else self._search(frame, reference, quality, before)
         classes = (quality.long() * QUALITY_CLASSES // 64).clamp(0, QUALITY_CLASSES - 1).cpu()
         field = self.motion.code(field, before, classes, Within(port, "motion"))
         predicted = _compensated(reference, field)
@@ -218,16 +224,25 @@ class BlockMotion(SequenceModel):
         y: Tensor = self.transform(padded)
         return y
 
-    def _search(self, frame: Tensor, reference: _Bytes, quality: Tensor) -> MotionField:
+    def _search(
+        self, frame: Tensor, reference: _Bytes, quality: Tensor, before: Tensor
+    ) -> MotionField:
         current = _bytes(frame)
         steps = 255 * torch.exp(-self.gain.log_gain(quality)[:, 0])
         found = []
-        for new, old, size in zip(current, reference, steps.tolist(), strict=True):
+        for new, old, size, last in zip(
+            current, reference, steps.tolist(), before.cpu().short().numpy(), strict=True
+        ):
             cost = min(round(16 * self.vector_cost * size), _LARGEST_BIT_COST)
+            pair = luma(new), luma(old)
+            shifts = dominant_shifts(*pair, count=_SHIFTS)[:, None, None]
+            hints = np.concatenate([last[None], np.broadcast_to(shifts, (_SHIFTS, *last.shape))])
             threads = torch.get_num_threads()
-            found.append(search(luma(new), luma(old), cost, threads=threads))
-        vectors = torch.from_numpy(np.stack([v for v, _ in found])).long()
-        return MotionField(vectors, torch.from_numpy(np.stack([s for _, s in found])).long())
+            vectors, divisions = search(*pair, cost, threads=threads, hints=hints)
+            worth = _VECTOR_BITS * float(getattr(self.latents, "lagrangian", 0.0)) * size**2
+            found.append(leave_still(*pair, vectors, divisions, bits=worth, threads=threads))
+        moves = torch.from_numpy(np.stack([v for v, _ in found])).long()
+        return MotionField(moves, torch.from_numpy(np.stack([s for _, s in found])).long())
 
     def _shown(self, x_hat: Tensor, port: SymbolPort, guard: float = 1e-9) -> Tensor:
         """The frame as the decoder shows it and others read it."""
