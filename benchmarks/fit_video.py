@@ -9,8 +9,8 @@
 
 `start` builds the codec of train/configs/video.yaml around the embedded picture model. `collect`
 codes clips of video_train in closed loop with the model as it is, at random qualities, keeps the
-differences with all that their latent model may see, and counts vectors, light and coded blocks
-into their tables; `count` codes them to add to the tables alone. `fit`
+differences with all that their latent model may see, and counts vectors into their tables anew;
+`count` codes them to add to the tables alone, those of light and coded blocks too. `fit`
 trains the latent model on what was kept: code length and error of the rounded differences; it goes
 on where it was stopped. Both write model.safetensors in the output folder. `embed` makes it the
 embedded video model, its card with the BD-rates that the ladder measured of this model. Never run
@@ -189,9 +189,11 @@ def collect(output: Path, passes: int, frames: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     kept = Kept(output, network, passes * len(clips()) * (frames - 1))
     latents = latents_of(network)
-    for table in network.modules():
+    for table in network.motion.modules():
         if isinstance(table, CountedTables):
             table.counts.zero_()
+    # All blocks are coded, and none on trial.
+    network.least_coded = -1.0
 
     def recorded(y: Tensor, cond: Conditions, port: RateMeter, z: None = None) -> Tensor:
         kept.add(y, cond)
