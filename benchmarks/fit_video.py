@@ -363,7 +363,8 @@ def embed(output: Path, ladder: Path | None) -> None:
             raise InvalidInputError(f"{ladder} is of another model: measure again")
         rates = rows[info.model_id.hex()]["bd-rate"]
         measured["clips"] = {
-            "command": "python benchmarks/video_ladder.py",
+            "command": "python benchmarks/video_ladder.py "
+            f"--clips {','.join(rates)} --frames {found['frames']}",
             "BD-rate against x264 medium, low delay, %": rates,
         }
     card = {"model_id": info.model_id.hex(), "summary": SUMMARY, "measured": measured}
