@@ -2,13 +2,15 @@
 
     python benchmarks/fit_video.py start
     python benchmarks/fit_video.py collect [--passes 2]
+    python benchmarks/fit_video.py count [--passes 2] [--still]
     python benchmarks/fit_video.py fit [--minutes 60]
     python benchmarks/video_ladder.py --model runs/video/model.safetensors --json ladder.json
     python benchmarks/fit_video.py embed [--ladder ladder.json]
 
 `start` builds the codec of train/configs/video.yaml around the embedded picture model. `collect`
 codes clips of video_train in closed loop with the model as it is, at random qualities, keeps the
-differences with all that their latent model may see, and counts vectors into their tables. `fit`
+differences with all that their latent model may see, and counts vectors into their tables anew;
+`count` codes them to add to the tables alone, those of light and coded blocks too. `fit`
 trains the latent model on what was kept: code length and error of the rounded differences; it goes
 on where it was stopped. Both write model.safetensors in the output folder. `embed` makes it the
 embedded video model, its card with the BD-rates that the ladder measured of this model. Never run
@@ -185,25 +187,51 @@ def collect(output: Path, passes: int, frames: int, seed: int) -> None:
     """Code all clips so many times; replaces what was kept, adds to the tables' counts."""
     network = load(output)
     rng = np.random.default_rng(seed)
-    sources = clips()
-    kept = Kept(output, network, passes * len(sources) * (frames - 1))
+    kept = Kept(output, network, passes * len(clips()) * (frames - 1))
     latents = latents_of(network)
     for table in network.motion.modules():
         if isinstance(table, CountedTables):
             table.counts.zero_()
+    # All blocks are coded, and none on trial.
+    network.least_coded = -1.0
 
     def recorded(y: Tensor, cond: Conditions, port: RateMeter, z: None = None) -> Tensor:
         kept.add(y, cond)
         return ConditionedSlices.code(latents, y, cond, port, z)
 
     latents.code = recorded  # type: ignore[assignment, method-assign]
+    code_clips(network, passes, frames, rng)
+    kept.close()
+    del latents.code
+    if not latents.level.any():
+        calibrate(network, kept)
+    save(network, output)
+
+
+@torch.no_grad()
+def count(output: Path, passes: int, frames: int, seed: int, still: bool) -> None:
+    """Code all clips so many times, and add to the tables' counts. still: a frame of each alone."""
+    network = load(output)
+    code_clips(network, passes, frames, np.random.default_rng(seed), still)
+    save(network, output)
+
+
+def code_clips(
+    network: BlockMotion,
+    passes: int,
+    frames: int,
+    rng: np.random.Generator,
+    still: bool = False,
+) -> None:
+    """In closed loops, frames in a row or every second one, at random qualities; counts."""
+    sources = clips()
     for number in range(passes):
         for path in sources:
             video = VideoSource(path, limit=40).open()
             whole = list(video.frames())
             step = int(rng.integers(1, 3)) if len(whole) > 2 * frames else 1
             first = int(rng.integers(0, max(1, len(whole) - step * (frames - 1))))
-            chosen = whole[first::step][:frames]
+            chosen = whole[first : first + 1] * frames if still else whole[first::step][:frames]
             quality = float(rng.uniform(2, 63))
             rgb = [rgb_of_frame(frame, video.form) for frame in chosen]
             port = Counting()
@@ -214,11 +242,6 @@ def collect(output: Path, passes: int, frames: int, seed: int) -> None:
                 f" {float(port.total()) / 8 / len(chosen):7.0f} bytes a frame",
                 flush=True,
             )
-    kept.close()
-    del latents.code
-    if not latents.level.any():
-        calibrate(network, kept)
-    save(network, output)
 
 
 def chain(
@@ -340,7 +363,8 @@ def embed(output: Path, ladder: Path | None) -> None:
             raise InvalidInputError(f"{ladder} is of another model: measure again")
         rates = rows[info.model_id.hex()]["bd-rate"]
         measured["clips"] = {
-            "command": "python benchmarks/video_ladder.py",
+            "command": "python benchmarks/video_ladder.py "
+            f"--clips {','.join(rates)} --frames {found['frames']}",
             "BD-rate against x264 medium, low delay, %": rates,
         }
     card = {"model_id": info.model_id.hex(), "summary": SUMMARY, "measured": measured}
@@ -354,10 +378,13 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=OUTPUT)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("start")
-    collect_ = commands.add_parser("collect")
-    collect_.add_argument("--passes", type=int, default=2)
-    collect_.add_argument("--frames", type=int, default=10)
-    collect_.add_argument("--seed", type=int, default=0)
+    for name in ("collect", "count"):
+        coding = commands.add_parser(name)
+        coding.add_argument("--passes", type=int, default=2)
+        coding.add_argument("--frames", type=int, default=10)
+        coding.add_argument("--seed", type=int, default=0)
+        if name == "count":
+            coding.add_argument("--still", action="store_true", help="frames that stand still")
     fit_ = commands.add_parser("fit")
     fit_.add_argument("--minutes", type=float, default=60.0)
     fit_.add_argument("--steps", type=int, default=6000)
@@ -371,6 +398,8 @@ def main() -> int:
         start(options.output)
     elif options.command == "collect":
         collect(options.output, options.passes, options.frames, options.seed)
+    elif options.command == "count":
+        count(options.output, options.passes, options.frames, options.seed, options.still)
     elif options.command == "embed":
         embed(options.output, options.ladder)
     else:

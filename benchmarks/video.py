@@ -2,6 +2,7 @@
 
     python benchmarks/video.py frames [--model default] [--quality 0] [--frames N]
     python benchmarks/video.py memory [--size 416x240] [--frames 10000] [--seconds S]
+    python benchmarks/video.py drift [--model video] [--frames 301]
     python benchmarks/video.py rates [--model default] [--crop 176x144] [--frames N]
     python benchmarks/video.py portability [--frames N] [--model video]
     python benchmarks/video.py damage [--inputs 1000000] [--seconds S]

@@ -22,9 +22,12 @@ from kodec.codecs.sequences.rate_control import RateControl, Spent
 from kodec.codecs.sequences.video_codec import VideoCodec, load_video
 from kodec.codecs.sequences.video_encoder import Coding
 from kodec.codecs.video_files.frames import Frame, VideoFormat
+from kodec.codecs.video_files.rgb_frames import frame_of_rgb
 from kodec.codecs.video_files.video import Video
 from kodec.commands.usage import model_qualities, size
+from kodec.commands.video_demo import texture
 from kodec.eval import find_dataset, open_video
+from kodec.eval.metrics.metric_set import measure_frame
 from kodec.native import KodecError
 from small_loops import small_model
 
@@ -32,8 +35,11 @@ MOST_BYTES = 12.0
 """Of a frame beside its coded bits."""
 GROWTH = 32 * 2**20
 """Bytes that memory may grow by after the first group of frames, whatever their number."""
+DRIFT = 0.5
+"""dB that a frame may be behind an earlier one which shows the same."""
 GROUP = 32
 """Frames after which memory must have come to rest."""
+YUV = "psnr-yuv-611"
 ALLOWED = {1: 0.05, 2: 0.02}
 """How far from a rate a file may be, by passes."""
 
@@ -51,6 +57,12 @@ def add_to(tables: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     memory.add_argument("--seconds", type=float, default=1e9, help="of either side, at most")
     memory.add_argument("--coded", type=int, help="frames to code; the file then repeats them")
     memory.set_defaults(measure=memory_growth)
+    drift = tables.add_parser("drift", help="quality of a long clip of a camera that stands still")
+    drift.add_argument("--model", default="video")
+    drift.add_argument("--qualities", type=model_qualities, default=[16, 32, 48])
+    drift.add_argument("--size", type=size, default=(176, 144))
+    drift.add_argument("--frames", type=int, default=301)
+    drift.set_defaults(measure=drifts)
     rates = tables.add_parser("rates", help="how near to a rate files come")
     rates.add_argument("--model", default="default")
     rates.add_argument("--qualities", type=model_qualities, default=[16, 40], help="give the rates")
@@ -234,6 +246,48 @@ def coded_size(codec: VideoCodec, frames: list[Frame], form: VideoFormat, coding
         for frame in frames:
             encoder.push(frame)
     return len(file.getvalue())
+
+
+def watched_frames(form: VideoFormat, count: int) -> Iterator[Frame]:
+    """A ground that stands still, noise of two grey levels, and a disc that goes round in 30."""
+    rng = np.random.default_rng(6)
+    height, width = form.height, form.width
+    ground, disc = texture(rng, height, width), texture(rng, height, width)[::-1]
+    rows, columns = np.mgrid[:height, :width]
+    for number in range(count):
+        turn = 2 * np.pi * number / 30
+        down, right = (0.5 + 0.25 * np.array([np.sin(turn), np.cos(turn)])) * (height, width)
+        inside = np.clip(height / 8 + 0.5 - np.hypot(rows - down, columns - right), 0, 1)[..., None]
+        x = ground + inside * (disc - ground) + rng.standard_normal(ground.shape) * 2 / 255
+        x = np.ascontiguousarray(x.clip(0, 1).transpose(2, 0, 1)).astype(np.float32)
+        yield frame_of_rgb(x, form)
+
+
+def drifts(options: argparse.Namespace) -> bool:
+    """PSNR-YUV 6:1:1 of frames 30 apart in what they show, with one keyframe."""
+    codec = codec_of(options.model)
+    width, height = options.size
+    form = VideoFormat(width, height, "420", 8, Fraction(25))
+    at = [n for n in (30, 60, 120, 180, 240, 300) if n < options.frames]
+    print(f"model {codec.name}, {width}x{height}, {options.frames} frames\n")
+    print(f"{'quality':>7s} {'bytes':>9s} " + " ".join(f"frame {n:4d}" for n in at))
+    held = True
+    for quality in options.qualities:
+        file = io.BytesIO()
+        values: list[float] = []
+        with codec.encoder(
+            *(file, form, Coding(quality, scene_cuts=False)),
+            on_step=lambda coded: values.extend(
+                measure_frame(a, b, form, [YUV])[YUV]
+                for a, b in zip(coded.sources, coded.shown, strict=True)
+            ),
+        ) as encoder:
+            for frame in watched_frames(form, options.frames):
+                encoder.push(frame)
+        shown = " ".join(f"{values[n]:10.2f}" for n in at)
+        print(f"{quality:7d} {len(file.getvalue()):9d} {shown}", flush=True)
+        held &= values[at[-1]] >= values[at[0]] - DRIFT
+    return held
 
 
 def rates_met(options: argparse.Namespace) -> bool:

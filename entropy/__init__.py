@@ -11,7 +11,13 @@ from .integer_tables import IntegerTables, WithTables, build_tables, tables_of
 from .latents.adaptive_slices import AdaptiveSlices
 from .latents.channel_slices import ChannelSlices, Checkerboard, UnevenSlices
 from .latents.companded import CompandedIntegers
-from .latents.conditioned_slices import CHANGE, FEATURES, PREDICTION, ConditionedSlices
+from .latents.conditioned_slices import (
+    CHANGE,
+    CODED,
+    FEATURES,
+    PREDICTION,
+    ConditionedSlices,
+)
 from .latents.exact_scan import ExactAutoregression
 from .latents.factorised import FactorisedLatents
 from .latents.frequency_slices import FrequencySlices
@@ -59,6 +65,7 @@ __all__ = [
     "Block",
     "BlockStep",
     "CHANGE",
+    "CODED",
     "Categorical",
     "ChannelSlices",
     "TEMPORAL",

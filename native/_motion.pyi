@@ -15,12 +15,13 @@ def search(
     precision: int = 4,
     splits: bool = True,
     threads: int = 1,
+    hints: _Vectors | None = None,
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
     """Where the reference has what is in the current picture, block by block.
 
     Blocks of 16x16 pixels, in rows; those at the right and lower edge may hang over it. Whole
-    pixels by sums of absolute differences: the best of zero and the neighbours' vectors, then
-    hexagons, then the square around. Halves and quarters by Hadamard transforms, on half-pixel
+    pixels by sums of absolute differences: the best of zero, the neighbours' vectors and the hints,
+    then hexagons, then the square around. Halves and quarters by Hadamard transforms, on half-pixel
     planes and means of them. A block is divided where differences and bits together become less.
     Vectors are priced as signed Exp-Golomb codes of the difference from the median of neighbours.
     They bring a block at most 24 pixels beyond the border. The number of threads and KODEC_SIMD
@@ -33,6 +34,8 @@ def search(
         precision: parts of a pixel, 1, 2 or 4.
         splits: whether blocks may be divided.
         threads: 1..1024.
+        hints: (N, 2 ceil(H / 16), 2 ceil(W / 16), 2), int16: N fields of vectors to begin from, of
+            each block its first cell's; any are valid.
 
     Returns:
         vectors: (2 ceil(H / 16), 2 ceil(W / 16), 2), down and right in quarters of a pixel, of

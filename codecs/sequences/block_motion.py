@@ -2,8 +2,10 @@
 
     x --picture model--> x_hat                                            (no references)
 
+    x, reference --least squares--> light --(port)--> reference in that light
     x, reference --search--> vectors --(port)--> prediction, in 8 bits            (otherwise)
-    x - prediction --lapped, gain--> y --(latents: known prediction)--> y_hat
+    x - prediction --lapped, gain--> y --> flags of blocks --(port)
+    y --(latents: known prediction)--> y_hat
     prediction + inverse(y_hat) --> x_hat, in 8 bits, the next reference
 
 The search and the prediction are integers of the core, the lapped transform is linear and fixed:
@@ -13,6 +15,7 @@ subtracting it alone: "Deep contextual video compression" (2021).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -24,20 +27,26 @@ from kodec.codecs.coded_transform import LatentModel
 from kodec.codecs.pictures.picture_codec import PictureCodec
 from kodec.entropy import (
     CHANGE,
+    CODED,
     FEATURES,
     PREDICTION,
     Conditions,
     GainUnit,
+    RateMeter,
     SymbolPort,
     Within,
     as_role,
 )
 from kodec.models import Deringing, LappedDifferences
 from kodec.native import InvalidInputError
-from kodec.native.motion import compensate, luma, search
+from kodec.native.motion import average, compensate, luma, search
 
+from .brightness import Brightness, brightness_between, lit
+from .coded_blocks import UNKNOWN, CodedBlocks
+from .dominant_shifts import dominant_shifts
 from .motion_fields import BLOCK, QUALITY_CLASSES, MotionCoder, MotionField
 from .sequence_model import EIGHT_BITS, FINE, FrameStep, SequenceModel, State
+from .still_blocks import leave_still
 
 _Bytes = NDArray[np.uint8]
 MOTION_FEATURES = 4
@@ -45,18 +54,27 @@ MOTION_FEATURES = 4
 _FILTER_GUARD = 3e-7
 # The least that a bit of vectors may cost, in the search's sixteenths of a grey level.
 _LARGEST_BIT_COST = 4096
+# What a block that stands still saves, about.
+_VECTOR_BITS = 2
+# The share of blocks that have a difference above which flags are not tried.
+_MOST_CODED = 1 / 8
+# Ways that much of a picture moves, which the search begins from too.
+_SHIFTS = 2
 
 
 class BlockMotion(SequenceModel):
-    """Keyframes by a picture model, other frames from the one before, by motion of blocks.
+    """Keyframes by a picture model, other frames from one or two others, by motion of blocks.
+
+    Of two references the first's vectors and difference are what the others are coded beside.
 
     picture: a trained `PictureCodec` without side latents, which training leaves as it is; quality
     is its own. latents: codes differences, (N, 384, h, w), beside `PREDICTION`, `CHANGE` and
     `MOTION_FEATURES` `FEATURES`. gain: of differences. deringing: whether keyframes are filtered.
-    vector_cost: of a bit of vectors, in quantisation steps of luma, in the search.
+    vector_cost: of a bit of vectors, in quantisation steps of luma, in the search. least_coded: of
+    a block's latents, in steps: where all are smaller the encoder codes none.
     """
 
-    reference_counts = (0, 1)
+    reference_counts = (0, 1, 2)
 
     def __init__(
         self,
@@ -65,6 +83,7 @@ class BlockMotion(SequenceModel):
         gain: GainUnit,
         deringing: bool = False,
         vector_cost: float = 0.4,
+        least_coded: float = 1.0,
     ) -> None:
         super().__init__(picture.portability)
         if picture.side is not None or not picture.variable_rate:
@@ -83,11 +102,14 @@ class BlockMotion(SequenceModel):
         if picture.gain is not None:
             as_role("shared", picture.gain)
         self.deringing = Deringing().requires_grad_(False) if deringing else None
+        self.brightness = Brightness()
         self.motion = MotionCoder()
+        self.blocks = CodedBlocks()
         self.transform = LappedDifferences()
         self.latents = latents
         self.gain = gain
         self.vector_cost = vector_cost
+        self.least_coded = least_coded
 
     @property
     def variable_rate(self) -> bool:
@@ -95,21 +117,21 @@ class BlockMotion(SequenceModel):
         return True
 
     def encoder_only_arguments(self) -> dict[str, tuple[str, ...]]:
-        """What the search weighs is the encoder's."""
-        return super().encoder_only_arguments() | {"": ("vector_cost",)}
+        """What the search weighs and what is left out is the encoder's."""
+        return super().encoder_only_arguments() | {"": ("vector_cost", "least_coded")}
 
     def adopt_picture(self, fill: Callable[[nn.Module], None]) -> None:
         """Let `fill` give the picture model weights."""
         fill(self.picture)
 
     def code(self, x: Tensor | None, step: FrameStep, port: SymbolPort) -> tuple[Tensor, State]:
-        """One frame, from the one before it if there is one.
+        """One frame, from the mean of what one or two others predict, or by itself.
 
-        Raises `InvalidInputError` for several.
+        Raises `InvalidInputError` for several frames, or more references.
         """
-        if step.frames != 1 or len(step.references) > 1:
+        if step.frames != 1 or len(step.references) > 2:
             raise InvalidInputError(
-                f"this model codes a frame at a time from at most one other, not {step.frames} "
+                f"this model codes a frame at a time from at most two others, not {step.frames} "
                 f"from {len(step.references)}"
             )
         frame = None if x is None else x[:, 0]
@@ -131,7 +153,9 @@ class BlockMotion(SequenceModel):
             rows, columns = -(-height // BLOCK), -(-width // BLOCK)
             count = self._latent_model.symbols(rows, columns)
             assert isinstance(count, int)
-            count += self.motion.symbols(rows, columns)
+            count += self.blocks.symbols(rows, columns)
+            moved = self.motion.symbols(rows, columns) + self.brightness.symbols
+            count += len(step.references) * moved
             found, filtered = range(count, count + 1), 0
         more = self.snapped(pixels) + filtered
         return range(found.start + more, found.stop + more)
@@ -158,28 +182,88 @@ class BlockMotion(SequenceModel):
     def _inter(
         self, frame: Tensor | None, step: FrameStep, port: SymbolPort
     ) -> tuple[Tensor, State]:
-        state = step.references[0]
-        reference = _bytes(state["frame"])
+        n, height, width = step.size
+        rows, columns = -(-height // BLOCK), -(-width // BLOCK)
         quality = self._quality(step)
-        field = None if frame is None else self._search(frame, reference, quality)
-        before = state.get("vectors")
-        if before is None:
-            n, height, width = step.size
-            before = torch.zeros(n, 2 * -(-height // BLOCK), 2 * -(-width // BLOCK), 2).long()
         classes = (quality.long() * QUALITY_CLASSES // 64).clamp(0, QUALITY_CLASSES - 1).cpu()
-        field = self.motion.code(field, before, classes, Within(port, "motion"))
-        predicted = _compensated(reference, field)
+        moved = [self._moved(frame, state, quality, classes, port) for state in step.references]
+        predicted, field, before = moved[0]
+        if len(moved) > 1:
+            pairs = zip(predicted, moved[1][0], strict=True)
+            predicted = np.stack([average(one, other) for one, other in pairs])
+        state = step.references[0]
         prediction = torch.from_numpy(predicted).to(self._precision) / 255
         gains = torch.exp(self.gain.log_gain(quality))[..., None, None]
-        cond = self.conditions(state, prediction, field, before, step)
         y = None
         if frame is not None:
             y = self._differences(frame.to(self._precision) - prediction) * gains
-        y_hat = self._latent_model.code(y, cond, Within(port, "difference"))
-        _, height, width = step.size
+        was_coded = state.get("coded", torch.full((n, rows, columns), UNKNOWN))
+        all_were = state.get("all", torch.full((n,), UNKNOWN))
+        steady = (field.vectors == before).all(-1).view(n, rows, 2, columns, 2).all(4).all(2)
+        cond = self.conditions(state, prediction, field, before, step)
+
+        def difference(flags: Tensor | None, port: SymbolPort) -> tuple[Tensor, Tensor]:
+            seen = was_coded, all_were, steady, classes
+            flags = self.blocks.code(flags, *seen, Within(port, "blocks"))
+            own = replace(cond, known={**cond.known, CODED: flags[:, None].to(self.gain.first)})
+            given = None if y is None else y * flags[:, None]
+            found: Tensor = self._latent_model.code(given, own, Within(port, "difference"))
+            return found, flags
+
+        flags = None if y is None else self._flags(y, difference)
+        y_hat, flags = difference(flags, port)
         change = self.transform.back(y_hat / gains)[..., :height, :width]
         x_hat = self._shown(prediction + change, port)
-        return x_hat, {"vectors": field.vectors, "change": x_hat.detach() - prediction}
+        change = x_hat.detach() - prediction
+        coded = (y_hat != 0).any(1).long().cpu()
+        every = flags.flatten(1).amin(1)
+        return x_hat, {"vectors": field.vectors, "coded": coded, "all": every, "change": change}
+
+    @torch.no_grad()
+    def _flags(
+        self, y: Tensor, difference: Callable[[Tensor, SymbolPort], tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        """Which blocks of each item to code: those that have something, or all, if that is better.
+
+        Where nothing moves most have nothing; elsewhere the latent model knows as much by itself.
+        """
+        some = (y.abs().amax(1) > self.least_coded).long().cpu()
+        every = torch.ones_like(some)
+        lagrangian = float(getattr(self.latents, "lagrangian", 0.0))
+        if self.training or lagrangian <= 0:
+            return some
+        if float(some.double().mean()) > _MOST_CODED:
+            return every
+        costs = []
+        for flags in (some, every):
+            meter = RateMeter(training=False)
+            error = (y - difference(flags, meter)[0]).square().flatten(1).sum(1)
+            costs.append(meter.total().to(error) + error / lagrangian)
+        better = (costs[0] < costs[1]).cpu()[:, None, None]
+        return torch.where(better, some, every)
+
+    def _moved(
+        self, frame: Tensor | None, state: State, quality: Tensor, classes: Tensor, port: SymbolPort
+    ) -> tuple[_Bytes, MotionField, Tensor]:
+        """A prediction from one reference, its vectors, and those of the reference itself."""
+        reference = self._lit(frame, _bytes(state["frame"]), Within(port, "brightness"))
+        n, _, height, width = reference.shape
+        rows, columns = -(-height // BLOCK), -(-width // BLOCK)
+        before = state.get("vectors", torch.zeros(n, 2 * rows, 2 * columns, 2).long())
+        field = None if frame is None else self._search(frame, reference, quality, before)
+        field = self.motion.code(field, before, classes, Within(port, "motion"))
+        return _compensated(reference, field), field, before
+
+    def _lit(self, frame: Tensor | None, reference: _Bytes, port: SymbolPort) -> _Bytes:
+        """The reference in the light of the frame."""
+        light = None
+        if frame is not None:
+            pairs = zip(_bytes(frame), reference, strict=True)
+            found = [brightness_between(luma(new), luma(old)) for new, old in pairs]
+            light = torch.tensor(found)
+        light = self.brightness.code(light, len(reference), port)
+        own = zip(reference, light.tolist(), strict=True)
+        return np.stack([lit(planes, *pair) for planes, pair in own])
 
     def conditions(
         self,
@@ -218,16 +302,25 @@ class BlockMotion(SequenceModel):
         y: Tensor = self.transform(padded)
         return y
 
-    def _search(self, frame: Tensor, reference: _Bytes, quality: Tensor) -> MotionField:
+    def _search(
+        self, frame: Tensor, reference: _Bytes, quality: Tensor, before: Tensor
+    ) -> MotionField:
         current = _bytes(frame)
         steps = 255 * torch.exp(-self.gain.log_gain(quality)[:, 0])
         found = []
-        for new, old, size in zip(current, reference, steps.tolist(), strict=True):
+        for new, old, size, last in zip(
+            current, reference, steps.tolist(), before.cpu().short().numpy(), strict=True
+        ):
             cost = min(round(16 * self.vector_cost * size), _LARGEST_BIT_COST)
+            pair = luma(new), luma(old)
+            shifts = dominant_shifts(*pair, count=_SHIFTS)[:, None, None]
+            hints = np.concatenate([last[None], np.broadcast_to(shifts, (_SHIFTS, *last.shape))])
             threads = torch.get_num_threads()
-            found.append(search(luma(new), luma(old), cost, threads=threads))
-        vectors = torch.from_numpy(np.stack([v for v, _ in found])).long()
-        return MotionField(vectors, torch.from_numpy(np.stack([s for _, s in found])).long())
+            vectors, divisions = search(*pair, cost, threads=threads, hints=hints)
+            worth = _VECTOR_BITS * float(getattr(self.latents, "lagrangian", 0.0)) * size**2
+            found.append(leave_still(*pair, vectors, divisions, bits=worth, threads=threads))
+        moves = torch.from_numpy(np.stack([v for v, _ in found])).long()
+        return MotionField(moves, torch.from_numpy(np.stack([s for _, s in found])).long())
 
     def _shown(self, x_hat: Tensor, port: SymbolPort, guard: float = 1e-9) -> Tensor:
         """The frame as the decoder shows it and others read it."""

@@ -17,6 +17,7 @@ from kodec.entropy import CountedBlock, CountedTables, SymbolPort, phase_positio
 from kodec.native import BitstreamError
 
 BLOCK = 16
+CELL = 8
 PHASES = 6
 # Where a block of each phase finds blocks of earlier ones: rows and columns away.
 _CROSS, _CORNERS = ((-1, 0), (1, 0), (0, -1), (0, 1)), ((-1, -1), (-1, 1), (1, -1), (1, 1))

@@ -28,6 +28,8 @@ CHANGE = "change"
 """Latents (N, C, h, w) of an earlier difference that the same place had, in the same steps."""
 FEATURES = "features"
 """(N, `features`, h, w): what else there is, about 0 to 4 in size."""
+CODED = "coded"
+"""(N, 1, h, w), optional: not 0 where there are latents to code; elsewhere they cost nothing."""
 EMBEDDING = 16
 
 
@@ -110,6 +112,9 @@ class ConditionedSlices(nn.Module):
         prediction, change, features = (
             to_tokens(cond.known[name].to(like)) for name in (PREDICTION, CHANGE, FEATURES)
         )
+        coded = None
+        if CODED in cond.known:
+            coded = to_tokens(cond.known[CODED]) != 0
         quality = torch.full((n,), 31.5) if cond.quality is None else cond.quality
         t = normalised(quality.to(like))[:, None, None]
         e = self.quality(quality.to(like))[:, None].expand(n, h * w, EMBEDDING)
@@ -122,5 +127,5 @@ class ConditionedSlices(nn.Module):
             log_spread = log_spread + weight * look[..., : self.channels]
         y = y if y is None or y.dtype == torch.float32 else y.to(like)
         return code_slices(
-            port, self, parts, y, self.mix(to_grid(state, h, w)), log_spread, -prediction
+            port, self, parts, y, self.mix(to_grid(state, h, w)), log_spread, -prediction, coded
         )

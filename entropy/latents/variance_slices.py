@@ -37,6 +37,8 @@ from .orders import channel_spans
 
 # Before the sigmoid: what is learned starts from a small share.
 _SHARE = -3.0
+# A log scale far below any table's: nothing is coded.
+_SKIPPED = -30.0
 
 
 def start_spreads(level: Tensor, rise: Tensor, y: Tensor, quality: Tensor | None) -> None:
@@ -151,35 +153,38 @@ def code_slices(
     state: Tensor,
     log_spread: Tensor,
     recalled: Tensor | None = None,
+    coded: Tensor | None = None,
 ) -> Tensor:
     """Pass latents (N, C, h, w) through the port slice by slice; what the decoder sees of them.
 
     state: (N, width, h, w). log_spread: of each channel, tokens (N, 1, C) or (N, h w, C).
     recalled: values that slices of `temporal` add a share of to their means, tokens (N, h w, C).
+    coded: of centred latents, positions that are coded, (N, h w, 1); the others are zero.
     """
     size = (state.shape[-2], state.shape[-1])
     tokens = None if y is None else to_tokens(y)
-    coded = []
+    parts_coded = []
     spans = channel_spans([part.channels for part in parts])
     for number, (part, span) in enumerate(zip(parts, spans, strict=True)):
         target = None if tokens is None else tokens[..., span]
         state = part.mix(state)
         known = None if recalled is None else recalled[..., span]
         spread = log_spread[..., span]
-        step = _SliceStep(part, coding, to_tokens(state), spread, known, size)
+        step = _SliceStep(part, coding, to_tokens(state), spread, known, coded, size)
         values = code_blocks(port, f"y{number}", target, whole_blocks(step.places), step)
         embedded = step.embedding()
         if embedded is not None:
             state = state + to_grid(embedded, *size)
-        coded.append(values)
-    return torch.cat(coded, dim=-1).permute(0, 3, 1, 2)
+        parts_coded.append(values)
+    return torch.cat(parts_coded, dim=-1).permute(0, 3, 1, 2)
 
 
 class _SliceStep:
     """A `BlockStep` over one slice of the latents of one call, a block a phase.
 
     features: of the state, tokens (N, h w, width). log_spread: of each channel. recalled: values
-    of the frame before, tokens (N, h w, channels), where there are any.
+    of the frame before, tokens (N, h w, channels), where there are any. coded: positions that are,
+    (N, h w, 1), or all.
     """
 
     def __init__(
@@ -189,9 +194,10 @@ class _SliceStep:
         features: Tensor,
         log_spread: Tensor,
         recalled: Tensor | None,
+        coded: Tensor | None,
         size: tuple[int, int],
     ) -> None:
-        self.part, self.coding, self.recalled = part, coding, recalled
+        self.part, self.coding, self.recalled, self.coded = part, coding, recalled, coded
         self.features, self.log_spread = features, log_spread
         self.places = phase_positions(*size, part.phases, features.device)
         self.values, self.seen = CodedGrid(*size, self.places), CodedGrid(*size, self.places)
@@ -217,6 +223,9 @@ class _SliceStep:
         log_scale = log_scale + log_spread
         if self.coding.least_log_scale is not None:
             log_scale = log_scale.clamp(min=self.coding.least_log_scale)
+        if self.coded is not None:
+            here_coded = self.coded.index_select(1, block.places)
+            log_scale = log_scale.masked_fill(~here_coded, _SKIPPED)
         if self.coding.centred:
             mean = torch.zeros_like(log_scale)
         else:

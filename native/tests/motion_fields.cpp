@@ -138,6 +138,10 @@ void check_search(Random &random, const std::vector<std::string> &names, std::ui
     }
     compensate(reference.data(), {1, height, width}, field.data(), 8, false, 1, current.data());
   }
+  std::vector<MotionVector> starts(random.below(3) * 4 * rows * columns);
+  for (MotionVector &start : starts)
+    start = {std::int16_t(random.below(1 << 16)), std::int16_t(random.below(1 << 16))};
+  const Hints hints{starts.data(), starts.size() / (4 * rows * columns)};
   std::vector<MotionVector> first;
   Samples first_splits;
   for (const std::string &name : names)
@@ -145,8 +149,8 @@ void check_search(Random &random, const std::vector<std::string> &names, std::ui
       use_kernel(name);
       std::vector<MotionVector> vectors(4 * rows * columns);
       Samples splits(rows * columns);
-      search_motion(current.data(), reference.data(), height, width, options, threads, vectors.data(),
-                    splits.data());
+      search_motion(current.data(), reference.data(), height, width, options, hints, threads,
+                    vectors.data(), splits.data());
       if (first.empty()) {
         first = vectors;
         first_splits = splits;

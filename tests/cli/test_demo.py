@@ -1,6 +1,7 @@
 import itertools
 import os
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kodec.codecs import Codec, Picture, load, read_picture
+from kodec.codecs import Codec, Picture, load, load_video, read_picture
 from kodec.codecs.fitted import Budget, Reconstruction
 from kodec.codecs.fitted.fitted_codec import decode_fitted
-from kodec.commands import fitted_demo
+from kodec.codecs.sequences.video_codec import VideoCodec
+from kodec.codecs.video_files.frames import VideoFormat
+from kodec.commands import fitted_demo, video_demo
 from kodec.commands.demo import QUALITIES, round_trip, sample_picture, table
 from kodec.eval import psnr
 from kodec.native import KodecError
@@ -111,3 +114,46 @@ def test_the_demo_of_a_fit(kodec: Cli, default_model: str, tmp_path: Path) -> No
 def test_demo_refuses_a_file_for_a_folder(kodec: Cli, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "is not a folder" in kodec("demo", "--output", tmp_path / "file").complaint
+
+
+def test_the_demo_of_video_writes_real_files_and_tells_the_truth(
+    kodec: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = [np.ascontiguousarray(x[60:108, 60:124]) for x in video_demo.drawn_clip(3)]
+    monkeypatch.setattr(video_demo, "drawn_clip", lambda: clip)
+    for name, value in {"WIDTH": 64, "HEIGHT": 48, "FRAMES": 3, "QUALITIES": (8, 40)}.items():
+        monkeypatch.setattr(video_demo, name, value)
+    folder = tmp_path / "demo"
+    outcome = kodec("demo", "--video", "--output", folder)
+    assert (outcome.status, outcome.err) == (0, "")
+    names = ["original.mkv", "quality-40.kdc", "quality-40.mkv", "quality-8.kdc", "quality-8.mkv"]
+    assert sorted(os.listdir(folder)) == names
+    found = {}
+    for quality in (8, 40):
+        size = (folder / f"quality-{quality}.kdc").stat().st_size
+        (line,) = [row for row in outcome.out.splitlines() if row.split()[:1] == [str(quality)]]
+        assert line.split()[1] == f"{size:,}"
+        found[quality] = size, float(line.split()[3])
+        back = kodec("decode", folder / f"quality-{quality}.kdc", tmp_path / f"{quality}.y4m")
+        assert back.status == 0
+    assert found[8] < found[40]
+
+
+def test_a_wrong_frame_of_a_video_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = load_video()
+    form = VideoFormat(32, 16, "420", 8, Fraction(25))
+    frames = [
+        tuple(np.full(shape, 90 + n, np.uint8) for shape in form.plane_shapes) for n in (0, 9)
+    ]
+    honest = VideoCodec.decoder
+
+    def wrong(self: VideoCodec, *arguments: Any, **options: Any) -> Any:
+        for shown in honest(self, *arguments, **options):
+            shown.picture[0][-1, -1] ^= 1
+            yield shown
+
+    monkeypatch.setattr(VideoCodec, "decoder", wrong)
+    with pytest.raises(KodecError, match="does not decode to"):
+        video_demo.round_trip(codec, frames, form, 20, tmp_path)

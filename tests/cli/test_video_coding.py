@@ -226,6 +226,31 @@ def test_structures_and_qualities(kodec: Cli, clip: Clip, model: Path, tmp_path:
     assert len(steps("--bitrate", "80k", "--passes", 2)) == 7
 
 
+def test_the_embedded_model_codes_in_every_structure_and_to_a_rate(
+    kodec: Cli, tmp_path: Path
+) -> None:
+    source, coded = tmp_path / "in.mkv", tmp_path / "a.kdc"
+    write_video(source, moving(9, 48, 64), "ffv1", x="")
+
+    def size_of(*options: object) -> int:
+        outcome = kodec("encode", source, coded, "--no-scene-cuts", *options)
+        assert (outcome.status, ", model video, " in outcome.out) == (0, True)
+        assert kodec("decode", coded, tmp_path / "out.y4m").status == 0
+        assert len(list(open_video(tmp_path / "out.y4m").frames())) == 9
+        return coded.stat().st_size
+
+    sizes = {}
+    for structure, references in {"low-delay": 1, "low-delay-2": 2, "hierarchical": 2}.items():
+        sizes[structure] = size_of("--structure", structure, "--quality", 40)
+        packets = [item for item in ChunkReader(coded.read_bytes()) if isinstance(item, Packet)]
+        steps = [step for packet in packets for step in packet.steps]
+        assert len(steps) == 9 and max(len(step.references) for step in steps) == references
+    for structure in ("low-delay", "hierarchical"):
+        rate = round(0.8 * sizes[structure] * 8 * 25 / 9)
+        size = size_of("--structure", structure, "--bitrate", rate, "--passes", 2)
+        assert size == pytest.approx(0.8 * sizes[structure], rel=0.15)
+
+
 def test_the_line_that_encode_prints_is_true(
     kodec: Cli, clip: Clip, model: Path, tmp_path: Path
 ) -> None:

@@ -116,6 +116,18 @@ def test_vectors_stay_within_reach_and_near_the_picture() -> None:
     assert (vectors[..., 1] + x >= -96).all() and (vectors[..., 1] + x <= 4 * 64).all()
 
 
+def test_a_hint_leads_to_what_hexagons_do_not_find() -> None:
+    reference = random_planes(96, 112)
+    current = shifted(reference, 4 * 21, -4 * 30)
+    lost, _ = search(current, reference)
+    assert not (lost == (4 * 21, -4 * 30)).all(-1).any()
+    hints = np.stack([uniform(96, 112, 32767, -32768), uniform(96, 112, 4 * 21, -4 * 30)])
+    found, _ = search(current, reference, hints=hints)
+    assert (found[:6, 8:] == (4 * 21, -4 * 30)).all()
+    none, _ = search(current, reference, hints=hints[:0])
+    assert np.array_equal(none, lost)
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("cell", [8, 16])
 @pytest.mark.parametrize("overlap", [False, True])
@@ -191,6 +203,8 @@ def test_what_makes_no_sense_is_refused() -> None:
         ({"precision": 3}, "precision must be 1, 2 or 4"),
         ({"threads": 0}, "threads must be 1 to 1024"),
         ({"threads": None}, "threads must be an integer"),
+        ({"hints": vectors[None, :2]}, "hints must be fields"),
+        ({"hints": vectors}, "hints must have 4 dimensions"),
     ]
     for changes, message in searches:
         with pytest.raises(InvalidInputError, match=message):

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,8 @@ nb::object filled(std::initializer_list<std::size_t> shape, const Work &work) {
 }
 
 nb::object search_argument(nb::handle current, nb::handle reference, nb::handle bit_cost,
-                           nb::handle reach, nb::handle precision, bool splits, nb::handle threads) {
+                           nb::handle reach, nb::handle precision, bool splits, nb::handle threads,
+                           nb::handle hints) {
   const Array now = bytes(current, "current", 2), before = bytes(reference, "reference", 2);
   const std::size_t height = now.shape(0), width = now.shape(1);
   require(before.shape(0) == height && before.shape(1) == width,
@@ -72,10 +74,18 @@ nb::object search_argument(nb::handle current, nb::handle reference, nb::handle 
                               small_argument(precision, "precision"), splits};
   const std::size_t workers = threads_argument(threads);
   const std::size_t rows = blocks_along(height), columns = blocks_along(width);
+  std::optional<Array> given;
+  Hints starts;
+  if (!hints.is_none()) {
+    given = array_argument(hints, "hints", {nb::dtype<std::int16_t>()}, "int16", 4);
+    require(given->shape(1) == 2 * rows && given->shape(2) == 2 * columns && given->shape(3) == 2,
+            "hints must be fields of two numbers for each cell of the pictures' blocks of 16x16");
+    starts = {reinterpret_cast<const MotionVector *>(given->data()), given->shape(0)};
+  }
   std::vector<std::uint8_t> kinds(rows * columns);
   const nb::object vectors = filled<std::int16_t>({2 * rows, 2 * columns, 2}, [&](std::int16_t *v) {
     search_motion(data_of<std::uint8_t>(now), data_of<std::uint8_t>(before), height, width, options,
-                  workers, reinterpret_cast<MotionVector *>(v), kinds.data());
+                  starts, workers, reinterpret_cast<MotionVector *>(v), kinds.data());
   });
   const nb::object chosen = filled<std::uint8_t>(
       {rows, columns}, [&](std::uint8_t *out) { std::copy(kinds.begin(), kinds.end(), out); });
@@ -129,7 +139,7 @@ NB_MODULE(_motion, module) {
   static_assert(sizeof(MotionVector) == 2 * sizeof(std::int16_t), "a vector is a row of two numbers");
   module.def("search", search_argument, nb::arg("current").none(), nb::arg("reference").none(),
              nb::arg("bit_cost").none() = 64, nb::arg("reach").none() = 64, nb::arg("precision").none() = 4,
-             nb::arg("splits") = true, nb::arg("threads").none() = 1);
+             nb::arg("splits") = true, nb::arg("threads").none() = 1, nb::arg("hints").none() = nb::none());
   module.def("compensate", compensate_argument, nb::arg("planes").none(), nb::arg("vectors").none(),
              nb::arg("cell").none() = 8, nb::arg("overlap") = true, nb::arg("threads").none() = 1);
   module.def("average", average_argument, nb::arg("a").none(), nb::arg("b").none());

@@ -58,14 +58,16 @@ struct Found {
 class Search {
  public:
   Search(const std::uint8_t *current, const std::uint8_t *reference, std::size_t height,
-         std::size_t width, const SearchOptions &options, std::size_t threads, MotionVector *vectors,
-         std::uint8_t *splits)
+         std::size_t width, const SearchOptions &options, const Hints &hints, std::size_t threads,
+         MotionVector *vectors, std::uint8_t *splits)
       : kernels_(motion_kernels()),
         current_(current),
         height_(height),
         width_(width),
         options_(options),
+        hints_(hints),
         planes_(kernels_, reference, height, width, options.precision > 1, threads),
+        rows_(blocks_along(height)),
         columns_(blocks_along(width)),
         vectors_(vectors),
         splits_(splits) {}
@@ -118,8 +120,9 @@ class Search {
   const std::uint8_t *const current_;
   const std::size_t height_, width_;
   const SearchOptions options_;
+  const Hints hints_;
   const HalfPixels planes_;
-  const std::size_t columns_;
+  const std::size_t rows_, columns_;
   MotionVector *const vectors_;
   std::uint8_t *const splits_;
   const BitTable &table_ = bit_table();
@@ -159,7 +162,7 @@ bool Search::try_whole_pixels(Block &block, int down, int right) const {
   return true;
 }
 
-// From the best of the neighbours' vectors: hexagons while they lead on, then the square around.
+// From the best of the neighbours' vectors and the hints: hexagons while they lead on, then the square around.
 void Search::search_whole_pixels(Block &block) const {
   const std::size_t row = 2 * block.row, column = 2 * block.column;
   const auto neighbour = [&](MotionVector vector) {
@@ -175,6 +178,8 @@ void Search::search_whole_pixels(Block &block) const {
     if (column + 2 < 2 * columns_) neighbour(cell(row - 1, column + 2));
     if (column > 0) neighbour(cell(row - 1, column - 1));
   }
+  for (std::size_t field = 0; field < hints_.fields; ++field)
+    neighbour(hints_.vectors[(field * 2 * rows_ + row) * 2 * columns_ + column]);
   const auto around = [&](const auto &steps) {
     const int down = block.whole.vector.down >> 2, right = block.whole.vector.right >> 2;
     bool better = false;
@@ -313,8 +318,8 @@ void require(bool fits, const std::string &message) {
 }  // namespace
 
 void search_motion(const std::uint8_t *current, const std::uint8_t *reference, std::size_t height,
-                   std::size_t width, const SearchOptions &options, std::size_t threads,
-                   MotionVector *vectors, std::uint8_t *splits) {
+                   std::size_t width, const SearchOptions &options, const Hints &hints,
+                   std::size_t threads, MotionVector *vectors, std::uint8_t *splits) {
   require(height > 0 && width > 0, "there must be a pixel at least");
   require(height <= kMostSide && width <= kMostSide, "sides must be at most " + std::to_string(kMostSide));
   require(options.reach >= 1 && options.reach <= kMostReach,
@@ -323,7 +328,7 @@ void search_motion(const std::uint8_t *current, const std::uint8_t *reference, s
           "bit_cost must be 0 to " + std::to_string(kMostBitCost));
   require(options.precision == 1 || options.precision == 2 || options.precision == 4,
           "precision must be 1, 2 or 4");
-  const Search search(current, reference, height, width, options, threads, vectors, splits);
+  const Search search(current, reference, height, width, options, hints, threads, vectors, splits);
   const std::size_t rows = blocks_along(height), columns = blocks_along(width);
   // Each row follows the one above two blocks behind. Tasks start in order, so that the row waited for
   // has always started; and searching a block allocates nothing, so that it always ends.

@@ -43,8 +43,8 @@ def drawn_clip(count: int = FRAMES) -> list[NDArray[np.uint8]]:
     Drawn anew each time from a fixed seed.
     """
     rng = np.random.default_rng(20)
-    ground = _texture(rng, HEIGHT + 2 * count, WIDTH + 3 * count)
-    disc = _texture(rng, 2 * HEIGHT, 2 * WIDTH)
+    ground = texture(rng, HEIGHT + 2 * count, WIDTH + 3 * count)
+    disc = texture(rng, 2 * HEIGHT, 2 * WIDTH)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     frames = []
     for number in range(count):
@@ -59,7 +59,7 @@ def drawn_clip(count: int = FRAMES) -> list[NDArray[np.uint8]]:
     return frames
 
 
-def _texture(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float64]:
+def texture(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float64]:
     """(H, W, 3) in [0, 1], with detail of all sizes."""
     spectrum = np.fft.rfft2(rng.standard_normal((3, height, width)))
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)

@@ -20,7 +20,7 @@ from plain_kernels import run_with_plain_kernels
 @pytest.mark.parametrize("size", [(1, 1), (17, 46), (64, 96)])
 def test_the_reader_shows_what_the_writer_shows(size: tuple[int, int]) -> None:
     model = small_block_motion()
-    frames = moving_frames(3, *size, items=2)
+    frames = moving_frames(4, *size, items=2)
     streams, shown = write_chain(model, frames)
     found = read_chain(model, (2, *size), streams)
     assert all(torch.equal(a, b) for a, b in zip(shown, found, strict=True))
@@ -30,7 +30,7 @@ def test_the_reader_shows_what_the_writer_shows(size: tuple[int, int]) -> None:
 
 def test_bytes_are_as_estimated() -> None:
     model = small_block_motion(deringing=False)
-    frames = moving_frames(3, 64, 96)
+    frames = moving_frames(4, 64, 96)
     streams, _ = write_chain(model, frames)
     # Of the untrained keyframe much lies beyond the tables.
     for written, bits in zip(streams[1:], chain_bits(model, frames)[1:], strict=True):
@@ -47,7 +47,7 @@ def test_a_frame_whose_difference_is_not_coded_is_its_prediction_to_the_bit() ->
                 parameter.fill_(-20.0)
             elif ".out." in name:
                 parameter.zero_()
-    frames = moving_frames(3, 48, 64)
+    frames = moving_frames(4, 48, 64)
     frames[1:] = write_chain(model, frames)[1][0].float()
     _, shown = write_chain(model, frames)
     assert torch.equal(shown[1], shown[0]) and torch.equal(shown[2], shown[0])
@@ -55,7 +55,7 @@ def test_a_frame_whose_difference_is_not_coded_is_its_prediction_to_the_bit() ->
 
 def test_a_reference_that_is_off_is_an_error() -> None:
     model = small_block_motion()
-    frames = moving_frames(3, 64, 64)
+    frames = moving_frames(4, 64, 64)
     streams, _ = write_chain(model, frames)
     streams[0] = write_chain(model, frames.flip(0))[0][0]
     with pytest.raises((MismatchError, BitstreamError)):
@@ -65,14 +65,14 @@ def test_a_reference_that_is_off_is_an_error() -> None:
 def test_another_process_s_kernels_read_the_chain(tmp_path: Path) -> None:
     """Plain kernels on two threads, of what the best ones wrote on one."""
     model = small_block_motion()
-    streams, shown = write_chain(model, moving_frames(3, 72, 140))
+    streams, shown = write_chain(model, moving_frames(4, 72, 140))
     torch.save((model.state_dict(), streams, torch.stack(shown)), tmp_path / "chain.pt")
     run_with_plain_kernels(__file__, tmp_path / "chain.pt")
 
 
 def test_training_reaches_what_codes_differences_and_leaves_the_picture_model() -> None:
     model = small_block_motion().float().train()
-    frames = moving_frames(3, 48, 48, items=2)
+    frames = moving_frames(4, 48, 48, items=2)
     meter = RateMeter(training=True)
     shown = run_chain(model, (2, 48, 48), lambda _: meter, frames)
     (meter.total().sum() + 100 * (shown[2] - frames[2]).square().sum()).backward()
@@ -87,6 +87,33 @@ def test_several_frames_or_references_are_refused() -> None:
     model = small_block_motion()
     with pytest.raises(InvalidInputError, match="a frame at a time"):
         model.code(torch.rand(1, 2, 3, 16, 16), FrameStep((1, 16, 16), 2), RateMeter(False))
+    with pytest.raises(InvalidInputError, match="1 from 3"):
+        step = FrameStep((1, 16, 16), 1, torch.tensor([20.0]), ({}, {}, {}))
+        model.code(torch.rand(1, 1, 3, 16, 16), step, RateMeter(False))
+
+
+def test_from_both_sides_a_frame_is_nearer() -> None:
+    """One that is the mean of those before and behind it, coded from one and from both."""
+    model = small_block_motion(deringing=False)
+    frames = moving_frames(4, 48, 64)
+    frames[1] = (frames[0] + frames[2]) / 2
+    at, states = torch.tensor([30.0]), []
+    with torch.no_grad():
+        for frame in (frames[0], frames[2]):
+            step = FrameStep((1, 48, 64), 1, at)
+            states.append(model.code(frame, step, RateMeter(False))[1])
+        errors = []
+        for references in ((states[0],), tuple(states)):
+            step = FrameStep((1, 48, 64), 1, at, references)
+            writer = SymbolWriter(1)
+            shown, state = model.code(frames[1], step, writer)
+            reader = SymbolReader(writer.finish())
+            reader.expect(model.symbols(step))
+            assert torch.equal(model.code(None, step, reader)[0], shown)
+            reader.finish()
+            prediction = shown[:, 0] - state["change"]
+            errors.append(float((prediction - frames[1][:, 0]).square().mean()))
+    assert errors[1] < errors[0]
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:

@@ -1,0 +1,74 @@
+"""What the encoder looks at besides blocks one by one: shifts of all, blocks that stand still."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kodec.codecs.sequences.dominant_shifts import dominant_shifts
+from kodec.codecs.sequences.still_blocks import leave_still
+from kodec.native.motion import compensate, search
+
+Plane = NDArray[np.uint8]
+
+
+def ground(height: int, width: int) -> Plane:
+    return np.random.default_rng(5).integers(0, 256, (height, width), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("down, right", [(0, 0), (9, -21), (-40, 33)])
+def test_the_shift_of_a_picture_is_the_first(down: int, right: int) -> None:
+    whole = ground(280, 320)
+    reference = whole[50:210, 60:236]
+    current = whole[50 + down : 210 + down, 60 + right : 236 + right]
+    assert dominant_shifts(current, reference, 2)[0].tolist() == [4 * down, 4 * right]
+
+
+def test_two_parts_that_move_otherwise_are_two_shifts() -> None:
+    reference = ground(160, 200)
+    current = np.concatenate(
+        [np.roll(reference, 7, 1)[:80], np.roll(reference, (-12, -5), (0, 1))[80:]]
+    )
+    found = {tuple(shift) for shift in dominant_shifts(current, reference, 2).tolist()}
+    assert found == {(0, -28), (48, 20)}
+
+
+def test_shifts_of_large_pictures_are_near_and_within_reach() -> None:
+    whole = ground(400, 600).repeat(4, 0).repeat(4, 1)[:1200, :1800]
+    shift = dominant_shifts(whole[64:1000, 200:1500], whole[0:936, 200:1500], 1)[0]
+    assert abs(shift - (4 * 64, 0)).max() <= 4 * 4
+    far = dominant_shifts(whole[100:1000, 200:1500], whole[0:900, 200:1500], 1)[0]
+    assert abs(far).max() <= 4 * 64
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (16, 16)])
+def test_any_size_has_shifts(size: tuple[int, int]) -> None:
+    flat = np.full(size, 7, np.uint8)
+    assert dominant_shifts(flat, flat, 2).tolist() == [[0, 0], [0, 0]]
+    assert dominant_shifts(ground(*size), ground(*size), 2)[0].tolist() == [0, 0]
+
+
+def test_flat_blocks_beside_a_still_pattern_stay_where_they_are() -> None:
+    """A bar that is the same along itself: any vector will do there, and none beside it."""
+    reference = np.full((48, 96), 200, np.uint8)
+    reference[16:] = ground(32, 96)
+    current = reference.copy()
+    vectors = np.zeros((6, 12, 2), np.int16)
+    vectors[:2] = (0, -3)
+    divisions = np.zeros((3, 6), np.uint8)
+    assert not np.array_equal(compensate(reference[None], vectors)[0], current)
+    vectors, divisions = leave_still(current, reference, vectors, divisions, 10.0, 1)
+    assert not vectors.any() and not divisions.any()
+
+
+def test_blocks_that_move_go_on_moving() -> None:
+    whole = ground(80, 112).astype(float)
+    for axis in (0, 1):
+        whole = (whole + np.roll(whole, 1, axis)) / 2
+    reference = whole.astype(np.uint8)
+    current: Any = np.roll(reference, 3, 1)
+    vectors, divisions = search(current, reference, bit_cost=16)
+    after, same = leave_still(current, reference, vectors, divisions, 100.0, 1)
+    assert np.array_equal(after[1:-1, 1:-1], vectors[1:-1, 1:-1])
+    assert np.array_equal(same[1:-1, 1:-1], divisions[1:-1, 1:-1])
