@@ -26,6 +26,7 @@ from kodec.codecs.video_files.sound_decoding import open_quietly, sound_frames
 from kodec.native import BitstreamError, InvalidInputError, KodecError, UnsupportedError
 
 from .framing import framed, unframed
+from .scheduling import usual_scheduling
 
 Structure = Literal["intra", "low-delay", "hierarchical", "random-access"]
 STRUCTURES: tuple[Structure, ...] = get_args(Structure)
@@ -217,6 +218,8 @@ class LibavCodec:
         context.options = self._options(quality or 0, self._period(form), structure)
         coded: list[av.Packet[Any]] = []
         try:
+            with usual_scheduling():
+                context.open()
             for number, frame in enumerate(frames):
                 coded += context.encode(libav_frame(frame, form, number, 1 / form.fps))
             coded += context.encode(None)

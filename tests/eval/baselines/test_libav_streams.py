@@ -1,3 +1,4 @@
+import os
 from fractions import Fraction
 
 import av
@@ -150,3 +151,19 @@ def test_absent_encoder_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(av, "Codec", refuse)
     with pytest.raises(UnsupportedError, match="built without libx265"):
         LibavCodec("x265")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs Linux")
+def test_the_process_stays_scheduled_as_it_was(name: str) -> None:
+    """As root SVT-AV1 makes real-time threads, and one of whoever calls it."""
+    seen = []
+
+    def watched(frame: Frame) -> Frame:
+        seen.append({os.sched_getscheduler(int(task)) for task in os.listdir("/proc/self/task")})
+        return frame
+
+    before = os.sched_getscheduler(0)
+    form = VideoFormat(64, 64, "420", fps=Fraction(25))
+    LibavCodec(name).encode_sequence(map(watched, clip(form, 3)), form, FINE[name])
+    assert os.sched_getscheduler(0) == before
+    assert seen[-1] == {before}
