@@ -154,7 +154,7 @@ def test_external_encoder(kodec: Cli, pictures: Path, slow_encoder: list[str]) -
     [
         ("--codec gif --dataset pictures", 2, "no codec 'gif': choose from jpeg,"),
         ("--codec jpeg --model x --dataset pictures", 2, "not allowed with"),
-        ("--dataset pictures", 2, "--model --codec is required"),
+        ("--dataset pictures", 2, "--model --coded --codec is required"),
         ("--model x --binary y --dataset pictures", 2, "--binary goes with --codec"),
         ("--codec jpeg --device cuda --dataset pictures", 2, "--device goes with --model"),
         ("--codec jpeg --jobs 0 --dataset pictures", 2, "from 1 on"),
