@@ -187,15 +187,5 @@ void check(std::uint64_t seed, const std::vector<std::string> &kernels) {
 }  // namespace
 
 int main(int count, char **arguments) {
-  const std::size_t items = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 100;
-  const std::uint64_t first = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0;
-  try {
-    const std::vector<std::string> kernels = kernel_names();
-    for (std::size_t item = 0; item < items; ++item) check(first + item, kernels);
-  } catch (const std::runtime_error &error) {
-    std::fprintf(stderr, "FAILED: %s\n", error.what());
-    return 1;
-  }
-  std::printf("%zu items: all kernels over grids agree\n", items);
-  return 0;
+  return check_items(count, arguments, "grids", check);
 }

@@ -3,8 +3,8 @@
 
 #include "activation_loops.hpp"
 #include "block_loops.hpp"
-#include "convolution_loops.hpp"
 #include "minimal_filtering_loops.hpp"
+#include "tap_loops.hpp"
 
 namespace kodec {
 namespace {
