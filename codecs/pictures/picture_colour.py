@@ -11,6 +11,7 @@ from PIL import Image, TiffImagePlugin
 from kodec.native import BitstreamError, InvalidInputError
 
 from .picture_boxes import properties_of
+from .png_chunks import chunks_of
 
 # White, red, green and blue of sRGB, x and y each (IEC 61966-2-1).
 _SRGB = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
@@ -160,16 +161,11 @@ def unpack_colour(data: bytes) -> dict[str, bytes]:
 
 def _png_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """The chunks on colours, up to the pixels: name and first bytes."""
-    position = 8
-    while True:
-        file.seek(position)
-        head = file.read(8)
-        if len(head) < 8 or head[4:] == b"IDAT":
+    for kind, length in chunks_of(file):
+        if kind == b"IDAT":
             return
-        length = int.from_bytes(head[:4])
-        if head[4:] in _CHUNKS:
-            yield head[4:], file.read(min(length, _MOST_OF_A_CHUNK))
-        position += 12 + length
+        if kind in _CHUNKS:
+            yield kind, file.read(min(length, _MOST_OF_A_CHUNK))
 
 
 def _of_tiff(image: TiffImagePlugin.TiffImageFile) -> list[str]:

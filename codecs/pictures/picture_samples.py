@@ -11,6 +11,7 @@ from kodec.native import UnsupportedError
 
 from .jpeg_xl_head import jpeg_xl_head
 from .picture_boxes import properties_of
+from .png_chunks import chunks_of
 from .stored import Stored
 from .tiff_head import look_at_tiff
 
@@ -323,12 +324,8 @@ def _end_of_jpeg(data: bytes) -> int | None:
 
 def end_of_png(file: IO[bytes]) -> int | None:
     """Where a PNG's end chunk ends; None where it has none."""
-    position = 8
-    while True:
-        file.seek(position)
-        chunk = file.read(8)
-        if len(chunk) < 8:
-            return None
-        position += 12 + int.from_bytes(chunk[:4])
-        if chunk[4:] == b"IEND":
-            return position if len(file.read(4)) == 4 else None
+    for kind, length in chunks_of(file):
+        if kind == b"IEND":
+            end = file.tell() + length + 4
+            return end if len(file.read(4)) == 4 else None
+    return None

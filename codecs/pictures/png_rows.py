@@ -1,11 +1,12 @@
 """Whether a PNG holds all of its rows: its reader shows those that are missing in black."""
 
 import zlib
-from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
 from PIL import Image
+
+from .png_chunks import chunks_of
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # First column and row, and steps, of Adam7's passes.
@@ -44,21 +45,9 @@ def rows_are_missing(file: IO[bytes], image: Image.Image) -> bool:
 def _unpacked_bytes(file: IO[bytes], enough: int) -> int:
     """How many bytes the chunks of pixels unpack to, or `enough` of them."""
     unpacker, count = zlib.decompressobj(), 0
-    for part in _packed(file):
+    for kind, length in chunks_of(file):
+        part = file.read(length) if kind == b"IDAT" else b""
         while part and count < enough:
             count += len(unpacker.decompress(part, _PIECE))
             part = unpacker.unconsumed_tail
     return count
-
-
-def _packed(file: IO[bytes]) -> Iterator[bytes]:
-    position = 8
-    while True:
-        file.seek(position)
-        head = file.read(8)
-        if len(head) < 8 or head[4:] == b"IEND":
-            return
-        length = int.from_bytes(head[:4])
-        if head[4:] == b"IDAT":
-            yield file.read(length)
-        position += 12 + length
