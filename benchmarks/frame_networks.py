@@ -7,14 +7,14 @@
     python benchmarks/frame_networks.py masks FILE.kdc
 
 `hnerv` fits 194,188 values to 16 frames of 320x160 with the authors' settings, by the project's own
-loop; with --halves in bfloat16, with --plain it is a plain loop in PyTorch, with --centred frames
-begin at the clip's mean colour, as they do in files. It prints the mean of frames' PSNRs, of float
-output, and after the parameters are quantised to 8 bits and the embeddings to 6. `speed` times
-steps, in turn: plain, channels last, in bfloat16, and of other batches; then drawing alone.
-`families` fits each system to a clip, with --psnr up to that, and reads its file back, on
-instruction sets one after the other: parameters must be equal, pixels within 1. `differences` says
-what weights of a NIRVANA file take as differences to those of the group before, and without;
-`masks` the same of a PFNR file's masks, given the union of earlier sessions' ones.
+loop; with --halves in bfloat16, with --plain it is a plain loop in PyTorch, with --begin centred
+frames begin at the clip's mean colour, with --begin even embeddings vary evenly too, as in files.
+It prints the mean of frames' PSNRs, of float output, and after the parameters have 8 bits, the
+embeddings 6. `speed` times steps, in turn: plain, channels last, in bfloat16, and of other batches;
+then drawing alone. `families` fits each system to a clip, with --psnr up to that, and reads its
+file back, on instruction sets one after the other: parameters must be equal, pixels within 1.
+`differences` says what weights of a NIRVANA file take as differences to those of the group before,
+and without; `masks` the same of a PFNR file's masks, given the union of earlier sessions' ones.
 KODEC_DATA names the folder with the data.
 """
 
@@ -96,11 +96,14 @@ class Uncoded:
         return value
 
 
-def fitted(seed: int, epochs: int, halves: bool = False, centred: bool = False) -> dict[str, Any]:
+def fitted(seed: int, epochs: int, halves: bool = False, begun: str = "drawn") -> dict[str, Any]:
     """The project's loop."""
     network, encoder = networks(seed)
-    if centred:
-        network.begin_at(clip().float().mean((0, 2, 3)) / 255)
+    frames = clip().float() / 255
+    if begun == "even":
+        encoder.begin_evenly(frames)
+    if begun != "drawn":
+        network.begin_at(frames.mean((0, 2, 3)))
     recipe = FrameRecipe("mse", BATCH, halves=halves)
     fitting = FrameFitting(network, clip(), Uncoded(), recipe, encoder, seed=seed)
     steps = recipe.steps(FRAMES, epochs)
@@ -350,7 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first.add_argument("--epochs", type=int, default=100)
     first.add_argument("--plain", action="store_true")
     first.add_argument("--halves", action="store_true")
-    first.add_argument("--centred", action="store_true")
+    first.add_argument("--begin", choices=("drawn", "centred", "even"), default="drawn")
     first.add_argument("--json", type=Path)
     second = commands.add_parser("speed")
     second.add_argument("--steps", type=int, default=12)
@@ -396,7 +399,7 @@ def _hnerv(options: argparse.Namespace) -> int:
         if options.plain:
             row = plain(seed, options.epochs)
         else:
-            row = fitted(seed, options.epochs, options.halves, options.centred)
+            row = fitted(seed, options.epochs, options.halves, options.begin)
         rows.append(row)
         print("  " + ", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
     values = [row["psnr"] for row in rows]

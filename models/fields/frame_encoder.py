@@ -9,6 +9,8 @@ from torch.nn import functional
 from .frame_network import draw_normal
 
 EPSILON = 1e-6
+# Embeddings that vary by less are all alike: nothing to scale.
+LEAST_DEVIATION = 1e-8
 
 
 class ChannelNorm(nn.Module):
@@ -74,3 +76,19 @@ class ConvNeXtEncoder(nn.Sequential):
                 draw_normal(part.weight, 0.02)
                 assert part.bias is not None
                 nn.init.zeros_(part.bias)
+
+    @torch.no_grad()
+    def begin_evenly(self, frames: Tensor) -> None:
+        """Scale embeddings: those of these frames, (N, 3, H, W) in [0, 1], vary by 1 around 0.
+
+        As weights are drawn they vary by 0.3, and by 0.04 from frame to frame; how well a fit ends
+        then hangs on the draw. Source of the method: "All you need is a good init" (2016).
+        """
+        last = [layer for layer in self if isinstance(layer, nn.Conv2d)][-1]
+        embeddings = self(frames)
+        mean = embeddings.mean((0, 2, 3), keepdim=True)
+        deviation = (embeddings - mean).square().mean().sqrt()
+        if deviation > LEAST_DEVIATION:
+            assert last.bias is not None
+            last.weight.div_(deviation)
+            last.bias.sub_(mean.flatten()).div_(deviation)

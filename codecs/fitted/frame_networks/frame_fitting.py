@@ -296,6 +296,11 @@ class FrameFitting(Fitting):
         order = torch.randperm(len(self.frames), generator=generator)
         return order[place * batch : (place + 1) * batch]
 
+    def some_pixels(self, count: int) -> Tensor:
+        """So many frames, from the first to the last, as the network is to give them."""
+        last = len(self.frames) - 1
+        return self._pixels(torch.linspace(0, last, min(count, last + 1)).long())
+
     def _pixels(self, numbers: Tensor) -> Tensor:
         x = self.frames[numbers].float() / self.peak
         return functional.pad(x, self._padding, mode="replicate")

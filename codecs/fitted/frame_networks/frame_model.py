@@ -38,6 +38,8 @@ from .published_sizes import PUBLISHED
 
 # Where no size is asked for.
 DEFAULT_SIZE = ModelSize(0.3, "bpp")
+# The frames whose embeddings are scaled where a fit begins.
+AT_START = 8
 STEPS = (0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)
 # Of the steps, and of the learning rate: the phase in which weights are as they will be decoded.
 ROUNDED_SHARE, ROUNDED_RATE = 0.2, 0.2
@@ -221,8 +223,11 @@ class FrameFileFitting(FrameFitting, FileFitting):
             goal.seed,
             2**clip.bit_depth - 1,
         )
-        # Where a fit has to find the video's brightness first, it ends half a decibel lower.
+        # Where a fit has to find the video's brightness first, it ends half a decibel lower; where
+        # it has to find embeddings that differ from one another, up to two.
         model.network.begin_at(self.frames.float().mean((0, 2, 3)) / self.peak)
+        if encoder is not None:
+            encoder.begin_evenly(self.some_pixels(AT_START))
         if "flow" in goal.words:
             self.flow = FlowConsistency(self.frames, self.peak)
 

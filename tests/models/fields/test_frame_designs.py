@@ -248,3 +248,23 @@ def test_a_seed_is_the_authors_network() -> None:
     shown = torch.cat([network(torch.zeros(4), encoder(part)) for part in frames.split(4)])
     decibels = -10 * (shown - frames).square().mean((1, 2, 3)).log10()
     assert float(decibels.mean()) == pytest.approx(11.86, abs=0.005)
+
+
+@torch.no_grad()
+def test_embeddings_begin_evenly() -> None:
+    torch.manual_seed(0)
+    encoder = ConvNeXtEncoder((4, 2, 2), (8, 8, 6))
+    frames = torch.rand(3, 3, 64, 96)
+    assert encoder(frames).std() < 0.7
+    encoder.begin_evenly(frames)
+    embeddings = encoder(frames)
+    torch.testing.assert_close(embeddings.mean((0, 2, 3)), torch.zeros(6), atol=1e-4, rtol=0)
+    torch.testing.assert_close(embeddings.square().mean(), torch.tensor(1.0), atol=1e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_embeddings_of_one_place_stay_numbers() -> None:
+    torch.manual_seed(0)
+    encoder = ConvNeXtEncoder((4, 2), (8, 6))
+    encoder.begin_evenly(torch.rand(1, 3, 8, 8))
+    assert encoder(torch.rand(2, 3, 8, 8)).isfinite().all()
