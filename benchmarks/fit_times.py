@@ -42,8 +42,10 @@ def drawn(axes: "Axes", other: str, found: Mapping[str, Mapping[int, Differences
     """One codec's panel."""
     for number, (picture, by_steps) in enumerate(found.items()):
         points = [(n, d[other]) for n, d in sorted(by_steps.items()) if d.get(other) is not None]
+        if not points:
+            continue
         style = line_style(number)
-        steps, percents = zip(*points, strict=True) if points else ((), ())
+        steps, percents = zip(*points, strict=True)
         colour = LIGHT[style.colour]
         axes.plot(steps, percents, color=colour, marker="o", markersize=3.6, label=picture)
     axes.axhline(0, color="#111418", linewidth=0.8)

@@ -46,7 +46,7 @@ from kodec.eval import psnr
 from kodec.eval.baselines.libav_streams import LibavCodec
 from kodec.eval.report import LIGHT, figure_of, line_style
 from kodec.eval.running.checked_video import load_checked_video
-from kodec.native import KodecError
+from kodec.native import InvalidInputError, KodecError
 from reporting import parser_of, run
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ FRAMES = 32
 QUARTER, ROWS = 4, slice(10, 170)
 # Steps of the two short fits, whose difference is what steps take.
 FEW, MORE = 6, 30
+# What the first of them has: the largest of the families' least sizes fits in.
+PARAMETERS_A_BYTE = 1.5
 BASELINES = {
     "x264": (10, 18, 23, 28, 33, 38),
     "x265": (10, 18, 23, 28, 33, 38),
@@ -117,8 +119,8 @@ class Results:
 
 
 def calibrated(name: str, clip: Clip, target: int) -> tuple[ModelSize, float]:
-    """The size that comes to so many bytes, and CPU seconds a step of it."""
-    size = ModelSize(target, "bytes")
+    """The size that comes to so many bytes, or the least there is, and CPU seconds a step of it."""
+    size = ModelSize(int(PARAMETERS_A_BYTE * target))
     for _ in range(2):
         taken = []
         for steps in (FEW, MORE):
@@ -126,7 +128,12 @@ def calibrated(name: str, clip: Clip, target: int) -> tuple[ModelSize, float]:
             found = FittedCodec(name, Budget(steps=steps), size=size).fit(clip)
             taken.append(time.process_time() - began)
         parameters = found.model.cost().parameters
-        size = ModelSize(int(parameters * target / len(found.data)))
+        smaller = ModelSize(int(parameters * target / len(found.data)))
+        try:
+            FittedCodec(name, Budget(steps=1), size=smaller).fit(clip)
+        except InvalidInputError:
+            break
+        size = smaller
     return size, max(1e-4, (taken[1] - taken[0]) / (MORE - FEW))
 
 
@@ -198,7 +205,6 @@ def show(rows: Sequence[dict[str, Any]], plot: Path | None) -> None:
         names = sorted({(row["kind"], row["name"]) for row in own if row["kind"] != "fit"})
         print(f"\n{clip}")
         fits = [row for row in own if row["kind"] == "fit"]
-        whole = max(row["frames"] for row in own if row["kind"] == "fit")
         for row in sorted(fits, key=lambda row: (row["frames"], row["seconds"], -row["psnr"])):
             others = []
             for kind, name in names:
@@ -215,12 +221,12 @@ def show(rows: Sequence[dict[str, Any]], plot: Path | None) -> None:
                 f"steps, {row['parameters']:,} parameters, {row['bytes']:,} bytes, "
                 f"{row['bpp']:.3f} bpp, {row['psnr']:.2f} dB; {', '.join(others)}"
             )
-        _slopes(own, fits, whole)
+        _slopes(own, fits)
     if plot is not None:
         _plot(rows, plot)
 
 
-def _slopes(own: Sequence[dict[str, Any]], fits: Sequence[dict[str, Any]], whole: int) -> None:
+def _slopes(own: Sequence[dict[str, Any]], fits: Sequence[dict[str, Any]]) -> None:
     """How the gap to x265 changes with each doubling, and where a line through the last ends."""
 
     def gap(row: dict[str, Any]) -> float | None:
@@ -231,8 +237,8 @@ def _slopes(own: Sequence[dict[str, Any]], fits: Sequence[dict[str, Any]], whole
     for name in sorted({row["name"] for row in fits}):
         mine = [row for row in fits if row["name"] == name]
         series = {
-            "seconds": [row for row in mine if row["frames"] == whole],
-            # Those of as much time a frame as the whole clip has in the first of its fits.
+            "seconds": [row for row in mine if row["axis"] != "length"],
+            # And those of as much time a frame.
             "frames": [row for row in mine if row["axis"] == "length"],
         }
         shares = {row["seconds"] / row["frames"] for row in series["frames"]}
@@ -270,7 +276,7 @@ def _panel(axes: "Axes", rows: Sequence[dict[str, Any]], names: Sequence[tuple[s
         axes.semilogx(
             *zip(*points, strict=True),
             linestyle="none" if name in fits else (0, style.dash) if style.dash else "-",
-            marker="o" if name in fits else None,
+            marker=("s" if style.dash else "o") if name in fits else None,
             markersize=4,
             linewidth=1.1,
             color=LIGHT[style.colour],
