@@ -45,6 +45,7 @@ from .brightness import Brightness, brightness_between, lit
 from .coded_blocks import UNKNOWN, CodedBlocks
 from .dominant_shifts import dominant_shifts
 from .motion_fields import BLOCK, QUALITY_CLASSES, MotionCoder, MotionField
+from .refined_vectors import refine_vectors
 from .sequence_model import EIGHT_BITS, FINE, FrameStep, SequenceModel, State
 from .still_blocks import leave_still
 
@@ -82,7 +83,7 @@ class BlockMotion(SequenceModel):
         latents: nn.Module,
         gain: GainUnit,
         deringing: bool = False,
-        vector_cost: float = 0.4,
+        vector_cost: float = 0.25,
         least_coded: float = 1.0,
     ) -> None:
         super().__init__(picture.portability)
@@ -317,8 +318,9 @@ class BlockMotion(SequenceModel):
             hints = np.concatenate([last[None], np.broadcast_to(shifts, (_SHIFTS, *last.shape))])
             threads = torch.get_num_threads()
             vectors, divisions = search(*pair, cost, threads=threads, hints=hints)
-            worth = _VECTOR_BITS * float(getattr(self.latents, "lagrangian", 0.0)) * size**2
-            found.append(leave_still(*pair, vectors, divisions, bits=worth, threads=threads))
+            bit = float(getattr(self.latents, "lagrangian", 0.0)) * size**2
+            field = leave_still(*pair, vectors, divisions, _VECTOR_BITS * bit, threads)
+            found.append(refine_vectors(*pair, *field, last, bit, threads))
         moves = torch.from_numpy(np.stack([v for v, _ in found])).long()
         return MotionField(moves, torch.from_numpy(np.stack([s for _, s in found])).long())
 

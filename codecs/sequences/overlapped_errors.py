@@ -1,0 +1,37 @@
+"""Errors of overlapping predictions, by cells and by blocks."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kodec.native.motion import compensate
+
+from .motion_fields import BLOCK, CELL
+
+Bytes = NDArray[np.uint8]
+Sums = NDArray[np.int64]
+
+
+def predicted(reference: Bytes, vectors: NDArray[np.int16], threads: int) -> Bytes:
+    """Luma (H, W) moved by vectors as `search`'s."""
+    moved: Bytes = compensate(reference[None], vectors, threads=threads)[0]
+    return moved
+
+
+def by_cells(a: Bytes, b: Bytes) -> Sums:
+    """Squared errors, summed by cells of whole blocks."""
+    height, width = a.shape
+    errors = np.zeros((height + -height % BLOCK, width + -width % BLOCK), np.int32)
+    np.subtract(a, b, out=errors[:height, :width], dtype=np.int32)
+    np.square(errors, out=errors)
+    rows, columns = (side // CELL for side in errors.shape)
+    summed: Sums = errors.reshape(rows, CELL, columns, CELL).sum((1, 3), dtype=np.int64)
+    return summed
+
+
+def around_blocks(cells: Sums) -> Sums:
+    """Of each block: the sum over its 2x2 cells and the 12 around, which its vectors reach."""
+    rows, columns = cells.shape
+    edged = np.pad(cells, 1)
+    down = np.sum([edged[n : n + rows : 2] for n in range(4)], axis=0)
+    across: Sums = np.sum([down[:, n : n + columns : 2] for n in range(4)], axis=0)
+    return across
