@@ -11,7 +11,7 @@ Bytes = NDArray[np.uint8]
 Sums = NDArray[np.int64]
 
 
-def predicted(reference: Bytes, vectors: NDArray[np.int16], threads: int) -> Bytes:
+def moved_by(reference: Bytes, vectors: NDArray[np.int16], threads: int) -> Bytes:
     """Luma (H, W) moved by vectors as `search`'s."""
     moved: Bytes = compensate(reference[None], vectors, threads=threads)[0]
     return moved
@@ -24,14 +24,17 @@ def by_cells(a: Bytes, b: Bytes) -> Sums:
     np.subtract(a, b, out=errors[:height, :width], dtype=np.int32)
     np.square(errors, out=errors)
     rows, columns = (side // CELL for side in errors.shape)
-    summed: Sums = errors.reshape(rows, CELL, columns, CELL).sum((1, 3), dtype=np.int64)
+    # Down first, along whole rows: a third of the time of both at once.
+    down = errors.reshape(rows, CELL, columns * CELL).sum(1, dtype=np.int32)
+    summed: Sums = down.reshape(rows, columns, CELL).sum(2, dtype=np.int64)
     return summed
 
 
 def around_blocks(cells: Sums) -> Sums:
     """Of each block: the sum over its 2x2 cells and the 12 around, which its vectors reach."""
     rows, columns = cells.shape
-    edged = np.pad(cells, 1)
-    down = np.sum([edged[n : n + rows : 2] for n in range(4)], axis=0)
-    across: Sums = np.sum([down[:, n : n + columns : 2] for n in range(4)], axis=0)
+    edged = np.zeros((rows + 2, columns + 2), np.int64)
+    edged[1:-1, 1:-1] = cells
+    down = edged[:-2:2] + edged[1:-1:2] + edged[2::2] + edged[3::2]
+    across: Sums = down[:, :-2:2] + down[:, 1:-1:2] + down[:, 2::2] + down[:, 3::2]
     return across

@@ -7,7 +7,7 @@ noise says; its prediction then reaches into blocks beside it that stand still, 
 import numpy as np
 from numpy.typing import NDArray
 
-from .overlapped_errors import Bytes, around_blocks, by_cells, predicted
+from .overlapped_errors import Bytes, around_blocks, by_cells, moved_by
 
 _ROUNDS = 2
 
@@ -27,7 +27,7 @@ def leave_still(
     around, whose prediction it has part in. As a whole a round must pay, too.
     """
     still = by_cells(current, reference)
-    least = by_cells(current, predicted(reference, vectors, threads))
+    least = by_cells(current, moved_by(reference, vectors, threads))
     for _ in range(_ROUNDS):
         moves = vectors.any(-1).reshape(len(divisions), 2, -1, 2).any((1, 3))
         stops = moves & (around_blocks(still) <= around_blocks(least) + bits)
@@ -35,7 +35,7 @@ def leave_still(
             break
         cells = stops.repeat(2, 0).repeat(2, 1)
         others = np.where(cells[..., None], np.int16(0), vectors)
-        found = by_cells(current, predicted(reference, others, threads))
+        found = by_cells(current, moved_by(reference, others, threads))
         if found.sum() > least.sum() + bits * stops.sum():
             break
         vectors, divisions, least = others, np.where(stops, np.uint8(0), divisions), found
