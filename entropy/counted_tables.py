@@ -70,13 +70,17 @@ class CountedTables(WithTables):
         self.coder.fill(tables, [self.least] * len(tables), [0] * len(tables))
         self._costs = None
 
-    def bits(self, values: Tensor, contexts: Tensor) -> Tensor:
-        """Code length of integers (any shape) in contexts; none in context -1."""
+    def lengths(self) -> Tensor:
+        """Bits of each context's codes, (contexts, codes) float64; escapes whole."""
         if self._costs is None or not torch.equal(self._costs[0], self.counts):
             costs = -torch.log2(self.probabilities())
             costs[:, -1] += _ESCAPE_BITS
             self._costs = self.counts.clone(), costs
-        costs = self._costs[1][contexts.clamp(min=0).long(), self._codes(values.long())]
+        return self._costs[1]
+
+    def bits(self, values: Tensor, contexts: Tensor) -> Tensor:
+        """Code length of integers (any shape) in contexts; none in context -1."""
+        costs = self.lengths()[contexts.clamp(min=0).long(), self._codes(values.long())]
         return torch.where(contexts >= 0, costs, 0.0)
 
 

@@ -45,6 +45,7 @@ from .brightness import Brightness, brightness_between, lit
 from .coded_blocks import UNKNOWN, CodedBlocks
 from .dominant_shifts import dominant_shifts
 from .motion_fields import BLOCK, QUALITY_CLASSES, MotionCoder, MotionField
+from .refined_vectors import refine_vectors
 from .sequence_model import EIGHT_BITS, FINE, FrameStep, SequenceModel, State
 from .still_blocks import leave_still
 
@@ -82,7 +83,7 @@ class BlockMotion(SequenceModel):
         latents: nn.Module,
         gain: GainUnit,
         deringing: bool = False,
-        vector_cost: float = 0.4,
+        vector_cost: float = 0.25,
         least_coded: float = 1.0,
     ) -> None:
         super().__init__(picture.portability)
@@ -250,7 +251,7 @@ class BlockMotion(SequenceModel):
         n, _, height, width = reference.shape
         rows, columns = -(-height // BLOCK), -(-width // BLOCK)
         before = state.get("vectors", torch.zeros(n, 2 * rows, 2 * columns, 2).long())
-        field = None if frame is None else self._search(frame, reference, quality, before)
+        field = None if frame is None else self._search(frame, reference, quality, classes, before)
         field = self.motion.code(field, before, classes, Within(port, "motion"))
         return _compensated(reference, field), field, before
 
@@ -303,11 +304,16 @@ class BlockMotion(SequenceModel):
         return y
 
     def _search(
-        self, frame: Tensor, reference: _Bytes, quality: Tensor, before: Tensor
+        self,
+        frame: Tensor,
+        reference: _Bytes,
+        quality: Tensor,
+        classes: Tensor,
+        before: Tensor,
     ) -> MotionField:
         current = _bytes(frame)
         steps = 255 * torch.exp(-self.gain.log_gain(quality)[:, 0])
-        found = []
+        found: list[tuple[NDArray[np.int16], _Bytes]] = []
         for new, old, size, last in zip(
             current, reference, steps.tolist(), before.cpu().short().numpy(), strict=True
         ):
@@ -317,8 +323,10 @@ class BlockMotion(SequenceModel):
             hints = np.concatenate([last[None], np.broadcast_to(shifts, (_SHIFTS, *last.shape))])
             threads = torch.get_num_threads()
             vectors, divisions = search(*pair, cost, threads=threads, hints=hints)
-            worth = _VECTOR_BITS * float(getattr(self.latents, "lagrangian", 0.0)) * size**2
-            found.append(leave_still(*pair, vectors, divisions, bits=worth, threads=threads))
+            bit = float(getattr(self.latents, "lagrangian", 0.0)) * size**2
+            field = leave_still(*pair, vectors, divisions, _VECTOR_BITS * bit, threads)
+            by = self.motion, int(classes[len(found)])
+            found.append(refine_vectors(*pair, *field, last, *by, bit, threads))
         moves = torch.from_numpy(np.stack([v for v, _ in found])).long()
         return MotionField(moves, torch.from_numpy(np.stack([s for _, s in found])).long())
 

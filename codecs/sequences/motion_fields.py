@@ -29,22 +29,22 @@ AROUND = (*_AROUND, (*_CROSS, *_CORNERS))
 # No tensors here: what imports this may be building on the meta device.
 # Bounds of the classes of how far candidates are apart, in eighths of a pixel.
 _SPREADS = (1, 2, 5, 12, 40)
-_SPREAD_CLASSES = len(_SPREADS) + 1
+SPREAD_CLASSES = len(_SPREADS) + 1
 QUALITY_CLASSES = 3
 # Bounds of how many around are divided: 0, 1, more.
 _MANY = (1, 2)
-_SIZES = (1, 5)
-_SIZE_CLASSES = len(_SIZES) + 1
-_REACH = 60
+SIZES = (1, 5)
+_SIZE_CLASSES = len(SIZES) + 1
+REACH = 60
 _LARGEST = 2**15 - 1
 # Cells (row, column) of a divided block that have a vector of their own, besides the first.
-_CELLS = ((0, 1), (1, 0), (1, 1))
+CELLS = ((0, 1), (1, 0), (1, 1))
 # Which of them each division has: none, upper and lower, left and right, quarters.
-_DIVISIONS = ((0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 1))
-# Where the four cells of a divided block have their vectors from: 0 the first, else `_CELLS`.
+OWN_VECTORS = ((0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 1))
+# Where the four cells of a divided block have their vectors from: 0 the first, else `CELLS`.
 _SOURCES = ((0, 0, 0, 0), (0, 0, 2, 2), (0, 1, 0, 1), (0, 1, 2, 3))
-DIVISIONS = len(_DIVISIONS)
-SYMBOLS_OF_BLOCK = 1 + 2 + 2 * len(_CELLS)
+DIVISIONS = len(OWN_VECTORS)
+SYMBOLS_OF_BLOCK = 1 + 2 + 2 * len(CELLS)
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class MotionCoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        spreads = _SPREAD_CLASSES * QUALITY_CLASSES
-        of_first, of_others = PHASES * QUALITY_CLASSES, len(_CELLS) * QUALITY_CLASSES
-        first, others = spreads * PHASES, spreads * len(_CELLS)
+        spreads = SPREAD_CLASSES * QUALITY_CLASSES
+        of_first, of_others = PHASES * QUALITY_CLASSES, len(CELLS) * QUALITY_CLASSES
+        first, others = spreads * PHASES, spreads * len(CELLS)
         self.divisions = CountedTables(3 * spreads, 0, DIVISIONS - 1, QUALITY_CLASSES)
-        self.down = CountedTables(first, -_REACH, _REACH, of_first)
-        self.right = CountedTables(_SIZE_CLASSES * first, -_REACH, _REACH, of_first)
-        self.other_down = CountedTables(others, -_REACH, _REACH, of_others)
-        self.other_right = CountedTables(_SIZE_CLASSES * others, -_REACH, _REACH, of_others)
+        self.down = CountedTables(first, -REACH, REACH, of_first)
+        self.right = CountedTables(_SIZE_CLASSES * first, -REACH, REACH, of_first)
+        self.other_down = CountedTables(others, -REACH, REACH, of_others)
+        self.other_right = CountedTables(_SIZE_CLASSES * others, -REACH, REACH, of_others)
 
     def symbols(self, rows: int, columns: int) -> int:
         """Symbols of an item's field of so many blocks."""
@@ -93,7 +93,7 @@ class MotionCoder(nn.Module):
             if not len(places):
                 continue
             at = torch.div(places, columns, rounding_mode="floor"), places % columns
-            predicted, spread, divided = _predict(vectors, divisions, before, at, phase)
+            predicted, spread, divided = predict_blocks(vectors, divisions, before, at, phase)
             given = None if field is None else _of_blocks(field, at)
             kind = spread * QUALITY_CLASSES + quality_class[:, None]
             own = self._division(None if given is None else given[0], divided, kind, port)
@@ -101,9 +101,9 @@ class MotionCoder(nn.Module):
             context = kind * PHASES + phase
             first = self._vector("first", wanted, predicted, context, (self.down, self.right), port)
             found = [first]
-            for number in range(len(_CELLS)):
-                has = torch.tensor(_DIVISIONS)[own][..., number] > 0
-                context = torch.where(has, kind * len(_CELLS) + number, -1)
+            for number in range(len(CELLS)):
+                has = torch.tensor(OWN_VECTORS)[own][..., number] > 0
+                context = torch.where(has, kind * len(CELLS) + number, -1)
                 wanted = None if given is None else given[1][:, :, 1 + number]
                 tables = self.other_down, self.other_right
                 found.append(self._vector("other", wanted, first, context, tables, port))
@@ -115,7 +115,7 @@ class MotionCoder(nn.Module):
     def _division(
         self, given: Tensor | None, divided: Tensor, kind: Tensor, port: SymbolPort
     ) -> Tensor:
-        context = divided * (_SPREAD_CLASSES * QUALITY_CLASSES) + kind
+        context = divided * (SPREAD_CLASSES * QUALITY_CLASSES) + kind
         own = port.code("divisions", given, CountedBlock(self.divisions, context)).long()
         if own.numel() and not 0 <= int(own.min()) <= int(own.max()) < DIVISIONS:
             raise BitstreamError("a block is divided as none can be: a damaged file")
@@ -138,7 +138,7 @@ class MotionCoder(nn.Module):
         d = port.code(
             f"{name} down", None if wanted is None else wanted[..., 0], CountedBlock(down, context)
         ).long()
-        size = _class_of(d.abs(), _SIZES)
+        size = _class_of(d.abs(), SIZES)
         context = torch.where(context >= 0, size * len(down.counts) + context, -1)
         r = port.code(
             f"{name} right",
@@ -153,15 +153,15 @@ def _class_of(sizes: Tensor, bounds: Sequence[int]) -> Tensor:
     return torch.stack([sizes >= bound for bound in bounds]).sum(0)
 
 
-def _predict(
+def predict_blocks(
     vectors: Tensor,
     divisions: Tensor,
     before: Tensor,
     at: tuple[Tensor, Tensor],
     phase: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Of blocks of one phase: the candidates' median (N, P, 2), the class of how far they are
-    apart (N, P), and how many of two or more around are divided (N, P), 0 to 2."""
+    """Of blocks of one phase, by number: the candidates' median (N, P, 2), the class of how far
+    they are apart (N, P), and how many of two or more around are divided (N, P), 0 to 2."""
     _, rows, columns = divisions.shape
     candidates, inside = [before[:, 2 * at[0], 2 * at[1]]], [torch.ones_like(at[0]).bool()]
     divided = torch.zeros_like(candidates[0][..., 0])
@@ -192,7 +192,7 @@ def _predict(
 def _of_blocks(field: MotionField, at: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Of blocks: divisions (N, P), and vectors (N, P, 4, 2), first that of the first cell."""
     row, column = 2 * at[0], 2 * at[1]
-    cells = [field.vectors[:, row + down, column + right] for down, right in ((0, 0), *_CELLS)]
+    cells = [field.vectors[:, row + down, column + right] for down, right in ((0, 0), *CELLS)]
     return field.divisions[:, at[0], at[1]], torch.stack(cells, dim=2)
 
 

@@ -1,13 +1,18 @@
-"""What the encoder looks at besides blocks one by one: shifts of all, blocks that stand still."""
+"""What the encoder looks at besides blocks one by one: shifts of all, still blocks, overlaps."""
 
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from kodec.codecs.sequences.dominant_shifts import dominant_shifts
+from kodec.codecs.sequences.motion_fields import MotionCoder, MotionField
+from kodec.codecs.sequences.refined_vectors import refine_vectors
 from kodec.codecs.sequences.still_blocks import leave_still
+from kodec.codecs.sequences.vector_bits import VectorBits
+from kodec.entropy import CountedTables, RateMeter
 from kodec.native.motion import compensate, search
 
 Plane = NDArray[np.uint8]
@@ -72,3 +77,86 @@ def test_blocks_that_move_go_on_moving() -> None:
     after, same = leave_still(current, reference, vectors, divisions, 100.0, 1)
     assert np.array_equal(after[1:-1, 1:-1], vectors[1:-1, 1:-1])
     assert np.array_equal(same[1:-1, 1:-1], divisions[1:-1, 1:-1])
+
+
+def smooth(height: int, width: int) -> Plane:
+    whole = ground(height, width).astype(float)
+    for axis in (0, 1, 0, 1):
+        whole = (whole + np.roll(whole, 1, axis)) / 2
+    return whole.astype(np.uint8)
+
+
+def error_of(current: Plane, reference: Plane, vectors: NDArray[np.int16]) -> float:
+    return float(np.square(compensate(reference[None], vectors)[0].astype(float) - current).sum())
+
+
+def counted() -> MotionCoder:
+    """A coder that has mostly seen vectors as foretold, and small differences."""
+    coder = MotionCoder()
+    for table in coder.modules():
+        if isinstance(table, CountedTables):
+            away = torch.arange(table.least, table.most + 1).abs()
+            table.counts[:, :-1] = (1000 >> (2 * away).clamp(max=9)).int()
+    return coder
+
+
+def test_bits_of_a_block_are_what_the_coder_takes() -> None:
+    """One block alone, which the coder foretells from the frame before, too."""
+    coder, quality_class = counted(), 1
+    before = np.full((2, 2, 2), 3, np.int16)
+    fields = [
+        ([[[1, -2], [1, -2]], [[1, -2], [1, -2]]], 0),
+        ([[[1, 2], [1, 2]], [[70, 2], [70, 2]]], 1),
+        ([[[3, 3], [0, 9]], [[-5, 2], [4, -80]]], 3),
+    ]
+    seen = VectorBits(coder, quality_class, 1, 1)
+    for cells, division in fields:
+        vectors = np.array(cells, np.int16)
+        divisions = np.array([[division]], np.uint8)
+        seen.see(vectors, divisions, before)
+        assert seen.predicted.tolist() == [[[3, 3]]]
+        whole = [torch.from_numpy(part).long()[None] for part in (vectors, divisions, before)]
+        port = RateMeter(training=False)
+        found = coder.code(
+            MotionField(whole[0], whole[1]), whole[2], torch.tensor([quality_class]), port
+        )
+        assert torch.equal(found.vectors, whole[0])
+        assert seen(vectors, divisions).item() == pytest.approx(float(port.total()))
+
+
+def test_a_block_with_a_vector_of_its_own_for_nothing_takes_that_around_it() -> None:
+    reference = smooth(80, 112)
+    current: Any = np.roll(reference, 3, 1)
+    vectors = np.full((10, 14, 2), (0, -12), np.int16)
+    divisions = np.zeros((5, 7), np.uint8)
+    vectors[4:6, 6:8], vectors[5, 7], divisions[2, 3] = (1, -10), (8, 0), 3
+    before = np.zeros_like(vectors)
+    after, same = refine_vectors(
+        current, reference, vectors, divisions, before, counted(), 1, 50.0, 1
+    )
+    assert (after == (0, -12)).all() and not same.any()
+    assert tuple(vectors[5, 7]) == (8, 0), "what was given stays as it was"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (50, 90), (16, 200)])
+def test_vectors_are_refined_by_error_and_by_bits(size: tuple[int, int]) -> None:
+    reference = smooth(*size)
+    noise = np.random.default_rng(2).normal(0, 12, size)
+    current = (np.roll(reference, (1, 2), (0, 1)) + noise).clip(0, 255).astype(np.uint8)
+    vectors, divisions = search(current, reference, bit_cost=0)
+    before = np.full_like(vectors, 5)
+    given = (current, reference, vectors, divisions, before, counted(), 1)
+    free = refine_vectors(*given, 0.0, 1)
+    assert error_of(current, reference, free[0]) <= error_of(current, reference, vectors)
+    priced = refine_vectors(*given, 1e4, 1)
+    assert int((priced[1] > 0).sum()) <= int((divisions > 0).sum())
+    assert len(np.unique(priced[0].reshape(-1, 2), axis=0)) <= len(
+        np.unique(vectors.reshape(-1, 2), axis=0)
+    )
+    for found in (free, priced):
+        assert found[0].dtype == np.int16 and found[1].dtype == np.uint8
+        first = found[0][::2, ::2].repeat(2, 0).repeat(2, 1)
+        undivided = (found[1] == 0).repeat(2, 0).repeat(2, 1)
+        assert np.array_equal(found[0][undivided], first[undivided]), "one vector a block"
+    two = refine_vectors(*given, 1e4, 2)
+    assert np.array_equal(two[0], priced[0]) and np.array_equal(two[1], priced[1])
