@@ -9,13 +9,13 @@
 
 `small` makes a clip of a quarter of the width and height, by means, rows 10 to 169 of what is left.
 `fits` fits each family in so many CPU seconds of one thread, to a file of so many bytes: seconds a
-step and bits a parameter are found by two short fits, then steps and size are set. `time` does the
-same with other budgets of time, `length` for the first frames of the clip alone, with as much time
-a frame. `beside` codes the clip, and its first frames as in `length`, with x264, x265, SVT-AV1 and
-models of this project. PSNRs are means over frames, of 8-bit RGB by the clip's own matrix. What was
-measured is kept in FITS.json, row by row, and not measured again. `show` prints tables: quality at
-the bytes of each fit, read off the codecs' curves, and where the gap would close if it went on
-closing, for each doubling of time or of frames, as it last did.
+step and bits a parameter are found by two short fits, then steps and size are set (or are --given).
+`time` does the same with other budgets of time, `length` for the first frames of the clip alone,
+with as much time a frame. `beside` codes the clip, and its first frames as in `length`, with x264,
+x265, SVT-AV1 and models of this project. PSNRs are means over frames, of 8-bit RGB by the clip's
+own matrix. What was measured is kept in FITS.json, row by row, and not measured again. `show`
+prints tables: quality at the bytes of each fit, read off the codecs' curves, and where the gap
+would close if it went on closing, for each doubling of time or of frames, as it last did.
 """
 
 import argparse
@@ -137,10 +137,15 @@ def calibrated(name: str, clip: Clip, target: int) -> tuple[ModelSize, float]:
     return size, max(1e-4, (taken[1] - taken[0]) / (MORE - FEW))
 
 
-def fitted(name: str, clip: Clip, target: int, seconds: float) -> dict[str, Any]:
-    """A fit in so many CPU seconds, to about so many bytes."""
-    size, each = calibrated(name, clip, target)
-    steps = max(1, int(seconds / each))
+def fitted(
+    name: str, clip: Clip, target: int, seconds: float, given: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """A fit in so many CPU seconds, to about so many bytes; `given`: parameters and steps of it."""
+    if given is None:
+        size, each = calibrated(name, clip, target)
+        steps = max(1, int(seconds / each))
+    else:
+        size, steps = ModelSize(given[0]), given[1]
     began = time.process_time()
     found = FittedCodec(name, Budget(steps=steps), size=size).fit(clip)
     taken = time.process_time() - began
@@ -307,6 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         one.add_argument("names", nargs="*")
         one.add_argument("--bytes", type=int, default=72_000)
         one.add_argument("--seconds", default="40")
+        one.add_argument("--given", type=int, nargs=2, metavar=("PARAMETERS", "STEPS"))
         one.add_argument("--frames", default=str(FRAMES))
     one = commands.add_parser("beside")
     one.add_argument("clip", type=Path)
@@ -346,7 +352,8 @@ def _fits(options: argparse.Namespace) -> None:
                 key = {"clip": options.clip.stem, "kind": "fit", "name": name, "frames": count}
                 key |= {"target": options.bytes, "seconds": seconds * share}
                 key |= {"axis": options.command}
-                results.add(key, partial(fitted, name, clip, options.bytes, seconds * share))
+                to = options.bytes, seconds * share, options.given
+                results.add(key, partial(fitted, name, clip, *to))
 
 
 if __name__ == "__main__":
