@@ -273,15 +273,17 @@ def _plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def _panel(axes: "Axes", rows: Sequence[dict[str, Any]], names: Sequence[tuple[str, str]]) -> None:
-    fits = {name for kind, name in _named(rows) if kind == "fit"}
+    fits = [name for kind, name in _named(rows) if kind == "fit"]
+    # More fits than colours: those of the second half are squares.
+    marks = {name: "os"[2 * n // len(fits)] for n, name in enumerate(fits)}
     for kind, name in _named(rows):
         points = sorted((row["bpp"], row["psnr"]) for row in rows if row["name"] == name)
         # One look in all panels.
         style = line_style(names.index((kind, name)))
         axes.semilogx(
             *zip(*points, strict=True),
-            linestyle="none" if name in fits else (0, style.dash) if style.dash else "-",
-            marker=("s" if style.dash else "o") if name in fits else None,
+            linestyle="none" if name in marks else (0, style.dash) if style.dash else "-",
+            marker=marks.get(name),
             markersize=4,
             linewidth=1.1,
             color=LIGHT[style.colour],
