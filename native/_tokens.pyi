@@ -59,3 +59,35 @@ def depthwise_of_known(
         taps: (k, k, C), k odd. bias: (C,).
         threads: 1..1024.
     """
+
+# Of these two every result is what the same operations one by one give, bit by bit, whatever the
+# instruction set; but exp and log, which decide where `lagrangian` has close calls, are the C
+# library's.
+
+def laplace_symbols(
+    y: Any,
+    mean: _Doubles,
+    log_scale: _Doubles,
+    coded_from: float,
+    log_smallest: float,
+    lagrangian: float,
+    threads: int = 1,
+) -> _Found:
+    """y - mean, rounded, halves to even numbers: all (n,), y float32 or float64.
+
+    Where a log scale is below `coded_from`, 0. With lagrangian > 0 (squared steps per bit) one step
+    towards zero where error^2 + lagrangian * bits of a Laplace distribution of that scale, at least
+    exp(log_smallest), is smaller there. Differences from 2^51 on need not be whole numbers.
+    """
+
+def located(
+    parameters: _Doubles,
+    spread: _Doubles,
+    log_spread: _Doubles,
+    predicted: _Doubles | None = None,
+    threads: int = 1,
+) -> _Found:
+    """Means and log scales (2, P, C) of relative ones, (P, 2 C) side by side.
+
+    Means: times spread (C,), plus predicted (P, C). Log scales: plus log_spread (C,).
+    """
