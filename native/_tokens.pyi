@@ -12,6 +12,12 @@ _Found = NDArray[np.float64]
 # `kodec.native.simd()` names, changes results by rounding. Arguments that are not as described
 # raise InvalidInputError.
 
+def keep_freed(most: int) -> int:
+    """Keep at most so many bytes of freed memory, of this module's results and work, for the next.
+
+    Returns what the limit was; 256 MiB at first. The system counts them as the process's.
+    """
+
 def token_product(
     x: _Doubles,
     weight: _Doubles,

@@ -6,6 +6,7 @@ Runs on any CPU; which instructions it uses is the coder's choice (`kodec.native
 from ._tokens import (
     depthwise,
     depthwise_of_known,
+    keep_freed,
     laplace_symbols,
     located,
     token_gelu,
@@ -16,6 +17,7 @@ from ._tokens import (
 __all__ = [
     "depthwise",
     "depthwise_of_known",
+    "keep_freed",
     "laplace_symbols",
     "located",
     "token_gelu",

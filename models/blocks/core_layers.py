@@ -33,7 +33,7 @@ class KeptFilters:
         self._made: dict[str, Filters] = {}
 
     def get(self, way: str, weight: Tensor, make: Callable[[Tensor], Filters]) -> Filters:
-        """What `make` makes of the weight for one way of computing; it is to keep `source`.
+        """What `make` makes of the weight for one way of computing; it is told by `source` later.
 
         The weight is compared with what it was, which takes less than a hundredth of the layer's
         time: a version's number would miss what is written through `data`.

@@ -175,6 +175,7 @@ nb::object located_argument(nb::handle parameters, nb::handle spread, nb::handle
 
 NB_MODULE(_tokens, m) {
   nb::register_exception_translator(translate);
+  m.def("keep_freed", [](std::size_t most) { return keep_freed(most); }, nb::arg("most"));
   m.def("token_product", product_argument, nb::arg("x").none(), nb::arg("weight").none(),
         nb::arg("bias").none(), nb::arg("curved") = false, nb::arg("plus").none() = nb::none(),
         nb::arg("threads").none() = 1);
