@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from kodec.native.layers import Filters
 
-from .core_floats import core_takes
+from .core_floats import core_multiplies_floats, core_takes
 from .core_layers import KeptFilters, convolved, core_filters, filtered, threads, tiles
 from .core_tokens import core_multiplies
 from .core_training import core_trains_filters, trained_filtering
@@ -144,7 +144,7 @@ class PointwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor, finish: Finish = PLAIN) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
-        if core_takes(x):
+        if core_multiplies_floats(x, x.shape[1:].numel() * self.out_channels):
             filters = self._filters.get("taps", self.weight, Filters.of_taps)
             return convolved(x, filters, self.bias, finish=finish)
         tokens, weight = x.movedim(1, -1), self.weight[..., 0, 0]
