@@ -345,9 +345,9 @@ def _workers(
     grid = grid_of(header)
     shown = crop or grid.whole
     samples = shown.width * shown.height * header.components * header.bit_depth // 8
-    # What writes the picture has it once more.
+    # What writes the picture has it once more, when no tile is at work any longer.
     budget = MemoryBudget(codec.network, codec.condition(header.quality), options.max_memory)
-    return budget.workers(grid, codec.most_workers, 2 * samples)
+    return budget.workers(grid, codec.most_workers, samples)
 
 
 def _from_pipe() -> IO[bytes]:
