@@ -27,14 +27,14 @@ from .fitted_families import is_family
 from .loaded_model import LoadedModel, check_device
 from .memory_guard import MemoryGuard
 from .model_file import load_model
-from .pictures.canvas import Canvas
+from .pictures.canvas import Canvas, Comparison
 from .pictures.coded_picture import grid_of, metadata_of, picture_with
 from .pictures.concealment import conceal
 from .pictures.image_samples import picture_from_image
 from .pictures.picture import Picture, Samples, array_of_picture, picture_of_array
 from .pictures.picture_codec import PictureCodec
 from .pictures.pixels import NotFiniteError, to_array, to_tensor
-from .pictures.plane_coder import PlaneCoder, divides
+from .pictures.plane_coder import PlaneCoder, Show, divides
 from .pictures.plane_packets import read_alpha, show_alpha, show_colours, write_alpha
 from .pictures.tile_grid import Box, TileGrid
 
@@ -51,6 +51,14 @@ class Encoded:
 
     data: bytes
     reconstruction: Picture
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A file's bytes, and how far the pixels that decoding them will give are from the source's."""
+
+    data: bytes
+    mean_squared_error: float
 
 
 @dataclass(frozen=True)
@@ -123,8 +131,25 @@ class Codec(LoadedModel[PictureCodec]):
         if tile is None and picture.alpha is None:
             return self.reconstruct(self.code_picture(picture, quality, tile=None))
         canvas = Canvas(picture.pixels.shape, picture.bit_depth)
-        data, alpha, _ = self._write(picture, quality, tile, workers, canvas)
+        data, alpha, _ = self._write(picture, quality, tile, workers, canvas.show)
         return Encoded(data, replace(picture, pixels=canvas.samples, alpha=alpha))
+
+    @torch.no_grad()
+    def encode_measured(
+        self,
+        picture: Picture,
+        quality: int | None = None,
+        *,
+        tile: Tile = "usual",
+        workers: int | None = None,
+    ) -> Measured:
+        """As `encode_picture`, but of the reconstruction no more is kept than its error: a large
+        picture's takes as much memory as the picture."""
+        quality = self.check_quality(quality)
+        tile = self.tile_of(picture, tile)
+        compared = Comparison(picture.pixels, picture.bit_depth)
+        data, _, _ = self._write(picture, quality, tile, workers, compared.show)
+        return Measured(data, compared.mean_squared_error)
 
     @torch.no_grad()
     def code_picture(
@@ -193,11 +218,11 @@ class Codec(LoadedModel[PictureCodec]):
         quality: int | None,
         tile: tuple[int, int] | None,
         workers: int | None,
-        canvas: Canvas | None,
+        show: Show | None,
         refined: Latents | None = None,
     ) -> tuple[bytes, Samples | None, CodedLatents | None]:
         """The file's bytes, the alpha that it decodes to, and of a picture in one piece without
-        alpha the latents that its decoder will see, if no canvas takes its pixels."""
+        alpha the latents that its decoder will see, if nothing is shown of it."""
         height, width, components = picture.pixels.shape
         header = PictureHeader(
             width,
@@ -216,13 +241,12 @@ class Codec(LoadedModel[PictureCodec]):
         alpha: Samples | None = None
         latents: list[CodedLatents] = []
         with MemoryGuard(width, height):
-            show = None if canvas is None else canvas.show
-            keep = latents if tile is None and picture.alpha is None and canvas is None else None
+            keep = latents if tile is None and picture.alpha is None and show is None else None
             planes = [coder.encode(picture.pixels, self.device, show, refined, keep)]
             if picture.alpha is not None:
                 colours = sum(map(len, planes[0]))
                 packets, alpha = write_alpha(
-                    picture.alpha, coder, self.device, colours, canvas is not None
+                    picture.alpha, coder, self.device, colours, show is not None
                 )
                 planes.append(packets)
         packets = [packet for tile_packets in zip(*planes, strict=True) for packet in tile_packets]

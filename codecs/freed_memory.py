@@ -2,8 +2,11 @@
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
+
+from kodec.native import layers, tokens
 
 # M_ARENA_MAX of malloc.h.
 _ARENA_MAX = -8
@@ -18,6 +21,21 @@ def give_back_freed_memory() -> None:
     trim = _of_library("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+@contextmanager
+def keeping_freed(most: int) -> Iterator[None]:
+    """Meanwhile the core keeps at most so many bytes of memory that layers no longer need for the
+    next ones: over a picture in tiles it holds 120 MB otherwise.
+
+    Their pages need not be cleared anew: with none kept an encoding takes 8 % more CPU time.
+    """
+    limits = [module.keep_freed(most) for module in (layers, tokens)]
+    try:
+        yield
+    finally:
+        for module, limit in zip((layers, tokens), limits, strict=True):
+            module.keep_freed(limit)
 
 
 def share_one_heap() -> None:

@@ -120,9 +120,14 @@ def _arange(func: Any, args: Any, named: dict[str, Any]) -> Tensor:
     return torch.empty(max(0, math.ceil((end - start) / step)), dtype=dtype, device=META)
 
 
+def _linspace(func: Any, args: Any, named: dict[str, Any]) -> Tensor:
+    steps = args[2] if len(args) > 2 else named["steps"]
+    return torch.empty(steps, dtype=named.get("dtype"), device=META)
+
+
 _FACTORIES: dict[str, Callable[[Any, Any, dict[str, Any]], Any]] = {
     **dict.fromkeys(("empty", "zeros", "ones", "full", "tensor", "rand", "randn"), _on_meta),
-    "linspace": _on_meta,
+    "linspace": _linspace,
     "eye": _eye,
     "arange": _arange,
 }

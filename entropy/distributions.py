@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kodec.models.blocks import lower_bound
+from kodec.models.blocks.core_tokens import core_takes_tokens, laplace_rounded
 from kodec.native import InvalidInputError, Tables, scale_indexes
 
 from .integer_tables import (
@@ -124,6 +125,11 @@ class ScaleTables(IntegerTables, WithTables):
         """Where the index is 0, to the last bit."""
         return log_scale.double() < self._coded_from
 
+    def rounded(self, y: Tensor, mean: Tensor, log_scale: Tensor, lagrangian: float) -> Tensor:
+        """Symbols of Laplace distributed y by the core: all of one shape, the last two float64."""
+        least, smallest = self._coded_from, self.log_smallest
+        return laplace_rounded(y, mean, log_scale, least, smallest, lagrangian)
+
     def indexes(self, log_scale: Tensor) -> tuple[Tensor, Tensor]:
         """Table index 0 (skip) .. `levels` of each log scale, and which are close calls.
 
@@ -215,11 +221,14 @@ class LocationScale:
 
     def quantise(self, y: Tensor) -> Tensor:
         """Round the difference from the mean; skipped positions give 0."""
+        tables = self.scale_tables
+        if tables.family == "laplace" and core_takes_tokens(self.mean):
+            return tables.rounded(y, self.mean, self.log_scale, self.lagrangian)
         d = (y - self.mean).detach().contiguous()
         symbols = torch.round(d)
         if self.lagrangian > 0:
             self._lower_where_cheaper(symbols.view(-1), d.view(-1))
-        return symbols.masked_fill_(self.scale_tables.skips(self.log_scale), 0.0)
+        return symbols.masked_fill_(tables.skips(self.log_scale), 0.0)
 
     def _lower_where_cheaper(self, symbols: Tensor, d: Tensor) -> None:
         """Rate-distortion optimised quantisation of flat symbols, in place; zeros stay."""

@@ -21,8 +21,14 @@ def layers_name() -> str:
     The widest that the CPU has, or what KODEC_LAYERS says. All give the same bits.
     """
 
+def keep_freed(most: int) -> int:
+    """Keep at most so many bytes of freed memory, of this module's results and work, for the next.
+
+    Returns what the limit was; 256 MiB at first. The system counts them as the process's.
+    """
+
 class Filters:
-    """A convolution's weight as the core takes it, with a copy of what it was made from.
+    """A convolution's weight as the core takes it, with a fingerprint of what it was made from.
 
     What comes with it takes up to seven times the weight's memory.
     """
@@ -48,7 +54,7 @@ class Filters:
         """
 
     def is_of(self, source: _Floats) -> bool:
-        """Whether these were made from `source`, four-dimensional: compared bit for bit."""
+        """Whether these were made from `source`, four-dimensional: by 256 bits of all its bits."""
 
 def convolution(
     x: _Floats,

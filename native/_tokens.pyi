@@ -12,6 +12,12 @@ _Found = NDArray[np.float64]
 # `kodec.native.simd()` names, changes results by rounding. Arguments that are not as described
 # raise InvalidInputError.
 
+def keep_freed(most: int) -> int:
+    """Keep at most so many bytes of freed memory, of this module's results and work, for the next.
+
+    Returns what the limit was; 256 MiB at first. The system counts them as the process's.
+    """
+
 def token_product(
     x: _Doubles,
     weight: _Doubles,
@@ -58,4 +64,36 @@ def depthwise_of_known(
         phase: positions of the phases before it are known.
         taps: (k, k, C), k odd. bias: (C,).
         threads: 1..1024.
+    """
+
+# Of these two every result is what the same operations one by one give, bit by bit, whatever the
+# instruction set; but exp and log, which decide where `lagrangian` has close calls, are the C
+# library's.
+
+def laplace_symbols(
+    y: Any,
+    mean: _Doubles,
+    log_scale: _Doubles,
+    coded_from: float,
+    log_smallest: float,
+    lagrangian: float,
+    threads: int = 1,
+) -> _Found:
+    """y - mean, rounded, halves to even numbers: all (n,), y float32 or float64.
+
+    Where a log scale is below `coded_from`, 0. With lagrangian > 0 (squared steps per bit) one step
+    towards zero where error^2 + lagrangian * bits of a Laplace distribution of that scale, at least
+    exp(log_smallest), is smaller there. Differences from 2^51 on need not be whole numbers.
+    """
+
+def located(
+    parameters: _Doubles,
+    spread: _Doubles,
+    log_spread: _Doubles,
+    predicted: _Doubles | None = None,
+    threads: int = 1,
+) -> _Found:
+    """Means and log scales (2, P, C) of relative ones, (P, 2 C) side by side.
+
+    Means: times spread (C,), plus predicted (P, C). Log scales: plus log_spread (C,).
     """

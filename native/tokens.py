@@ -3,6 +3,24 @@
 Runs on any CPU; which instructions it uses is the coder's choice (`kodec.native.simd`).
 """
 
-from ._tokens import depthwise, depthwise_of_known, token_gelu, token_magnitudes, token_product
+from ._tokens import (
+    depthwise,
+    depthwise_of_known,
+    keep_freed,
+    laplace_symbols,
+    located,
+    token_gelu,
+    token_magnitudes,
+    token_product,
+)
 
-__all__ = ["depthwise", "depthwise_of_known", "token_gelu", "token_magnitudes", "token_product"]
+__all__ = [
+    "depthwise",
+    "depthwise_of_known",
+    "keep_freed",
+    "laplace_symbols",
+    "located",
+    "token_gelu",
+    "token_magnitudes",
+    "token_product",
+]

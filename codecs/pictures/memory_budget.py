@@ -16,7 +16,7 @@ from .tile_grid import TileGrid
 SIDES = (4096, 2048, 1024, 768, 512, 384, 256, 128)
 """Of tiles, in pixels, from large to small."""
 _PROBE = 256
-_ROWS_KEPT = 3
+_ROWS_AT_WORK = 2
 _FLOAT = 4
 # What a tile's memory is more than the probe's, pixel by pixel: the system gives it in pieces.
 _SLACK = 1.15
@@ -62,8 +62,9 @@ class MemoryBudget:
         if len(grid) > 1:
             reach = 2 * int(getattr(network.synthesis, "reach", 0)) * network.stride
             width, height = min(width + reach, grid.width), min(height + reach, grid.height)
-            # Latents of the rows at work, as many bytes a pixel as there are channels a position.
-            rows = min(_ROWS_KEPT * (grid.tile or (0, 0))[1], grid.height)
+            # Latents of the rows at work, and of what those depend on above them: as many bytes a
+            # pixel as there are channels a position.
+            rows = min(_ROWS_AT_WORK * (grid.tile or (0, 0))[1] + reach // 2, grid.height)
             kept = rows * grid.width * network.latent_model.channels * _FLOAT // network.stride**2
         work = int(workers * width * height * self.bytes_a_pixel)
         return self.resident + pixels_to_come + kept + work

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kodec.codecs.coded_transform import CodedLatents, CodedTransform, Latents
 from kodec.entropy import Conditions, RateMeter, SymbolPort
+from kodec.models.blocks import replicated
 from kodec.native import InvalidInputError
 
 
@@ -27,8 +28,7 @@ class PictureCodec(CodedTransform):
 
     def pad(self, x: Tensor) -> Tensor:
         """Replicate the right and bottom edges up to a multiple of the stride."""
-        h, w = x.shape[-2:]
-        return nn.functional.pad(x, (0, -w % self.stride, 0, -h % self.stride), mode="replicate")
+        return replicated(x, self.stride)
 
     def conditions(
         self,

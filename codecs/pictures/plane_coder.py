@@ -6,7 +6,7 @@ as far as the transform reaches, so that pixels are those of the whole picture's
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from typing import NamedTuple, TypeVar
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from kodec.codecs.coded_transform import CodedLatents, Latents
-from kodec.codecs.freed_memory import give_back_freed_memory
+from kodec.codecs.freed_memory import give_back_freed_memory, keeping_freed
 from kodec.entropy import HOST, Coders, SymbolReader, SymbolWriter
 from kodec.models.blocks import Rim
 
@@ -28,6 +28,7 @@ Code = Callable[[int], CodedLatents | None]
 Show = Callable[[Box, Tensor], None]
 """Takes pixels (1, 3, h, w), around [0, 1], of a box; boxes may come from several threads."""
 
+_FREED_OF_A_DECODER = 1 << 25
 _TILES_A_TRIM = 2
 """Tiles after which freed memory is given back: after each, pages are cleared more often."""
 _Item = TypeVar("_Item")
@@ -94,7 +95,8 @@ class PlaneCoder:
                 coded_latents.append(coded)
             return coded
 
-        self.run(code, show)
+        # It has an analysis, and the picture itself, beside what a decoder has.
+        self.run(code, show, freed=0)
         return packets
 
     def read(self, tile: int, packet: bytes) -> CodedLatents:
@@ -112,11 +114,17 @@ class PlaneCoder:
         """The tiles whose latents showing a part takes, in order."""
         return list(self.grid.meeting(self._seen(crop, set(self.grid.meeting(crop)))))
 
-    def run(self, code: Code, show: Show | None, crop: Box | None = None) -> None:
+    def run(
+        self,
+        code: Code,
+        show: Show | None,
+        crop: Box | None = None,
+        freed: int = _FREED_OF_A_DECODER,
+    ) -> None:
         """Have the tiles coded that `crop` (or all) depends on, row by row, and shown what it has.
 
         Latents of two rows of tiles are kept at a time, and of one what those depend on. Without
-        `show` nothing is synthesised.
+        `show` nothing is synthesised. freed: bytes that the core keeps of it for the next layers.
         """
         crop = crop or self.grid.whole
         shown = set(self.grid.meeting(crop))
@@ -128,7 +136,8 @@ class PlaneCoder:
             self._give_back()
             return None if coded is None or show is None else self._to_keep(tile, coded)
 
-        with self._pool() as each:
+        kept_free = keeping_freed(freed) if len(self.grid) > 1 else nullcontext()
+        with kept_free, self._pool() as each:
             for row in range(self.grid.rows + 1):
                 if row < self.grid.rows:
                     tiles = [tile for tile in self.grid.row(row) if tile in needed]

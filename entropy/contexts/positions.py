@@ -39,6 +39,15 @@ def _phases(h: int, w: int, phases: int, margin: int) -> list[Tensor]:
     return [(p // w + margin) * (w + 2 * margin) + p % w + margin for p in found]
 
 
+def phase_order(h: int, w: int, phases: int, device: torch.device | str = "cpu") -> Tensor:
+    """Where each position of h x w is among those of all phases in turn, as `phase_positions`."""
+    return _on_device(_order, (h, w, phases), torch.device(device))[0]
+
+
+def _order(h: int, w: int, phases: int) -> list[Tensor]:
+    return [torch.argsort(torch.cat(_phases(h, w, phases, 0)))]
+
+
 def indices(values: tuple[int, ...], device: torch.device) -> Tensor:
     """An index tensor on `device`, as `phase_positions`."""
     return _on_device(_tensor, values, device)[0]
@@ -49,7 +58,7 @@ def _tensor(*values: int) -> list[Tensor]:
 
 
 # A model has a handful of patterns; a large picture's positions are not worth keeping long.
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=24)
 def _on_device(
     make: Callable[..., list[Tensor]], arguments: tuple[int, ...], device: torch.device
 ) -> tuple[Tensor, ...]:

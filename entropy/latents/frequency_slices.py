@@ -28,9 +28,11 @@ from kodec.entropy.factorised_prior import FactorisedPrior
 from kodec.entropy.ports.port import Conditions, SymbolPort
 from kodec.entropy.roles import encoder_only
 from kodec.models.blocks import (
+    CURVED,
     GELU,
     DepthwiseBlock,
     DepthwiseConv2d,
+    HalvingConv2d,
     Linear,
     PointwiseConv2d,
     QualityEmbedding,
@@ -110,9 +112,9 @@ class FrequencySlices(WithHyperLatents):
         self.hyper_in = encoder_only(Linear(2 * channels, width))
         analysis = nn.Sequential(
             DepthwiseBlock(width),
-            nn.Conv2d(width, width, 4, stride=2, padding=1),
+            HalvingConv2d(width, width),
             GELU(),
-            nn.Conv2d(width, hyper, 4, stride=2, padding=1),
+            HalvingConv2d(width, hyper),
         )
         self.hyper_analysis = encoder_only(analysis)
         self.hyper_prior = FactorisedPrior(hyper)
@@ -153,7 +155,9 @@ class FrequencySlices(WithHyperLatents):
         features = self.hyper_in(magnitude_features(to_tokens(y).to(like)))
         features = features + self.quality_to_hyper(e.to(like))
         grid = pad_to_hyper_stride(to_grid(features, *y.shape[-2:]))
-        z: Tensor = self.hyper_analysis(grid).to(y.dtype)
+        block, halving, _, last = self.hyper_analysis
+        # The third, GELU, comes in one pass with the second.
+        z: Tensor = last(halving(block(grid), CURVED)).to(y.dtype)
         return z
 
     def _quality(self, cond: Conditions) -> Tensor:

@@ -19,7 +19,7 @@ from kodec.entropy.distributions import LocationScale, ScaleTables
 from kodec.entropy.factorised_prior import FactorisedPrior
 from kodec.entropy.ports.port import Conditions, SymbolPort
 from kodec.entropy.roles import encoder_only
-from kodec.models.blocks import lower_bound
+from kodec.models.blocks import lower_bound, replicated
 from kodec.native import InvalidInputError
 
 from .hyper_networks import HYPER_STRIDE, STRIDES, hyper_networks
@@ -29,8 +29,7 @@ SMALLEST_SCALE = 0.11
 
 def pad_to_hyper_stride(y: Tensor, stride: int = HYPER_STRIDE) -> Tensor:
     """Latents (N, C, h, w), replicated at the right and bottom up to a multiple of the stride."""
-    h, w = y.shape[-2:]
-    return nn.functional.pad(y, (0, -w % stride, 0, -h % stride), mode="replicate")
+    return replicated(y, stride)
 
 
 def _unchanged(x: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from kodec.entropy.contexts.coded_grid import CodedGrid
-from kodec.entropy.contexts.positions import phase_positions, to_grid, to_tokens
+from kodec.entropy.contexts.positions import phase_order, phase_positions, to_grid, to_tokens
 from kodec.entropy.distributions import LocationScale, ScaleTables
 from kodec.entropy.ports.blocks import Block, whole_blocks
 from kodec.entropy.ports.port import SymbolPort, code_blocks
@@ -31,7 +31,7 @@ from kodec.models.blocks import (
     normalised,
     zeroed,
 )
-from kodec.models.blocks.core_tokens import core_takes_tokens, token_sizes
+from kodec.models.blocks.core_tokens import core_takes_tokens, located_tokens, token_sizes
 
 from .orders import channel_spans
 
@@ -199,7 +199,7 @@ class _SliceStep:
         size: tuple[int, int],
     ) -> None:
         self.part, self.coding, self.recalled, self.coded = part, coding, recalled, coded
-        self.features, self.log_spread = features, log_spread
+        self.features, self.log_spread, self.size = features, log_spread, size
         self.places = phase_positions(*size, part.phases, features.device)
         self.values, self.seen = CodedGrid(*size, self.places), CodedGrid(*size, self.places)
         self.embedded: list[Tensor] = []
@@ -208,20 +208,17 @@ class _SliceStep:
         """From the state and the phases coded so far."""
         part, phase = self.part, block.number
         here = self.features.index_select(1, block.places) + part.phase_embedding[phase]
-        predicted: Tensor | float = 0.0
+        predicted: Tensor | None = None
         if phase:
             here = part.join(gelu(self.seen.convolve(part.spread_out, phase)), plus=here)
             neighbours = part.neighbours[phase - 1]
             assert isinstance(neighbours, DepthwiseConv2d)
             predicted = self.values.convolve(neighbours, phase)
         parameters, share = part.parameters_at(here)
-        mean, log_scale = parameters.chunk(2, dim=-1)
-        log_spread = self.log_spread
-        if log_spread.shape[1] > 1:
-            log_spread = log_spread.index_select(1, block.places)
         if share is not None and self.recalled is not None:
-            predicted = predicted + share * self.recalled.index_select(1, block.places)
-        log_scale = log_scale + log_spread
+            recalled = share * self.recalled.index_select(1, block.places)
+            predicted = recalled if predicted is None else predicted + recalled
+        mean, log_scale = self._located(block, parameters, predicted)
         if self.coding.least_log_scale is not None:
             log_scale = log_scale.clamp(min=self.coding.least_log_scale)
         if self.coded is not None:
@@ -229,14 +226,25 @@ class _SliceStep:
             log_scale = log_scale.masked_fill(~here_coded, _SKIPPED)
         if self.coding.centred:
             mean = torch.zeros_like(log_scale)
-        else:
-            mean = mean * torch.exp(log_spread) + predicted
         return LocationScale(
             mean,
             log_scale,
             self.coding.scale_tables,
             self.coding.lagrangian,
         )
+
+    def _located(
+        self, block: Block, parameters: Tensor, predicted: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Means and log scales (N, P, channels) of relative ones, (N, P, 2 channels)."""
+        log_spread = self.log_spread
+        if log_spread.numel() == self.part.channels and core_takes_tokens(parameters):
+            return located_tokens(parameters, log_spread.flatten(), predicted)
+        if log_spread.shape[1] > 1:
+            log_spread = log_spread.index_select(1, block.places)
+        mean, log_scale = parameters.chunk(2, dim=-1)
+        mean = mean * torch.exp(log_spread)
+        return mean if predicted is None else mean + predicted, log_scale + log_spread
 
     def take(self, block: Block, values: Tensor) -> None:
         """Keep the phase, and what later phases and slices see of it."""
@@ -258,5 +266,5 @@ class _SliceStep:
         """Of the slice, tokens (N, h w, width); the last one has none."""
         if not self.embedded:
             return None
-        order = torch.argsort(torch.cat(self.places))
+        order = phase_order(*self.size, self.part.phases, self.features.device)
         return torch.cat(self.embedded, dim=1).index_select(1, order)

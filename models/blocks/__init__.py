@@ -3,13 +3,14 @@
 from .activation import Activation
 from .bottleneck import Bottleneck, GatedAttention, RectifiedBottleneck
 from .bounded_rectifier import BoundedRectifier
-from .convolution import PaddedConv2d, PointwiseConv2d
+from .convolution import HalvingConv2d, PaddedConv2d, PointwiseConv2d
 from .depthwise import DepthwiseConv2d
 from .elementwise import GELU, asinh, gelu
-from .finish import Finish
+from .finish import CURVED, Finish
 from .gdn import GDN
 from .lower_bound import lower_bound
 from .memory import add_to, channels_last
+from .padding import replicated
 from .products import Linear, product
 from .quality import QUALITY_STEPS, Modulation, QualityEmbedding, normalised
 from .region_adaptation import RegionAdaptive, ScaleAffine
@@ -22,6 +23,7 @@ from .window_stage import WindowStage
 from .zero import zeroed
 
 __all__ = [
+    "CURVED",
     "GDN",
     "GELU",
     "QUALITY_STEPS",
@@ -33,6 +35,7 @@ __all__ = [
     "DownResidual",
     "Finish",
     "GatedAttention",
+    "HalvingConv2d",
     "Linear",
     "Modulation",
     "PaddedConv2d",
@@ -57,5 +60,6 @@ __all__ = [
     "lower_bound",
     "normalised",
     "product",
+    "replicated",
     "zeroed",
 ]

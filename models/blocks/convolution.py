@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from kodec.native.layers import Filters
 
-from .core_floats import core_takes
+from .core_floats import core_multiplies_floats, core_takes
 from .core_layers import KeptFilters, convolved, core_filters, filtered, threads, tiles
 from .core_tokens import core_multiplies
 from .core_training import core_trains_filters, trained_filtering
 from .finish import PLAIN, Finish
-from .products import product
+from .products import LEAST_PRODUCTS, product
 from .winograd import INPUTS, in_tiles
 
 PHASES = 2
@@ -22,8 +22,6 @@ LEAST_POSITIONS = 512
 FEW_CHANNELS = 4
 # Elements of results, 32 MiB, from which the system is asked for memory each time.
 LARGE_RESULTS = 2**23
-# Multiplications of a 1x1 convolution below which a call takes as long as it saves.
-LEAST_PRODUCTS = 2**22
 
 
 def taps_by_phase(weight: Tensor) -> Tensor:
@@ -34,8 +32,17 @@ def taps_by_phase(weight: Tensor) -> Tensor:
 
 def _in_phases(weight: Tensor) -> Filters:
     """Of a 5x5 convolution of stride 2: over the phases of the pixels it is 3x3 of stride 1."""
-    by_phase = taps_by_phase(weight).permute(0, 3, 5, 1, 2, 4).flatten(1, 3).contiguous()
-    return Filters.of_tiles(by_phase, PHASES, source=weight, threads=threads())
+    return _of_phases(weight, weight)
+
+
+def _four_in_phases(weight: Tensor) -> Filters:
+    """The same of 4x4 taps, which are the last ones of 5x5."""
+    return _of_phases(nn.functional.pad(weight, (1, 0, 1, 0)), weight)
+
+
+def _of_phases(taps: Tensor, source: Tensor) -> Filters:
+    by_phase = taps_by_phase(taps).permute(0, 3, 5, 1, 2, 4).flatten(1, 3).contiguous()
+    return Filters.of_tiles(by_phase, PHASES, source=source, threads=threads())
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
@@ -99,6 +106,28 @@ _WAYS: dict[tuple[int, int], tuple[int, Callable[[Tensor], Filters]]] = {
 }
 
 
+class HalvingConv2d(nn.Conv2d):
+    """4x4 convolution of stride 2: (N, inputs, 2 H, 2 W) -> (N, outputs, H, W).
+
+    On a CPU in float32 without gradients by minimal filtering, as `PaddedConv2d` of 5x5 taps.
+    """
+
+    bias: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 4, PHASES, 1)
+        self._filters = KeptFilters()
+
+    def forward(self, x: Tensor, finish: Finish = PLAIN) -> Tensor:
+        """(N, inputs, 2 H, 2 W) -> (N, outputs, H, W)."""
+        height, width = x.shape[-2:]
+        even = height % PHASES == width % PHASES == 0
+        if even and core_filters(x, height * width // PHASES**2):
+            filters = self._filters.get("tiles", self.weight, _four_in_phases)
+            return filtered(x, filters, self.bias, finish, PHASES)
+        return finish.after(super().forward(x))
+
+
 class PointwiseConv2d(nn.Conv2d):
     """1x1 convolution: (N, inputs, H, W) -> (N, outputs, H, W).
 
@@ -115,7 +144,7 @@ class PointwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor, finish: Finish = PLAIN) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
-        if core_takes(x):
+        if core_multiplies_floats(x, x.shape[1:].numel() * self.out_channels):
             filters = self._filters.get("taps", self.weight, Filters.of_taps)
             return convolved(x, filters, self.bias, finish=finish)
         tokens, weight = x.movedim(1, -1), self.weight[..., 0, 0]

@@ -1,9 +1,22 @@
 """What the core takes: plain float32 in a CPU's memory, where its layers are quicker."""
 
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from kodec.native.layers import runs_layers
+from kodec.native.layers import layers_name, runs_layers
+
+# Multiplications below which products by AVX2 take longer than PyTorch's, by the tenth.
+LEAST_BY_AVX2 = 2**24
+
+
+def as_array(x: Tensor) -> NDArray[Any]:
+    """Its values, without gaps, as the core takes them: a tensor itself takes it six times as long
+    to look at."""
+    found: NDArray[Any] = x.detach().contiguous().numpy()
+    return found
 
 
 def core_takes_floats(*tensors: Tensor) -> bool:
@@ -24,6 +37,11 @@ def _is_quicker() -> bool:
 def core_takes(x: Tensor) -> bool:
     """Whether the core can have this input here, without gradients, and is quicker."""
     return not torch.is_grad_enabled() and core_takes_floats(x) and _is_quicker()
+
+
+def core_multiplies_floats(x: Tensor, products: int) -> bool:
+    """The same where all it does with it are so many multiplications, of positions by weights."""
+    return core_takes(x) and (products >= LEAST_BY_AVX2 or layers_name() != "avx2")
 
 
 def core_trains(x: Tensor) -> bool:

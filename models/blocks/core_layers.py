@@ -18,7 +18,7 @@ from kodec.native.layers import (
     to_blocks,
 )
 
-from .core_floats import core_takes
+from .core_floats import as_array, core_takes
 from .core_training import LEAST_CHANNELS, LEAST_POSITIONS
 from .finish import PLAIN, Finish
 
@@ -33,14 +33,14 @@ class KeptFilters:
         self._made: dict[str, Filters] = {}
 
     def get(self, way: str, weight: Tensor, make: Callable[[Tensor], Filters]) -> Filters:
-        """What `make` makes of the weight for one way of computing; it is to keep `source`.
+        """What `make` makes of the weight for one way of computing; it is told by `source` later.
 
         The weight is compared with what it was, which takes less than a hundredth of the layer's
         time: a version's number would miss what is written through `data`.
         """
         weight = weight.detach().contiguous()
         made = self._made.get(way)
-        if made is None or not made.is_of(weight):
+        if made is None or not made.is_of(as_array(weight)):
             made = self._made[way] = make(weight)
         return made
 
@@ -110,13 +110,13 @@ def _by_core(
     **settings: int,
 ) -> Tensor:
     found = layer(
-        x.movedim(1, -1).contiguous(),
+        as_array(x.movedim(1, -1)),
         filters,
-        bias.detach(),
+        as_array(bias),
         slope=finish.slope,
-        plus=None if finish.plus is None else finish.plus.movedim(1, -1).contiguous(),
+        plus=None if finish.plus is None else as_array(finish.plus.movedim(1, -1)),
         last_slope=finish.last_slope,
-        affine=finish.affine,
+        affine=None if finish.affine is None else as_array(finish.affine),
         gelu=finish.curved,
         threads=threads(),
         **settings,
@@ -135,8 +135,8 @@ def blocked(x: Tensor, side: int, shift: float = 0.0, boundaries: Tensor | None 
 
     boundaries: a matrix (side, side) that is applied across inner boundaries between them before.
     """
-    matrix = None if boundaries is None else boundaries.detach().contiguous()
-    found = to_blocks(x.contiguous(), side, matrix, shift, threads())
+    matrix = None if boundaries is None else as_array(boundaries)
+    found = to_blocks(as_array(x), side, matrix, shift, threads())
     return torch.from_numpy(found).movedim(-1, 1)
 
 
@@ -148,9 +148,9 @@ def unblocked(
     plus: Tensor | None = None,
 ) -> Tensor:
     """Back, + shift, and + plus: (N, C side^2, h, w) -> (N, C, side h, side w)."""
-    matrix = None if boundaries is None else boundaries.detach().contiguous()
-    added = None if plus is None else plus.contiguous()
-    lying = blocks.movedim(1, -1).contiguous()
+    matrix = None if boundaries is None else as_array(boundaries)
+    added = None if plus is None else as_array(plus)
+    lying = as_array(blocks.movedim(1, -1))
     return torch.from_numpy(from_blocks(lying, side, matrix, shift, added, threads()))
 
 

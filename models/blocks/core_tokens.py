@@ -7,10 +7,14 @@ from kodec.native import simd
 from kodec.native.tokens import (
     depthwise,
     depthwise_of_known,
+    laplace_symbols,
+    located,
     token_gelu,
     token_magnitudes,
     token_product,
 )
+
+from .core_floats import as_array
 
 # Fewer tokens are not worth a call.
 LEAST_TOKENS = 4
@@ -41,13 +45,13 @@ def multiplied(
 ) -> Tensor:
     """x (..., A) with weight (B, A), plus bias; GELU of it if curved; plus (..., B): (..., B)."""
     if plus is not None:
-        plus = plus.expand(*x.shape[:-1], -1).reshape(-1, len(weight)).contiguous()
+        plus = plus.expand(*x.shape[:-1], -1).reshape(-1, len(weight))
     found = token_product(
-        x.reshape(-1, x.shape[-1]).contiguous(),
-        weight.detach().contiguous(),
-        None if bias is None else bias.detach(),
+        as_array(x.reshape(-1, x.shape[-1])),
+        as_array(weight),
+        None if bias is None else as_array(bias),
         curved,
-        plus,
+        None if plus is None else as_array(plus),
         torch.get_num_threads(),
     )
     return torch.from_numpy(found).view(*x.shape[:-1], -1)
@@ -57,13 +61,14 @@ def curved_tokens(x: Tensor) -> Tensor:
     """GELU by tanh: any shape that lies densely in memory, the same shape and order there."""
     last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
     lying = (x.movedim(1, -1) if last else x).contiguous()
-    found = torch.from_numpy(token_gelu(lying.view(-1), torch.get_num_threads())).view(lying.shape)
+    found = torch.from_numpy(token_gelu(as_array(lying.view(-1)), torch.get_num_threads()))
+    found = found.view(lying.shape)
     return found.movedim(-1, 1) if last else found
 
 
 def token_sizes(x: Tensor) -> Tensor:
     """log(1 + |x|), and the same with x's sign: (N, P, C) -> (N, P, 2 C)."""
-    found = token_magnitudes(x.reshape(-1, x.shape[-1]).contiguous(), torch.get_num_threads())
+    found = token_magnitudes(as_array(x.reshape(-1, x.shape[-1])), torch.get_num_threads())
     return torch.from_numpy(found).view(*x.shape[:-1], -1)
 
 
@@ -72,9 +77,8 @@ def depthwise_filtered(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
 
     The result lies channels last in memory.
     """
-    found = depthwise(
-        x.movedim(1, -1).contiguous(), taps.detach(), bias.detach(), torch.get_num_threads()
-    )
+    lying = as_array(x.movedim(1, -1))
+    found = depthwise(lying, as_array(taps), as_array(bias), torch.get_num_threads())
     return torch.from_numpy(found).movedim(-1, 1)
 
 
@@ -91,9 +95,58 @@ def depthwise_known(
 
     See `kodec.native.tokens.depthwise_of_known`.
     """
-    threads = torch.get_num_threads()
-    return torch.from_numpy(
-        depthwise_of_known(
-            grid, margin, places, phases, phase, taps.detach(), bias.detach(), threads
-        )
+    found = depthwise_of_known(
+        as_array(grid),
+        margin,
+        as_array(places),
+        as_array(phases),
+        phase,
+        as_array(taps),
+        as_array(bias),
+        torch.get_num_threads(),
     )
+    return torch.from_numpy(found)
+
+
+def laplace_rounded(
+    y: Tensor,
+    mean: Tensor,
+    log_scale: Tensor,
+    coded_from: float,
+    log_smallest: float,
+    lagrangian: float,
+) -> Tensor:
+    """Symbols of y, float32 or float64, in float64; all of one shape.
+
+    See `kodec.native.tokens.laplace_symbols`.
+    """
+    found = laplace_symbols(
+        as_array(y).reshape(-1),
+        as_array(mean).reshape(-1),
+        as_array(log_scale).reshape(-1),
+        coded_from,
+        log_smallest,
+        lagrangian,
+        torch.get_num_threads(),
+    )
+    return torch.from_numpy(found).view(y.shape)
+
+
+def located_tokens(
+    parameters: Tensor, log_spread: Tensor, predicted: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Means and log scales (N, P, C) of relative ones (N, P, 2 C), log_spread (C,).
+
+    See `kodec.native.tokens.located`.
+    """
+    n, tokens, both = parameters.shape
+    beside = None if predicted is None else as_array(predicted.reshape(-1, both // 2))
+    found = located(
+        as_array(parameters.reshape(-1, both)),
+        as_array(torch.exp(log_spread)),
+        as_array(log_spread),
+        beside,
+        torch.get_num_threads(),
+    )
+    mean, log_scale = torch.from_numpy(found).view(2, n, tokens, both // 2)
+    return mean, log_scale

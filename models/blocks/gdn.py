@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .core_floats import core_takes
+from .core_floats import core_multiplies_floats
 from .core_layers import normalise
 from .lower_bound import lower_bound
 
@@ -52,7 +52,7 @@ class GDN(nn.Module):
         places = places.contiguous()
         out = places if free else torch.empty_like(places)
         rows, results = places.flatten(0, 2), out.flatten(0, 2)
-        if core_takes(x):
+        if core_multiplies_floats(x, x.shape[1:].numel() * len(beta)):
             normalise(rows, gamma, beta, results, self.inverse)
             return out.movedim(-1, 1)
         parts = zip(torch.split(rows, PORTION), torch.split(results, PORTION), strict=True)

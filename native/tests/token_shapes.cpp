@@ -10,6 +10,7 @@
 
 #include "available_kernels.hpp"
 #include "random_items.hpp"
+#include "tokens/token_symbols.hpp"
 #include "tokens/tokens.hpp"
 
 namespace {
@@ -42,6 +43,14 @@ std::vector<Doubles> results(std::uint64_t seed, std::size_t threads) {
                   random.below(2) == 0 ? plus.data() : nullptr, made(rows * outputs), threads);
     token_gelu(x.data(), made(x.size()), x.size(), threads);
     token_magnitudes(x.data(), rows, inputs, made(2 * x.size()), threads);
+    const Doubles mean = random_doubles(random, x.size());
+    laplace_symbols({nullptr, x.data(), mean.data(), mean.data(), -1, -1, 0.1, made(x.size())}, x.size(),
+                    threads);
+    const Doubles pairs = random_doubles(random, 2 * x.size()), spread = random_doubles(random, inputs);
+    double *const means = made(2 * x.size());
+    located({inputs, pairs.data(), spread.data(), spread.data(), random.below(2) == 0 ? x.data() : nullptr,
+             means, means + x.size()},
+            rows, threads);
   }
   const std::size_t h = 1 + random.below(20), w = 1 + random.below(40), c = 1 + random.below(50);
   const std::size_t side = random.one_of({1u, 3u, 5u});

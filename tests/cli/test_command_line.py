@@ -91,6 +91,22 @@ assert kodec.load.__name__ == "load" and "torch" in sys.modules
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize("thread", ["", "threading.Thread(target=print, args=['late']).start()"])
+def test_a_program_ends_at_once_and_leaves_nothing_undone(thread: str) -> None:
+    program = f"""
+import atexit, sys, threading
+from kodec.__main__ import program
+atexit.register(print, "at exit")
+sys.argv = ["kodec", "info", "none.kdc"]
+{thread}
+program()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout.endswith("at exit\n") and ("late" in done.stdout) == bool(thread)
+    assert done.stderr == "kodec: none.kdc: No such file or directory\n"
+
+
 def test_public_names_are_there() -> None:
     for name in package.__all__:
         assert getattr(package, name) is not None

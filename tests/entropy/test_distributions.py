@@ -154,6 +154,24 @@ def test_optimised_quantisation_never_worsens_its_objective(family: str, lagrang
     assert ((moved - plain.mean).abs() <= (rounded - plain.mean).abs() + 1e-12).all()
 
 
+@pytest.mark.parametrize("lagrangian", [0.0, 0.1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_core_quantises_as_pytorch_does(dtype: torch.dtype, lagrangian: float) -> None:
+    torch.manual_seed(1)
+    mean = 3 * torch.randn(2, 9000, 5, dtype=torch.float64)
+    log_scale = 3 * torch.randn_like(mean) - 1
+    y = (mean + torch.randn_like(mean) * log_scale.exp() * 2).to(dtype)
+    # Halves go to even numbers.
+    y[0, :9, 0] = torch.arange(-4, 5, dtype=dtype) / 2
+    mean[0, :9, 0] = 0
+    coded = LocationScale(mean, log_scale, tables("laplace"), lagrangian)
+    by_pytorch = coded.quantise(y)
+    with torch.no_grad():
+        assert torch.equal(coded.quantise(y), by_pytorch)
+        y[0, 0, 0] = math.nan
+        assert coded.quantise(y)[0, 0, 0].isnan() or coded.indexes()[0][0, 0, 0] == 0
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_training_bits_are_those_of_the_coded_symbols(family: str) -> None:
     coded, y = block(family, 0.1)

@@ -1,11 +1,16 @@
 """Products of tokens are PyTorch's: in training with their gradients, in float64 by the core."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor
 
 from kodec.models.blocks import Linear, PointwiseConv2d, product, products
 from kodec.models.blocks.finish import Finish
+from kodec.native.layers import runs_layers
+
+needs_core = pytest.mark.skipif(not runs_layers(), reason="layers of the core need AVX2")
 
 
 def with_gradients(layer: torch.nn.Module, x: Tensor) -> list[Tensor]:
@@ -67,3 +72,26 @@ def test_what_follows_a_product_is_pytorchs(tokens: int, dtype: torch.dtype) -> 
             of_grid = pointwise(grid, Finish(curved=True, plus=added))[..., 0].transpose(1, 2)
         for own in (found, of_grid):
             torch.testing.assert_close(own, expected)
+
+
+@needs_core
+@torch.no_grad()
+def test_large_products_in_float32_are_the_cores() -> None:
+    """Nearly float64's, whatever the threads and the tokens beside, and they follow the weights."""
+    torch.manual_seed(0)
+    layer = Linear(96, 120)
+    x, plus = torch.randn(2, 400, 96), torch.randn(2, 400, 120)
+    threads = torch.get_num_threads()
+    for curved, beside in ((False, None), (True, plus), (True, plus[:1, :1])):
+        found = layer(x, curved, beside)
+        assert not torch.equal(found, product(x, layer.weight, layer.bias, curved, beside))
+        wide = None if beside is None else beside.double()
+        wanted = deepcopy(layer).double()(x.double(), curved, wide)
+        torch.testing.assert_close(found.double(), wanted, rtol=0, atol=1e-5)
+        torch.set_num_threads(threads + 1)
+        assert torch.equal(layer(x, curved, beside), found)
+        torch.set_num_threads(threads)
+    assert torch.equal(layer(x[1:]), layer(x)[1:])
+    layer.weight.mul_(2)
+    wanted = deepcopy(layer).double()(x.double())
+    torch.testing.assert_close(layer(x).double(), wanted, rtol=0, atol=1e-5)

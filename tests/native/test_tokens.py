@@ -13,6 +13,8 @@ from kodec.native import InvalidInputError
 from kodec.native.tokens import (
     depthwise,
     depthwise_of_known,
+    laplace_symbols,
+    located,
     token_gelu,
     token_magnitudes,
     token_product,
@@ -106,6 +108,17 @@ def test_large_and_small_values() -> None:
     assert np.isnan(token_magnitudes(nothing[None])).all()
 
 
+def test_means_and_scales_are_those_of_one_operation_after_another() -> None:
+    parameters, log_spread, predicted = doubles(ROWS, 2 * 37), doubles(37), doubles(ROWS, 37)
+    spread = np.exp(log_spread)
+    for threads in (1, 3):
+        mean, log_scale = located(parameters, spread, log_spread, predicted, threads)
+        assert np.array_equal(mean, parameters[:, :37] * spread + predicted)
+        assert np.array_equal(log_scale, parameters[:, 37:] + log_spread)
+        mean, _ = located(parameters, spread, log_spread, threads=threads)
+        assert np.array_equal(mean, parameters[:, :37] * spread)
+
+
 def test_arguments() -> None:
     known = {"grid": GRID, "margin": 2, "places": PLACES, "phases": PHASES, "phase": 2}
 
@@ -125,6 +138,11 @@ def test_arguments() -> None:
         ("inside of its margin", lambda: of_known(margin=7)),
         ("lie in the grid", lambda: of_known(places=PLACES + 9)),
         ("lie in the grid", lambda: of_known(places=PLACES - 1)),
+        ("of the same length", lambda: laplace_symbols(BIAS, BIAS, BIAS[1:], 0, 0, 0)),
+        ("float32 or float64", lambda: laplace_symbols(PHASES[0], BIAS, BIAS, 0, 0, 0)),
+        ("parameters must be pairs", lambda: located(X, BIAS, BIAS)),
+        ("for each pair", lambda: located(X[:, 1:].copy(), BIAS, BIAS)),
+        ("half as wide", lambda: located(X[:, 1:].copy(), BIAS[:18], BIAS[:18], X)),
         ("phases must be a square", lambda: of_known(phases=PHASES[:1])),
     ]
     for reason, call in wrong:

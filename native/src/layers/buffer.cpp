@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <new>
+#include <utility>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -16,7 +17,7 @@ namespace {
 constexpr std::size_t kAlignment = 64;
 
 #if defined(__linux__)
-constexpr std::size_t kHugePage = std::size_t(2) << 20, kMostKept = std::size_t(256) << 20;
+constexpr std::size_t kPage = 4096, kHugePage = std::size_t(2) << 20;
 
 struct Block {
   void *start;
@@ -43,7 +44,7 @@ class Kept {
 
   void keep(Block block) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (block.bytes > kMostKept || madvise(block.start, block.bytes, MADV_FREE) != 0) {
+    if (block.bytes > most_ || madvise(block.start, block.bytes, MADV_FREE) != 0) {
       munmap(block.start, block.bytes);
       return;
     }
@@ -53,16 +54,28 @@ class Kept {
       munmap(block.start, block.bytes);
       return;
     }
-    for (total_ += block.bytes; total_ > kMostKept; blocks_.erase(blocks_.begin())) {
+    total_ += block.bytes;
+    shrink();
+  }
+
+  std::size_t limit(std::size_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::swap(most_, bytes);
+    shrink();
+    return bytes;
+  }
+
+ private:
+  void shrink() {
+    for (; total_ > most_; blocks_.erase(blocks_.begin())) {
       total_ -= blocks_.front().bytes;
       munmap(blocks_.front().start, blocks_.front().bytes);
     }
   }
 
- private:
   std::mutex mutex_;
   std::vector<Block> blocks_;
-  std::size_t total_ = 0;
+  std::size_t total_ = 0, most_ = kMostFreedKept;
 };
 
 // Never destroyed: arrays may be freed after everything else.
@@ -71,7 +84,7 @@ Kept &kept() {
   return *all;
 }
 
-// Whole huge pages from the system.
+// From the system, beginning with a huge page.
 Block map(std::size_t bytes) {
   // One page more than wanted: what lies before the first multiple of a page, and behind the last,
   // is given back at once.
@@ -90,12 +103,20 @@ Block map(std::size_t bytes) {
 
 }  // namespace
 
+std::size_t keep_freed(std::size_t bytes) {
+#if defined(__linux__)
+  return kept().limit(bytes);
+#else
+  return bytes;
+#endif
+}
+
 Buffer::Buffer(std::size_t floats) : data_(nullptr), mapped_(0) {
   if (floats > std::numeric_limits<std::size_t>::max() / 2 / sizeof(float)) throw std::bad_alloc();
   const std::size_t bytes = floats * sizeof(float);
 #if defined(__linux__)
   if (bytes >= kHugePage) {
-    const std::size_t whole = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+    const std::size_t whole = (bytes + kPage - 1) / kPage * kPage;
     Block block = kept().take(whole);
     if (block.start == nullptr) block = map(whole);
     data_ = static_cast<float *>(block.start);

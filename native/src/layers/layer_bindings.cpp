@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "../arguments.hpp"
 #include "../python_module.hpp"
 #include "buffer.hpp"
+#include "fingerprint.hpp"
 #include "float_arguments.hpp"
 #include "layers.hpp"
 
@@ -93,8 +93,8 @@ class FinishArgument {
   std::optional<Array> plus_, affine_;
 };
 
-// A weight (outputs of all phases, inputs of all phases, side, side) as a layer takes it, with a copy
-// of what it was made from.
+// A weight (outputs of all phases, inputs of all phases, side, side) as a layer takes it, and what it was
+// made from.
 class Filters {
  public:
   // As `convolution` takes it.
@@ -115,8 +115,7 @@ class Filters {
 
   bool is_of(nb::handle source) const {
     const Array given = floats(source, "source", 4);
-    return given.size() == source_.size() &&
-           std::memcmp(given.data(), source_.data(), source_.size() * sizeof(float)) == 0;
+    return Fingerprint(data_of<float>(given), given.size()) == source_;
   }
 
   std::size_t out_period() const { return out_period_; }
@@ -140,8 +139,7 @@ class Filters {
     require(kernel.shape(3) == side_ && side_ > 0, "weight's taps must be in a square");
     require(outputs_ % phases == 0, "bias must have an element for each output of each phase");
     product({outputs_ + 64, inputs_ + 64, side_ * side_, 64});
-    if (source)
-      source_.assign(data_of<float>(*source), data_of<float>(*source) + source->size());
+    if (source) source_ = Fingerprint(data_of<float>(*source), source->size());
     nb::gil_scoped_release no_gil;
     if (!period_) {
       made_.emplace(convolution_filters(
@@ -159,7 +157,7 @@ class Filters {
 
   std::optional<std::size_t> period_;
   std::size_t out_period_, outputs_, inputs_, side_;
-  std::vector<float> source_;
+  Fingerprint source_;
   std::optional<Buffer> made_;
 };
 
@@ -404,6 +402,7 @@ NB_MODULE(_layers, m) {
   // Models that live as long as the interpreter keep filters, and no fault is in that.
   nb::set_leak_warnings(false);
 
+  m.def("keep_freed", [](std::size_t most) { return keep_freed(most); }, nb::arg("most"));
   m.def("runs_layers", &has_layers);
   m.def("layers_name", &layers_name);
   nb::class_<Filters>(m, "Filters")

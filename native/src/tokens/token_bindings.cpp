@@ -7,6 +7,7 @@
 #include "../layers/buffer.hpp"
 #include "../layers/float_arguments.hpp"
 #include "../python_module.hpp"
+#include "token_symbols.hpp"
 #include "tokens.hpp"
 
 namespace nb = nanobind;
@@ -133,10 +134,48 @@ nb::object depthwise_of_known_argument(nb::handle grid, nb::handle margin, nb::h
   });
 }
 
+nb::object laplace_symbols_argument(nb::handle y, nb::handle mean, nb::handle log_scale,
+                                    double coded_from, double log_smallest, double lagrangian,
+                                    nb::handle threads) {
+  const Array source = array_argument(y, "y", {nb::dtype<float>(), nb::dtype<double>()},
+                                      "float32 or float64");
+  const Array means = doubles(mean, "mean", 1), scales = doubles(log_scale, "log_scale", 1);
+  const std::size_t workers = threads_argument(threads), count = source.shape(0);
+  require(means.shape(0) == count && scales.shape(0) == count,
+          "y, mean and log_scale must be of the same length");
+  const bool single = source.dtype() == nb::dtype<float>();
+  return filled({count}, [&](double *out) {
+    laplace_symbols({single ? data_of<float>(source) : nullptr,
+                     single ? nullptr : data_of<double>(source), data_of<double>(means),
+                     data_of<double>(scales), coded_from, log_smallest, lagrangian, out},
+                    count, workers);
+  });
+}
+
+nb::object located_argument(nb::handle parameters, nb::handle spread, nb::handle log_spread,
+                            nb::handle predicted, nb::handle threads) {
+  const Array source = doubles(parameters, "parameters", 2), factors = doubles(spread, "spread", 1);
+  const Array terms = doubles(log_spread, "log_spread", 1);
+  const std::optional<Array> added = doubles_or_none(predicted, "predicted", 2);
+  const std::size_t workers = threads_argument(threads);
+  const std::size_t tokens = source.shape(0), channels = source.shape(1) / 2;
+  require(source.shape(1) % 2 == 0, "parameters must be pairs");
+  require(factors.shape(0) == channels && terms.shape(0) == channels,
+          "spread and log_spread must have an element for each pair of parameters");
+  require(!added || (added->shape(0) == tokens && added->shape(1) == channels),
+          "predicted must be half as wide as parameters");
+  return filled({2, tokens, channels}, [&](double *out) {
+    located({channels, data_of<double>(source), data_of<double>(factors), data_of<double>(terms),
+             data_or_none(added), out, out + tokens * channels},
+            tokens, workers);
+  });
+}
+
 }  // namespace
 
 NB_MODULE(_tokens, m) {
   nb::register_exception_translator(translate);
+  m.def("keep_freed", [](std::size_t most) { return keep_freed(most); }, nb::arg("most"));
   m.def("token_product", product_argument, nb::arg("x").none(), nb::arg("weight").none(),
         nb::arg("bias").none(), nb::arg("curved") = false, nb::arg("plus").none() = nb::none(),
         nb::arg("threads").none() = 1);
@@ -147,5 +186,11 @@ NB_MODULE(_tokens, m) {
         nb::arg("threads").none() = 1);
   m.def("depthwise_of_known", depthwise_of_known_argument, nb::arg("grid").none(), nb::arg("margin").none(),
         nb::arg("places").none(), nb::arg("phases").none(), nb::arg("phase").none(), nb::arg("taps").none(), nb::arg("bias").none(),
+        nb::arg("threads").none() = 1);
+  m.def("laplace_symbols", laplace_symbols_argument, nb::arg("y").none(), nb::arg("mean").none(),
+        nb::arg("log_scale").none(), nb::arg("coded_from"), nb::arg("log_smallest"),
+        nb::arg("lagrangian"), nb::arg("threads").none() = 1);
+  m.def("located", located_argument, nb::arg("parameters").none(), nb::arg("spread").none(),
+        nb::arg("log_spread").none(), nb::arg("predicted").none() = nb::none(),
         nb::arg("threads").none() = 1);
 }

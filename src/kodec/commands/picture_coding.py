@@ -20,7 +20,7 @@ from .progress import progress
 
 if TYPE_CHECKING:
     from kodec.codecs import Codec, Encoded, Found, Picture, PictureHeader
-    from kodec.codecs.codec import Lost
+    from kodec.codecs.codec import Lost, Measured
     from kodec.codecs.fitted import Figures, Refined
     from kodec.codecs.pictures.tile_grid import Box
 
@@ -89,18 +89,25 @@ def encode(options: argparse.Namespace) -> FileFigures:
     share_one_heap()
     how = _division(codec, picture, options, refines)
     refined: Refined | None = None
+    found: Encoded | None = None
     searched = ""
     if (options.target_bpp, options.target_bytes, options.target_psnr) == (None, None, None):
         quality = codec.check_quality(options.quality)
-        encoded = None if refines else codec.encode_picture(picture, quality, **how)
     else:
-        quality, encoded, searched = _search(codec, picture, how, options)
+        quality, found, searched = _search(codec, picture, how, options)
     if refines:
         keeps = _within(options, picture)
-        refined = refining.refine(codec, picture, quality, encoded, keeps, options)
-        encoded = refined.coded
-    assert encoded is not None
-    if options.verify and not codec.decode_picture(encoded.data).same_as(encoded.reconstruction):
+        refined = refining.refine(codec, picture, quality, found, keeps, options)
+        found = refined.coded
+    encoded: Encoded | Measured
+    if found is not None:
+        encoded = found
+    elif options.verify or picture.alpha is not None:
+        encoded = codec.encode_picture(picture, quality, **how)
+    else:
+        encoded = codec.encode_measured(picture, quality, **how)
+    decibels = _psnr(picture, encoded)
+    if options.verify and not _decodes_to(codec, encoded):
         raise KodecError(
             "the file would not decode to the encoder's own reconstruction, so it was not written; "
             "please report it"
@@ -109,20 +116,27 @@ def encode(options: argparse.Namespace) -> FileFigures:
     if refined is not None:
         refining.conclude(refined.run, options.output)
     if not options.quiet:
-        parts = _in_words(picture, encoded, quality) + ([searched] if searched else [])
+        parts = _in_words(picture, encoded, decibels, quality) + ([searched] if searched else [])
         parts += [] if refined is None else [refining.gain_in_words(refined)]
         remarks = sys.stderr if options.output == PIPE else sys.stdout
         print(f"{options.output}: {', '.join(parts)}", file=remarks)
     height, width = picture.pixels.shape[:2]
-    return FileFigures(len(encoded.data), width, height, psnr=_psnr(picture, encoded))
+    return FileFigures(len(encoded.data), width, height, psnr=decibels)
 
 
-def _in_words(picture: "Picture", encoded: "Encoded", quality: int | None) -> list[str]:
-    decibels = _psnr(picture, encoded)
+def _decodes_to(codec: "Codec", encoded: "Encoded | Measured") -> bool:
+    shown = getattr(encoded, "reconstruction", None)
+    return shown is not None and codec.decode_picture(encoded.data).same_as(shown)
+
+
+def _in_words(
+    picture: "Picture", encoded: "Encoded | Measured", decibels: float, quality: int | None
+) -> list[str]:
     parts = [f"{len(encoded.data):,} bytes", f"{_bpp(encoded.data, picture):.3f} bpp"]
     parts += [] if quality is None else [f"quality {quality}"]
     parts += [f"{decibels:.1f} dB" if math.isfinite(decibels) else "no loss"]
-    shown = encoded.reconstruction.alpha
+    reconstruction = getattr(encoded, "reconstruction", None)
+    shown = None if reconstruction is None else reconstruction.alpha
     if picture.alpha is not None and shown is not None:
         from kodec.eval import psnr
 
@@ -331,9 +345,9 @@ def _workers(
     grid = grid_of(header)
     shown = crop or grid.whole
     samples = shown.width * shown.height * header.components * header.bit_depth // 8
-    # What writes the picture has it once more.
+    # What writes the picture has it once more, when no tile is at work any longer.
     budget = MemoryBudget(codec.network, codec.condition(header.quality), options.max_memory)
-    return budget.workers(grid, codec.most_workers, 2 * samples)
+    return budget.workers(grid, codec.most_workers, samples)
 
 
 def _from_pipe() -> IO[bytes]:
@@ -380,10 +394,15 @@ def _write_picture(output: Path, picture: "Picture") -> None:
         write_picture(output, picture)
 
 
-def _psnr(picture: "Picture", encoded: "Encoded") -> float:
+def _psnr(picture: "Picture", encoded: "Encoded | Measured") -> float:
+    from kodec.codecs.codec import Measured
     from kodec.eval import psnr
+    from kodec.eval.metrics.picture_metrics import psnr_of_error
 
-    return psnr(picture.pixels, encoded.reconstruction.pixels, (1 << picture.bit_depth) - 1)
+    largest = (1 << picture.bit_depth) - 1
+    if isinstance(encoded, Measured):
+        return psnr_of_error(encoded.mean_squared_error, largest)
+    return psnr(picture.pixels, encoded.reconstruction.pixels, largest)
 
 
 def _bpp(data: bytes, picture: "Picture") -> float:
