@@ -6,19 +6,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kodec.codecs.freed_memory import give_back_freed_memory, keeping_freed
 from kodec.codecs.peak_memory import PeakMemory
 from kodec.native import InvalidInputError, UnsupportedError
 
 from .picture_codec import PictureCodec
 from .plane_coder import PlaneCoder, divides
-from .tile_grid import TileGrid
+from .tile_grid import Box, TileGrid
 
 SIDES = (4096, 2048, 1024, 768, 512, 384, 256, 128)
 """Of tiles, in pixels, from large to small."""
-_PROBE = 256
+_PROBES = 256, 512
 _ROWS_AT_WORK = 2
 _FLOAT = 4
-# What a tile's memory is more than the probe's, pixel by pixel: the system gives it in pieces.
+# What a tile's memory is more than the probes', pixel by pixel: the system gives it in pieces.
 _SLACK = 1.15
 
 
@@ -31,28 +32,48 @@ class Plan:
 
 
 class MemoryBudget:
-    """What coding with `network` takes, measured here on a small picture, beside what it has now.
+    """What coding with `network` takes, measured here on small pictures, beside what it has now.
 
-    limit: bytes that the whole process may have resident. Raises UnsupportedError where the system
-    does not tell how much that is.
+    On two sizes: what one takes more than the other is their pixels', the rest the process's.
+
+    limit: bytes that the whole process may have resident. decodes: whether it only decodes, for
+    which there is no analysis. Raises UnsupportedError where the system does not tell how much is
+    resident.
     """
 
-    def __init__(self, network: PictureCodec, quality: torch.Tensor | None, limit: int) -> None:
-        self.network = network
-        self.limit = limit
+    def __init__(
+        self,
+        network: PictureCodec,
+        quality: torch.Tensor | None,
+        limit: int,
+        decodes: bool = False,
+    ) -> None:
+        self.network, self.limit, self._decodes = network, limit, decodes
         peak = PeakMemory()
         if not peak.restarts:
             raise UnsupportedError("a limit of memory needs Linux: leave --max-memory out")
-        rng = np.random.default_rng(0)
-        samples = rng.integers(0, 256, (_PROBE, _PROBE, 3), np.uint8)
-        coder = PlaneCoder(network, TileGrid(_PROBE, _PROBE), quality)
-        device = str(next(network.parameters()).device)
-        coder.encode(samples, device, lambda box, x: None)
-        before = resident()
-        peak.restart()
-        coder.encode(samples, device, lambda box, x: None)
-        self.bytes_a_pixel = max(64.0, _SLACK * (peak.read() - before) / _PROBE**2)
-        self.resident = resident()
+        self._peak_of(peak, quality, _PROBES[0])
+        small, large = (self._peak_of(peak, quality, side) for side in _PROBES)
+        pixels = [side**2 for side in _PROBES]
+        self.bytes_a_pixel = max(64.0, _SLACK * (large - small) / (pixels[1] - pixels[0]))
+        self.resident = max(resident(), int(small - self.bytes_a_pixel * pixels[0]))
+
+    def _peak_of(self, peak: PeakMemory, quality: torch.Tensor | None, side: int) -> int:
+        """Of the process, while a square of noise is coded, nothing that was freed being held."""
+        samples = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+        coder = PlaneCoder(self.network, TileGrid(side, side), quality)
+        device = str(next(self.network.parameters()).device)
+        with torch.no_grad(), keeping_freed(0):
+            (packet,) = coder.encode(samples, device) if self._decodes else (b"",)
+            give_back_freed_memory()
+            peak.restart()
+            if self._decodes:
+                coder.run(lambda tile: coder.read(tile, packet), _nowhere, freed=0)
+            else:
+                coder.encode(samples, device, _nowhere)
+            found = peak.read()
+        give_back_freed_memory()
+        return found
 
     def needed(self, grid: TileGrid, workers: int, pixels_to_come: int) -> int:
         """Bytes of the process at the most, `pixels_to_come` being bytes of samples."""
@@ -100,6 +121,10 @@ class MemoryBudget:
             f"{self.limit / 1e6:,.0f} MB are too little: with this model and picture the process "
             f"takes about {needed / 1e6:,.0f} MB; give --max-memory {-(-needed // 10**6)}M or more"
         )
+
+
+def _nowhere(box: Box, x: torch.Tensor) -> None:
+    """Where pixels of a probe go."""
 
 
 def resident() -> int:

@@ -346,7 +346,8 @@ def _workers(
     shown = crop or grid.whole
     samples = shown.width * shown.height * header.components * header.bit_depth // 8
     # What writes the picture has it once more, when no tile is at work any longer.
-    budget = MemoryBudget(codec.network, codec.condition(header.quality), options.max_memory)
+    quality = codec.condition(header.quality)
+    budget = MemoryBudget(codec.network, quality, options.max_memory, decodes=True)
     return budget.workers(grid, codec.most_workers, samples)
 
 

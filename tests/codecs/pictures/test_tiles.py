@@ -253,6 +253,14 @@ def test_a_limit_of_memory_picks_the_tiles(tiny_model: Path) -> None:
         budget.workers(TileGrid(9000, 9000, (512, 512)), 2, 0)
 
 
+def test_memory_is_measured_without_gradients() -> None:
+    codec = load()
+    for decodes in (False, True):
+        budget = MemoryBudget(codec.network, codec.condition(32), 1 << 40, decodes)
+        # With gradients its filter at edges takes 2,400 bytes a pixel, without both take 300 to 500.
+        assert budget.bytes_a_pixel < 1200
+
+
 def test_grids() -> None:
     grid = TileGrid(100, 70, (64, 32))
     assert (grid.columns, grid.rows, len(grid)) == (2, 3, 6)
