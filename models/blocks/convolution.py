@@ -147,11 +147,14 @@ class PointwiseConv2d(nn.Conv2d):
         if core_multiplies_floats(x, x.shape[1:].numel() * self.out_channels):
             filters = self._filters.get("taps", self.weight, Filters.of_taps)
             return convolved(x, filters, self.bias, finish=finish)
+        apart = not torch.is_grad_enabled() or x.device.type != "cpu"
+        if apart and x.dtype != torch.float64:
+            return finish.after(super().forward(x))
         tokens, weight = x.movedim(1, -1), self.weight[..., 0, 0]
         if core_multiplies(tokens, weight) and finish.suits_tokens:
             plus = None if finish.plus is None else finish.plus.movedim(1, -1)
             return product(tokens, weight, self.bias, finish.curved, plus).movedim(-1, 1)
-        if not torch.is_grad_enabled() or x.device.type != "cpu":
+        if apart:
             return finish.after(super().forward(x))
         return finish.after(product(tokens, weight, self.bias).movedim(-1, 1))
 

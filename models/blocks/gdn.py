@@ -12,6 +12,7 @@ LEAST_BETA = 1e-6
 PEDESTAL = 2.0**-36
 # Positions at a time, without gradients: what lies between input and output stays in the cache.
 PORTION = 2048
+FEW_POSITIONS = 512
 
 
 class GDN(nn.Module):
@@ -41,18 +42,21 @@ class GDN(nn.Module):
             beta = lower_bound(self.beta, (LEAST_BETA + PEDESTAL) ** 0.5).square() - PEDESTAL
             gamma = lower_bound(self.gamma, PEDESTAL**0.5).square() - PEDESTAL
             if x.device.type == "cpu" and not torch.is_grad_enabled():
-                return self._channels_last(x, beta, gamma)
+                core = core_multiplies_floats(x, x.shape[1:].numel() * len(beta))
+                # Of few positions neither the core nor the cache saves what laying them out takes.
+                if core or x.shape[-2:].numel() > FEW_POSITIONS:
+                    return self._channels_last(x, beta, gamma, core)
             energy = nn.functional.conv2d(x.square(), gamma[..., None, None], beta)
             return x * (energy.sqrt_() if self.inverse else energy.rsqrt_())
 
-    def _channels_last(self, x: Tensor, beta: Tensor, gamma: Tensor) -> Tensor:
+    def _channels_last(self, x: Tensor, beta: Tensor, gamma: Tensor, core: bool) -> Tensor:
         """The same for a CPU and without gradients; the result lies channels last."""
         places = x.movedim(1, -1)
         free = self.inplace or not places.is_contiguous()
         places = places.contiguous()
         out = places if free else torch.empty_like(places)
         rows, results = places.flatten(0, 2), out.flatten(0, 2)
-        if core_multiplies_floats(x, x.shape[1:].numel() * len(beta)):
+        if core:
             normalise(rows, gamma, beta, results, self.inverse)
             return out.movedim(-1, 1)
         parts = zip(torch.split(rows, PORTION), torch.split(results, PORTION), strict=True)

@@ -257,7 +257,7 @@ def test_memory_is_measured_without_gradients() -> None:
     codec = load()
     for decodes in (False, True):
         budget = MemoryBudget(codec.network, codec.condition(32), 1 << 40, decodes)
-        # With gradients its filter at edges takes 2,400 bytes a pixel, without both take 300 to 500.
+        # With gradients the filter at edges takes 2,400 bytes a pixel; without, all take some 400.
         assert budget.bytes_a_pixel < 1200
 
 
