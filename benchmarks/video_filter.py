@@ -12,10 +12,8 @@ Nothing of it is in the format. KODEC_DATA names the folder with video_test/.
 """
 
 import argparse
-import io
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,10 +21,9 @@ from kodec.codecs import BlockMotion, Coding, find_model, load_video
 from kodec.codecs.sequences.sequence_model import FrameStep, State
 from kodec.entropy import ConditionedSlices, SymbolPort
 from kodec.eval import bd_rate
-from motion import read
 from reporting import parser_of, run
 from timed_training import one_thread
-from video_ladder import Point, curve, print_row, quality_of
+from video_ladder import Point, curve, point_of, print_row
 
 QUALITIES = (16, 28, 40, 52)
 PARTS = ("the whole frame", "blocks with a difference", "two filters")
@@ -121,26 +118,14 @@ class Filters:
 
 def point(clip: str, count: int, quality: int, parts: str | None) -> Point:
     """Bytes and mean quality."""
-    form, frames = read(clip, count)
     codec = load_video(find_model("video"))
     assert isinstance(codec.network, BlockMotion)
     filters = None if parts is None else Filters(codec.network, parts)
-    file = io.BytesIO()
-    values: list[float] = []
-    with codec.encoder(
-        *(file, form, Coding(quality, scene_cuts=False)),
-        on_step=lambda coded: values.extend(
-            quality_of(source, shown, form)
-            for source, shown in zip(coded.sources, coded.shown, strict=True)
-        ),
-    ) as encoder:
-        for frame in frames:
-            encoder.push(frame)
-    size = float(len(file.getvalue()))
+    size, value = point_of(codec, clip, count, Coding(quality, scene_cuts=False))
     if filters is not None:
         size += filters.bits / 8
         print(f"  {clip} {quality} {parts}: {filters.used} of {filters.frames} frames", flush=True)
-    return size, float(np.mean(values))
+    return size, value
 
 
 def main() -> int:

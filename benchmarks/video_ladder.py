@@ -7,8 +7,8 @@ The test clips, one keyframe, low delay; PSNR-YUV 6:1:1, the mean over frames, a
 file; pchip against x264 (medium, tune psnr, no B frames, one keyframe) at fixed QPs. A row a model
 file, a column a clip; then rows of the model against other codecs: x265 (medium) and SVT-AV1
 (preset 6) at low delay, VTM-17's low delay B from logs, of as many frames as these have. Each point
-is kept in the output folder, and measured once. KODEC_DATA names the folder with video_test/ and
-logs/.
+is kept in the output folder, by the model's id, and measured once: another encoder's need another
+folder. KODEC_DATA names the folder with video_test/ and logs/.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from kodec.codecs import Coding, Structure, find_model, load_video, read_model_info
+from kodec.codecs.sequences.video_codec import VideoCodec
 from kodec.codecs.video_files.frames import Frame, VideoFormat
 from kodec.eval import Curve, bd_rate, read_curves
 from kodec.eval.baselines.libav_streams import LibavCodec
@@ -52,12 +53,16 @@ def quality_of(source: Frame, shown: Frame, form: VideoFormat) -> float:
 
 
 def by_model(path: Path, clip: str, count: int, quality: int, structure: Structure | None) -> Point:
-    """Bytes of the file and mean quality."""
+    """Of a model's file."""
+    return point_of(load_video(path), clip, count, Coding(quality, structure, scene_cuts=False))
+
+
+def point_of(codec: VideoCodec, clip: str, count: int, coding: Coding) -> Point:
+    """Bytes of a coded clip and mean quality."""
     form, frames = read(clip, count)
     file = io.BytesIO()
     values: list[float] = []
-    coding = Coding(quality, structure, scene_cuts=False)
-    with load_video(path).encoder(
+    with codec.encoder(
         *(file, form, coding),
         on_step=lambda coded: values.extend(
             quality_of(source, shown, form)
