@@ -12,6 +12,9 @@ _MOST_OF_XMP = 1 << 26
 _SIDE = ((9, 1), (13, 1), (18, 1), (30, 1))
 _PREVIEW = ((6, 1), (8, 65), (10, 321), (12, 1345))
 _PREVIEW_BY_8 = ((0, 16), (0, 32), (5, 1), (9, 33))
+# Of samples.
+_SAMPLE_BITS = ((0, 8), (0, 10), (0, 12), (6, 1))
+_FLOAT_BITS = ((0, 32), (0, 16), (0, 24), (6, 1))
 
 
 @dataclass
@@ -24,6 +27,9 @@ class JpegXlHead:
     xmp: bytes | None = None
     packed_xmp: bool = False
     """Whether it has XMP under Brotli, which is not read."""
+    bits: int = 8
+    """Of a sample; of an animation 8, as they are not looked for."""
+    floats: bool = False
 
 
 def jpeg_xl_head(file: IO[bytes]) -> JpegXlHead:
@@ -44,7 +50,7 @@ def jpeg_xl_head(file: IO[bytes]) -> JpegXlHead:
                 number = 4 * (kind == b"jxlp")
                 head = file.read(min(length, number + _HEAD_BYTES))[number:]
     if head.startswith(_CODESTREAM):
-        found.animated = _is_animated(_Bits(head[2:]))
+        _read_metadata(_Bits(head[2:]), found)
     return found
 
 
@@ -84,17 +90,19 @@ def _pass_size(
         side()
 
 
-def _is_animated(bits: _Bits) -> bool:
+def _read_metadata(bits: _Bits, found: JpegXlHead) -> None:
     """By the head of the picture and that of its metadata."""
     _pass_size(bits)
-    plain, extra = bits.read(1), 0
-    if not plain:
-        extra = bits.read(1)
-    if not extra:
-        return False
-    bits.read(3)
     if bits.read(1):
-        _pass_size(bits)
+        return
     if bits.read(1):
-        _pass_size(bits, _PREVIEW_BY_8, _PREVIEW)
-    return bool(bits.read(1))
+        bits.read(3)
+        if bits.read(1):
+            _pass_size(bits)
+        if bits.read(1):
+            _pass_size(bits, _PREVIEW_BY_8, _PREVIEW)
+        found.animated = bool(bits.read(1))
+        if found.animated:
+            return
+    found.floats = bool(bits.read(1))
+    found.bits = bits.choose(_FLOAT_BITS if found.floats else _SAMPLE_BITS)

@@ -10,6 +10,7 @@ from PIL import Image
 from kodec.codecs.file_kind import FileKind
 from kodec.native import UnsupportedError
 
+from .jpeg_xl_head import jpeg_xl_head
 from .picture import Samples
 
 _ORIENTATION = 0x0112
@@ -35,11 +36,21 @@ def register(name: str, kind: FileKind) -> None:
         library.register_heif_opener()
 
 
-def check_decoded(name: str, image: Image.Image) -> None:
-    """Raise UnsupportedError for what a library gives only when it has decoded it."""
-    if image.format == "JXL" and image.mode not in ("L", "LA", "RGB", "RGBA", "I;16"):
+def check_decoded(name: str, image: Image.Image, file: IO[bytes]) -> None:
+    """Raise UnsupportedError for what a library gives only when it has decoded it, or less of.
+
+    file: it, whose position may be left anywhere.
+    """
+    if image.format != "JXL":
+        return
+    if image.mode not in ("L", "LA", "RGB", "RGBA", "I;16"):
         raise UnsupportedError(
             f"{name} has samples of the kind {image.mode}, which kodec does not code: convert it"
+        )
+    bits = jpeg_xl_head(file).bits
+    if bits > 8 and image.mode != "I;16":
+        raise UnsupportedError(
+            f"{name} has {bits} bits a sample, of which pillow-jxl-plugin gives 8: convert it to PNG"
         )
 
 

@@ -255,7 +255,7 @@ def _samples(
         samples = deep_samples(image, again)
     if samples is None:
         image.load()
-        check_decoded(name_of(path), image)
+        check_decoded(name_of(path), image, file)
         shown = convert_cmyk(name_of(path), image) if image.mode == "CMYK" else image
         samples = samples_of_image(shown, stored.bits, _white_is_zero(image))
     return samples if undo is None else _turned(samples, undo)

@@ -238,6 +238,8 @@ def _look_at_jpeg_xl(file: IO[bytes]) -> Stored:
         return Stored("is an animation, which `kodec encode` takes as a video file")
     if head.gain_map:
         return Stored("has a gain map (two pictures in one)")
+    if head.floats:
+        return Stored("has floating-point samples")
     return Stored(wide="is a JPEG XL picture")
 
 

@@ -1,5 +1,6 @@
 """JPEG XL and HEIC, where the packages that read them are installed, and what is told without."""
 
+import base64
 import importlib.util
 import io
 import struct
@@ -23,6 +24,18 @@ needs_heic = pytest.mark.skipif(not HAS_HEIC, reason="pillow-heif is not install
 RNG = np.random.default_rng(24)
 DEEP = RNG.integers(0, 65536, (7, 5, 4), np.uint16)
 BYTES = RNG.integers(0, 256, (7, 5, 4), np.uint8)
+# 4x4 pixels of 16-bit integers and of floats, as libjxl writes them.
+DEEP_RGB = (
+    "AAAADEpYTCANCocKAAAAFGZ0eXBqeGwgAAAAAGp4bCAAAAAJanhsbAoAAABranhsY/8KGBD8ABQtAggEAQBQAUsYixUKJQT1"
+    "jLoDHN0nFwgIAHkuz+W5PJfn8lyey3N5Ls/luTyX5/Jcnvfubf/Ql1HYMte4xz3ucY973OMe93gpGu9L2AAGAABm8OpMkkuS"
+    "k+RMAg=="
+)
+FLOAT_RGB = (
+    "AAAADEpYTCANCocKAAAAFGZ0eXBqeGwgAAAAAGp4bCAAAAAJanhsbAoAAAC7anhsY/8KGBByAEWLCAQBAJQCSxiLFUJ6UM8D"
+    "ADhLqsPmHXrguV7PfAQx/DCcBQLGJ9JLEpD8H3ZBI7jQts6gxNPllIOaLcXwwyBJn4UGrwM2C5xRQFFe3/2usf66qgeerwFO"
+    "UvjA83nycA2ZtthC26wxzyAE8lBqIbnQNpznApz2YBw784wCivQ68OwJ7K9LPPB88eybwAee/4AvgsIdcf11efAa4aiHETM5"
+    "cqFtqD4IaBXKMI4n"
+)
 
 
 def box(kind: bytes, data: bytes, length: int | None = None) -> bytes:
@@ -140,7 +153,64 @@ def test_samples_of_jpeg_xl_that_are_refused(mode: str) -> None:
     image = Image.new(mode, (2, 2))
     image.format = "JXL"
     with pytest.raises(UnsupportedError, match=f"samples of the kind {mode}"):
-        check_decoded("a.jxl", image)
+        check_decoded("a.jxl", image, io.BytesIO())
+
+
+def headed(*fields: tuple[int, int]) -> bytes:
+    """The head of a codestream of 8x8 pixels with these numbers of so many bits behind its size."""
+    value = at = 0
+    for number, count in ((1, 1), (0, 5), (1, 3), *fields):
+        value |= number << at
+        at += count
+    return b"\xff\x0a" + value.to_bytes(8, "little")
+
+
+@pytest.mark.parametrize(
+    ("fields", "bits", "floats"),
+    [
+        ([(1, 1)], 8, False),
+        ([(0, 1), (0, 1), (0, 1), (0, 2)], 8, False),
+        ([(0, 1), (0, 1), (0, 1), (1, 2)], 10, False),
+        # Turned, no size, no preview, not animated.
+        ([(0, 1), (1, 1), (3, 3), (0, 3), (0, 1), (2, 2)], 12, False),
+        ([(0, 1), (0, 1), (0, 1), (3, 2), (15, 6)], 16, False),
+        ([(0, 1), (0, 1), (1, 1), (1, 2)], 16, True),
+        ([(0, 1), (0, 1), (1, 1), (0, 2)], 32, True),
+    ],
+)
+def test_the_head_of_jpeg_xl_has_bits(
+    fields: list[tuple[int, int]], bits: int, floats: bool
+) -> None:
+    head = jpeg_xl_head(io.BytesIO(headed(*fields)))
+    assert (head.bits, head.floats, head.animated) == (bits, floats, False)
+
+
+def test_deep_colours_of_jpeg_xl_are_not_cut_to_8_bits() -> None:
+    image = Image.new("RGB", (8, 8))
+    image.format = "JXL"
+    deep = headed((0, 1), (0, 1), (0, 1), (3, 2), (15, 6))
+    with pytest.raises(UnsupportedError, match=r"16 bits a sample.*convert it to PNG"):
+        check_decoded("a.jxl", image, io.BytesIO(deep))
+    check_decoded("a.jxl", image, io.BytesIO(headed((1, 1))))
+
+
+@needs_jxl
+@pytest.mark.parametrize(("data", "match"), [(DEEP_RGB, "16 bits"), (FLOAT_RGB, "floating-point")])
+def test_deep_files_of_jpeg_xl_are_refused(data: str, match: str) -> None:
+    with pytest.raises(UnsupportedError, match=match):
+        read(base64.b64decode(data))
+
+
+@needs_heic
+def test_thumbnails_of_heic_are_left_out() -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 320, 3), np.uint8)
+    data = saved("HEIF", pixels, thumbnails=[64, 128], quality=95)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.info["thumbnails"]
+    assert read(data).pixels.shape == (256, 320, 3)
 
 
 @needs_heic
