@@ -50,7 +50,8 @@ def check_decoded(name: str, image: Image.Image, file: IO[bytes]) -> None:
     bits = jpeg_xl_head(file).bits
     if bits > 8 and image.mode != "I;16":
         raise UnsupportedError(
-            f"{name} has {bits} bits a sample, of which pillow-jxl-plugin gives 8: convert it to PNG"
+            f"{name} has {bits} bits a sample, of which pillow-jxl-plugin gives 8: "
+            "convert it to PNG"
         )
 
 
