@@ -1,6 +1,7 @@
 """Where the tests of the CUDA coder run: on a device, or on the CPU's emulation of one."""
 
 import ctypes
+import fcntl
 import importlib.util
 import shutil
 import subprocess
@@ -120,10 +121,14 @@ def build_emulation(target: str) -> None:
         "KODEC_CUDA": "OFF",
         "KODEC_CUDA_EMULATION": "ON",
     }
-    if not (BUILD / "build.ninja").exists():
-        definitions = [f"-D{name}={value}" for name, value in options.items()]
-        _run([cmake, "-S", str(ROOT / "native"), "-B", str(BUILD), "-G", "Ninja", *definitions])
-    _run([cmake, "--build", str(BUILD), "--target", target])
+    BUILD.mkdir(parents=True, exist_ok=True)
+    # Tests of several processes want it: one builds at a time, and the others wait.
+    with (BUILD / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (BUILD / "build.ninja").exists():
+            definitions = [f"-D{name}={value}" for name, value in options.items()]
+            _run([cmake, "-S", str(ROOT / "native"), "-B", str(BUILD), "-G", "Ninja", *definitions])
+        _run([cmake, "--build", str(BUILD), "--target", target])
 
 
 def _run(command: list[str]) -> None:
