@@ -171,8 +171,7 @@ def _ways(layer: nn.Module, x: Tensor) -> dict[str, Callable[[], Tensor]]:
     """The layer on x, by kodec's own choice, and the same by PyTorch's alone."""
     found: dict[str, Callable[[], Tensor]] = {"kodec": lambda: layer(x)}
     if isinstance(layer, GDN):
-        gamma, beta = layer.gamma.square()[..., None, None], layer.beta.square()
-        found["PyTorch"] = lambda: x * nn.functional.conv2d(x.square(), gamma, beta).rsqrt_()
+        found["PyTorch"] = lambda: _normalised(layer, x)
     elif isinstance(layer, SubpixelConv2d):
         first, shuffle = layer
         assert isinstance(first, PaddedConv2d)
@@ -188,6 +187,12 @@ def _ways(layer: nn.Module, x: Tensor) -> dict[str, Callable[[], Tensor]]:
                 planes, layer.weight, layer.bias, 1
             )
     return found
+
+
+def _normalised(layer: GDN, x: Tensor) -> Tensor:
+    """As CompressAI's layer does it, whose weights are made of what is stored at each call, too."""
+    beta, gamma = layer.weights()
+    return x * nn.functional.conv2d(x.square(), gamma[..., None, None], beta).rsqrt_()
 
 
 def _with_and_without(transform: nn.Module, x: Tensor) -> list[Contestant]:

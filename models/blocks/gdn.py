@@ -39,8 +39,7 @@ class GDN(nn.Module):
         """(N, C, H, W) -> (N, C, H, W)."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.beta.dtype)
-            beta = lower_bound(self.beta, (LEAST_BETA + PEDESTAL) ** 0.5).square() - PEDESTAL
-            gamma = lower_bound(self.gamma, PEDESTAL**0.5).square() - PEDESTAL
+            beta, gamma = self.weights()
             if x.device.type == "cpu" and not torch.is_grad_enabled():
                 core = core_multiplies_floats(x, x.shape[1:].numel() * len(beta))
                 # Of few positions neither the core nor the cache saves what laying them out takes.
@@ -48,6 +47,11 @@ class GDN(nn.Module):
                     return self._channels_last(x, beta, gamma, core)
             energy = nn.functional.conv2d(x.square(), gamma[..., None, None], beta)
             return x * (energy.sqrt_() if self.inverse else energy.rsqrt_())
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """beta (C,) and gamma (C, C), of what is stored; none is negative."""
+        beta = lower_bound(self.beta, (LEAST_BETA + PEDESTAL) ** 0.5).square() - PEDESTAL
+        return beta, lower_bound(self.gamma, PEDESTAL**0.5).square() - PEDESTAL
 
     def _channels_last(self, x: Tensor, beta: Tensor, gamma: Tensor, core: bool) -> Tensor:
         """The same for a CPU and without gradients; the result lies channels last."""
