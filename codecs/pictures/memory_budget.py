@@ -1,6 +1,8 @@
 """How large tiles may be, and how many at work at a time, for a process to keep within a limit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,13 +66,14 @@ class MemoryBudget:
         coder = PlaneCoder(self.network, TileGrid(side, side), quality)
         device = str(next(self.network.parameters()).device)
         with torch.no_grad(), keeping_freed(0):
-            (packet,) = coder.encode(samples, device) if self._decodes else (b"",)
+            work: Callable[[], object] = partial(coder.encode, samples, device, _nowhere)
+            if self._decodes:
+                (packet,) = coder.encode(samples, device)
+                read = partial(coder.read, packet=packet)
+                work = partial(coder.run, read, _nowhere, freed=0)
             give_back_freed_memory()
             peak.restart()
-            if self._decodes:
-                coder.run(lambda tile: coder.read(tile, packet), _nowhere, freed=0)
-            else:
-                coder.encode(samples, device, _nowhere)
+            work()
             found = peak.read()
         give_back_freed_memory()
         return found

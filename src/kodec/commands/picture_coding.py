@@ -125,8 +125,15 @@ def encode(options: argparse.Namespace) -> FileFigures:
 
 
 def _decodes_to(codec: "Codec", encoded: "Encoded | Measured") -> bool:
-    shown = getattr(encoded, "reconstruction", None)
+    shown = _shown(encoded)
     return shown is not None and codec.decode_picture(encoded.data).same_as(shown)
+
+
+def _shown(encoded: "Encoded | Measured") -> "Picture | None":
+    """What decoding gives, where it was kept."""
+    from kodec.codecs import Encoded
+
+    return encoded.reconstruction if isinstance(encoded, Encoded) else None
 
 
 def _in_words(
@@ -135,7 +142,7 @@ def _in_words(
     parts = [f"{len(encoded.data):,} bytes", f"{_bpp(encoded.data, picture):.3f} bpp"]
     parts += [] if quality is None else [f"quality {quality}"]
     parts += [f"{decibels:.1f} dB" if math.isfinite(decibels) else "no loss"]
-    reconstruction = getattr(encoded, "reconstruction", None)
+    reconstruction = _shown(encoded)
     shown = None if reconstruction is None else reconstruction.alpha
     if picture.alpha is not None and shown is not None:
         from kodec.eval import psnr
