@@ -105,7 +105,11 @@ def prepared(data: dict[str, Tensor], at: int) -> Iterator[tuple[Tensor, Tensor,
     for x, x_hat in zip(data["x"], data["x_hat"], strict=True):
         decoded = components_of(x_hat[at][None].float())
         lacks = components_of(x[None].float() / 255) - decoded
-        yield decoded, lacks[0].flatten(1), by_pixel(shares_of(places_of(decoded[:, :1]))[0]).flatten(1)
+        yield (
+            decoded,
+            lacks[0].flatten(1),
+            by_pixel(shares_of(places_of(decoded[:, :1]))[0]).flatten(1),
+        )
 
 
 def components_of(x: Tensor) -> Tensor:
@@ -155,9 +159,21 @@ def weights_of(products: Tensor, targets: Tensor, total: float) -> tuple[Tensor,
     size = products.diagonal(dim1=1, dim2=2).mean(1)
     ridge = (RIDGE * size + 1e-9)[:, None, None] * torch.eye(products.shape[-1])
     weights = torch.linalg.solve(products + ridge, targets)
-    saved = 2 * (weights * targets).sum(1) - torch.einsum("kf,kfg,kg->k", weights, products, weights)
+    saved = 2 * (weights * targets).sum(1) - torch.einsum(
+        "kf,kfg,kg->k", weights, products, weights
+    )
     weights[saved < LEAST_SAVED * total] = 0
     return weights.float(), float(saved[saved >= LEAST_SAVED * total].sum())
+
+
+def put(filter_: Deringing, at: int, weights: list[Tensor], clips: Tensor) -> None:
+    """Give a guided filter what was solved for at a knot."""
+    luma, *colours = weights
+    filter_.taps[at], filter_.guides[at, :, 0] = luma.split((FEATURES, GUIDES), dim=1)
+    for c, own in enumerate(colours):
+        taps, guides = own.split((COLOUR_FEATURES, GUIDES), dim=1)
+        filter_.colour_taps[at, :, c], filter_.guides[at, :, c + 1] = taps, guides
+    filter_.clip[at], filter_.colour_clip[at] = clips[0].log(), clips[1:].log()
 
 
 @torch.no_grad()
@@ -165,12 +181,7 @@ def fit(content: dict[str, Any], output: Path) -> None:
     """Solve at all knots; writes the taps, and a model with them."""
     filter_ = Deringing(guided=True)
     for at in range(len(KNOTS)):
-        (luma, *colours), clips = solved(content["train"], at)
-        filter_.taps[at], filter_.guides[at, :, 0] = luma.split((FEATURES, GUIDES), dim=1)
-        for c, own in enumerate(colours):
-            taps, weights = own.split((COLOUR_FEATURES, GUIDES), dim=1)
-            filter_.colour_taps[at, :, c], filter_.guides[at, :, c + 1] = taps, weights
-        filter_.clip[at], filter_.colour_clip[at] = clips[0].log(), clips[1:].log()
+        put(filter_, at, *solved(content["train"], at))
     torch.save(filter_.state_dict(), output / "taps.pt")
     path = find_model(content["model"])
     _, info = load_model(path)

@@ -144,11 +144,13 @@ def test_gradients_reach_pixels_past_fixed_taps(guided: bool) -> None:
     assert torch.equal(gradient, weights)
 
 
-def test_taps_learn_what_is_missing() -> None:
-    filter_, x = Deringing(), picture()
+@BOTH
+def test_taps_learn_what_is_missing(guided: bool) -> None:
+    filter_, x = Deringing(guided), picture()
     wanted = x.clone()
-    wanted[..., 25:55] += 0.01 * torch.randn(2, 1, 48, 30)
-    optimiser = torch.optim.SGD(filter_.parameters(), lr=10.0)
+    wanted[..., 25:55] += 0.01 * torch.randn(2, 3 if guided else 1, 48, 30)
+    parameters = [p for name, p in filter_.named_parameters() if guided or "clip" not in name]
+    optimiser = torch.optim.SGD(parameters, lr=10.0)
     losses = []
     for _ in range(3):
         loss = (filter_(wanted, QUALITY) - x).square().mean()
@@ -169,10 +171,11 @@ def test_it_reaches_as_far_as_it_says(guided: bool) -> None:
     assert torch.equal(filter_(x, QUALITY)[..., :same, :], filter_(other, QUALITY)[..., :same, :])
 
 
+@BOTH
 @torch.no_grad()
-def test_a_synthesis_may_end_with_it() -> None:
+def test_a_synthesis_may_end_with_it(guided: bool) -> None:
     torch.manual_seed(0)
-    synthesis = RefinedLappedSynthesis((4, 8, 12), blocks=1, deringing=True)
+    synthesis = RefinedLappedSynthesis((4, 8, 12), blocks=1, deringing=True, guided=guided)
     plain = RefinedLappedSynthesis((4, 8, 12), blocks=1)
     plain.load_state_dict(synthesis.state_dict(), strict=False)
     y = torch.randn(2, 768, 3, 4)

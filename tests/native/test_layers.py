@@ -416,6 +416,24 @@ def test_place_filter() -> None:
 
 
 @needs_layers
+def test_place_filter_of_colours() -> None:
+    """A colour that is a multiple of luma is its regression on it; another comes nearer to it."""
+    torch.manual_seed(0)
+    luma = torch.rand(16, 20)
+    x = torch.stack([luma, 0.5 * luma, 0.25 * luma])
+    taps, colours = torch.zeros(48, 2, 7, 8), torch.zeros(48, 2, 3, 8)
+    guides = torch.zeros(48, 3, 4)
+    guides[:, 1:] = 0.25
+    assert_near(torch.from_numpy(place_filter(x, taps, 1e-4, colours, guides)), x.double())
+    other = x.clone()
+    other[0, 8, 10] += 0.3
+    found = place_filter(other, taps, 1e-4, colours, guides)
+    assert np.array_equal(place_filter(other, taps, 1e-4, colours, guides, threads=3), found)
+    assert abs(found[0, 8, 10] - x[0, 8, 10]) < abs(found[0, 8, 10] - other[0, 8, 10])
+    assert np.array_equal(found[:, :2], other[:, :2])
+
+
+@needs_layers
 def test_places() -> None:
     """Flat, steep along rows, steep along columns; and values that no picture has."""
     x = torch.full((3, 24, 60), 0.4)
@@ -443,5 +461,12 @@ def test_place_filters_that_do_not_fit() -> None:
     ):
         with pytest.raises(InvalidInputError, match=message):
             place_filter(*wrong, clip=1.0)
+    for colours, guides, message in (
+        (torch.zeros(48, 2, 3, 8), None, "go together"),
+        (torch.zeros(48, 2, 3, 7), torch.zeros(48, 3, 4), "colour_taps must be"),
+        (torch.zeros(48, 2, 3, 8), torch.zeros(48, 2, 4), "guides must be"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            place_filter(x, taps, 1.0, colours, guides)
     with pytest.raises(InvalidInputError, match="x must be"):
         places(x[:2].contiguous())

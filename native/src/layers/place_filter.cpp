@@ -122,7 +122,7 @@ class Places {
   Buffer luma_, levels_, directions_;
 };
 
-// Sums over cells of luma, colours and their products, and around a row what the filter sees of them.
+// Sums over cells of luma, colours and their products, and what the filter sees around a row.
 class Colours {
  public:
   Colours(const float *x, std::size_t height, std::size_t width, const ColourTaps &taps,
