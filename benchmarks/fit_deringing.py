@@ -101,7 +101,7 @@ def coded(network: PictureCodec, x: Tensor, qualities: tuple[float, ...]) -> dic
 
 
 def prepared(data: dict[str, Tensor], at: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Of each crop: components decoded (1, 3, H, W), what they lack (3, H W), shares (`KINDS`, H W)."""
+    """Of each crop: components (1, 3, H, W), what they lack (3, H W), shares (`KINDS`, H W)."""
     for x, x_hat in zip(data["x"], data["x_hat"], strict=True):
         decoded = components_of(x_hat[at][None].float())
         lacks = components_of(x[None].float() / 255) - decoded
@@ -143,7 +143,7 @@ def solved(data: dict[str, Tensor], at: int) -> tuple[list[Tensor], Tensor]:
     total = every.sum(0) * lacks.shape[1]
     found = [weights_of(*sums, float(total.sum())) for sums in zip(products, targets, strict=True)]
     by_component = ", ".join(
-        f"{100 * saved / float(error):.2f} % ({int(weights.any(1).sum())} kinds)"
+        f"{100 * saved / max(float(error), 1e-9):.2f} % ({int(weights.any(1).sum())} kinds)"
         for (weights, saved), error in zip(found, total, strict=True)
     )
     print(

@@ -201,9 +201,8 @@ class Deringing(nn.Module):
         self.clip = nn.Parameter(torch.linspace(-2.8, -4.8, len(KNOTS)))
         if guided:
             self.colour_taps = nn.Parameter(torch.zeros(len(KNOTS), KINDS, 2, COLOUR_FEATURES))
-            self.colour_clip = nn.Parameter(
-                torch.linspace(-3.5, -5.0, len(KNOTS))[:, None].repeat(1, 2)
-            )
+            clips = torch.linspace(-3.5, -5.0, len(KNOTS))
+            self.colour_clip = nn.Parameter(clips[:, None].repeat(1, 2))
             self.guides = nn.Parameter(torch.zeros(len(KNOTS), KINDS, 3, GUIDES))
 
     def between_knots(self, quality: Tensor) -> Tensor:

@@ -196,11 +196,12 @@ def place_filter(
 ) -> NDArray[np.float32]:
     """Pixels with what each place's kind says added to luma, and to colours: (3, H, W), float32.
 
-    At each pixel that is, for luma, the differences of its 7x7 neighbours from it, and these clipped
-    to +-clip, times the taps of its kind or kinds (`places`). With `guides`, for both colours the
-    same of their 3x3 neighbours; and for each component how far it is from its regression on luma
-    over 3x3 and 5x5 cells of 2x2 pixels, with clip^2 times 0.09 or 1 added to luma's variance, times
-    weights. Kinds where all are zero take no time; the number of threads changes no bit.
+    At each pixel that is, for luma, the differences of its 7x7 neighbours from it, and these
+    clipped to +-clip, times the taps of its kind or kinds (`places`). With `guides`, for both
+    colours the same of their 3x3 neighbours; and for each component how far it is from its
+    regression on luma over 3x3 and 5x5 cells of 2x2 pixels, with clip^2 times 0.09 or 1 added to
+    luma's variance, times weights. Kinds where all are zero take no time; the number of threads
+    changes no bit.
 
     Args:
         x: (3, H, W) around [0, 1], sides even and above 0.
@@ -216,7 +217,7 @@ def place_filter(
         InvalidInputError: an argument is not so.
         UnsupportedError: not `runs_layers()`.
 
-    Source: "Adaptive loop filtering for video coding" (2013).
+    Sources: "Adaptive loop filtering for video coding" (2013); "Guided image filtering" (2010).
     """
 
 def places(x: _Floats, threads: int = 1) -> NDArray[np.float32]:
