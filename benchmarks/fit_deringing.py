@@ -105,11 +105,8 @@ def prepared(data: dict[str, Tensor], at: int) -> Iterator[tuple[Tensor, Tensor,
     for x, x_hat in zip(data["x"], data["x_hat"], strict=True):
         decoded = components_of(x_hat[at][None].float())
         lacks = components_of(x[None].float() / 255) - decoded
-        yield (
-            decoded,
-            lacks[0].flatten(1),
-            by_pixel(shares_of(places_of(decoded[:, :1]))[0]).flatten(1),
-        )
+        shares = by_pixel(shares_of(places_of(decoded[:, :1]))[0])
+        yield decoded, lacks[0].flatten(1), shares.flatten(1)
 
 
 def components_of(x: Tensor) -> Tensor:
@@ -159,9 +156,8 @@ def weights_of(products: Tensor, targets: Tensor, total: float) -> tuple[Tensor,
     size = products.diagonal(dim1=1, dim2=2).mean(1)
     ridge = (RIDGE * size + 1e-9)[:, None, None] * torch.eye(products.shape[-1])
     weights = torch.linalg.solve(products + ridge, targets)
-    saved = 2 * (weights * targets).sum(1) - torch.einsum(
-        "kf,kfg,kg->k", weights, products, weights
-    )
+    left = torch.einsum("kf,kfg,kg->k", weights, products, weights)
+    saved = 2 * (weights * targets).sum(1) - left
     weights[saved < LEAST_SAVED * total] = 0
     return weights.float(), float(saved[saved >= LEAST_SAVED * total].sum())
 
