@@ -38,14 +38,20 @@ from kodec.eval import bd_rate
 from kodec.eval.curves.bootstrap import interval_of_mean
 from kodec.models import RefinedLappedSynthesis
 from kodec.models.deringing import (
+    COLOUR_FEATURES,
+    COLOUR_TAPS,
     FEATURES,
+    GUIDES,
     KINDS,
     KNOTS,
+    TAPS,
     Deringing,
     by_pixel,
-    features_at,
+    colours_of,
+    differences_at,
     luma_of,
     places_of,
+    regressions_of,
     shares_of,
 )
 from kodec.native import InvalidInputError
@@ -54,7 +60,7 @@ from kodec.train.data import Pictures
 from reporting import parser_of, run, write_json
 from timed_training import in_words, one_thread
 
-TRAINING_PICTURES = 96
+TRAINING_PICTURES = 192
 RIDGE = 1e-3
 # Kinds that save less than this fraction of all error stay unfiltered, and take no time.
 LEAST_SAVED = 2e-4
@@ -95,56 +101,88 @@ def coded(network: PictureCodec, x: Tensor, qualities: tuple[float, ...]) -> dic
 
 
 def prepared(data: dict[str, Tensor], at: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Of each crop: luma as decoded (1, 1, H, W), what it lacks (H W,), shares (`KINDS`, H W)."""
+    """Of each crop: components (1, 3, H, W), what they lack (3, H W), shares (`KINDS`, H W)."""
     for x, x_hat in zip(data["x"], data["x_hat"], strict=True):
-        luma = luma_of(x_hat[at][None].float())
-        lacks = luma_of(x[None].float() / 255) - luma
-        yield luma, lacks.reshape(-1), by_pixel(shares_of(places_of(luma))[0]).flatten(1)
+        decoded = components_of(x_hat[at][None].float())
+        lacks = components_of(x[None].float() / 255) - decoded
+        shares = by_pixel(shares_of(places_of(decoded[:, :1]))[0])
+        yield decoded, lacks[0].flatten(1), shares.flatten(1)
 
 
-def solved(data: dict[str, Tensor], at: int) -> tuple[Tensor, Tensor]:
-    """Taps (`KINDS`, `FEATURES`) at a knot, and the clip as a logarithm.
+def components_of(x: Tensor) -> Tensor:
+    """Pixels (1, 3, H, W) -> luma and colours."""
+    return torch.cat([luma_of(x), colours_of(x)], dim=1)
+
+
+def solved(data: dict[str, Tensor], at: int) -> tuple[list[Tensor], Tensor]:
+    """Of each component taps and weights of guides (`KINDS`, features) at a knot, and the clips.
 
     Each kind's own errors count by its shares. A place's error, which all its kinds' taps make
     together, is no larger than their mean, as squares are convex.
     """
-    clip = torch.cat([lacks for _, lacks, _ in prepared(data, at)]).square().mean().sqrt()
-    products = torch.zeros(KINDS, FEATURES, FEATURES, dtype=torch.float64)
-    targets = torch.zeros(KINDS, FEATURES, dtype=torch.float64)
-    total = 0.0
-    for luma, lacks, shares in prepared(data, at):
-        total += float(lacks.square().sum())
+    every = torch.stack([lacks.square().mean(1) for _, lacks, _ in prepared(data, at)])
+    clips = every.mean(0).sqrt()
+    sides = (TAPS, COLOUR_TAPS, COLOUR_TAPS)
+    sizes = [2 * (side**2 - 1) + GUIDES for side in sides]
+    products = [torch.zeros(KINDS, size, size, dtype=torch.float64) for size in sizes]
+    targets = [torch.zeros(KINDS, size, dtype=torch.float64) for size in sizes]
+    for decoded, lacks, shares in prepared(data, at):
+        guides = regressions_of(decoded, clips[0]).flatten(2)
         for kind, share in enumerate(shares):
             places = share.nonzero().squeeze(1)
-            features = features_at(luma, places, clip)
-            weighted = features * share[places, None]
-            products[kind] += (weighted.t() @ features).double()
-            targets[kind] += (weighted.t() @ lacks[places]).double()
-    size = products.diagonal(dim1=1, dim2=2).mean(1)
-    ridge = (RIDGE * size + 1e-9)[:, None, None] * torch.eye(FEATURES)
-    taps = torch.linalg.solve(products + ridge, targets)
-    saved = 2 * (taps * targets).sum(1) - torch.einsum("kf,kfg,kg->k", taps, products, taps)
-    taps[saved < LEAST_SAVED * total] = 0
-    kept = int((saved >= LEAST_SAVED * total).sum())
+            for c, side in enumerate(sides):
+                plane = decoded[:, c : c + 1]
+                features = differences_at(plane, places, clips[c], side)
+                features = torch.cat([features, guides[c, :, places].t()], dim=1)
+                weighted = features * share[places, None]
+                products[c][kind] += (weighted.t() @ features).double()
+                targets[c][kind] += (weighted.t() @ lacks[c, places]).double()
+    total = every.sum(0) * lacks.shape[1]
+    found = [weights_of(*sums, float(total.sum())) for sums in zip(products, targets, strict=True)]
+    by_component = ", ".join(
+        f"{100 * saved / max(float(error), 1e-9):.2f} % ({int(weights.any(1).sum())} kinds)"
+        for (weights, saved), error in zip(found, total, strict=True)
+    )
     print(
-        f"quality {KNOTS[at]:.0f}: clip {255 * clip:.1f}, {kept} of {KINDS} kinds, of training "
-        f"crops' luma {100 * float(saved.clamp(min=0).sum()) / total:.2f} % of error saved",
+        f"quality {KNOTS[at]:.0f}: clip {255 * float(clips[0]):.1f}, of training crops' error in "
+        f"luma and colours saved {by_component}",
         flush=True,
     )
-    return taps.float(), clip.log()
+    return [weights for weights, _ in found], clips
+
+
+def weights_of(products: Tensor, targets: Tensor, total: float) -> tuple[Tensor, float]:
+    """Least squares of each kind, those that save too little of `total` left out; what is saved."""
+    size = products.diagonal(dim1=1, dim2=2).mean(1)
+    ridge = (RIDGE * size + 1e-9)[:, None, None] * torch.eye(products.shape[-1])
+    weights = torch.linalg.solve(products + ridge, targets)
+    left = torch.einsum("kf,kfg,kg->k", weights, products, weights)
+    saved = 2 * (weights * targets).sum(1) - left
+    weights[saved < LEAST_SAVED * total] = 0
+    return weights.float(), float(saved[saved >= LEAST_SAVED * total].sum())
+
+
+def put(filter_: Deringing, at: int, weights: list[Tensor], clips: Tensor) -> None:
+    """Give a guided filter what was solved for at a knot."""
+    luma, *colours = weights
+    filter_.taps[at], filter_.guides[at, :, 0] = luma.split((FEATURES, GUIDES), dim=1)
+    for c, own in enumerate(colours):
+        taps, guides = own.split((COLOUR_FEATURES, GUIDES), dim=1)
+        filter_.colour_taps[at, :, c], filter_.guides[at, :, c + 1] = taps, guides
+    filter_.clip[at], filter_.colour_clip[at] = clips[0].log(), clips[1:].log()
 
 
 @torch.no_grad()
 def fit(content: dict[str, Any], output: Path) -> None:
     """Solve at all knots; writes the taps, and a model with them."""
-    filter_ = Deringing()
+    filter_ = Deringing(guided=True)
     for at in range(len(KNOTS)):
-        filter_.taps[at], filter_.clip[at] = solved(content["train"], at)
+        put(filter_, at, *solved(content["train"], at))
     torch.save(filter_.state_dict(), output / "taps.pt")
     path = find_model(content["model"])
     _, info = load_model(path)
     config = copy.deepcopy(dict(info.config))
-    config["init_args"]["synthesis"]["init_args"]["deringing"] = True
+    config["init_args"]["synthesis"]["init_args"].update(deringing=True, guided=True)
     network = build_module(config)
     assert isinstance(network, PictureCodec)
     fill_from_model(network, path, grown=True)
@@ -188,7 +226,7 @@ def seconds(filter_: Deringing, data: dict[str, Tensor], repeats: int = 9) -> fl
 
 def report(content: dict[str, Any], output: Path, json: Path | None) -> None:
     """Print errors and BD-rate of the validation crops."""
-    filter_ = Deringing()
+    filter_ = Deringing(guided=True)
     filter_.load_state_dict(torch.load(output / "taps.pt", weights_only=True))
     data = content["validation"]
     before, after = errors(None, data), errors(filter_, data)

@@ -3,8 +3,14 @@
     luma --> spread here, spread near by, direction --> kinds of each 2x2 pixels, and their shares
     luma --> differences of 7x7 neighbours, plain and clipped --(taps of the kinds)--> + luma
 
+and, guided, to luma and both colours what they lack of their regression on luma around them:
+
+    colours --> differences of 3x3 neighbours, plain and clipped --(taps of the kinds)--> + colours
+    component, luma --> regression over 3x3, 5x5 cells --(weights of the kinds)--> + component
+
 Sources: "Adaptive loop filtering for video coding" (2013), linear filters by kind of place, fitted
-by least squares; "Non-linear adaptive loop filtering" (2019), clipped differences.
+by least squares; "Non-linear adaptive loop filtering" (2019), clipped differences; "Guided image
+filtering" (2010) and "Fast guided filter" (2015), regression on another component.
 
 Decoded pixels differ in their last bits from machine to machine. So no kind ends at a bound: around
 it a place has shares of both kinds, and what is added is a continuous function of the pixels.
@@ -12,6 +18,7 @@ it a place has shares of both kinds, and what is added is a continuous function 
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +27,12 @@ from kodec.native.layers import place_filter, runs_layers
 
 TAPS = 7
 FEATURES = 2 * (TAPS**2 - 1)
+# Of colours; and of guides, by how many cells of 2x2 pixels they reach, and parts of luma's clip's
+# square that are added to its variance.
+COLOUR_TAPS = 3
+COLOUR_FEATURES = 2 * (COLOUR_TAPS**2 - 1)
+GUIDE_REACHES, GUIDE_FLOORS = (1, 2), (0.09, 1.0)
+GUIDES = len(GUIDE_REACHES) * len(GUIDE_FLOORS)
 # Qualities at which there are taps of their own; between them they are interpolated.
 KNOTS = tuple(9.0 * k for k in range(8))
 # Bounds of the levels of spread: standard deviations of luma over 6x6, of pixels in [0, 1].
@@ -109,19 +122,20 @@ def by_pixel(cells: Tensor) -> Tensor:
     return cells.repeat_interleave(2, dim=-2).repeat_interleave(2, dim=-1)
 
 
-def features_at(luma: Tensor, places: Tensor, clip: Tensor) -> Tensor:
-    """Differences of neighbours from pixels of luma (1, 1, H, W), plain and clipped.
+def differences_at(plane: Tensor, places: Tensor, clip: Tensor, side: int = TAPS) -> Tensor:
+    """Differences of neighbours from pixels of a component (1, 1, H, W), plain and clipped.
 
-    places: flat positions (P,). clip: the largest, a number. Returns (P, `FEATURES`).
+    places: flat positions (P,). clip: the largest, a number. side: of the square of neighbours.
+    Returns (P, 2 (side^2 - 1)).
     """
-    reach = TAPS // 2
-    width = luma.shape[-1]
-    padded = nn.functional.pad(luma, (reach,) * 4, mode="replicate")[0, 0]
+    reach = side // 2
+    width = plane.shape[-1]
+    padded = nn.functional.pad(plane, (reach,) * 4, mode="replicate")[0, 0]
     rows, columns = places // width, places % width
     first = rows * padded.shape[1] + columns
-    taps = torch.arange(TAPS**2, device=luma.device)
-    taps = taps[taps != TAPS**2 // 2]
-    offsets = taps // TAPS * padded.shape[1] + taps % TAPS
+    taps = torch.arange(side**2, device=plane.device)
+    taps = taps[taps != side**2 // 2]
+    offsets = taps // side * padded.shape[1] + taps % side
     flat = padded.reshape(-1)
     centre = flat[first + reach * padded.shape[1] + reach]
     found = flat[first[:, None] + offsets] - centre[:, None]
@@ -134,18 +148,62 @@ def luma_of(x: Tensor) -> Tensor:
     return (red + green + blue) * (1 / math.sqrt(3))
 
 
+def colours_of(x: Tensor) -> Tensor:
+    """Pixels (N, 3, H, W) -> what is orthonormal to luma, (N, 2, H, W)."""
+    red, green, blue = x[:, :1], x[:, 1:2], x[:, 2:]
+    first = (red - blue) * (1 / math.sqrt(2))
+    return torch.cat([first, (red - 2 * green + blue) * (1 / math.sqrt(6))], dim=1)
+
+
+def pixels_of(components: Tensor) -> Tensor:
+    """Luma and colours (N, 3, H, W) -> pixels, of the same shape."""
+    luma, first, second = components.split(1, dim=1)
+    luma, first, second = luma / math.sqrt(3), first / math.sqrt(2), second / math.sqrt(6)
+    return torch.cat([luma + first + second, luma - 2 * second, luma - first + second], dim=1)
+
+
+def regressions_of(components: Tensor, clip: Tensor) -> Tensor:
+    """How far each component is from its regression on luma: (1, 3, H, W) -> (3, `GUIDES`, H, W).
+
+    clip: luma's, a number, which says how far luma varies by errors alone. Sides are even.
+    """
+    luma = components[:, :1] - math.sqrt(3) / 2
+    components = torch.cat([luma, components[:, 1:]], dim=1)
+    moments = torch.cat([components, components * luma], dim=1)
+    sums = nn.functional.avg_pool2d(moments, 2)
+    found = []
+    for reach in GUIDE_REACHES:
+        edged = nn.functional.pad(sums, (reach,) * 4, mode="replicate")
+        means, products = nn.functional.avg_pool2d(edged, 2 * reach + 1, stride=1).split(3, dim=1)
+        covariances = products - means * means[:, :1]
+        for floor in GUIDE_FLOORS:
+            slopes = covariances / (covariances[:, :1].clamp(min=0) + floor * clip.square())
+            fixed = means - slopes * means[:, :1]
+            found.append(by_pixel(slopes) * luma + by_pixel(fixed) - components)
+    return torch.stack(found, dim=2)[0]
+
+
 class Deringing(nn.Module):
     """Adds to luma what the taps of each place's kinds say; starts as no change.
 
     taps: (knots, `KINDS`, `FEATURES`). clip: largest clipped difference at each knot, as a natural
     logarithm. Kinds whose taps are all zero take no time where no gradient of taps is asked for.
     Gradients reach the taps, and pixels unfiltered.
+
+    guided: filter colours too, and each component by luma around it. colour_taps: (knots, `KINDS`,
+    2, `COLOUR_FEATURES`), colour_clip: (knots, 2), guides: weights (knots, `KINDS`, 3, `GUIDES`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, guided: bool = False) -> None:
         super().__init__()
+        self.guided = guided
         self.taps = nn.Parameter(torch.zeros(len(KNOTS), KINDS, FEATURES))
         self.clip = nn.Parameter(torch.linspace(-2.8, -4.8, len(KNOTS)))
+        if guided:
+            self.colour_taps = nn.Parameter(torch.zeros(len(KNOTS), KINDS, 2, COLOUR_FEATURES))
+            clips = torch.linspace(-3.5, -5.0, len(KNOTS))
+            self.colour_clip = nn.Parameter(clips[:, None].repeat(1, 2))
+            self.guides = nn.Parameter(torch.zeros(len(KNOTS), KINDS, 3, GUIDES))
 
     def between_knots(self, quality: Tensor) -> Tensor:
         """How much of each knot a quality (a number) has: (knots,)."""
@@ -158,45 +216,107 @@ class Deringing(nn.Module):
         """Pixels (N, 3, H, W) around [0, 1], sides even, quality (N,) -> the same shape."""
         with torch.autocast(x.device.type, enabled=False):
             items = zip(x.float(), quality, strict=True)
-            found = [self._one(item[None], q) for item, q in items]
+            found = [self._one(item[None], self._at(q)) for item, q in items]
             return found[0] if len(found) == 1 else torch.cat(found)
 
-    def _one(self, x: Tensor, quality: Tensor) -> Tensor:
+    def _at(self, quality: Tensor) -> "_Taps":
         parts = self.between_knots(quality.to(self.taps))
-        # In float32 where weights are not: on both sides of a closed loop they are in float64.
-        taps = torch.einsum("k,kpf->pf", parts, self.taps).float()
-        clip = torch.exp(parts @ self.clip).float()
+
+        def between(values: Tensor) -> Tensor:
+            # In float32 where weights are not: on both sides of a closed loop they are in float64.
+            return torch.einsum("k,k...->...", parts, values).float()
+
+        taps, clip = between(self.taps), torch.exp(between(self.clip))
+        if not self.guided:
+            return _Taps(taps, clip)
+        clips = torch.exp(between(self.colour_clip))
+        return _Taps(taps, clip, between(self.colour_taps), clips, between(self.guides))
+
+    def _one(self, x: Tensor, taps: "_Taps") -> Tensor:
         core = x.device.type == "cpu" and runs_layers()
-        if core and not taps.requires_grad:
-            found = _by_core(x.detach(), taps.detach(), clip)
+        if core and not taps.plain.requires_grad:
+            found = _by_core(x.detach(), taps)
             return x + (found - x.detach()) if x.requires_grad else found
-        luma = luma_of(x.detach())
-        return x + _by_kind(luma, taps, clip).view(luma.shape) * (1 / math.sqrt(3))
+        return x + pixels_of(_by_kind(x.detach(), taps))
 
 
-def _by_kind(luma: Tensor, taps: Tensor, clip: Tensor) -> Tensor:
-    """What is added to luma (1, 1, H, W), with gradients for taps and clip: (H W,)."""
-    added = torch.zeros_like(luma).reshape(-1)
+class _Taps(NamedTuple):
+    """Of one quality, as `Deringing` has them of each knot, but clips as they are."""
+
+    plain: Tensor
+    clip: Tensor
+    colours: Tensor | None = None
+    clips: Tensor | None = None
+    guides: Tensor | None = None
+
+    def of(self, component: int) -> tuple[Tensor, Tensor, int]:
+        """Taps of luma or a colour, their clip, and the side of the square they are on."""
+        if component == 0:
+            return self.plain, self.clip, TAPS
+        assert self.colours is not None and self.clips is not None
+        return self.colours[:, component - 1], self.clips[component - 1], COLOUR_TAPS
+
+
+def _by_kind(x: Tensor, taps: _Taps) -> Tensor:
+    """What is added to components of pixels (1, 3, H, W), with gradients for taps and clips."""
+    components = torch.cat([luma_of(x), colours_of(x)], dim=1)
+    shares = shares_of(places_of(components[:, :1]))[0]
+    further: Tensor | None = None
+    lacks = None if taps.guides is None else regressions_of(components, taps.clip).flatten(2)
+    added = []
+    for component in range(1 if taps.guides is None else 3):
+        own, clip, side = taps.of(component)
+        if lacks is not None and taps.guides is not None:
+            own, further = torch.cat([own, taps.guides[:, component]], dim=1), lacks[component]
+        plane = components[:, component : component + 1]
+        added.append(_of_plane(plane, shares, own, clip, side, further).view(plane.shape))
+    added += [torch.zeros_like(added[0])] * (3 - len(added))
+    return torch.cat(added, dim=1)
+
+
+def _of_plane(
+    plane: Tensor, shares: Tensor, taps: Tensor, clip: Tensor, side: int, further: Tensor | None
+) -> Tensor:
+    """What is added to a component (1, 1, H, W): (H W,). further: features (F, H W)."""
+    added = torch.zeros_like(plane).reshape(-1)
     used = list(range(KINDS))
     if not taps.requires_grad:
         used = taps.abs().amax(1).nonzero().squeeze(1).tolist()
-    shares = shares_of(places_of(luma))[0]
     for kind in used:
         share = by_pixel(shares[kind]).reshape(-1)
         places = share.nonzero().squeeze(1)
         if len(places):
-            sums = features_at(luma, places, clip) @ taps[kind]
-            added = added.index_add(0, places, sums * share[places])
+            features = differences_at(plane, places, clip, side)
+            if further is not None:
+                features = torch.cat([features, further[:, places].t()], dim=1)
+            added = added.index_add(0, places, features @ taps[kind] * share[places])
     return added
 
 
-def _by_core(x: Tensor, taps: Tensor, clip: Tensor) -> Tensor:
+def _by_core(x: Tensor, taps: _Taps) -> Tensor:
     """Filtered pixels by the core, the same up to rounding: (1, 3, H, W)."""
-    middle = TAPS**2 // 2
-    whole = taps.view(KINDS, 2, -1)
-    whole = torch.cat(
-        [whole[..., :middle], whole.new_zeros(KINDS, 2, 1), whole[..., middle:]], dim=2
+    pixels, rows = x[0].contiguous(), _in_rows(taps.plain.detach(), TAPS, 8)
+    threads = torch.get_num_threads()
+    if taps.colours is None or taps.clips is None or taps.guides is None:
+        return torch.from_numpy(place_filter(pixels, rows, float(taps.clip), threads=threads))[None]
+    both = [_in_rows(part.detach(), COLOUR_TAPS, 4) for part in taps.colours.unbind(1)]
+    found = place_filter(
+        pixels,
+        rows,
+        float(taps.clip),
+        torch.cat(both, dim=3),
+        taps.guides.detach().contiguous(),
+        (float(taps.clips[0]), float(taps.clips[1])),
+        threads,
     )
-    rows = nn.functional.pad(whole.view(KINDS, 2, TAPS, TAPS), (0, 1)).contiguous()
-    found = place_filter(x[0].contiguous(), rows, float(clip), torch.get_num_threads())
     return torch.from_numpy(found)[None]
+
+
+def _in_rows(taps: Tensor, side: int, width: int) -> Tensor:
+    """Taps (`KINDS`, 2 (side^2 - 1)) with a zero in the middle, and rows filled up with zeros."""
+    middle = side**2 // 2
+    whole = taps.view(KINDS, 2, -1)
+    zero = whole.new_zeros(KINDS, 2, 1)
+    whole = torch.cat([whole[..., :middle], zero, whole[..., middle:]], dim=2)
+    rows = whole.view(KINDS, 2, side, side)
+    return nn.functional.pad(rows, (0, width - side)).contiguous()

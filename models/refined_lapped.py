@@ -119,7 +119,8 @@ class RefinedLappedSynthesis(nn.Module):
     """Latents (N, 768, h, w) -> pixels (N, 3, 16 h, 16 w), around [0, 1].
 
     widths: channels of the refining network at 1/4, 1/8 and 1/16 of the resolution.
-    blocks: residual blocks at 1/4 of the resolution. deringing: a `Deringing` filter at the end.
+    blocks: residual blocks at 1/4 of the resolution. deringing: a `Deringing` filter at the end;
+    guided: one of colours too.
     """
 
     stride = 16
@@ -133,6 +134,7 @@ class RefinedLappedSynthesis(nn.Module):
         blocks: int = 3,
         boost: float = 1.4,
         deringing: bool = False,
+        guided: bool = False,
     ) -> None:
         super().__init__()
         fine, middle, coarse = widths
@@ -147,7 +149,7 @@ class RefinedLappedSynthesis(nn.Module):
         # 2 rows at 1/16 in front of that; beside them 1 for the boundary filter.
         self.reach = max(self.coarse_rim // 16 + 2, self.pixel_rim // 16 + 1)
         self.filter_rim = filtered
-        self.deringing = Deringing() if deringing else None
+        self.deringing = Deringing(guided) if deringing else None
         self.linear = LappedSynthesis(self.stride, boost)
         self.quality = QualityEmbedding(EMBEDDING)
         # Latents enter as asinh(y * exp(level + slope * t)): about their size in quantisation

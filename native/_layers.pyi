@@ -185,24 +185,39 @@ def filter_gradient(x: _Floats, gradient: _Floats, threads: int = 1) -> NDArray[
     Source: "Fast algorithms for convolutional neural networks" (2016).
     """
 
-def place_filter(x: _Floats, taps: _Floats, clip: float, threads: int = 1) -> NDArray[np.float32]:
-    """Pixels with what taps of each place's kind say added to luma: (3, H, W), float32.
+def place_filter(
+    x: _Floats,
+    taps: _Floats,
+    clip: float,
+    colour_taps: _Floats | None = None,
+    guides: _Floats | None = None,
+    colour_clips: tuple[float, float] = (1.0, 1.0),
+    threads: int = 1,
+) -> NDArray[np.float32]:
+    """Pixels with what each place's kind says added to luma, and to colours: (3, H, W), float32.
 
-    At each pixel these are the differences of luma's 7x7 neighbours from it, and these clipped to
-    +-clip, times the taps of its kind or kinds (`places`). Kinds whose taps are all zero take no
-    time; the number of threads changes no bit.
+    At each pixel that is, for luma, the differences of its 7x7 neighbours from it, and these
+    clipped to +-clip, times the taps of its kind or kinds (`places`). With `guides`, for both
+    colours the same of their 3x3 neighbours; and for each component how far it is from its
+    regression on luma over 3x3 and 5x5 cells of 2x2 pixels, with clip^2 times 0.09 or 1 added to
+    luma's variance, times weights. Kinds where all are zero take no time; the number of threads
+    changes no bit.
 
     Args:
         x: (3, H, W) around [0, 1], sides even and above 0.
         taps: (48, 2, 7, 8), plain and clipped; the eighth of a row is ignored.
-        clip: of the clipped differences.
+        clip: of luma's clipped differences.
+        colour_taps: (48, 2, 3, 8), plain and clipped, of a row four of (red - blue) / sqrt(2) and
+            four of (red - 2 green + blue) / sqrt(6), of which the last is ignored.
+        guides: (48, 3, 4), luma's, then the colours' weights: 3x3 with both floors, 5x5 with both.
+        colour_clips: of the colours' clipped differences.
         threads: 1..1024.
 
     Raises:
         InvalidInputError: an argument is not so.
         UnsupportedError: not `runs_layers()`.
 
-    Source: "Adaptive loop filtering for video coding" (2013).
+    Sources: "Adaptive loop filtering for video coding" (2013); "Guided image filtering" (2010).
     """
 
 def places(x: _Floats, threads: int = 1) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@
 #include "errors.hpp"
 #include "layers/layers.hpp"
 #include "parallel.hpp"
+#include "place_components.hpp"
 #include "random_items.hpp"
 
 namespace {
@@ -100,63 +101,55 @@ Floats run(std::size_t count, std::uint64_t seed, const char *name, const Layer 
   return one;
 }
 
-// Of a cell's kinds the taps `tap` of each, by its shares.
-double blended(const Floats &taps, const float *place, std::size_t cells, std::size_t tap) {
-  const auto kind_of = [](std::size_t here, std::size_t near, std::size_t direction) {
-    return (here * kPlaceLevels + near) * kPlaceDirections + direction;
-  };
-  const double direction = place[2 * cells], turned = std::fabs(direction);
-  double sum = 0;
-  for (std::size_t here = 0; here < kPlaceLevels; ++here)
-    for (std::size_t near = 0; near < kPlaceLevels; ++near) {
-      const double of_here = std::fmax(0.0, 1 - std::fabs(place[0] - double(here)));
-      const double of_near = std::fmax(0.0, 1 - std::fabs(place[cells] - double(near)));
-      const std::size_t each = 2 * kPlaceTaps * kPlaceColumns;
-      sum += of_here * of_near *
-             ((1 - turned) * taps[kind_of(here, near, 2) * each + tap] +
-              turned * taps[kind_of(here, near, direction > 0 ? 0 : 1) * each + tap]);
-    }
-  return sum;
-}
-
-// Pixels from smooth to rough, so that places of all levels and between them occur.
+// Pixels from smooth to rough, so that places of all levels and between them occur; of luma alone,
+// and of colours too.
 void check_places(Random &random, std::uint64_t seed) {
   const std::size_t h = 2 + 2 * random.below(30), w = 2 + 2 * random.below(30);
   const std::size_t plane = h * w, cells = plane / 4;
   Floats x = random_floats(random, 3 * plane);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.5f + 0.2f * x[i] * float(i % w) / float(w);
-  const Floats taps = random_floats(random, kPlaceKinds * 2 * kPlaceTaps * kPlaceColumns);
+  constexpr std::size_t kWhole = 2 * kPlaceTaps * kPlaceColumns;
+  constexpr std::size_t kBoth = 2 * kPlaceColourTaps * kPlaceColumns, kWeights = 3 * kPlaceGuides;
+  const Floats taps = random_floats(random, kPlaceKinds * kWhole);
+  const Floats more = random_floats(random, kPlaceKinds * kBoth);
+  const Floats weights = random_floats(random, kPlaceKinds * kWeights);
   const float clip = 0.1f;
+  const ColourTaps colours{more.data(), weights.data(), {0.05f, 0.2f}, {0.001f, 0.01f}};
   const Floats places = run(3 * cells, seed, "find_places", [&](float *out, std::size_t threads) {
     find_places(x.data(), out, h, w, threads);
   });
-  const Floats found = run(3 * plane, seed, "filter_places", [&](float *out, std::size_t threads) {
-    filter_places(x.data(), taps.data(), clip, out, h, w, threads);
-  });
-  const auto luma = [&](std::size_t y, std::size_t z) {
-    const std::size_t at = y * w + z;
-    return (double(x[at]) + x[plane + at] + x[2 * plane + at]) / std::sqrt(3.0);
-  };
-  const auto moved = [](std::size_t from, std::size_t by, std::size_t end) {
-    return std::min(std::max<std::size_t>(from + by, 3) - 3, end - 1);
-  };
-  std::vector<double> expected(3 * plane);
-  for (std::size_t i = 0; i < plane; ++i) {
-    const std::size_t y = i / w, z = i % w;
-    const float *const place = places.data() + y / 2 * (w / 2) + z / 2;
-    double sum = 0;
-    for (std::size_t r = 0; r < kPlaceTaps; ++r)
-      for (std::size_t c = 0; c < kPlaceTaps; ++c) {
-        const double difference = luma(moved(y, r, h), moved(z, c, w)) - luma(y, z);
-        const double bounded = std::fmin(std::fmax(difference, -clip), clip);
-        const std::size_t tap = r * kPlaceColumns + c;
-        sum += difference * blended(taps, place, cells, tap) +
-               bounded * blended(taps, place, cells, tap + kPlaceTaps * kPlaceColumns);
+  const Components components(x, h, w);
+  for (const ColourTaps *const with : {static_cast<const ColourTaps *>(nullptr), &colours}) {
+    const char *const name = with == nullptr ? "filter_places" : "filter_places with colours";
+    const Floats found = run(3 * plane, seed, name, [&](float *out, std::size_t threads) {
+      filter_places(x.data(), taps.data(), clip, with, out, h, w, threads);
+    });
+    std::vector<double> expected(3 * plane);
+    for (std::size_t i = 0; i < plane; ++i) {
+      const float *const place = places.data() + i / w / 2 * (w / 2) + i % w / 2;
+      double added[3] = {0, 0, 0};
+      const auto tap = [&](std::size_t r, std::size_t c, std::size_t k) {
+        return blended(taps, kWhole, place, cells, (k * kPlaceTaps + r) * kPlaceColumns + c);
+      };
+      added[0] = components.by_taps(0, i, 3, clip, tap);
+      for (std::size_t c = 0; with != nullptr && c < 3; ++c) {
+        if (c > 0)
+          added[c] = components.by_taps(
+              c, i, 1, colours.clips[c - 1], [&](std::size_t r, std::size_t z, std::size_t k) {
+                const std::size_t row = k * kPlaceColourTaps + r;
+                return blended(more, kBoth, place, cells, row * kPlaceColumns + 4 * (c - 1) + z);
+              });
+        for (std::size_t g = 0; g < kPlaceGuides; ++g)
+          added[c] += blended(weights, kWeights, place, cells, c * kPlaceGuides + g) *
+                      components.lacks(c, i, g < 2 ? 1 : 2, colours.floors[g % 2]);
       }
-    for (std::size_t component = 0; component < 3; ++component)
-      expected[component * plane + i] = x[component * plane + i] + sum / std::sqrt(3.0);
+      const double luma = added[0] / std::sqrt(3.0), tilt = added[1] / std::sqrt(2.0),
+                   green = added[2] / std::sqrt(6.0);
+      const double back[] = {luma + tilt + green, luma - 2 * green, luma - tilt + green};
+      for (std::size_t c = 0; c < 3; ++c) expected[c * plane + i] = x[c * plane + i] + back[c];
+    }
+    compare(found, expected, seed, name);
   }
-  compare(found, expected, seed, "filter_places");
 }
 
 // Across all inner boundaries of blocks, along rows of `width` values `step` apart.

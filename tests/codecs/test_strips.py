@@ -57,14 +57,14 @@ def test_strips_give_what_the_whole_gives(
 
 
 @pytest.mark.parametrize("box", [(0, 0, 5, 4), (3, 6, 7, 9), (12, 5, 15, 11), (9, 9, 10, 10)])
-@pytest.mark.parametrize("deringing", [False, True])
+@pytest.mark.parametrize("filters", [{}, {"deringing": True}, {"deringing": True, "guided": True}])
 @torch.no_grad()
 def test_windows_within_their_rims_give_what_the_whole_gives(
-    box: tuple[int, int, int, int], deringing: bool
+    box: tuple[int, int, int, int], filters: dict[str, bool]
 ) -> None:
     torch.manual_seed(0)
     analysis = RefinedLappedAnalysis((4, 4, 8))
-    synthesis = RefinedLappedSynthesis((4, 4, 8), blocks=2, deringing=deringing)
+    synthesis = RefinedLappedSynthesis((4, 4, 8), blocks=2, **filters)
     for parameter in [*analysis.parameters(), *synthesis.parameters()]:
         if parameter.abs().sum() == 0:
             nn.init.normal_(parameter, std=0.05)

@@ -416,6 +416,27 @@ def test_place_filter() -> None:
 
 
 @needs_layers
+def test_place_filter_of_colours() -> None:
+    """A colour that is a multiple of luma is its regression on it; another comes nearer to it."""
+    torch.manual_seed(0)
+    luma = torch.rand(16, 20)
+    x = torch.stack([luma, 0.5 * luma, 0.25 * luma])
+    taps, colours = torch.zeros(48, 2, 7, 8), torch.zeros(48, 2, 3, 8)
+    guides = torch.zeros(48, 3, 4)
+    guides[:, 1:] = 0.25
+    same = place_filter(x, taps, 1e-4, colours, guides)
+    assert_near(torch.from_numpy(same), x.double())
+    other = x.clone()
+    other[0, 8, 10] += 0.3
+    found = place_filter(other, taps, 1e-4, colours, guides)
+    assert np.array_equal(place_filter(other, taps, 1e-4, colours, guides, threads=3), found)
+    by_luma = float(other[:, 8, 10].sum()) * 0.75 / 1.75
+    tilts = [float(made[0, 8, 10] - made[2, 8, 10]) for made in (torch.from_numpy(found), other)]
+    assert abs(tilts[0] - by_luma) < 0.9 * abs(tilts[1] - by_luma)
+    assert np.array_equal(found[:, :2], same[:, :2])
+
+
+@needs_layers
 def test_places() -> None:
     """Flat, steep along rows, steep along columns; and values that no picture has."""
     x = torch.full((3, 24, 60), 0.4)
@@ -443,5 +464,12 @@ def test_place_filters_that_do_not_fit() -> None:
     ):
         with pytest.raises(InvalidInputError, match=message):
             place_filter(*wrong, clip=1.0)
+    for colours, guides, message in (
+        (torch.zeros(48, 2, 3, 8), None, "go together"),
+        (torch.zeros(48, 2, 3, 7), torch.zeros(48, 3, 4), "colour_taps must be"),
+        (torch.zeros(48, 2, 3, 8), torch.zeros(48, 2, 4), "guides must be"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            place_filter(x, taps, 1.0, colours, guides)
     with pytest.raises(InvalidInputError, match="x must be"):
         places(x[:2].contiguous())

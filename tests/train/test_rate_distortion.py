@@ -270,7 +270,7 @@ def test_training_without_the_filter_starts_from_a_model_that_has_one(
     """The filter is fitted behind a trained model; it is left out, and nothing else is."""
     info = load_model(tiny_model)[1]
     config = copy.deepcopy(dict(info.config))
-    config["init_args"]["synthesis"]["init_args"]["deringing"] = True
+    config["init_args"]["synthesis"]["init_args"].update(deringing=True, guided=True)
     filtered = module({"model": {"codec": config}}, start_from=str(tiny_model), grown=True).codec
     path = tmp_path / "filtered.safetensors"
     save_model(filtered, config, path, "filtered")
@@ -278,7 +278,8 @@ def test_training_without_the_filter_starts_from_a_model_that_has_one(
     given = load_model(path)[0].float().state_dict()
     assert all(torch.equal(value, given[key]) for key, value in started.items())
     left_out = given.keys() - started.keys()
-    assert left_out == {"synthesis.deringing.taps", "synthesis.deringing.clip"}
+    parts = ("taps", "clip", "colour_taps", "colour_clip", "guides")
+    assert left_out == {f"synthesis.deringing.{part}" for part in parts}
 
 
 def test_a_grown_codec_starts_as_the_model_that_it_grew_from(
@@ -288,7 +289,7 @@ def test_a_grown_codec_starts_as_the_model_that_it_grew_from(
     stored, info = load_model(tiny_model)
     assert isinstance(stored, PictureCodec)
     config = copy.deepcopy(dict(info.config))
-    config["init_args"]["synthesis"]["init_args"]["deringing"] = True
+    config["init_args"]["synthesis"]["init_args"].update(deringing=True, guided=True)
     larger = {"model": {"codec": config}}
     with pytest.raises(InvalidInputError, match="deringing"):
         module(larger, start_from=str(tiny_model))

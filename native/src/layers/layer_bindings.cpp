@@ -1,6 +1,7 @@
 // The module kodec.native._layers; _layers.pyi documents it.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 
 #include <algorithm>
 #include <array>
@@ -352,7 +353,9 @@ std::array<std::size_t, 2> pixel_sizes(const Array &pixels) {
   return {h, w};
 }
 
-nb::object place_filter_argument(nb::handle x, nb::handle taps, float clip, nb::handle threads) {
+nb::object place_filter_argument(nb::handle x, nb::handle taps, float clip,
+                                 nb::handle colour_taps, nb::handle guides,
+                                 std::array<float, 2> colour_clips, nb::handle threads) {
   const Array source = floats(x, "x", 3), weights = floats(taps, "taps", 4);
   const std::size_t workers = threads_argument(threads);
   require_layers();
@@ -360,8 +363,24 @@ nb::object place_filter_argument(nb::handle x, nb::handle taps, float clip, nb::
   require(weights.shape(0) == kPlaceKinds && weights.shape(1) == 2 &&
               weights.shape(2) == kPlaceTaps && weights.shape(3) == kPlaceColumns,
           "taps must be (48, 2, 7, 8)");
+  require(colour_taps.is_none() == guides.is_none(), "colour_taps and guides go together");
+  std::optional<Array> own, beside;
+  ColourTaps colours{};
+  if (!guides.is_none()) {
+    own = floats(colour_taps, "colour_taps", 4);
+    beside = floats(guides, "guides", 3);
+    require(own->shape(0) == kPlaceKinds && own->shape(1) == 2 &&
+                own->shape(2) == kPlaceColourTaps && own->shape(3) == kPlaceColumns,
+            "colour_taps must be (48, 2, 3, 8)");
+    require(beside->shape(0) == kPlaceKinds && beside->shape(1) == 3 &&
+                beside->shape(2) == kPlaceGuides,
+            "guides must be (48, 3, 4)");
+    colours = {data_of<float>(*own), data_of<float>(*beside), {colour_clips[0], colour_clips[1]},
+               {clip * clip * kPlaceFloors[0], clip * clip * kPlaceFloors[1]}};
+  }
   const nb::object found = results({1, 3, h, w}, [&, h = h, w = w](std::size_t, float *out) {
-    filter_places(data_of<float>(source), data_of<float>(weights), clip, out, h, w, workers);
+    filter_places(data_of<float>(source), data_of<float>(weights), clip,
+                  own ? &colours : nullptr, out, h, w, workers);
   });
   return found.attr("reshape")(3, h, w);
 }
@@ -426,7 +445,9 @@ NB_MODULE(_layers, m) {
   m.def("filter_gradient", &filter_gradient_argument, nb::arg("x").none(),
         nb::arg("gradient").none(), nb::arg("threads").none() = 1);
   m.def("place_filter", &place_filter_argument, nb::arg("x").none(), nb::arg("taps").none(),
-        nb::arg("clip"), nb::arg("threads").none() = 1);
+        nb::arg("clip"), nb::arg("colour_taps").none() = nb::none(),
+        nb::arg("guides").none() = nb::none(),
+        nb::arg("colour_clips") = std::array<float, 2>{1, 1}, nb::arg("threads").none() = 1);
   m.def("places", &places_argument, nb::arg("x").none(), nb::arg("threads").none() = 1);
   m.def("to_blocks", &to_blocks_argument, nb::arg("x").none(), nb::arg("side").none(),
         nb::arg("matrix").none() = nb::none(), nb::arg("shift") = 0.0f,

@@ -137,13 +137,63 @@ struct PlaceRow {
   const float *here, *near, *directions;
 };
 
-// What is added to two rows of luma: (2, 2 cells). luma: kPlaceTaps + 1 rows of neighbours, `step`
-// floats apart. used: kinds that have taps other than zero. taps: (kinds, 2, kPlaceTaps, 8).
+// Sums over neighbourhoods of cells: of luma (less its middle), both colours, and luma times these.
+constexpr std::size_t kPlaceMoments = 6;
+// Neighbourhoods are of 3x3 and of 5x5 cells.
+constexpr std::size_t kPlaceWide = 2;
+
+// What is known of the colours of a row of cells.
+struct PlaceColours {
+  const float *rows;                 // kPlaceColourTaps + 1 rows of neighbours, `step` floats apart
+  std::size_t step, plane;           // the second colour's are `plane` floats behind the first's
+  const float *moments;              // (2 neighbourhoods, kPlaceMoments, moment_step)
+  std::size_t moment_step;
+  float clips[2], floors[2];
+};
+
+// One row of pixels to both colours, `out_plane` floats apart, with a neighbour on both sides and
+// one more behind the end.
+void place_colour_row(const float *x, std::size_t plane, float *out, std::size_t out_plane,
+                      std::size_t width);
+
+// Sums of luma and so on over each cell of two rows of pixels: (kPlaceMoments, out_step). room: for
+// kPlaceMoments rows of pixels.
+void place_moment_row(const float *x, std::size_t plane, std::size_t width, float *room, float *out,
+                      std::size_t out_step);
+
+// Sums over 3x3 and 5x5 cells, of one moment, from five rows of cells: `large` and `small` of as many
+// cells. room: for cells + 2 kPlaceWide.
+void sum_moment_row(const float *const *rows, std::size_t cells, float *room, float *small,
+                    float *large);
+
+// What a kind adds: taps of luma (2, kPlaceTaps, 8), then, where colours are filtered, those of both
+// colours (2, kPlaceColourTaps, 8) and weights of guides (3, kPlaceGuides), and four more floats.
+constexpr std::size_t kPlaceLumaSet = 2 * kPlaceTaps * kPlaceColumns;
+constexpr std::size_t kPlaceColourSet = 2 * kPlaceColourTaps * kPlaceColumns;
+constexpr std::size_t kPlaceSet = kPlaceLumaSet + kPlaceColourSet + 3 * kPlaceGuides + 4;
+
+// What of a kind is other than zero.
+enum PlaceUse : unsigned char { kUsesLuma = 1, kUsesColours = 2, kUsesGuides = 4 };
+
+// Sets of all kinds: (kinds, kPlaceSet), and what they use. clip: of luma.
+struct PlaceSets {
+  const float *sets;
+  const unsigned char *used;
+  float clip;
+};
+
+// What is added to two rows of luma: (2, 2 cells); and, with colours (which may be null), to both:
+// (3, 2, 2 cells). luma: kPlaceTaps + 1 rows of neighbours, `step` floats apart.
 void filter_place_row(const float *luma, std::size_t step, const PlaceRow &places,
-                      const float *taps, const unsigned char *used, float clip, std::size_t cells,
+                      const PlaceSets &sets, const PlaceColours *colours, std::size_t cells,
                       float *added);
 
 // Adds to a row of one component its part of luma.
 void add_luma_row(const float *x, const float *added, float *out, std::size_t width);
+
+// Adds to one row of pixels what is added to luma and both colours, `plane` and `added_plane` floats
+// apart.
+void add_colour_row(const float *x, const float *added, std::size_t added_plane, float *out,
+                    std::size_t plane, std::size_t width);
 
 }  // namespace kodec

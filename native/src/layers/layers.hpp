@@ -118,7 +118,21 @@ void find_places(const float *x, float *out, std::size_t height, std::size_t wid
 // times the taps (2, 7, 8) of its kind. taps: (kPlaceKinds, 2, 7, 8), of which the eighth of a row
 // is unused, as the middle one is.
 constexpr std::size_t kPlaceTaps = 7, kPlaceColumns = 8;
-void filter_places(const float *x, const float *taps, float clip, float *out, std::size_t height,
-                   std::size_t width, std::size_t threads);
+
+// What follows luma, where it is given. Colours are (red - blue) / sqrt(2) and (red - 2 green +
+// blue) / sqrt(6). To each is added what their 3x3 neighbours' differences give, as for luma, clipped
+// to +-clips; and to each component, by weights, the difference between it and its regression on luma
+// over 3x3 and 5x5 cells of 2x2 pixels, with two floors under luma's variance.
+constexpr std::size_t kPlaceColourTaps = 3, kPlaceGuides = 4;
+// Both floors, of the square of luma's clip.
+constexpr float kPlaceFloors[] = {0.09f, 1};
+struct ColourTaps {
+  const float *taps;     // (kPlaceKinds, 2, 3, 8): four of the first colour, four of the second
+  const float *weights;  // (kPlaceKinds, 3, kPlaceGuides): of neighbourhood and floor
+  float clips[2], floors[2];
+};
+
+void filter_places(const float *x, const float *taps, float clip, const ColourTaps *colours,
+                   float *out, std::size_t height, std::size_t width, std::size_t threads);
 
 }  // namespace kodec

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "buffer.hpp"
@@ -18,9 +19,13 @@ void place_cell_row(const std::int16_t *, const std::int16_t *, const std::int16
 void place_level_row(const std::int32_t *const *, std::size_t, const float *, std::int32_t *,
                      float *, float *) {}
 void place_near_row(const float *const *, std::size_t, std::size_t, float *, float *) {}
-void filter_place_row(const float *, std::size_t, const PlaceRow &, const float *,
-                      const unsigned char *, float, std::size_t, float *) {}
+void filter_place_row(const float *, std::size_t, const PlaceRow &, const PlaceSets &,
+                      const PlaceColours *, std::size_t, float *) {}
 void add_luma_row(const float *, const float *, float *, std::size_t) {}
+void place_colour_row(const float *, std::size_t, float *, std::size_t, std::size_t) {}
+void place_moment_row(const float *, std::size_t, std::size_t, float *, float *, std::size_t) {}
+void sum_moment_row(const float *const *, std::size_t, float *, float *, float *) {}
+void add_colour_row(const float *, const float *, std::size_t, float *, std::size_t, std::size_t) {}
 #endif
 
 namespace {
@@ -117,6 +122,89 @@ class Places {
   Buffer luma_, levels_, directions_;
 };
 
+// Sums over cells of luma, colours and their products, and what the filter sees around a row.
+class Colours {
+ public:
+  Colours(const float *x, std::size_t height, std::size_t width, const ColourTaps &taps,
+          std::size_t threads)
+      : x_(x), height_(height), width_(width), taps_(taps), rows_(height / 2),
+        sums_(rows_ * kPlaceMoments * cells()) {
+    std::vector<std::vector<float>> rooms(std::min(threads, rows_),
+                                          std::vector<float>(kPlaceMoments * width));
+    share_tasks(rows_, threads, [&](std::size_t row, std::size_t worker) {
+      place_moment_row(x + 2 * row * width, height * width, width, rooms[worker].data(),
+                       sums_.data() + row * kPlaceMoments * cells(), cells());
+    });
+  }
+
+  // Floats that `around` needs.
+  std::size_t room() const {
+    return 2 * plane() + 2 * kPlaceMoments * cells() + cells() + 2 * kPlaceWide;
+  }
+
+  PlaceColours around(std::size_t row, float *room) const {
+    float *const moments = room + 2 * plane(), *const wide = moments + 2 * kPlaceMoments * cells();
+    for (std::size_t r = 0; r <= kPlaceColourTaps; ++r) {
+      const std::size_t y = moved(2 * row + r, 1, height_);
+      place_colour_row(x_ + y * width_, height_ * width_, room + r * step(), plane(), width_);
+    }
+    for (std::size_t m = 0; m < kPlaceMoments; ++m) {
+      const float *seen[2 * kPlaceWide + 1];
+      for (std::size_t r = 0; r <= 2 * kPlaceWide; ++r)
+        seen[r] = sums_.data() + (moved(row + r, kPlaceWide, rows_) * kPlaceMoments + m) * cells();
+      sum_moment_row(seen, cells(), wide, moments + m * cells(),
+                     moments + (kPlaceMoments + m) * cells());
+    }
+    return {room, step(), plane(), moments, cells(), {taps_.clips[0], taps_.clips[1]},
+            {taps_.floors[0], taps_.floors[1]}};
+  }
+
+ private:
+  // `to` less `by`, within 0 and end.
+  static std::size_t moved(std::size_t to, std::size_t by, std::size_t end) {
+    return std::min(std::max(to, by) - by, end - 1);
+  }
+  std::size_t cells() const { return width_ / 2; }
+  std::size_t step() const { return width_ + 3; }
+  std::size_t plane() const { return (kPlaceColourTaps + 1) * step(); }
+
+  const float *x_;
+  std::size_t height_, width_;
+  const ColourTaps &taps_;
+  std::size_t rows_;
+  Buffer sums_;
+};
+
+// All kinds' taps and weights, in one place, and what each uses.
+class Sets {
+ public:
+  Sets(const float *taps, const ColourTaps *colours) : sets_(kPlaceKinds * kPlaceSet) {
+    for (std::size_t kind = 0; kind < kPlaceKinds; ++kind) {
+      float *const own = sets_.data() + kind * kPlaceSet;
+      std::copy_n(taps + kind * kPlaceLumaSet, kPlaceLumaSet, own);
+      for (std::size_t row = 0; row < 2 * kPlaceTaps; ++row) own[row * kPlaceColumns + 7] = 0;
+      used_[kind] = any(own, kPlaceLumaSet) ? kUsesLuma : 0;
+      if (colours == nullptr) continue;
+      float *const more = own + kPlaceLumaSet, *const weights = more + kPlaceColourSet;
+      std::copy_n(colours->taps + kind * kPlaceColourSet, kPlaceColourSet, more);
+      for (std::size_t k = 3; k < kPlaceColourSet; k += 4) more[k] = 0;
+      std::copy_n(colours->weights + kind * 3 * kPlaceGuides, 3 * kPlaceGuides, weights);
+      if (any(more, kPlaceColourSet)) used_[kind] |= kUsesColours;
+      if (any(weights, 3 * kPlaceGuides)) used_[kind] |= kUsesGuides;
+    }
+  }
+
+  PlaceSets with_clip(float clip) const { return {sets_.data(), used_, clip}; }
+
+ private:
+  static bool any(const float *first, std::size_t count) {
+    return std::any_of(first, first + count, [](float tap) { return tap != 0; });
+  }
+
+  std::vector<float> sets_;
+  unsigned char used_[kPlaceKinds];
+};
+
 }  // namespace
 
 void find_places(const float *x, float *out, std::size_t height, std::size_t width,
@@ -133,32 +221,35 @@ void find_places(const float *x, float *out, std::size_t height, std::size_t wid
   }
 }
 
-void filter_places(const float *x, const float *taps, float clip, float *out, std::size_t height,
-                   std::size_t width, std::size_t threads) {
-  const std::size_t each = 2 * kPlaceTaps * kPlaceColumns, plane = height * width;
-  std::vector<float> own(taps, taps + kPlaceKinds * each);
-  unsigned char used[kPlaceKinds];
-  for (std::size_t kind = 0; kind < kPlaceKinds; ++kind) {
-    float *const first = own.data() + kind * each;
-    for (std::size_t row = 0; row < 2 * kPlaceTaps; ++row) first[row * kPlaceColumns + 7] = 0;
-    used[kind] = std::any_of(first, first + each, [](float tap) { return tap != 0; });
-  }
+void filter_places(const float *x, const float *taps, float clip, const ColourTaps *colours,
+                   float *out, std::size_t height, std::size_t width, std::size_t threads) {
+  const std::size_t plane = height * width, planes = colours ? 3 : 1;
+  const Sets sets(taps, colours);
   const Places places(x, height, width, threads);
+  std::optional<Colours> around;
+  if (colours != nullptr) around.emplace(x, height, width, *colours, threads);
   const std::size_t cells = places.cells();
-  const std::size_t room_size = 2 * places.padded() + 2 * kPlaceNear + 2 * width;
-  std::vector<std::vector<float>> rooms(std::min(threads, places.rows()),
-                                        std::vector<float>(room_size));
+  const std::size_t own_size = 2 * places.padded() + 2 * kPlaceNear + 2 * planes * width;
+  std::vector<std::vector<float>> rooms(
+      std::min(threads, places.rows()),
+      std::vector<float>(own_size + (around ? around->room() : 0)));
   share_tasks(places.rows(), threads, [&](std::size_t row, std::size_t worker) {
     float *const near = rooms[worker].data(), *const added = near + places.padded();
-    places.find_near(row, added + 2 * width, near);
+    places.find_near(row, added + 2 * planes * width, near);
+    PlaceColours seen{};
+    if (around) seen = around->around(row, near + own_size);
     filter_place_row(places.luma(row), places.luma_step(),
-                     {places.levels(row), near, places.directions(row)}, own.data(), used, clip,
-                     cells, added);
-    for (std::size_t component = 0; component < 3; ++component)
-      for (std::size_t r = 0; r < 2; ++r) {
-        const std::size_t at = component * plane + (2 * row + r) * width;
-        add_luma_row(x + at, added + r * width, out + at, width);
+                     {places.levels(row), near, places.directions(row)}, sets.with_clip(clip),
+                     around ? &seen : nullptr, cells, added);
+    for (std::size_t r = 0; r < 2; ++r) {
+      const std::size_t at = (2 * row + r) * width;
+      if (around) {
+        add_colour_row(x + at, added + r * width, 2 * width, out + at, plane, width);
+        continue;
       }
+      for (std::size_t c = 0; c < 3; ++c)
+        add_luma_row(x + c * plane + at, added + r * width, out + c * plane + at, width);
+    }
   });
 }
 

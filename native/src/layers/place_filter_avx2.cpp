@@ -1,15 +1,15 @@
 // Filters whose taps follow the kind of place: rows of luma, of what kinds are told by, of sums.
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 
 #include "float_lanes.hpp"
 #include "layer_kernels.hpp"
+#include "place_colour_loops.hpp"
 
 namespace kodec {
 namespace {
 
-constexpr float kWhole = 1 / 1.7320508075688772f;
-constexpr float kMiddle = 0.8660254037844386f;
 // Added to a float below 2^22, it leaves the nearest integer in the lowest bits.
 constexpr float kRounding = 12582912.0f;
 
@@ -90,23 +90,28 @@ inline __m128 filter_cell(const float *x, std::size_t step, const float *taps, _
   return _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
 }
 
-constexpr std::size_t kSet = 2 * kPlaceTaps * kPlaceColumns;
+// A set, and what it uses.
+struct Set {
+  const float *taps;
+  unsigned used;
+};
 
-// Taps of up to eight kinds, each with its share. Taps of a single kind are where they are.
+// Sets of up to eight kinds, each with its share. A single kind's is where it is.
 class BlendedTaps {
  public:
-  BlendedTaps(const float *taps, const unsigned char *used) : taps_(taps), used_(used) {}
+  BlendedTaps(const PlaceSets &sets, std::size_t size) : all_(sets), size_(size) {}
 
-  // Of a place of one kind; null where all are zero.
-  const float *of(std::int32_t kind) const { return used_[kind] ? taps_ + kind * kSet : nullptr; }
+  // Of a place of one kind.
+  Set of(std::int32_t kind) const { return {all_.sets + kind * kPlaceSet, all_.used[kind]}; }
 
   // Of any place.
-  const float *at(float here, float near, float direction) {
+  Set at(float here, float near, float direction) {
     const unsigned h = unsigned(here), n = unsigned(near);
     const float more_here = here - float(h), more_near = near - float(n);
     const float turned = std::fabs(direction);
     const unsigned other = direction > 0 ? 0 : 1;
     count_ = 0;
+    used_ = 0;
     for (unsigned i = 0; i < 2; ++i)
       for (unsigned j = 0; j < 2; ++j) {
         const float share = (i ? more_here : 1 - more_here) * (j ? more_near : 1 - more_near);
@@ -114,14 +119,14 @@ class BlendedTaps {
         put(kind_of(h + i, n + j, 2), share * (1 - turned));
         put(kind_of(h + i, n + j, other), share * turned);
       }
-    if (count_ == 0) return nullptr;
-    for (std::size_t k = 0; k < kSet; k += kLanes) {
+    if (count_ == 0) return {blended_, 0};
+    for (std::size_t k = 0; k < size_; k += kLanes) {
       __m256 sum = _mm256_mul_ps(_mm256_set1_ps(shares_[0]), _mm256_loadu_ps(sets_[0] + k));
       for (std::size_t i = 1; i < count_; ++i)
         sum = _mm256_fmadd_ps(_mm256_set1_ps(shares_[i]), _mm256_loadu_ps(sets_[i] + k), sum);
       _mm256_storeu_ps(blended_ + k, sum);
     }
-    return blended_;
+    return {blended_, used_};
   }
 
  private:
@@ -130,17 +135,19 @@ class BlendedTaps {
   }
 
   void put(unsigned kind, float share) {
-    if (share == 0 || !used_[kind]) return;
-    sets_[count_] = taps_ + kind * kSet;
+    if (share == 0 || !all_.used[kind]) return;
+    used_ |= all_.used[kind];
+    sets_[count_] = all_.sets + kind * kPlaceSet;
     shares_[count_++] = share;
   }
 
-  const float *taps_;
-  const unsigned char *used_;
+  const PlaceSets &all_;
+  std::size_t size_;
   const float *sets_[8];
   float shares_[8];
   std::size_t count_ = 0;
-  float blended_[kSet];
+  unsigned used_ = 0;
+  float blended_[kPlaceSet];
 };
 
 // Kinds of eight places, -1 where there is more than one.
@@ -242,30 +249,119 @@ void place_near_row(const float *const *rows, std::size_t count, std::size_t cel
 }
 
 void filter_place_row(const float *luma, std::size_t step, const PlaceRow &places,
-                      const float *taps, const unsigned char *used, float clip, std::size_t cells,
+                      const PlaceSets &sets, const PlaceColours *colours, std::size_t cells,
                       float *added) {
-  const __m256 most = _mm256_set1_ps(clip), least = _mm256_set1_ps(-clip);
-  BlendedTaps blended(taps, used);
-  float *const second = added + 2 * cells;
+  const __m256 most = _mm256_set1_ps(sets.clip), least = _mm256_set1_ps(-sets.clip);
+  BlendedTaps blended(sets, colours ? kPlaceSet : kPlaceLumaSet);
+  constexpr std::size_t kMiddleTap = kPlaceTaps / 2;
+  const auto put = [&](std::size_t row, std::size_t c, __m128 sums) {
+    float *const first = added + 2 * (2 * row * cells + c);
+    _mm_storel_pi(reinterpret_cast<__m64 *>(first), sums);
+    _mm_storeh_pi(reinterpret_cast<__m64 *>(first + 2 * cells), sums);
+  };
   std::int32_t kinds[kLanes];
   for (std::size_t c = 0; c < cells; ++c) {
     if (c % kLanes == 0)
       store(kinds, kinds_of(_mm256_loadu_ps(places.here + c), _mm256_loadu_ps(places.near + c),
                             _mm256_loadu_ps(places.directions + c)));
     const std::int32_t kind = kinds[c % kLanes];
-    const float *const own =
-        kind >= 0 ? blended.of(kind)
-                  : blended.at(places.here[c], places.near[c], places.directions[c]);
-    const __m128 sums = own == nullptr
-                            ? _mm_setzero_ps()
-                            : filter_cell(luma + 2 * c, step, own, most, least);
-    _mm_storel_pi(reinterpret_cast<__m64 *>(added + 2 * c), sums);
-    _mm_storeh_pi(reinterpret_cast<__m64 *>(second + 2 * c), sums);
+    const Set set = kind >= 0
+                        ? blended.of(kind)
+                        : blended.at(places.here[c], places.near[c], places.directions[c]);
+    __m128 whole = _mm_setzero_ps();
+    __m256 both = _mm256_setzero_ps();
+    if (set.used & kUsesLuma) whole = filter_cell(luma + 2 * c, step, set.taps, most, least);
+    if (set.used & kUsesColours) both = filter_colours(*colours, 2 * c, set.taps + kPlaceLumaSet);
+    __m128 first = _mm256_castps256_ps128(both), second = _mm256_extractf128_ps(both, 1);
+    if (set.used & kUsesGuides) {
+      const float *const weights = set.taps + kPlaceLumaSet + kPlaceColourSet;
+      const float *const here = colours->rows + colours->step + 1 + 2 * c;
+      const Regression regression(*colours, c);
+      const __m128 own = _mm_sub_ps(pixels_at(luma + kMiddleTap * (step + 1) + 2 * c, step),
+                                    _mm_set1_ps(kMiddle));
+      const __m128 ones = pixels_at(here, colours->step);
+      const __m128 others = pixels_at(here + colours->plane, colours->step);
+      whole = _mm_add_ps(whole, regression.added(0, own, own, weights));
+      first = _mm_add_ps(first, regression.added(1, own, ones, weights + kPlaceGuides));
+      second = _mm_add_ps(second, regression.added(2, own, others, weights + 2 * kPlaceGuides));
+    }
+    put(0, c, whole);
+    if (colours == nullptr) continue;
+    put(1, c, first);
+    put(2, c, second);
   }
+}
+
+void place_colour_row(const float *x, std::size_t plane, float *out, std::size_t out_plane,
+                      std::size_t width) {
+  const float *const green = x + plane, *const blue = x + 2 * plane;
+  float *const first = out + 1, *const second = out + out_plane + 1;
+  for (std::size_t c = 0; c < width; ++c) {
+    first[c] = (x[c] - blue[c]) * kRedBlue;
+    second[c] = (x[c] - 2 * green[c] + blue[c]) * kGreen;
+  }
+  for (float *const row : {first, second}) {
+    row[-1] = row[0];
+    row[width] = row[width + 1] = row[width - 1];
+  }
+}
+
+void place_moment_row(const float *x, std::size_t plane, std::size_t width, float *room, float *out,
+                      std::size_t out_step) {
+  const float *const green = x + plane, *const blue = x + 2 * plane;
+  float *const y = room, *const u = y + width, *const v = u + width;
+  float *const yy = v + width, *const yu = yy + width, *const yv = yu + width;
+  for (std::size_t c = 0; c < width; ++c) {
+    float l[2], a[2], b[2];
+    for (std::size_t r = 0; r < 2; ++r) {
+      const std::size_t at = r * width + c;
+      l[r] = (x[at] + green[at] + blue[at]) * kWhole - kMiddle;
+      a[r] = (x[at] - blue[at]) * kRedBlue;
+      b[r] = (x[at] - 2 * green[at] + blue[at]) * kGreen;
+    }
+    y[c] = l[0] + l[1];
+    u[c] = a[0] + a[1];
+    v[c] = b[0] + b[1];
+    yy[c] = l[0] * l[0] + l[1] * l[1];
+    yu[c] = l[0] * a[0] + l[1] * a[1];
+    yv[c] = l[0] * b[0] + l[1] * b[1];
+  }
+  for (std::size_t m = 0; m < kPlaceMoments; ++m)
+    for (std::size_t c = 0; c < width / 2; ++c)
+      out[m * out_step + c] = room[m * width + 2 * c] + room[m * width + 2 * c + 1];
+}
+
+void sum_moment_row(const float *const *rows, std::size_t cells, float *room, float *small,
+                    float *large) {
+  float *const first = room + kPlaceWide;
+  const auto edged = [&] {
+    for (std::size_t k = 1; k <= kPlaceWide; ++k) {
+      room[kPlaceWide - k] = first[0];
+      first[cells - 1 + k] = first[cells - 1];
+    }
+  };
+  for (std::size_t c = 0; c < cells; ++c) first[c] = rows[1][c] + rows[2][c] + rows[3][c];
+  edged();
+  for (std::size_t c = 0; c < cells; ++c) small[c] = room[c + 1] + room[c + 2] + room[c + 3];
+  for (std::size_t c = 0; c < cells; ++c) first[c] += rows[0][c] + rows[4][c];
+  edged();
+  for (std::size_t c = 0; c < cells; ++c)
+    large[c] = room[c] + room[c + 1] + room[c + 2] + room[c + 3] + room[c + 4];
 }
 
 void add_luma_row(const float *x, const float *added, float *out, std::size_t width) {
   for (std::size_t c = 0; c < width; ++c) out[c] = x[c] + added[c] * kWhole;
+}
+
+void add_colour_row(const float *x, const float *added, std::size_t added_plane, float *out,
+                    std::size_t plane, std::size_t width) {
+  const float *const first = added + added_plane, *const second = first + added_plane;
+  for (std::size_t c = 0; c < width; ++c) {
+    const float whole = added[c] * kWhole, tilt = first[c] * kRedBlue, green = second[c] * kGreen;
+    out[c] = x[c] + (whole + tilt + green);
+    out[plane + c] = x[plane + c] + (whole - 2 * green);
+    out[2 * plane + c] = x[2 * plane + c] + (whole - tilt + green);
+  }
 }
 
 }  // namespace kodec
