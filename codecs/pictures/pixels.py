@@ -15,7 +15,8 @@ class NotFiniteError(InvalidInputError):
 
 def as_pixels(x: Tensor) -> Tensor:
     """Pixels around [0, 1], any shape, rounded and clamped to uint8."""
-    return torch.round(x * 255).clamp(0, 255).to(torch.uint8)
+    # In place: fresh memory for each step takes longer than the steps.
+    return (x * 255).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def to_tensor(pixels: Samples) -> Tensor:
@@ -35,7 +36,7 @@ def to_array(x: Tensor, components: int, bit_depth: int = 8) -> Samples:
     Raises `NotFiniteError` where a pixel is not finite: no picture has such, and as an integer
     it would be black.
     """
-    if not torch.isfinite(x).all():
+    if not torch.isfinite(torch.stack(torch.aminmax(x))).all():
         raise NotFiniteError(
             "the reconstruction is not finite: the model does not fit this picture, or its weights "
             "are not sound; name another model"
@@ -45,4 +46,4 @@ def to_array(x: Tensor, components: int, bit_depth: int = 8) -> Samples:
     if bit_depth == 16:
         deep = torch.round(x * 65535).clamp(0, 65535).to(torch.int32)
         return np.ascontiguousarray(deep[0].permute(1, 2, 0).cpu().numpy().astype(np.uint16))
-    return np.ascontiguousarray(as_pixels(x)[0].permute(1, 2, 0).cpu().numpy())
+    return torch.stack(as_pixels(x)[0].unbind(), dim=-1).cpu().numpy()
