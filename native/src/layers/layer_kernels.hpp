@@ -146,7 +146,7 @@ constexpr std::size_t kPlaceWide = 2;
 struct PlaceColours {
   const float *rows;                 // kPlaceColourTaps + 1 rows of neighbours, `step` floats apart
   std::size_t step, plane;           // the second colour's are `plane` floats behind the first's
-  const float *moments;              // (2 neighbourhoods, kPlaceMoments, moment_step)
+  const float *moments;              // (kPlaceMoments, moment_step, 2 neighbourhoods): means
   std::size_t moment_step;
   float clips[2], floors[2];
 };
@@ -161,13 +161,13 @@ void place_colour_row(const float *x, std::size_t plane, float *out, std::size_t
 void place_moment_row(const float *x, std::size_t plane, std::size_t width, float *room, float *out,
                       std::size_t out_step);
 
-// Sums over 3x3 and 5x5 cells, of one moment, from five rows of cells: `large` and `small` of as many
-// cells. room: for cells + 2 kPlaceWide.
-void sum_moment_row(const float *const *rows, std::size_t cells, float *room, float *small,
-                    float *large);
+// Means over 3x3 and 5x5 cells, of one moment's sums in five rows of cells: (cells, 2). room: for two
+// such rows, and 2 kPlaceWide.
+void mean_moment_row(const float *const *rows, std::size_t cells, float *room, float *out);
 
 // What a kind adds: taps of luma (2, kPlaceTaps, 8), then, where colours are filtered, those of both
-// colours (2, kPlaceColourTaps, 8) and weights of guides (3, kPlaceGuides), and four more floats.
+// colours (2, kPlaceColourTaps, 8) and weights of guides (3, kPlaceGuides), with the three sums of
+// these, and one float more.
 constexpr std::size_t kPlaceLumaSet = 2 * kPlaceTaps * kPlaceColumns;
 constexpr std::size_t kPlaceColourSet = 2 * kPlaceColourTaps * kPlaceColumns;
 constexpr std::size_t kPlaceSet = kPlaceLumaSet + kPlaceColourSet + 3 * kPlaceGuides + 4;

@@ -52,46 +52,42 @@ inline __m256 filter_colours(const PlaceColours &c, std::size_t at, const float 
   return _mm256_hadd_ps(_mm256_hadd_ps(sums[0], sums[1]), _mm256_hadd_ps(sums[2], sums[3]));
 }
 
-inline float sum_of(__m128 x) {
-  const __m128 pairs = _mm_add_ps(x, _mm_movehl_ps(x, x));
-  return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)));
-}
+// What is added to four pixels of a component: slope * luma + level - weight * own.
+struct Guided {
+  __m128 slopes, levels, weights;  // of luma, then of both colours
 
-// Of one cell, the regression of each component on luma around it. Lanes are guides: of the smaller
-// neighbourhood with both floors, then of the larger.
-class Regression {
- public:
-  Regression(const PlaceColours &c, std::size_t cell) : c_(c), cell_(cell), luma_(mean(0)) {
-    const __m128 found = _mm_fnmadd_ps(luma_, luma_, mean(3));
-    const __m128 variance = _mm_max_ps(found, _mm_setzero_ps());
-    const __m128 floors = _mm_setr_ps(c.floors[0], c.floors[1], c.floors[0], c.floors[1]);
-    scale_ = _mm_div_ps(_mm_set1_ps(1), _mm_add_ps(variance, floors));
+  template <int component>
+  __m128 added(__m128 luma, __m128 own) const {
+    constexpr int kAll = component * 0x55;
+    const __m128 found = _mm_fmadd_ps(_mm_shuffle_ps(slopes, slopes, kAll), luma,
+                                      _mm_shuffle_ps(levels, levels, kAll));
+    return _mm_fnmadd_ps(_mm_shuffle_ps(weights, weights, kAll), own, found);
   }
-
-  // What is added to four pixels `own` of a component, by its weights. luma: of these pixels.
-  __m128 added(std::size_t component, __m128 luma, __m128 own, const float *weights) const {
-    const __m128 w = _mm_loadu_ps(weights), level = mean(component);
-    const __m128 covariance = _mm_fnmadd_ps(luma_, level, mean(3 + component));
-    const __m128 sloped = _mm_mul_ps(w, _mm_mul_ps(covariance, scale_));
-    const float slope = sum_of(sloped);
-    const float fixed = sum_of(_mm_fnmadd_ps(sloped, luma_, _mm_mul_ps(w, level)));
-    const __m128 found = _mm_fmadd_ps(_mm_set1_ps(slope), luma, _mm_set1_ps(fixed));
-    return _mm_fnmadd_ps(_mm_set1_ps(sum_of(w)), own, found);
-  }
-
- private:
-  __m128 mean(std::size_t moment) const {
-    const float *const small = c_.moments + moment * c_.moment_step + cell_;
-    const float *const large = small + kPlaceMoments * c_.moment_step;
-    const __m128 sums = _mm_unpacklo_ps(_mm_load_ss(small), _mm_load_ss(large));
-    return _mm_mul_ps(_mm_unpacklo_ps(sums, sums),
-                      _mm_setr_ps(1 / 36.0f, 1 / 36.0f, 1 / 100.0f, 1 / 100.0f));
-  }
-
-  const PlaceColours &c_;
-  std::size_t cell_;
-  __m128 luma_, scale_;
 };
+
+// Of the regressions of one cell's components on luma, by weights of guides (3, kPlaceGuides), and
+// their sums. Lanes are guides: of the smaller neighbourhood with both floors, then of the larger.
+inline Guided guide(const PlaceColours &c, std::size_t cell, const float *weights) {
+  const auto mean = [&](std::size_t moment) {
+    const float *const both = c.moments + 2 * (moment * c.moment_step + cell);
+    const __m128 read = _mm_loadl_pi(_mm_setzero_ps(), reinterpret_cast<const __m64 *>(both));
+    return _mm_unpacklo_ps(read, read);
+  };
+  const __m128 luma = mean(0);
+  const __m128 floors = _mm_setr_ps(c.floors[0], c.floors[1], c.floors[0], c.floors[1]);
+  __m128 slopes[3], levels[3], scale = luma;
+  for (std::size_t k = 0; k < 3; ++k) {
+    const __m128 w = _mm_loadu_ps(weights + k * kPlaceGuides), level = k ? mean(k) : luma;
+    const __m128 covariance = _mm_fnmadd_ps(luma, level, mean(3 + k));
+    if (k == 0) scale = _mm_add_ps(_mm_max_ps(covariance, _mm_setzero_ps()), floors);
+    slopes[k] = _mm_mul_ps(w, _mm_div_ps(covariance, scale));
+    levels[k] = _mm_fnmadd_ps(slopes[k], luma, _mm_mul_ps(w, level));
+  }
+  const auto sums = [](const __m128 *x) {
+    return _mm_hadd_ps(_mm_hadd_ps(x[0], x[1]), _mm_hadd_ps(x[2], _mm_setzero_ps()));
+  };
+  return {sums(slopes), sums(levels), _mm_loadu_ps(weights + 3 * kPlaceGuides)};
+}
 
 }  // namespace
 }  // namespace kodec

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -24,7 +25,7 @@ void filter_place_row(const float *, std::size_t, const PlaceRow &, const PlaceS
 void add_luma_row(const float *, const float *, float *, std::size_t) {}
 void place_colour_row(const float *, std::size_t, float *, std::size_t, std::size_t) {}
 void place_moment_row(const float *, std::size_t, std::size_t, float *, float *, std::size_t) {}
-void sum_moment_row(const float *const *, std::size_t, float *, float *, float *) {}
+void mean_moment_row(const float *const *, std::size_t, float *, float *) {}
 void add_colour_row(const float *, const float *, std::size_t, float *, std::size_t, std::size_t) {}
 #endif
 
@@ -139,7 +140,7 @@ class Colours {
 
   // Floats that `around` needs.
   std::size_t room() const {
-    return 2 * plane() + 2 * kPlaceMoments * cells() + cells() + 2 * kPlaceWide;
+    return 2 * plane() + 2 * kPlaceMoments * cells() + 2 * cells() + 2 * kPlaceWide;
   }
 
   PlaceColours around(std::size_t row, float *room) const {
@@ -152,8 +153,7 @@ class Colours {
       const float *seen[2 * kPlaceWide + 1];
       for (std::size_t r = 0; r <= 2 * kPlaceWide; ++r)
         seen[r] = sums_.data() + (moved(row + r, kPlaceWide, rows_) * kPlaceMoments + m) * cells();
-      sum_moment_row(seen, cells(), wide, moments + m * cells(),
-                     moments + (kPlaceMoments + m) * cells());
+      mean_moment_row(seen, cells(), wide, moments + 2 * m * cells());
     }
     return {room, step(), plane(), moments, cells(), {taps_.clips[0], taps_.clips[1]},
             {taps_.floors[0], taps_.floors[1]}};
@@ -189,6 +189,9 @@ class Sets {
       std::copy_n(colours->taps + kind * kPlaceColourSet, kPlaceColourSet, more);
       for (std::size_t k = 3; k < kPlaceColourSet; k += 4) more[k] = 0;
       std::copy_n(colours->weights + kind * 3 * kPlaceGuides, 3 * kPlaceGuides, weights);
+      for (std::size_t k = 0; k < 3; ++k)
+        weights[3 * kPlaceGuides + k] = std::accumulate(
+            weights + k * kPlaceGuides, weights + (k + 1) * kPlaceGuides, 0.0f);
       if (any(more, kPlaceColourSet)) used_[kind] |= kUsesColours;
       if (any(weights, 3 * kPlaceGuides)) used_[kind] |= kUsesGuides;
     }

@@ -172,6 +172,7 @@ inline __m256i kinds_of(__m256 here, __m256 near, __m256 direction) {
 void place_luma_row(const float *x, std::size_t plane, float *luma, std::int16_t *steps,
                     std::size_t width) {
   const float *const green = x + plane, *const blue = x + 2 * plane;
+#pragma GCC ivdep
   for (std::size_t c = 0; c < width; ++c) {
     const float value = (x[c] + green[c] + blue[c]) * kWhole;
     luma[c] = value;
@@ -276,14 +277,14 @@ void filter_place_row(const float *luma, std::size_t step, const PlaceRow &place
     if (set.used & kUsesGuides) {
       const float *const weights = set.taps + kPlaceLumaSet + kPlaceColourSet;
       const float *const here = colours->rows + colours->step + 1 + 2 * c;
-      const Regression regression(*colours, c);
+      const Guided guided = guide(*colours, c, weights);
       const __m128 own = _mm_sub_ps(pixels_at(luma + kMiddleTap * (step + 1) + 2 * c, step),
                                     _mm_set1_ps(kMiddle));
       const __m128 ones = pixels_at(here, colours->step);
       const __m128 others = pixels_at(here + colours->plane, colours->step);
-      whole = _mm_add_ps(whole, regression.added(0, own, own, weights));
-      first = _mm_add_ps(first, regression.added(1, own, ones, weights + kPlaceGuides));
-      second = _mm_add_ps(second, regression.added(2, own, others, weights + 2 * kPlaceGuides));
+      whole = _mm_add_ps(whole, guided.added<0>(own, own));
+      first = _mm_add_ps(first, guided.added<1>(own, ones));
+      second = _mm_add_ps(second, guided.added<2>(own, others));
     }
     put(0, c, whole);
     if (colours == nullptr) continue;
@@ -296,6 +297,7 @@ void place_colour_row(const float *x, std::size_t plane, float *out, std::size_t
                       std::size_t width) {
   const float *const green = x + plane, *const blue = x + 2 * plane;
   float *const first = out + 1, *const second = out + out_plane + 1;
+#pragma GCC ivdep
   for (std::size_t c = 0; c < width; ++c) {
     first[c] = (x[c] - blue[c]) * kRedBlue;
     second[c] = (x[c] - 2 * green[c] + blue[c]) * kGreen;
@@ -311,6 +313,7 @@ void place_moment_row(const float *x, std::size_t plane, std::size_t width, floa
   const float *const green = x + plane, *const blue = x + 2 * plane;
   float *const y = room, *const u = y + width, *const v = u + width;
   float *const yy = v + width, *const yu = yy + width, *const yv = yu + width;
+#pragma GCC ivdep
   for (std::size_t c = 0; c < width; ++c) {
     float l[2], a[2], b[2];
     for (std::size_t r = 0; r < 2; ++r) {
@@ -331,9 +334,8 @@ void place_moment_row(const float *x, std::size_t plane, std::size_t width, floa
       out[m * out_step + c] = room[m * width + 2 * c] + room[m * width + 2 * c + 1];
 }
 
-void sum_moment_row(const float *const *rows, std::size_t cells, float *room, float *small,
-                    float *large) {
-  float *const first = room + kPlaceWide;
+void mean_moment_row(const float *const *rows, std::size_t cells, float *room, float *out) {
+  float *const first = room + kPlaceWide, *const small = first + cells + kPlaceWide;
   const auto edged = [&] {
     for (std::size_t k = 1; k <= kPlaceWide; ++k) {
       room[kPlaceWide - k] = first[0];
@@ -342,11 +344,15 @@ void sum_moment_row(const float *const *rows, std::size_t cells, float *room, fl
   };
   for (std::size_t c = 0; c < cells; ++c) first[c] = rows[1][c] + rows[2][c] + rows[3][c];
   edged();
-  for (std::size_t c = 0; c < cells; ++c) small[c] = room[c + 1] + room[c + 2] + room[c + 3];
+  for (std::size_t c = 0; c < cells; ++c)
+    small[c] = (room[c + 1] + room[c + 2] + room[c + 3]) * (1 / 36.0f);
   for (std::size_t c = 0; c < cells; ++c) first[c] += rows[0][c] + rows[4][c];
   edged();
-  for (std::size_t c = 0; c < cells; ++c)
-    large[c] = room[c] + room[c + 1] + room[c + 2] + room[c + 3] + room[c + 4];
+  for (std::size_t c = 0; c < cells; ++c) {
+    out[2 * c] = small[c];
+    out[2 * c + 1] =
+        (room[c] + room[c + 1] + room[c + 2] + room[c + 3] + room[c + 4]) * (1 / 100.0f);
+  }
 }
 
 void add_luma_row(const float *x, const float *added, float *out, std::size_t width) {
@@ -356,6 +362,7 @@ void add_luma_row(const float *x, const float *added, float *out, std::size_t wi
 void add_colour_row(const float *x, const float *added, std::size_t added_plane, float *out,
                     std::size_t plane, std::size_t width) {
   const float *const first = added + added_plane, *const second = first + added_plane;
+#pragma GCC ivdep
   for (std::size_t c = 0; c < width; ++c) {
     const float whole = added[c] * kWhole, tilt = first[c] * kRedBlue, green = second[c] * kGreen;
     out[c] = x[c] + (whole + tilt + green);
