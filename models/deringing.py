@@ -226,58 +226,67 @@ class Deringing(nn.Module):
             # In float32 where weights are not: on both sides of a closed loop they are in float64.
             return torch.einsum("k,k...->...", parts, values).float()
 
-        taps, clip = between(self.taps), torch.exp(between(self.clip))
-        if not self.guided:
-            return _Taps(taps, clip)
-        clips = torch.exp(between(self.colour_clip))
-        return _Taps(taps, clip, between(self.colour_taps), clips, between(self.guides))
+        colours = None
+        if self.guided:
+            clips = torch.exp(between(self.colour_clip))
+            colours = _Colours(between(self.colour_taps), clips, between(self.guides))
+        return _Taps(between(self.taps), torch.exp(between(self.clip)), colours)
 
     def _one(self, x: Tensor, taps: "_Taps") -> Tensor:
-        core = x.device.type == "cpu" and runs_layers()
-        if core and not taps.plain.requires_grad:
+        learned = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
+        if x.device.type == "cpu" and runs_layers() and not learned:
             found = _by_core(x.detach(), taps)
             return x + (found - x.detach()) if x.requires_grad else found
         return x + pixels_of(_by_kind(x.detach(), taps))
 
 
+class _Colours(NamedTuple):
+    """What `Deringing` has of colours, of one quality, clips as they are."""
+
+    taps: Tensor
+    clips: Tensor
+    guides: Tensor
+
+
 class _Taps(NamedTuple):
-    """Of one quality, as `Deringing` has them of each knot, but clips as they are."""
+    """The same of luma, and of colours where they are filtered."""
 
-    plain: Tensor
+    luma: Tensor
     clip: Tensor
-    colours: Tensor | None = None
-    clips: Tensor | None = None
-    guides: Tensor | None = None
-
-    def of(self, component: int) -> tuple[Tensor, Tensor, int]:
-        """Taps of luma or a colour, their clip, and the side of the square they are on."""
-        if component == 0:
-            return self.plain, self.clip, TAPS
-        assert self.colours is not None and self.clips is not None
-        return self.colours[:, component - 1], self.clips[component - 1], COLOUR_TAPS
+    colours: _Colours | None
 
 
 def _by_kind(x: Tensor, taps: _Taps) -> Tensor:
     """What is added to components of pixels (1, 3, H, W), with gradients for taps and clips."""
     components = torch.cat([luma_of(x), colours_of(x)], dim=1)
-    shares = shares_of(places_of(components[:, :1]))[0]
-    further: Tensor | None = None
-    lacks = None if taps.guides is None else regressions_of(components, taps.clip).flatten(2)
-    added = []
-    for component in range(1 if taps.guides is None else 3):
-        own, clip, side = taps.of(component)
-        if lacks is not None and taps.guides is not None:
-            own, further = torch.cat([own, taps.guides[:, component]], dim=1), lacks[component]
-        plane = components[:, component : component + 1]
-        added.append(_of_plane(plane, shares, own, clip, side, further).view(plane.shape))
-    added += [torch.zeros_like(added[0])] * (3 - len(added))
-    return torch.cat(added, dim=1)
+    luma, first, second = components.split(1, dim=1)
+    shares = shares_of(places_of(luma))[0]
+    if taps.colours is None:
+        added = _of_plane(luma, shares, taps.luma, taps.clip)
+        return torch.cat([added, torch.zeros_like(first), torch.zeros_like(second)], dim=1)
+    (ones, others), clips = taps.colours.taps.unbind(1), taps.colours.clips
+    planes = (
+        (luma, taps.luma, taps.clip, TAPS),
+        (first, ones, clips[0], COLOUR_TAPS),
+        (second, others, clips[1], COLOUR_TAPS),
+    )
+    lacks, weights = regressions_of(components, taps.clip).flatten(2), taps.colours.guides
+    parts = [
+        _of_plane(plane, shares, torch.cat([own, weights[:, c]], dim=1), clip, side, lacks[c])
+        for c, (plane, own, clip, side) in enumerate(planes)
+    ]
+    return torch.cat(parts, dim=1)
 
 
 def _of_plane(
-    plane: Tensor, shares: Tensor, taps: Tensor, clip: Tensor, side: int, further: Tensor | None
+    plane: Tensor,
+    shares: Tensor,
+    taps: Tensor,
+    clip: Tensor,
+    side: int = TAPS,
+    lacks: Tensor | None = None,
 ) -> Tensor:
-    """What is added to a component (1, 1, H, W): (H W,). further: features (F, H W)."""
+    """What is added to a component (1, 1, H, W). lacks: further features (`GUIDES`, H W)."""
     added = torch.zeros_like(plane).reshape(-1)
     used = list(range(KINDS))
     if not taps.requires_grad:
@@ -287,28 +296,22 @@ def _of_plane(
         places = share.nonzero().squeeze(1)
         if len(places):
             features = differences_at(plane, places, clip, side)
-            if further is not None:
-                features = torch.cat([features, further[:, places].t()], dim=1)
+            if lacks is not None:
+                features = torch.cat([features, lacks[:, places].t()], dim=1)
             added = added.index_add(0, places, features @ taps[kind] * share[places])
-    return added
+    return added.view(plane.shape)
 
 
 def _by_core(x: Tensor, taps: _Taps) -> Tensor:
     """Filtered pixels by the core, the same up to rounding: (1, 3, H, W)."""
-    pixels, rows = x[0].contiguous(), _in_rows(taps.plain.detach(), TAPS, 8)
+    pixels, rows, clip = x[0].contiguous(), _in_rows(taps.luma, TAPS, 8), float(taps.clip)
     threads = torch.get_num_threads()
-    if taps.colours is None or taps.clips is None or taps.guides is None:
-        return torch.from_numpy(place_filter(pixels, rows, float(taps.clip), threads=threads))[None]
-    both = [_in_rows(part.detach(), COLOUR_TAPS, 4) for part in taps.colours.unbind(1)]
-    found = place_filter(
-        pixels,
-        rows,
-        float(taps.clip),
-        torch.cat(both, dim=3),
-        taps.guides.detach().contiguous(),
-        (float(taps.clips[0]), float(taps.clips[1])),
-        threads,
-    )
+    if taps.colours is None:
+        return torch.from_numpy(place_filter(pixels, rows, clip, threads=threads))[None]
+    both = [_in_rows(own, COLOUR_TAPS, 4) for own in taps.colours.taps.unbind(1)]
+    clips = (float(taps.colours.clips[0]), float(taps.colours.clips[1]))
+    guides = taps.colours.guides.contiguous()
+    found = place_filter(pixels, rows, clip, torch.cat(both, dim=3), guides, clips, threads)
     return torch.from_numpy(found)[None]
 
 
