@@ -47,9 +47,8 @@ from kodec.models.deringing import (
     TAPS,
     Deringing,
     by_pixel,
-    colours_of,
+    components_of,
     differences_at,
-    luma_of,
     places_of,
     regressions_of,
     shares_of,
@@ -107,11 +106,6 @@ def prepared(data: dict[str, Tensor], at: int) -> Iterator[tuple[Tensor, Tensor,
         lacks = components_of(x[None].float() / 255) - decoded
         shares = by_pixel(shares_of(places_of(decoded[:, :1]))[0])
         yield decoded, lacks[0].flatten(1), shares.flatten(1)
-
-
-def components_of(x: Tensor) -> Tensor:
-    """Pixels (1, 3, H, W) -> luma and colours."""
-    return torch.cat([luma_of(x), colours_of(x)], dim=1)
 
 
 def solved(data: dict[str, Tensor], at: int) -> tuple[list[Tensor], Tensor]:

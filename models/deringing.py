@@ -155,6 +155,11 @@ def colours_of(x: Tensor) -> Tensor:
     return torch.cat([first, (red - 2 * green + blue) * (1 / math.sqrt(6))], dim=1)
 
 
+def components_of(x: Tensor) -> Tensor:
+    """Pixels (N, 3, H, W) -> luma and colours, of the same shape."""
+    return torch.cat([luma_of(x), colours_of(x)], dim=1)
+
+
 def pixels_of(components: Tensor) -> Tensor:
     """Luma and colours (N, 3, H, W) -> pixels, of the same shape."""
     luma, first, second = components.split(1, dim=1)
@@ -258,7 +263,7 @@ class _Taps(NamedTuple):
 
 def _by_kind(x: Tensor, taps: _Taps) -> Tensor:
     """What is added to components of pixels (1, 3, H, W), with gradients for taps and clips."""
-    components = torch.cat([luma_of(x), colours_of(x)], dim=1)
+    components = components_of(x)
     luma, first, second = components.split(1, dim=1)
     shares = shares_of(places_of(luma))[0]
     if taps.colours is None:
